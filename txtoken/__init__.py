@@ -1,0 +1,20 @@
+"""txtoken turns any JSON API into one that hands out signed tokens.
+
+The map, in the order a request meets it:
+
+process/   How it runs under Unix. `worker` binds the sockets, builds one of each thing below, serves, drains and leaves.
+http1/     HTTP/1.1. Bytes on one side, requests and responses on the other; every limit on clients lives here. Knows no
+           tokens.
+service/   What a token service does: `routes` finds the handler, `handlers` answer, `remote` speaks to the one upstream,
+           `tokens` and `keys` sign and verify. Knows no sockets but the remote's.
+observe/   What people can see of it: log and access lines.
+
+`cli` turns arguments into one command, `demo` shows the service with a login API of its own, `config` reads file and
+environment into one frozen value, `errors` is the tree of all that can go wrong, `clock` is this second, read once.
+
+The import rule, held by tests/test_architecture.py: `process → {service, http1, observe} → {clock, errors, config}`.
+`http1` and `service` meet in `process.worker` alone, except that `service` may import `http1.messages`. No cycles, no
+imports inside functions, and nobody imports this module, which re-exports nothing.
+"""
+
+__version__ = "1.0.0"

@@ -1,0 +1,118 @@
+"""What can go wrong, as one tree. Knows codes, public texts and statuses; knows nothing of who raises them.
+
+    TxtokenError
+    ├── ConfigError          the configuration cannot be used: every problem of it at once   exit 78
+    ├── StartError           the service cannot start: a port in use, an address not ours    exit 1
+    ├── ProtocolError        a client's bytes are not a request that we serve                4xx, 5xx
+    ├── TokenError           a token is not valid: the contract's text for the reason        401
+    └── RemoteError          the remote gave no usable reply
+        ├── RemoteUnreachable    refused, DNS, TLS, reset, closed without an answer          "unreachable"
+        ├── RemoteTimeout        no complete reply before the deadline                       "timeout"
+        ├── RemoteOverloaded     the waiting line is full, nothing was sent                  503
+        ├── RemoteStatus         a complete reply with a status other than 200
+        ├── RemoteTruncated      a reply cut short, or longer than we accept                 "invalid"
+        └── RemoteInvalid        a complete reply that is not a usable JSON object           "invalid"
+
+`code` is stable and short, for logs and metrics. `public` may be shown to a client: it never holds an address, a
+secret or a body. The cause is chained (`raise … from error`) and belongs to the log alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class TxtokenError(Exception):
+    """The root: catch it to catch all that this package raises on purpose."""
+
+    code = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a configuration.
+
+    `key` is the dotted name (`limits.bodyBytes`), `where` says which source (`cfg.yml, line 7` or an environment
+    variable's name), `text` what is wrong and what to do. None of them ever holds a secret's value.
+    """
+
+    key: str
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.key}: {self.text}" if self.key else f"{self.where}: {self.text}"
+
+
+class ConfigError(TxtokenError):
+    """The configuration cannot be used. `problems` holds every reason, never just the first."""
+
+    code = "config"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"The configuration has {count}, nothing was started:{lines}")
+
+
+class StartError(TxtokenError):
+    """The service cannot start, though its configuration is good: what is wrong and what to do about it."""
+
+    code = "start"
+
+
+class ProtocolError(TxtokenError):
+    """A client's bytes are not a request that we serve. Answer `status` with `public`, then close (RFC 9112 §9.6)."""
+
+    def __init__(self, status: int, code: str, public: str) -> None:
+        super().__init__(public)
+        self.status = status
+        self.code = code
+        self.public = public
+
+
+class TokenError(TxtokenError):
+    """A token is not valid. `public` is the contract's text (§3.2); `code` names the reason for metrics."""
+
+    def __init__(self, code: str, public: str) -> None:
+        super().__init__(public)
+        self.code = code
+        self.public = public
+
+
+class RemoteError(TxtokenError):
+    """The remote gave no usable reply. `public` is a short cause without any address."""
+
+    def __init__(self, code: str, public: str) -> None:
+        super().__init__(public)
+        self.code = code
+        self.public = public
+
+
+class RemoteUnreachable(RemoteError):
+    """No reply at all: refused, no route, DNS, TLS, reset, or closed before the first byte of an answer."""
+
+
+class RemoteTimeout(RemoteError):
+    """No complete reply before the exchange's deadline, wherever the time went."""
+
+
+class RemoteOverloaded(RemoteError):
+    """Too many requests wait for a connection already. Nothing was sent; trying again later is safe."""
+
+
+class RemoteStatus(RemoteError):
+    """A complete reply whose status is not 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("status", f"status {status}")
+        self.status = status
+
+
+class RemoteTruncated(RemoteError):
+    """A reply that ended early, broke HTTP's rules half way, or grew past `limits.replyBytes`."""
+
+
+class RemoteInvalid(RemoteError):
+    """A complete reply whose body is not a JSON object that a token can carry."""

@@ -1,0 +1,1 @@
+"""What people can see of a running service: its log and its access lines. Decides nothing."""

@@ -1,0 +1,1 @@
+"""How the service runs under Unix: sockets, signals, start and end. Decides nothing about a request."""
