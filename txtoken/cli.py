@@ -1,0 +1,254 @@
+"""Arguments become one command, a command becomes an exit code. Knows what people type and read; does none of the work.
+
+Exit codes (contract §4.3): 0 ended as asked, 1 failure, 2 wrong usage, 78 bad configuration (EX_CONFIG of sysexits.h).
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import importlib
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TextIO
+
+import orjson
+
+from txtoken import config as configuration
+from txtoken.errors import ConfigError, TokenError, TxtokenError
+from txtoken.version import VERSION
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+BAD_CONFIG: Final = 78
+
+KEY_BYTES: Final = 36  # make 48 characters of base64url, which encKey's 32 to 64 want
+HEALTH_TIMEOUT_S: Final = 2.0
+JSON_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the process's exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
+        arguments.insert(0, "serve")  # as the original, which had no verbs
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ConfigError as error:
+        if getattr(options, "output", "text") == "json":
+            problems = [{"key": p.key, "where": p.where, "text": p.text} for p in error.problems]
+            _print_json({"valid": False, "problems": problems})
+        else:
+            _say(str(error), sys.stderr)
+        return BAD_CONFIG
+    except TxtokenError as error:
+        _say(f"txtoken: {error}", sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def serve(options: argparse.Namespace) -> int:
+    """`txtoken serve`."""
+    return int(_load("txtoken.process.worker", "serve")(_config(options)))
+
+
+def check(options: argparse.Namespace) -> int:
+    """`txtoken check`: is the configuration good, and what would run?"""
+    config = _config(options)
+    described = configuration.describe(config)
+    if options.output == "json":
+        _print_json({"valid": True, "warnings": list(config.warnings), "configuration": described})
+        return OK
+    _say(f"The configuration is good{f' ({config.source})' if config.source else ''}. This would run:\n")
+    for line in _outline(described):
+        _say(line)
+    for warning in config.warnings:
+        _say(f"\nWarning: {warning}")
+    return OK
+
+
+def demo(options: argparse.Namespace) -> int:
+    """`txtoken demo`."""
+    run = _load("txtoken.demo", "demo")
+    return int(run(port=options.port, login_port=options.login_port, once=options.once, say=_say))
+
+
+def keygen(options: argparse.Namespace) -> int:
+    """`txtoken keygen`: a key for encKey."""
+    key = secrets.token_urlsafe(KEY_BYTES)
+    if options.output == "json":
+        _print_json({"encKey": key})
+    else:
+        _say(key)
+    return OK
+
+
+def health(options: argparse.Namespace) -> int:
+    """`txtoken health`: does the service that this configuration describes answer?"""
+    config = _config(options)
+    host = config.listen[0]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is asked, not listened on
+    connection = http.client.HTTPConnection(host, config.port, timeout=HEALTH_TIMEOUT_S)
+    started = time.perf_counter()
+    try:
+        connection.request("GET", "/readyz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        status, reason = None, f"no answer: {error}"
+    else:
+        reason = "ready" if status == 200 else f"status {status}"
+    finally:
+        connection.close()
+    ms = round((time.perf_counter() - started) * 1000, 1)
+    if options.output == "json":
+        _print_json({"ready": status == 200, "status": status, "ms": ms})
+    else:
+        _say(f"{host}:{config.port}: {reason} ({ms} ms)")
+    return OK if status == 200 else FAILED
+
+
+def token_issue(options: argparse.Namespace) -> int:
+    """`txtoken token issue`: a token as the service would sign it, without asking the remote."""
+    config = _config(options)
+    compact, unusable, issuer_type = _load(
+        "txtoken.service.tokens", "compact_object", "UnusableJson", "TokenIssuer"
+    )
+    try:
+        data = compact(_argument(options.data).encode())
+    except unusable as error:
+        _say(f"txtoken: DATA is {error}. It has to be a JSON object, as the remote would reply.", sys.stderr)
+        return USAGE
+    ttl_s = config.token_ttl_s if options.hours is None else max(1, round(options.hours * 3600))
+    now = int(time.time())
+    token = issuer_type(_key(config), ttl_s).issue(data, now).decode("ascii")
+    if options.output == "json":
+        _print_json({"token": token, "exp": now + ttl_s})
+    else:
+        _say(token)
+    return OK
+
+
+def token_verify(options: argparse.Namespace) -> int:
+    """`txtoken token verify`: the claims of a valid token, or why it is not valid."""
+    config = _config(options)
+    verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
+    verifier = verifier_type(_key(config), config.verify, check_response="claims", cache_entries=0)
+    try:
+        verdict = verifier.verify(_argument(options.token).encode(), time.time())
+    except TokenError as error:
+        if options.output == "json":
+            _print_json({"valid": False, "error": error.public})
+        else:
+            _say(f"not valid: {error.public}", sys.stderr)
+        return FAILED
+    claims = orjson.Fragment(verdict.body)
+    if options.output == "json":
+        _print_json({"valid": True, "claims": claims})
+    else:
+        _say(verdict.body.decode())
+    return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="txtoken",
+        description="Turns any JSON API into one that hands out signed tokens.",
+        epilog="Without a command it serves, as the original did. Exit codes: 0 ended as asked, 1 failure, "
+        "2 wrong usage, 78 bad configuration.",
+    )
+    parser.add_argument("--version", action="version", version=f"txtoken {VERSION}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument(
+        "-c", "--config", metavar="FILE", help="configuration file (default: $CFG_FILE, else ./example_cfg.yml)"
+    )
+    configured.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="override one key, e.g. limits.bodyBytes=4096"
+    )
+    output = argparse.ArgumentParser(add_help=False)
+    output.add_argument("--output", choices=("text", "json"), default="text", help="for people or for programs")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str, *parents: argparse.ArgumentParser,
+            to: Any = commands) -> argparse.ArgumentParser:  # fmt: skip # one call a line reads as a table
+        added: argparse.ArgumentParser = to.add_parser(name, help=text, description=text, parents=parents)
+        added.set_defaults(command=command)
+        return added
+
+    add("serve", serve, "run the service", configured)
+    add("check", check, "validate the configuration and show what would run", configured, output)
+    shown = add("demo", demo, "run the service in front of a login API of its own")
+    shown.add_argument("--once", action="store_true", help="make three requests, show them, and end")
+    shown.add_argument("--port", type=int, default=8888, help="of the service (default: %(default)s, 0: any)")
+    shown.add_argument("--login-port", type=int, default=8889, help="of the login API (default: %(default)s, 0: any)")
+    add("keygen", keygen, "print a new random key for encKey", output)
+    add("health", health, "ask a running service whether it is ready (for a container's health check)", configured, output)
+
+    about = "issue, verify and explain tokens offline, with the configuration's key"
+    tokens = commands.add_parser("token", help=about, description=about)
+    verbs = tokens.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    issue = add("issue", token_issue, "sign a token for a JSON object", configured, output, to=verbs)
+    issue.add_argument("data", nargs="?", default="-", help="the object, as the remote would reply; - reads standard input")
+    issue.add_argument("--hours", type=float, help="how long it is valid (default: expHours)")
+    verify = add("verify", token_verify, "print a valid token's claims", configured, output, to=verbs)
+    explain = add("explain", token_explain, "say in plain words why a token is or is not valid", configured, output, to=verbs)
+    for command in (verify, explain):
+        command.add_argument("token", nargs="?", default="-", help="the token; - reads standard input")
+    return parser
+
+
+def _config(options: argparse.Namespace) -> configuration.Config:
+    overrides: dict[str, str] = {}
+    for pair in options.set:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise TxtokenError(f"--set wants KEY=VALUE, for example --set port=9000; {key} has no value")
+        overrides[key] = value
+    return configuration.load(options.config, os.environ, overrides)
+
+
+def _key(config: configuration.Config) -> Any:
+    return _load("txtoken.service.keys", "HmacKey")(config.enc_key.reveal())
+
+
+def _load(module: str, *names: str) -> Any:
+    """Load what a command needs when it is run: `health` runs every few seconds and has no use for aiohttp's 0.3 s."""
+    loaded = importlib.import_module(module)
+    found = tuple(getattr(loaded, name) for name in names)
+    return found if len(found) > 1 else found[0]
+
+
+def _argument(value: str) -> str:
+    """Take an argument, or standard input for `-`: what stands in a command line can be read by others on the machine."""
+    return sys.stdin.read().strip() if value == "-" else value.strip()
+
+
+def _outline(section: Mapping[str, object], depth: int = 0) -> list[str]:
+    lines = []
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value and depth == 0:
+            lines += [f"{key}:", *_outline(value, depth + 1)]
+        else:
+            text = value if isinstance(value, str) else orjson.dumps(value).decode()
+            lines.append(f"{'  ' * depth}{key}: {text}")
+    return lines
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(orjson.dumps(value, option=JSON_OPTIONS).decode())
+    sys.stdout.flush()
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    print(text, file=stream or sys.stdout, flush=True)  # noqa: T201 - this is the command line

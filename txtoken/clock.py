@@ -1,0 +1,33 @@
+"""This second, read once. Knows the wall clock and the line that a response's Date field needs; arms no timer itself.
+
+Everything that depends on the date (`exp`, the bearer for the remote, `Date`) is the same for all requests of one second,
+so whoever runs the loop calls `tick` as each second begins and every reader takes an attribute instead of a system call.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+
+class Clock:
+    """The current second and what follows from it. One a process.
+
+    `second` is Unix time in whole seconds; `date_line` is the whole header line `Date: …\\r\\n` (RFC 9110 §6.6.1).
+    """
+
+    __slots__ = ("date_line", "second")
+
+    def __init__(self) -> None:
+        self.second = 0
+        self.date_line = b""
+        self.tick()
+
+    def tick(self) -> float:
+        """Take over the current second. Returns how long it still lasts, in seconds: the time to the next tick."""
+        now = time.time()
+        second = int(now)
+        if second != self.second:
+            self.second = second
+            self.date_line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
+        return second + 1 - now

@@ -1,0 +1,203 @@
+"""The service with a login API of its own, to see it work before anything is configured. Knows no real users.
+
+Everything listens on loopback, and the key is made at start: what the demo signs is worth nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from txtoken.config import Config, Limits, LogSettings, Secret, Timeouts, VerifyRules
+from txtoken.errors import StartError
+from txtoken.observe.logs import LineWriter, open_log
+from txtoken.process.worker import STDOUT_FD, Signals, Worker, address, bind, run
+
+LOOPBACK: Final = "127.0.0.1"
+LOGIN_PATH: Final = "/login"
+USER: Final = "ada"
+PASSWORD: Final = "engine"  # noqa: S105 - the demo prints it
+PROFILE: Final = {
+    "id": 1815,
+    "user": USER,
+    "name": "Ada Lovelace",
+    "email": "ada@example.com",
+    "roles": ["member", "author"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request of the demo's client and what came back."""
+
+    title: str
+    request: str
+    status: int
+    answer: Any
+
+
+async def login(request: web.Request) -> web.Response:
+    """The demo's login API: the right password gives a user object, a wrong one 401."""
+    try:
+        credentials = await request.json()
+    except json.JSONDecodeError:
+        return web.json_response({"error": "not JSON"}, status=400)
+    if isinstance(credentials, dict) and credentials.get("user") == USER and credentials.get("password") == PASSWORD:
+        return web.json_response(PROFILE)
+    return web.json_response({"error": "wrong user or password"}, status=401)
+
+
+def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
+    """Make the demo's configuration, with a key that nobody knows."""
+    return Config(
+        source="",
+        listen=(LOOPBACK,),
+        port=port,
+        debug=False,
+        enc_key=Secret(secrets.token_urlsafe(36).encode()),
+        remote=login_url,
+        token_ttl_s=24 * 3600,
+        get_token_route="/getToken",
+        check_token_route="/checkToken",
+        request_token_data=b'{"service":"txtoken demo"}',
+        request_key=Secret(secrets.token_urlsafe(36).encode()),
+        request_token_s=300,
+        validate_body=True,
+        limits=Limits(),
+        timeouts=replace(Timeouts(), drain=2.0),
+        verify=VerifyRules(),
+        check_response="original",
+        forward_headers=("X-Request-Id",),
+        log=log,
+        warnings=(),
+    )
+
+
+def demo(*, port: int, login_port: int, once: bool, say: Callable[[str], None]) -> int:
+    """Run the demo until Ctrl-C, or with `once` for three requests of its own. Returns the process's exit code.
+
+    Raises:
+        StartError: a port is in use.
+    """
+    if once:
+        port = login_port = 0
+    settings = LogSettings(level="warning" if once else "info", format="text", access=not once)
+    writer = LineWriter(STDOUT_FD)
+    log = open_log(writer, level=settings.level, as_json=False)
+    try:
+        return run(_demo(port, login_port, settings, log, writer, say, once=once))
+    finally:
+        writer.close()
+
+
+async def _demo(
+    port: int,
+    login_port: int,
+    settings: LogSettings,
+    log: logging.Logger,
+    writer: LineWriter,
+    say: Callable[[str], None],
+    *,
+    once: bool,
+) -> int:
+    signals = Signals(log)
+    login_api, login_url = await _start_login_api(login_port)
+    config = demo_config(port, login_url, settings)
+    sockets: list[socket.socket] = []
+    try:
+        sockets = bind(config)
+        service_url = f"http://{address(sockets[0])}"
+        worker = Worker(config, log, writer)
+        if once:
+            await worker.start(sockets)
+            good = await _three_requests(service_url, say)
+            await worker.stop()
+            return 0 if good else 1
+        say(_greeting(service_url, login_url))
+        await worker.start(sockets)
+        await signals.first.wait()
+        await worker.stop()
+        return 0
+    finally:
+        for sock in sockets:
+            sock.close()
+        await login_api.cleanup()
+
+
+async def _start_login_api(port: int) -> tuple[web.AppRunner, str]:
+    app = web.Application()
+    app.router.add_post(LOGIN_PATH, login)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, LOOPBACK, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise StartError(
+            f"the demo's login API cannot listen on {LOOPBACK}:{port}: the port is in use. Choose another with --login-port."
+        ) from error
+    return runner, f"http://{LOOPBACK}:{runner.addresses[0][1]}{LOGIN_PATH}"
+
+
+def _greeting(service_url: str, login_url: str) -> str:
+    log_in = f"""curl -s -d '{{"user":"{USER}","password":"{PASSWORD}"}}' {service_url}/getToken"""
+    return f"""
+txtoken's demo: a login API at {login_url}, and txtoken in front of it at {service_url}
+
+  1. Turn a login into a signed token:
+
+     {log_in}
+
+  2. Log in and have the token checked:
+
+     curl -s -H "Authorization: Bearer $({log_in} | cut -d'"' -f4)" {service_url}/checkToken
+
+  Try a wrong password too. What happens is logged below; Ctrl-C ends the demo.
+"""
+
+
+async def _three_requests(service_url: str, say: Callable[[str], None]) -> bool:
+    """Log in, check the token, log in with a wrong password. True if all three went as they should."""
+    async with aiohttp.ClientSession(service_url) as client:
+        first = await _log_in(client, "A login becomes a signed token", PASSWORD)
+        _show(first, say)
+        token = first.answer.get("token", "")
+        second = await _check(client, token)
+        _show(second, say)
+        third = await _log_in(client, "A wrong password gets no token", "guess")
+        _show(third, say)
+    checks = {
+        "the login gave a token": first.status == 200 and token.count(".") == 2,
+        "the token is valid and holds what the login API said": second.status == 200
+        and second.answer.get("Valid") is True
+        and second.answer.get("Claims", {}).get("data") == PROFILE,
+        "the wrong login gave none": third.status == 500 and third.answer.get("status") == 401,
+    }
+    for text, good in checks.items():
+        say(f"{'ok    ' if good else 'FAILED'}  {text}")
+    return all(checks.values())
+
+
+async def _log_in(client: aiohttp.ClientSession, title: str, password: str) -> Exchange:
+    credentials = {"user": USER, "password": password}
+    async with client.post("/getToken", json=credentials) as response:
+        return Exchange(title, f"POST /getToken  {json.dumps(credentials)}", response.status, await response.json())
+
+
+async def _check(client: aiohttp.ClientSession, token: str) -> Exchange:
+    async with client.get("/checkToken", headers={"Authorization": f"Bearer {token}"}) as response:
+        request = f"GET /checkToken  Authorization: Bearer {token[:16]}…"
+        return Exchange("The token is checked", request, response.status, await response.json())
+
+
+def _show(exchange: Exchange, say: Callable[[str], None]) -> None:
+    say(f"{exchange.title}\n  > {exchange.request}\n  < {exchange.status} {json.dumps(exchange.answer)}\n")

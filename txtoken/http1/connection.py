@@ -1,0 +1,323 @@
+"""One client's connection: order, pipelining, keep-alive, back-pressure, deadlines, the way it ends. Knows no routes.
+
+Requests are answered one after the other: while an answer is on its way, the bytes behind its request stay unparsed and
+nothing more is read. That keeps pipelined answers in order, runs a client's logins in the order it sent them (RFC 9112
+§9.3.2: POST is not safe), and bounds what one client can make this process hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum, auto
+from math import inf
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, cast
+
+from txtoken.errors import ProtocolError
+from txtoken.http1.messages import (
+    CLOSE_LINE,
+    CONTINUE,
+    KEEP_ALIVE_LINE,
+    Pending,
+    Request,
+    Response,
+    render,
+)
+from txtoken.http1.parser import RequestParser, Stage
+
+if TYPE_CHECKING:
+    from txtoken.http1.server import Server
+
+# How a connection is closed on a client that may still be sending: shut down writing, read on for a while, then close.
+# Closing at once would make the kernel send a reset, and the reset would swallow the answer (RFC 9112 §9.6).
+LINGER_S: Final = 1.0
+LINGER_BYTES_MAX: Final = 4 * 1024 * 1024
+
+
+class Phase(Enum):
+    """What the connection is doing, which decides what its deadline means."""
+
+    HELD = auto()  # accepted beyond `limits.connections`: nothing is read until another one ends
+    IDLE = auto()  # between requests
+    HEAD = auto()  # a head has begun to arrive
+    BODY = auto()  # a body has begun to arrive
+    ANSWERING = auto()  # a handler works on an answer; whatever it waits for has a deadline of its own
+    WRITING = auto()  # the client does not read what it was sent
+    LINGERING = auto()  # the last answer was sent; what still arrives is thrown away
+    CLOSED = auto()
+
+
+class Connection(asyncio.Protocol):
+    """One client, from its first byte to the last. `deadline` is loop time; the server's sweep acts on it."""
+
+    __slots__ = (
+        "_client",
+        "_close_after",
+        "_lingered",
+        "_output",
+        "_parser",
+        "_pending",
+        "_reading",
+        "_received_at",
+        "_request",
+        "_server",
+        "_transport",
+        "_writable",
+        "deadline",
+        "phase",
+    )
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._transport: asyncio.Transport
+        self._parser = RequestParser(server.limits)
+        self._request: Request | None = None  # the one being answered
+        self._pending: Pending | None = None  # its answer, when it has to be waited for
+        self._output: list[bytes] = []  # responses that leave with the next write
+        self._reading = True
+        self._writable = True
+        self._close_after = False  # the next response is the last
+        self._lingered = 0  # bytes thrown away while lingering
+        self._received_at = 0.0  # of the current request, by perf_counter
+        self._client = ""
+        self.deadline = inf
+        self.phase = Phase.IDLE
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self._server.admit(self):
+            self._enter(Phase.IDLE, self._server.timeouts.idle)
+        else:
+            self.phase = Phase.HELD
+            self._stop_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self.phase is Phase.LINGERING:
+            self._lingered += len(data)
+            if self._lingered > LINGER_BYTES_MAX:
+                self._transport.close()
+            return
+        if self.phase is Phase.ANSWERING or self.phase is Phase.WRITING:
+            # Pausing here and not with every request that waits saves two system calls (epoll_ctl) of each login.
+            self._parser.hold(data)
+            self._stop_reading()
+            return
+        try:
+            request = self._parser.feed(data)
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if request is None:
+            self._await_more()
+        else:
+            self._answer(request)
+
+    def eof_received(self) -> bool:
+        """The client sends no more: whoever waits for nothing any more is let go, after what was written."""
+        if self.phase is Phase.HEAD or self.phase is Phase.BODY:
+            self._refuse(ProtocolError(400, "incomplete_request", "the request ended before it was complete"))
+        elif self.phase is Phase.WRITING:
+            self._close_after = True
+            return True
+        # While an answer is on its way: a client that closed and one that shut down its sending side look alike. Nobody
+        # may be there to take the answer, so it is given up (contract §2); connection_lost cancels it.
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.phase = Phase.CLOSED
+        self.deadline = inf
+        self._cancel()
+        self._parser.close()
+        self._server.forget(self)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        if self.phase is Phase.WRITING:
+            self._go_on()
+
+    # What the server calls
+
+    def start(self) -> None:
+        """A place is free now for a connection that was held."""
+        self._enter(Phase.IDLE, self._server.timeouts.idle)
+        self._resume_reading()
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if self.phase is Phase.HEAD:
+            self._refuse(ProtocolError(408, "head_timeout", "the request's header section did not arrive in time"))
+        elif self.phase is Phase.BODY:
+            self._refuse(ProtocolError(408, "body_timeout", "the request's body did not arrive in time"))
+        elif self._transport.get_write_buffer_size():
+            self._transport.abort()  # closing would wait for a client that does not read
+        else:
+            self._transport.close()
+
+    def drain(self, idle_deadline: float) -> None:
+        """No request follows the one that runs. An idle client has until `idle_deadline` (loop time) to send its last."""
+        self._close_after = True
+        if self.phase is Phase.IDLE:
+            self.deadline = min(self.deadline, idle_deadline)
+        elif self.phase is Phase.HELD:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End now, without a word: the client may see a reset."""
+        self._transport.abort()
+
+    # Answering
+
+    def _answer(self, request: Request) -> None:
+        """Answer this request and those behind it, until one has to wait or there are no more. Writes once."""
+        server = self._server
+        while True:
+            self._request = request
+            if server.access_log is not None:
+                self._received_at = perf_counter()
+            try:
+                pending = server.handler_for(request.head).handle(request, self.respond)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not take the connection's order with it
+                pending = None
+                if self._request is not None:
+                    self.respond(server.failure(error))
+            if self._request is not None:
+                self._pending = pending
+                self._flush()
+                self.phase = Phase.ANSWERING
+                self.deadline = inf
+                return
+            if self._close_after:
+                break
+            try:
+                following = self._parser.next_request()
+            except ProtocolError as error:
+                self._refuse(error)
+                return
+            if following is None:
+                break
+            request = following
+        self._flush()
+        self._settle()
+
+    def respond(self, response: Response) -> None:
+        """Take the answer to the current request. Called by its handler, at once or later, and exactly once."""
+        request = self._request
+        assert request is not None, "a request is answered once"
+        self._request = None
+        head = request.head
+        server = self._server
+        if self._close_after or not head.keep_alive:
+            self._close_after = True
+            line = CLOSE_LINE
+        else:
+            line = KEEP_ALIVE_LINE if head.minor_version == 0 else b""
+        self._output.append(render(response, server.clock.date_line, line, with_body=head.method != b"HEAD"))
+        if server.access_log is not None:
+            server.access_log.add(head, response, self._received_at, self._client or self._name_client())
+        if self._pending is not None:
+            self._pending = None
+            self._flush()
+            self._settle()
+
+    def _settle(self) -> None:
+        """All that could be answered is answered and written: go on with whatever comes next."""
+        if self._close_after:
+            self._linger()
+        elif self._writable:
+            self._go_on()
+        else:
+            # A client that does not read is not read from. It has `timeouts.idle` to change its mind.
+            self._stop_reading()
+            self._enter(Phase.WRITING, self._server.timeouts.idle)
+
+    def _go_on(self) -> None:
+        """Take up what arrived while an answer was waited for, or wait for more."""
+        self._enter(Phase.IDLE, self._server.timeouts.idle)
+        if self._close_after:
+            self._linger()
+            return
+        try:
+            request = self._parser.next_request()
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if request is not None:
+            self._answer(request)
+            return
+        self._await_more()
+        if not self._reading:
+            self._resume_reading()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Answer what broke the rules, behind the answers of earlier requests, and close."""
+        server = self._server
+        response = server.refusal(error)
+        self._output.append(render(response, server.clock.date_line, CLOSE_LINE))
+        if server.access_log is not None:
+            server.access_log.add(None, response, perf_counter(), self._client or self._name_client())
+        self._flush()
+        self._linger()
+
+    def _flush(self) -> None:
+        output = self._output
+        if output:
+            self._output = []
+            self._transport.write(output[0] if len(output) == 1 else b"".join(output))
+
+    # Waiting and ending
+
+    def _enter(self, phase: Phase, seconds: float) -> None:
+        self.phase = phase
+        self.deadline = self._server.time() + seconds
+
+    def _await_more(self) -> None:
+        """Set the deadline of what is missing. One that runs already is left alone: it covers the whole part."""
+        stage = self._parser.stage
+        if stage is Stage.IDLE:
+            return
+        if stage is Stage.HEAD:
+            if self.phase is not Phase.HEAD:
+                self._enter(Phase.HEAD, self._server.timeouts.head)
+        elif self.phase is not Phase.BODY:
+            self._enter(Phase.BODY, self._server.timeouts.body)
+            if self._parser.expects_continue:
+                self._transport.write(CONTINUE)
+
+    def _linger(self) -> None:
+        """Say that nothing more will come, and give the client time to take what was said."""
+        transport = self._transport
+        if self.phase is Phase.CLOSED or self.phase is Phase.LINGERING or transport.is_closing():
+            return
+        unread = transport.get_write_buffer_size() > 0
+        self._enter(Phase.LINGERING, self._server.timeouts.idle if unread else LINGER_S)
+        self._cancel()
+        if transport.can_write_eof():
+            transport.write_eof()
+            self._resume_reading()
+        else:
+            transport.close()
+
+    def _cancel(self) -> None:
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+        self._request = None
+
+    def _stop_reading(self) -> None:
+        self._reading = False
+        self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _name_client(self) -> str:
+        peer = self._transport.get_extra_info("peername")
+        self._client = peer[0] if peer else "-"
+        return self._client

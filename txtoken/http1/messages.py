@@ -1,0 +1,117 @@
+"""Requests and responses as values. Knows their parts and how a response is written; reads no bytes and no socket.
+
+A `Head` is what one head section means. It is immutable and may be shared by many requests: clients that keep a
+connection repeat their head to the letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Protocol
+
+
+class Head:
+    """One request's head: `method`, `path` and `query` as sent (bytes, not decoded), `fields` by lower-case name.
+
+    Repeated fields are joined with a comma, `Cookie` with a semicolon (RFC 9110 §5.3, RFC 6265 §5.4). `content_length` is
+    in bytes, and -1 means chunked. `keep_alive` says whether the connection outlives this request (RFC 9112 §9.3).
+    """
+
+    __slots__ = ("content_length", "expects_continue", "fields", "keep_alive", "method", "minor_version", "path", "query")
+
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        fields: Mapping[bytes, bytes],
+        *,
+        minor_version: int,
+        keep_alive: bool,
+        content_length: int,
+        expects_continue: bool,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.fields = fields
+        self.minor_version = minor_version
+        self.keep_alive = keep_alive
+        self.content_length = content_length
+        self.expects_continue = expects_continue
+
+
+class Request:
+    """A complete request: its head and its whole body."""
+
+    __slots__ = ("body", "head")
+
+    def __init__(self, head: Head, body: bytes) -> None:
+        self.head = head
+        self.body = body
+
+
+def response_head(status: int, *lines: bytes, content_type: bytes = b"application/json; charset=utf-8") -> bytes:
+    """Write the part of a response's head that never changes: status line, Content-Type, `lines` (without line ends).
+
+    Made once at start; `render` adds what differs from response to response.
+    """
+    reason = HTTPStatus(status).phrase.encode("ascii")
+    parts = (b"HTTP/1.1 %d %b" % (status, reason), b"Content-Type: " + content_type, *lines)
+    return b"\r\n".join(parts) + b"\r\n"
+
+
+class Response:
+    """What a handler answers. `head` comes from `response_head`, `body` is bytes ready to send.
+
+    For the access line: `error` is the stable code of what went wrong, `remote_s` how long the remote took in seconds.
+    """
+
+    __slots__ = ("body", "error", "head", "remote_s", "status")
+
+    def __init__(
+        self, status: int, head: bytes, body: bytes, *, error: str | None = None, remote_s: float | None = None
+    ) -> None:
+        self.status = status
+        self.head = head
+        self.body = body
+        self.error = error
+        self.remote_s = remote_s
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE_LINE = b"Connection: close\r\n"
+KEEP_ALIVE_LINE = b"Connection: keep-alive\r\n"
+
+
+def render(response: Response, date_line: bytes, connection_line: bytes = b"", *, with_body: bool = True) -> bytes:
+    """Write a response as one bytes object, so that it leaves in one `write` (one packet, one system call).
+
+    `connection_line` is `CLOSE_LINE`, `KEEP_ALIVE_LINE` (for HTTP/1.0) or nothing. Without the body the head stays the
+    same to the letter: the answer to HEAD (RFC 9110 §9.3.2).
+    """
+    body = response.body
+    return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
+        response.head,
+        date_line,
+        connection_line,
+        len(body),
+        body if with_body else b"",
+    )
+
+
+class Pending(Protocol):
+    """An answer that is on its way. `cancel` gives it up: `respond` is not called any more."""
+
+    def cancel(self) -> None: ...
+
+
+Respond = Callable[[Response], None]
+
+
+class Handler(Protocol):
+    """Answers the requests of one route."""
+
+    def handle(self, request: Request, respond: Respond) -> Pending | None:
+        """Call `respond` exactly once: before returning None, or later, having returned what can still be cancelled."""

@@ -1,0 +1,167 @@
+"""Serves bound sockets that it is given. Knows its connections, sweeps their deadlines, drains them; knows no routes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from txtoken.clock import Clock
+from txtoken.config import Limits, Timeouts
+from txtoken.errors import ProtocolError
+from txtoken.http1.connection import Connection, Phase
+from txtoken.http1.messages import Handler, Head, Response
+
+# A client that was answered just before the drain began is about to send its next request: it gets this long, and then
+# an answer with `Connection: close` instead of a closed door.
+DRAIN_IDLE_GRACE_S: Final = 0.5
+LISTEN_BACKLOG: Final = 4096  # connections that the kernel keeps for us; it cuts this down to its own somaxconn
+
+
+class Router(Protocol):
+    """Finds who answers what. Every head has a handler: unknown paths and wrong methods are routes too."""
+
+    def find(self, head: Head) -> Handler: ...
+
+    def refusal(self, error: ProtocolError) -> Response: ...
+
+    def failure(self, error: Exception) -> Response: ...
+
+
+class AccessLog(Protocol):
+    """Takes one line a response. `head` is None where no request could be made of the client's bytes."""
+
+    def add(self, head: Head | None, response: Response, received_at: float, client: str) -> None: ...
+
+
+class Server:
+    """All clients of one process.
+
+    Call `listen` once, `sweep` a few times a second with the loop's time, `drain` at the end.
+    """
+
+    __slots__ = (
+        "_connections",
+        "_drained",
+        "_draining",
+        "_held",
+        "_listeners",
+        "_loop",
+        "_pausing",
+        "_sockets",
+        "access_log",
+        "clock",
+        "failure",
+        "handler_for",
+        "limits",
+        "refusal",
+        "time",
+        "timeouts",
+    )
+
+    def __init__(
+        self, router: Router, limits: Limits, timeouts: Timeouts, clock: Clock, access_log: AccessLog | None
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connections: set[Connection] = set()
+        self._held: deque[Connection] = deque()  # accepted in the moment before accepting paused
+        self._sockets: Sequence[socket.socket] = ()
+        self._listeners: list[asyncio.Server] = []
+        self._pausing: asyncio.Task[None] | None = None
+        self._draining = False
+        self._drained: asyncio.Future[None] = self._loop.create_future()
+        self.handler_for: Callable[[Head], Handler] = router.find
+        self.refusal: Callable[[ProtocolError], Response] = router.refusal
+        self.failure: Callable[[Exception], Response] = router.failure
+        self.limits = limits
+        self.timeouts = timeouts
+        self.clock = clock
+        self.access_log = access_log
+        self.time: Callable[[], float] = self._loop.time
+
+    @property
+    def connection_count(self) -> int:
+        """Open connections, those that are held back included."""
+        return len(self._connections) + len(self._held)
+
+    async def listen(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept clients on sockets that are bound. They stay the caller's to close."""
+        self._sockets = sockets
+        await self._accept()
+
+    async def _accept(self) -> None:
+        # A listener closes its socket with it, and the kernel resets who waits there. So each gets a duplicate: the
+        # original keeps the backlog alive while accepting is paused.
+        for sock in self._sockets:
+            self._listeners.append(
+                await self._loop.create_server(lambda: Connection(self), sock=sock.dup(), backlog=LISTEN_BACKLOG)
+            )
+
+    def _stop_accepting(self) -> None:
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+
+    # What connections call
+
+    def admit(self, connection: Connection) -> bool:
+        """Take a new connection in. False: there are too many, it is to be held until `start` is called on it."""
+        if self._draining:
+            connection.drain(self.time() + DRAIN_IDLE_GRACE_S)
+        if len(self._connections) < self.limits.connections:
+            self._connections.add(connection)
+            return True
+        self._held.append(connection)
+        self._stop_accepting()
+        return False
+
+    def forget(self, connection: Connection) -> None:
+        """A connection has ended. Its place goes to one that is held, and when none is, accepting goes on."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+        else:
+            self._held.remove(connection)
+        while self._held and len(self._connections) < self.limits.connections:
+            held = self._held.popleft()
+            self._connections.add(held)
+            held.start()
+        if self._draining:
+            if not self._connections and not self._drained.done():
+                self._drained.set_result(None)
+        elif not self._listeners and not self._held and len(self._connections) < self.limits.connections:
+            self._resume_accepting()
+
+    def _resume_accepting(self) -> None:
+        if self._pausing is None or self._pausing.done():
+            self._pausing = self._loop.create_task(self._accept())
+
+    # Time and end
+
+    def sweep(self, now: float) -> None:
+        """Act on deadlines that have passed. `now` is loop time."""
+        for connection in [connection for connection in self._connections if connection.deadline <= now]:
+            connection.expire()
+
+    async def drain(self) -> None:
+        """Stop listening, let running requests finish for up to `timeouts.drain` seconds, then end what is left."""
+        self._draining = True
+        self._stop_accepting()
+        idle_deadline = self.time() + DRAIN_IDLE_GRACE_S
+        idle_since_long = idle_deadline + self.timeouts.idle - 2 * DRAIN_IDLE_GRACE_S
+        for connection in (*self._connections, *self._held):
+            if connection.phase is Phase.IDLE and connection.deadline < idle_since_long:
+                connection.drain(self.time())
+            else:
+                connection.drain(idle_deadline)
+        if self._connections:
+            await asyncio.wait([self._drained], timeout=self.timeouts.drain)
+        self.abort()
+
+    def abort(self) -> None:
+        """End what is left, at once."""
+        self._draining = True
+        self._stop_accepting()
+        for connection in (*self._connections, *self._held):
+            connection.abort()

@@ -1,0 +1,270 @@
+"""The composition root of one process: builds one of each thing, serves, drains, leaves. Decides nothing about a request."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from txtoken.clock import Clock
+from txtoken.config import Config, Timeouts
+from txtoken.errors import RemoteError, StartError
+from txtoken.http1.server import LISTEN_BACKLOG, Server
+from txtoken.observe.access_log import AccessLog
+from txtoken.observe.logs import LineWriter, Repeats, open_log
+from txtoken.service.handlers import CheckToken, GetToken, Health
+from txtoken.service.keys import HmacKey
+from txtoken.service.remote import Remote
+from txtoken.service.routes import HEALTH_PATHS, Routes
+from txtoken.service.tokens import TokenIssuer, TokenVerifier
+from txtoken.version import VERSION
+
+try:
+    import uvloop
+except ImportError:  # no wheel for this machine: 32-bit ARM, say
+    LOOP_NAME = "asyncio"
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+else:
+    LOOP_NAME = "uvloop"
+    new_event_loop = uvloop.new_event_loop
+
+STDOUT_FD: Final = 1
+CACHED_TOKENS: Final = 4096  # verified tokens that are remembered: 3 MB at most with tokens of 300 bytes
+BEAT_S_MAX: Final = 0.25  # between two looks at the deadlines
+BEATS_PER_TIMEOUT: Final = 10  # a deadline is met to a tenth of the shortest timeout
+
+
+class Worker:
+    """One process's service. Make it inside a running loop, `start` it once, `stop` it once."""
+
+    def __init__(self, config: Config, log: logging.Logger, writer: LineWriter) -> None:
+        self._config = config
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._clock = Clock()
+        self._repeats = Repeats()
+        self._beat_s = min(BEAT_S_MAX, _shortest(config.timeouts) / BEATS_PER_TIMEOUT)
+        self._beat_timer: asyncio.TimerHandle | None = None
+        self._ready = False
+        bearer = TokenIssuer(HmacKey(config.request_key.reveal()), config.request_token_s)
+        self._remote = Remote(
+            config.remote,
+            lambda second: bearer.issue(config.request_token_data, second),
+            config.limits,
+            config.timeouts,
+            self._clock,
+            f"txtoken/{VERSION}",
+        )
+        self._access_log = AccessLog(writer, as_json=config.log.format == "json") if config.log.access else None
+        self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log)
+
+    def _routes(self) -> Routes:
+        config = self._config
+        key = HmacKey(config.enc_key.reveal())
+        get_token = GetToken(
+            self._remote,
+            TokenIssuer(key, config.token_ttl_s),
+            self._clock,
+            forward_headers=config.forward_headers,
+            validate_body=config.validate_body,
+            on_failure=self._note_remote_failure,
+            on_crash=self._note_crash,
+        )
+        verifier = TokenVerifier(
+            key, config.verify, check_response=config.check_response, cache_entries=CACHED_TOKENS
+        )
+        check_token = CheckToken(verifier, self._clock)
+        alive, ready = Health(lambda: True), Health(lambda: self._ready)
+        health = {path: {"GET": ready if path == "/readyz" else alive} for path in HEALTH_PATHS}
+        routes = {
+            config.get_token_route: {"POST": get_token},
+            config.check_token_route: {"GET": check_token, "POST": check_token},
+        }
+        return Routes({**health, **routes}, self._note_crash)
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Begin to serve on sockets that are bound and stay the caller's."""
+        self._beat()
+        await self._server.listen(sockets)
+        self._ready = True
+        for warning in self._config.warnings:
+            self._log.warning(warning)
+        if LOOP_NAME != "uvloop":
+            self._log.warning("uvloop is not installed: serving on asyncio's own loop, which is slower")
+        self._log.info(
+            "listening",
+            extra={
+                "fields": {
+                    "addresses": [address(sock) for sock in sockets],
+                    "version": VERSION,
+                    "loop": LOOP_NAME,
+                    "get_token": self._config.get_token_route,
+                    "check_token": self._config.check_token_route,
+                    "token_hours": round(self._config.token_ttl_s / 3600, 4),
+                }
+            },
+        )
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is not looked at by the collector again
+
+    async def stop(self) -> None:
+        """Drain (contract §4.3): not ready, `drainDelay`, then nobody new, and up to `timeouts.drain` for who is here."""
+        self._ready = False
+        self._log.info("draining", extra={"fields": {"connections": self._server.connection_count}})
+        await asyncio.sleep(self._config.timeouts.drain_delay)
+        await self._server.drain()
+        await self.abandon()
+        self._log.info("stopped")
+
+    async def abandon(self) -> None:
+        """Let go of everything at once."""
+        if self._beat_timer is not None:
+            self._beat_timer.cancel()
+        self._server.abort()
+        await self._remote.close()
+        if self._access_log is not None:
+            self._access_log.flush()
+
+    def _beat(self) -> None:
+        """Do all that is due by time: one timer for the process in place of one a request."""
+        second_left = self._clock.tick()
+        now = self._loop.time()
+        self._server.sweep(now)
+        self._remote.sweep(now)
+        if self._access_log is not None:
+            self._access_log.flush()
+        # Waking up just behind the turn of a second keeps `exp` and Date right to a few milliseconds.
+        self._beat_timer = self._loop.call_later(min(self._beat_s, second_left + 0.001), self._beat)
+
+    def _note_remote_failure(self, error: RemoteError) -> None:
+        kept_back = self._repeats.due(error.code)
+        if kept_back is not None:
+            fields: dict[str, object] = {"error": error.code, "text": error.public}
+            if error.__cause__ is not None:
+                fields["cause"] = str(error.__cause__)  # names addresses: for the log alone
+            if kept_back:
+                fields["repeated"] = kept_back
+            self._log.warning("the remote failed", extra={"fields": fields})
+
+    def _note_crash(self, error: Exception) -> None:
+        if self._repeats.due(type(error).__name__) is not None:
+            self._log.error("a request made the service fail", exc_info=error)
+
+
+def bind(config: Config) -> list[socket.socket]:
+    """Bind every address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
+
+    Raises:
+        StartError: an address cannot be bound.
+    """
+    addresses = [(socket.AF_INET6 if ":" in host else socket.AF_INET, host) for host in map(_numeric, config.listen)]
+    v6_only = any(family == socket.AF_INET for family, _ in addresses)
+    sockets: list[socket.socket] = []
+    port = config.port
+    for family, host in addresses:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sockets.append(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
+        try:
+            sock.bind((host, port))
+            sock.listen(LISTEN_BACKLOG)
+        except OSError as error:
+            for opened in sockets:
+                opened.close()
+            raise StartError(_why_not_bound(error, host, port)) from error
+        port = sock.getsockname()[1]
+    return sockets
+
+
+def address(sock: socket.socket) -> str:
+    """Write a bound address as people do: `0.0.0.0:8888`, `[::]:8888`."""
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def serve(config: Config) -> int:
+    """Run the service until a signal ends it. Returns the process's exit code.
+
+    Raises:
+        StartError: the service cannot start.
+    """
+    sockets = bind(config)
+    writer = LineWriter(STDOUT_FD)
+    log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
+    try:
+        return run(_serve(config, sockets, log, writer))
+    finally:
+        for sock in sockets:
+            sock.close()
+        writer.close()
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine to its end on the fastest loop there is."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+async def _serve(config: Config, sockets: Sequence[socket.socket], log: logging.Logger, writer: LineWriter) -> int:
+    signals = Signals(log)
+    worker = Worker(config, log, writer)
+    await worker.start(sockets)
+    await signals.first.wait()
+    stopping = asyncio.ensure_future(worker.stop())
+    forced = asyncio.ensure_future(signals.second.wait())
+    await asyncio.wait((stopping, forced), return_when=asyncio.FIRST_COMPLETED)
+    forced.cancel()
+    if stopping.done():
+        stopping.result()
+        return 0
+    stopping.cancel()
+    log.warning("ended at once by a second signal")
+    await worker.abandon()
+    return 1
+
+
+class Signals:
+    """What the process is told by signals: `first` asks it to end in order, `second` to end at once."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        # Without a handler the signal that asks other services to reload would end this one.
+        loop.add_signal_handler(
+            signal.SIGHUP, log.warning, "SIGHUP is ignored: restart the service to apply a changed configuration"
+        )
+
+    def _end(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+def _shortest(timeouts: Timeouts) -> float:
+    return min(timeouts.head, timeouts.body, timeouts.idle, timeouts.remote, timeouts.remote_idle)
+
+
+def _numeric(host: str) -> str:
+    return "127.0.0.1" if host == "localhost" else str(ipaddress.ip_address(host))
+
+
+def _why_not_bound(error: OSError, host: str, port: int) -> str:
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"cannot listen on {place}: the port is in use. End what uses it, or choose another with `port`."
+        case errno.EACCES:
+            return f"cannot listen on {place}: not permitted. Ports below 1024 need a privilege; choose a higher `port`."
+        case errno.EADDRNOTAVAIL:
+            return f"cannot listen on {place}: this machine does not have that address. Correct `listen`."
+        case _:
+            return f"cannot listen on {place}: {error.strerror}"

@@ -1,0 +1,232 @@
+"""One class a route: what a request for a token, a check of one, or a look at the service's health is answered with.
+
+Knows the contract's bodies and texts (§3). Knows no connections: whoever calls it says where the answer goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Final
+from urllib.parse import parse_qsl
+
+import orjson
+
+from txtoken.clock import Clock
+from txtoken.errors import (
+    RemoteError,
+    RemoteInvalid,
+    RemoteOverloaded,
+    RemoteStatus,
+    RemoteTruncated,
+    TokenError,
+)
+from txtoken.http1.messages import Pending, Request, Respond, Response, response_head
+from txtoken.service.remote import Outcome, Remote
+from txtoken.service.tokens import NO_TOKEN, TokenIssuer, TokenVerifier, UnusableJson, compact_object
+
+NO_STORE: Final = b"Cache-Control: no-store"
+FORM_FIELDS_MAX: Final = 1000
+_OK = response_head(200, NO_STORE)
+_BAD_REQUEST = response_head(400, NO_STORE)
+_REMOTE_FAILED = response_head(500, NO_STORE)
+_OVERLOADED = response_head(503, NO_STORE, b"Retry-After: 1")
+
+
+def error_response(status: int, code: str, text: str, *lines: bytes) -> Response:
+    """Make the answer `{"error": text}`, with more header `lines` where the status wants them."""
+    return Response(status, response_head(status, NO_STORE, *lines), orjson.dumps({"error": text}), error=code)
+
+
+CRASHED: Final = error_response(500, "internal", "the service failed to answer")
+
+
+class Fixed:
+    """Always the same answer."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    def handle(self, request: Request, respond: Respond) -> None:
+        respond(self._response)
+
+
+class Health:
+    """`/livez`, `/readyz`, `/healthz`: 200 or 503, asked anew each time."""
+
+    __slots__ = ("_good", "_is_good", "_not_good")
+
+    def __init__(self, is_good: Callable[[], bool]) -> None:
+        self._is_good = is_good
+        self._good = Response(200, _OK, b'{"status":"ok"}')
+        self._not_good = Response(503, response_head(503, NO_STORE), b'{"status":"draining"}', error="draining")
+
+    def handle(self, request: Request, respond: Respond) -> None:
+        respond(self._good if self._is_good() else self._not_good)
+
+
+class GetToken:
+    """`POST getTokenRoute`: the client's JSON goes to the remote, the remote's reply comes back as a token (§3.1)."""
+
+    __slots__ = ("_clock", "_forward", "_issuer", "_on_crash", "_on_failure", "_remote", "_validate_body")
+
+    def __init__(
+        self,
+        remote: Remote,
+        issuer: TokenIssuer,
+        clock: Clock,
+        *,
+        forward_headers: Sequence[str],
+        validate_body: bool,
+        on_failure: Callable[[RemoteError], None],
+        on_crash: Callable[[Exception], None],
+    ) -> None:
+        self._remote = remote
+        self._issuer = issuer
+        self._clock = clock
+        self._forward = tuple((name.lower().encode("ascii"), name.encode("ascii")) for name in forward_headers)
+        self._validate_body = validate_body
+        self._on_failure = on_failure
+        self._on_crash = on_crash
+
+    def handle(self, request: Request, respond: Respond) -> Pending | None:
+        if self._validate_body:
+            try:
+                orjson.loads(request.body)
+            except orjson.JSONDecodeError as error:
+                respond(_not_json(error))
+                return None
+        lines = b""
+        fields = request.head.fields
+        for name, written in self._forward:
+            if name in fields:
+                lines += b"%b: %b\r\n" % (written, fields[name])
+        started = perf_counter()
+
+        def finish(outcome: Outcome) -> None:
+            try:
+                response = self._answer(outcome, perf_counter() - started)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the client without an answer
+                self._on_crash(error)
+                response = CRASHED
+            respond(response)
+
+        try:
+            return self._remote.post(lines, request.body, finish)
+        except RemoteOverloaded as error:
+            respond(self._explain(error, 0.0))
+            return None
+
+    def _answer(self, outcome: Outcome, remote_s: float) -> Response:
+        if isinstance(outcome, RemoteError):
+            return self._explain(outcome, remote_s)
+        try:
+            data = compact_object(outcome)
+        except UnusableJson as error:
+            return self._explain(RemoteInvalid("bad_json", str(error)), remote_s)
+        token = self._issuer.issue(data, self._clock.second)
+        return Response(200, _OK, b'{"token":"%b"}' % token, remote_s=remote_s)
+
+    def _explain(self, error: RemoteError, remote_s: float) -> Response:
+        """Make the original's answer to a failed remote (contract §3.3): always 500, but 503 for what was not tried."""
+        self._on_failure(error)
+        head, status = _REMOTE_FAILED, 500
+        body: dict[str, object]
+        match error:
+            case RemoteStatus():
+                body = {"message": "Remote post status failure.", "status": error.status}
+            case RemoteTruncated():
+                body = {"message": "Remote post failed to parse body.", "error": error.public}
+            case RemoteInvalid():
+                body = {"message": "Can not unmarshal returned json.", "error": error.public}
+            case _:
+                body = {"message": "Remote post failure.", "error": error.public}
+                if isinstance(error, RemoteOverloaded):
+                    head, status = _OVERLOADED, 503
+        return Response(status, head, orjson.dumps(body), error=error.code, remote_s=remote_s)
+
+
+class CheckToken:
+    """`GET` or `POST checkTokenRoute`: is this token valid, and what does it say (§3.2)?"""
+
+    __slots__ = ("_clock", "_refusals", "_verifier")
+
+    def __init__(self, verifier: TokenVerifier, clock: Clock) -> None:
+        self._verifier = verifier
+        self._clock = clock
+        self._refusals: dict[str, Response] = {}
+
+    def handle(self, request: Request, respond: Respond) -> None:
+        try:
+            token = presented_token(request)
+            if not token:
+                raise NO_TOKEN
+            verdict = self._verifier.verify(token, self._clock.second)
+        except TokenError as error:
+            respond(self._refuse(error))
+        else:
+            respond(Response(200, _OK, verdict.body))
+
+    def _refuse(self, error: TokenError) -> Response:
+        response = self._refusals.get(error.code)
+        if response is None:
+            challenge = b"WWW-Authenticate: Bearer"
+            if error.code != NO_TOKEN.code:
+                challenge += b' error="invalid_token"'  # RFC 6750 §3.1
+            response = self._refusals[error.code] = error_response(401, error.code, error.public, challenge)
+        return response
+
+
+def presented_token(request: Request) -> bytes:
+    """Find the token that a client presents, in the contract's order (§3.2). Empty when there is none."""
+    head = request.head
+    token = bearer_token(head.fields.get(b"authorization", b""))
+    if not token and head.query:
+        token = _form_member(head.query, "access_token")
+    if not token and request.body and head.method == b"POST":
+        token = _body_token(request)
+    return token
+
+
+def bearer_token(authorization: bytes) -> bytes:
+    """Take the token from an Authorization field. The scheme is case-insensitive, and optional as in the original."""
+    if authorization[:7].lower() == b"bearer ":
+        return authorization[7:].strip()
+    return b"" if authorization.lower() == b"bearer" else authorization
+
+
+def _body_token(request: Request) -> bytes:
+    media_type = request.head.fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    body = request.body
+    if media_type == b"application/x-www-form-urlencoded":
+        return _form_member(body, "access_token") or _form_member(body, "token")
+    try:
+        members = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return b""
+    if isinstance(members, dict):
+        for name in ("access_token", "token"):
+            value = members.get(name)
+            if isinstance(value, str) and value:
+                return value.encode()
+    return b""
+
+
+def _form_member(text: bytes, name: str) -> bytes:
+    """Return the first value of this name in form-encoded text (a query or a body). Broken text holds nothing."""
+    if name.encode() not in text:
+        return b""  # 5 000 parameters of something else are not worth taking apart
+    try:
+        pairs = parse_qsl(text.decode("utf-8", "surrogateescape"), max_num_fields=FORM_FIELDS_MAX)
+    except ValueError:
+        return b""
+    value = next((value for key, value in pairs if key == name), "")
+    return value.encode("utf-8", "surrogateescape")
+
+
+def _not_json(error: orjson.JSONDecodeError) -> Response:
+    # The parser's message names the place and never quotes the text.
+    body = orjson.dumps({"message": "Request body is not valid JSON.", "error": str(error)})
+    return Response(400, _BAD_REQUEST, body, error="bad_body")

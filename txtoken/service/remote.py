@@ -1,0 +1,568 @@
+"""The one upstream: dialling, the pool, one exchange at a time on each connection. Knows no tokens but the bearer it shows.
+
+aiohttp dials and httptools speaks. aiohttp's connector does what is hard and rare: resolving, happy eyeballs, TLS. On the
+connection that it opened, `transport.set_protocol` hands over to `RemoteConnection`, which writes ready-made bytes and
+reads one reply.
+`ClientSession.post` spends 80 µs of CPU on what takes 10 here, nearly all of it on generality that one URL does not need.
+
+A request is never sent twice (contract §2): a login is not idempotent. What was written and got no answer has failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+import aiohttp
+import httptools
+from aiohttp.connector import Connection as DialledConnection
+from yarl import URL
+
+from txtoken.clock import Clock
+from txtoken.config import Limits, Timeouts
+from txtoken.errors import (
+    RemoteError,
+    RemoteInvalid,
+    RemoteOverloaded,
+    RemoteStatus,
+    RemoteTimeout,
+    RemoteTruncated,
+    RemoteUnreachable,
+)
+
+HEAD_BYTES_MAX: Final = 64 * 1024  # of a reply
+INTERIM_REPLIES_MAX: Final = 8  # 1xx before the final reply; nobody sends more than one or two
+FRAMING_BYTES_MAX: Final = 16 * 1024  # of a chunked reply: extensions and trailers together
+CHUNK_FRAMING_BYTES: Final = 10  # size digits and two line ends of one chunk
+KNOWN_HEADS_MAX: Final = 64
+EMPTY_LINE: Final = b"\r\n\r\n"
+
+_KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout\s*=\s*([0-9]{1,9})", re.IGNORECASE)
+
+Outcome = bytes | RemoteError
+Done = Callable[[Outcome], None]
+
+# What is wrong with this machine rather than with the remote: trying again a little later can help.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Exchange:
+    """One request and its outcome: `done` gets the body of a 200 reply, or the reason why there is none, exactly once."""
+
+    __slots__ = ("_remote", "body", "connection", "deadline", "done", "lines")
+
+    def __init__(self, remote: Remote, lines: bytes, body: bytes, done: Done, deadline: float) -> None:
+        self._remote = remote
+        self.lines = lines
+        self.body = body
+        self.done = done
+        self.deadline = deadline
+        self.connection: RemoteConnection | None = None
+
+    def cancel(self) -> None:
+        """Nobody wants the outcome any more: give the request up, and the connection that carries it."""
+        self._remote.give_up(self)
+
+
+class Remote:
+    """The remote, as a function from a body to its outcome. One a process.
+
+    Call `sweep` a few times a second with the loop's time and `close` at the end. `bearer` makes the token that txtoken
+    presents, for a given second.
+    """
+
+    __slots__ = (
+        "_active",
+        "_bearer",
+        "_clock",
+        "_connector",
+        "_dialling",
+        "_dials",
+        "_fixed_head",
+        "_head",
+        "_head_second",
+        "_idle",
+        "_limits",
+        "_loop",
+        "_open",
+        "_target",
+        "_timeouts",
+        "_waiting",
+        "known_heads",
+        "time",
+    )
+
+    def __init__(
+        self, url: str, bearer: Callable[[int], bytes], limits: Limits, timeouts: Timeouts, clock: Clock, user_agent: str
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.time = self._loop.time
+        self._bearer = bearer
+        self._limits = limits
+        self._timeouts = timeouts
+        self._clock = clock
+        # Our own pool counts connections, so the connector has no limit. Its cache of addresses lasts 10 s.
+        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=10)
+        self._target = aiohttp.ClientRequest("POST", URL(url, encoded=True), loop=self._loop)
+        self._fixed_head = request_head(url, user_agent)
+        self._head = b""
+        self._head_second = 0
+        self._idle: list[RemoteConnection] = []  # the youngest last: it is the least likely to be closed already
+        self._waiting: deque[Exchange] = deque()
+        self._active: dict[Exchange, None] = {}  # in the order of their deadlines, since all are given the same time
+        self._open = 0  # connections, those being dialled included
+        self._dialling = 0
+        self._dials: set[asyncio.Task[None]] = set()
+        self.known_heads: dict[bytes, tuple[int, float]] = {}  # of replies: content length, seconds it may idle
+
+    @property
+    def reply_bytes_max(self) -> int:
+        """How long a reply's body may be."""
+        return self._limits.reply_bytes
+
+    @property
+    def idle_s(self) -> float:
+        """How long a connection is kept without a request."""
+        return self._timeouts.remote_idle
+
+    @property
+    def open_count(self) -> int:
+        """Connections that are open or being dialled."""
+        return self._open
+
+    @property
+    def idle_count(self) -> int:
+        """Connections that wait for a request."""
+        return len(self._idle)
+
+    def post(self, lines: bytes, body: bytes, done: Done) -> Exchange:
+        """POST `body`, with `lines` added to the head (whole header lines). `done` is called later, never before return.
+
+        Raises:
+            RemoteOverloaded: too many requests wait for a connection already.
+        """
+        exchange = Exchange(self, lines, body, done, self.time() + self._timeouts.remote)
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
+                self._active[exchange] = None
+                connection.send(exchange)
+                return exchange
+        if self._open >= self._limits.remote_connections:
+            if len(self._waiting) - self._dialling >= self._limits.waiting:
+                raise RemoteOverloaded("overloaded", "too many requests are waiting for the remote")
+        else:
+            self._dial()
+        self._active[exchange] = None
+        self._waiting.append(exchange)
+        return exchange
+
+    def head(self) -> bytes:
+        """Return the request head of this second, up to where `lines` and the length follow. Signed once a second."""
+        second = self._clock.second
+        if second != self._head_second:
+            self._head = b"%bAuthorization: Bearer %b\r\n" % (self._fixed_head, self._bearer(second))
+            self._head_second = second
+        return self._head
+
+    def give_up(self, exchange: Exchange) -> None:
+        """Forget an exchange whose outcome nobody wants. One that has ended already is no matter."""
+        if self._active.pop(exchange, exchange) is exchange:
+            return
+        if exchange.connection is not None:
+            exchange.connection.discard()
+        else:
+            self._waiting.remove(exchange)
+
+    def finish(self, exchange: Exchange, outcome: Outcome) -> None:
+        """Report an exchange's outcome, unless it was reported or given up before."""
+        if self._active.pop(exchange, exchange) is not exchange:
+            exchange.done(outcome)
+
+    def sweep(self, now: float) -> None:
+        """Act on deadlines that have passed. `now` is loop time."""
+        expired = []
+        for exchange in self._active:
+            if exchange.deadline > now:
+                break
+            expired.append(exchange)
+        for exchange in expired:
+            self.give_up(exchange)
+            exchange.done(RemoteTimeout("timeout", "the remote did not answer in time"))
+        for connection in [connection for connection in self._idle if connection.idle_deadline <= now]:
+            connection.discard()
+
+    async def close(self) -> None:
+        """Close every connection. Exchanges that still run end as unreachable."""
+        for dial in tuple(self._dials):
+            dial.cancel()
+        for exchange in tuple(self._active):
+            self.give_up(exchange)
+            exchange.done(RemoteUnreachable("closed", "the service is ending"))
+        for connection in tuple(self._idle):
+            connection.discard()
+        await self._connector.close()
+
+    # The pool
+
+    def release(self, connection: RemoteConnection) -> None:
+        """Take back a connection after a complete reply: to the next request in line, else to the pool."""
+        if self._waiting:
+            connection.send(self._waiting.popleft())
+        else:
+            self._idle.append(connection)
+
+    def forget(self, connection: RemoteConnection) -> None:
+        """A connection is gone. Its place goes to the requests in line."""
+        self._open -= 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._dial_for_waiting()
+
+    def _dial_for_waiting(self) -> None:
+        while len(self._waiting) > self._dialling and self._open < self._limits.remote_connections:
+            self._dial()
+
+    def _dial(self) -> None:
+        self._open += 1
+        self._dialling += 1
+        dial = self._loop.create_task(self._dial_once())
+        self._dials.add(dial)
+        dial.add_done_callback(self._dials.discard)
+
+    async def _dial_once(self) -> None:
+        connection: RemoteConnection | None = None
+        failure: RemoteError | None = None
+        try:
+            async with asyncio.timeout(self._timeouts.connect):
+                dialled = await self._connector.connect(self._target, [], aiohttp.ClientTimeout())
+            connection = RemoteConnection(self, dialled)
+        except (OSError, aiohttp.ClientError) as error:  # TimeoutError is an OSError
+            failure = explain_dial(error)
+        finally:
+            self._dialling -= 1
+            if connection is None:
+                self._open -= 1
+        if connection is not None:
+            self.release(connection)
+        elif self._waiting:
+            # Whoever waited longest is told: its connection, or one just like it, could not be had.
+            assert failure is not None
+            self.finish(self._waiting.popleft(), failure)
+            self._dial_for_waiting()
+
+
+class RemoteConnection(asyncio.Protocol):
+    """One connection to the remote, with at most one exchange on it."""
+
+    __slots__ = ("_dialled", "_exchange", "_remote", "_reply", "idle_deadline", "transport")
+
+    def __init__(self, remote: Remote, dialled: DialledConnection) -> None:
+        self._remote = remote
+        self._dialled = dialled
+        self._exchange: Exchange | None = None
+        self._reply: ReplyParser | None = None  # made when a reply needs more than the short way
+        assert dialled.transport is not None
+        self.transport: asyncio.Transport = dialled.transport
+        self.transport.set_protocol(self)
+        self.idle_deadline = remote.time() + remote.idle_s
+
+    def send(self, exchange: Exchange) -> None:
+        """Write one request, whole and at once."""
+        self._exchange = exchange
+        exchange.connection = self
+        body = exchange.body
+        self.transport.write(
+            b"%b%bContent-Length: %d\r\n\r\n%b" % (self._remote.head(), exchange.lines, len(body), body)
+        )
+
+    def discard(self) -> None:
+        """Close for good, whatever state it is in. What still arrives is nobody's."""
+        self._exchange = None
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            self.discard()  # nobody asked: a late 408, a second reply. The next exchange must not get it.
+            return
+        reply = self._reply
+        if reply is None:
+            # The short way: a head that was seen before, byte for byte, and exactly the body that it announces.
+            end = data.find(EMPTY_LINE) + 4
+            known = self._remote.known_heads.get(data[:end])
+            if known is not None and len(data) == end + known[0]:
+                self._complete(exchange, data[end:], known[1])
+                return
+            reply = self._reply = ReplyParser(self._remote.reply_bytes_max)
+        try:
+            complete = reply.feed(data)
+        except RemoteError as error:
+            self._fail(exchange, error)
+            return
+        if complete:
+            if reply.remembered_head:
+                self._remember(reply)
+            self._conclude(exchange, reply, reusable=reply.keep_alive)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._dialled.close()
+        self._remote.forget(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return
+        reply = self._reply
+        if reply is None:
+            failure = _lost_before_reply(error)
+        elif error is None and reply.ends_with_connection:
+            self._exchange = exchange
+            self._conclude(exchange, reply, reusable=False)
+            return
+        else:
+            failure = reply.cut_short()
+        failure.__cause__ = error
+        self._remote.finish(exchange, failure)
+
+    def _remember(self, reply: ReplyParser) -> None:
+        known_heads = self._remote.known_heads
+        if len(known_heads) >= KNOWN_HEADS_MAX:
+            known_heads.clear()  # a remote's Date makes new ones each second; the old are of no use
+        known_heads[reply.remembered_head] = (reply.body_size, self._idle_s(reply))
+
+    def _idle_s(self, reply: ReplyParser) -> float:
+        announced = reply.keep_alive_timeout_s
+        return self._remote.idle_s if announced is None else min(self._remote.idle_s, announced - 1)
+
+    def _conclude(self, exchange: Exchange, reply: ReplyParser, *, reusable: bool) -> None:
+        outcome: Outcome
+        if reply.status != 200:
+            outcome = RemoteStatus(reply.status)
+        elif reply.encoded:
+            outcome = RemoteInvalid("bad_encoding", "the reply is compressed, which was not asked for")
+        else:
+            outcome = reply.body
+        self._complete(exchange, outcome, self._idle_s(reply) if reusable else 0)
+
+    def _complete(self, exchange: Exchange, outcome: Outcome, idle_s: float) -> None:
+        """End the exchange with its whole reply, and keep the connection when it can be used again."""
+        self._exchange = None
+        self._reply = None
+        transport = self.transport
+        if idle_s > 0 and not transport.is_closing() and not transport.get_write_buffer_size():
+            self.idle_deadline = self._remote.time() + idle_s
+            self._remote.release(self)
+        else:
+            transport.abort()
+        self._remote.finish(exchange, outcome)
+
+    def _fail(self, exchange: Exchange, error: RemoteError) -> None:
+        self.discard()
+        self._remote.finish(exchange, error)
+
+
+class ReplyParser:
+    """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply."""
+
+    __slots__ = (
+        "_body",
+        "_failure",
+        "_fields",
+        "_framing_size",
+        "_http",
+        "_in_body",
+        "_interim_count",
+        "_received",
+        "_reply_bytes_max",
+        "body_size",
+        "complete",
+        "encoded",
+        "ends_with_connection",
+        "keep_alive",
+        "keep_alive_timeout_s",
+        "remembered_head",
+        "status",
+    )
+
+    def __init__(self, reply_bytes_max: int) -> None:
+        self._http = httptools.HttpResponseParser(self)
+        self._reply_bytes_max = reply_bytes_max
+        self._fields: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._failure: RemoteError | None = None
+        self._received = 0  # bytes
+        self._framing_size = 0  # bytes of a chunked body that are not its content
+        self._in_body = False
+        self._interim_count = 0
+        self.status = 0
+        self.body_size = 0
+        self.complete = False
+        self.encoded = False
+        self.ends_with_connection = False  # the body lasts until the connection ends (RFC 9112 §6.3)
+        self.keep_alive = False
+        self.keep_alive_timeout_s: float | None = None  # what the remote announced
+        self.remembered_head = b""  # of a reply that came whole and plain: the next one's may be the same
+
+    @property
+    def body(self) -> bytes:
+        """The body so far."""
+        return b"".join(self._body)
+
+    def feed(self, data: bytes) -> bool:
+        """Take bytes as they arrived. True once the reply is complete; what lies behind it makes `keep_alive` False.
+
+        Raises:
+            RemoteUnreachable: this is no HTTP reply.
+            RemoteTruncated: its body breaks the rules, or is too long.
+        """
+        whole = not self._received
+        self._received += len(data)
+        self._framing_size += len(data)
+        try:
+            self._http.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._failure = _malformed("an upgrade that nobody asked for")
+        except httptools.HttpParserError as error:
+            if self.complete:
+                self.keep_alive = False
+            elif self._failure is None:
+                self._failure = _malformed(str(error))
+                if self._in_body:
+                    self._failure = RemoteTruncated("truncated", "the reply's body is malformed")
+        if self.complete:
+            if whole and self.keep_alive and self.status == 200 and not self.encoded:
+                self._remember_head(data)
+            return True
+        if self._failure is None:
+            if not self._in_body and self._received > HEAD_BYTES_MAX:
+                self._failure = _malformed("its header section is too large")
+            elif self._in_body and self._framing_size > FRAMING_BYTES_MAX:
+                self._failure = RemoteTruncated("too_large", "the reply's chunk framing is too large")
+        if self._failure is not None:
+            raise self._failure
+        return False
+
+    def cut_short(self) -> RemoteError:
+        """Say what it means that the connection ends here."""
+        if self._in_body:
+            return RemoteTruncated("truncated", "the reply was cut short")
+        return _lost_before_reply(None)
+
+    def _remember_head(self, data: bytes) -> None:
+        end = data.find(EMPTY_LINE) + 4
+        if b"content-length" in self._fields and len(data) == end + self.body_size and not self._interim_count:
+            self.remembered_head = data[:end]
+
+    # What httptools calls
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise RemoteInvalid("surplus", "bytes behind the reply")  # ends the parsing; feed keeps the reply
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:
+            name = name.lower()
+            before = self._fields.get(name)
+            self._fields[name] = value.strip() if before is None else before + b", " + value.strip()
+
+    def on_headers_complete(self) -> None:
+        status = self._http.get_status_code()
+        fields = self._fields
+        if not 100 <= status <= 599 or status == 101 or self._http.get_http_version() not in ("1.1", "1.0"):
+            self._fail(_malformed("its status line is not one that we understand"))
+        if sum(len(name) + len(value) + 4 for name, value in fields.items()) > HEAD_BYTES_MAX:
+            self._fail(_malformed("its header section is too large"))
+        if status < 200:
+            return
+        coding = fields.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            self._fail(_malformed("its transfer coding is not chunked"))
+        self.status = status
+        self.encoded = fields.get(b"content-encoding", b"identity").lower() not in (b"identity", b"")
+        self.keep_alive = self._http.should_keep_alive()
+        self.keep_alive_timeout_s = _announced_timeout(fields.get(b"keep-alive", b""))
+        self.ends_with_connection = coding is None and b"content-length" not in fields
+        if int(fields.get(b"content-length", b"0")) > self._reply_bytes_max:
+            self._fail(RemoteTruncated("too_large", "the reply is too large"))
+        self._in_body = True
+        self._framing_size = 0  # from here on; what else came with the head is let through
+
+    def on_chunk_header(self) -> None:
+        self._framing_size -= CHUNK_FRAMING_BYTES
+
+    def on_body(self, body: bytes) -> None:
+        self.body_size += len(body)
+        self._framing_size -= len(body)
+        if self.body_size > self._reply_bytes_max:
+            self._fail(RemoteTruncated("too_large", "the reply is too large"))
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._in_body:
+            self.complete = True
+            return
+        self._fields = {}
+        self._interim_count += 1
+        if self._interim_count > INTERIM_REPLIES_MAX:
+            self._fail(_malformed("too many interim replies"))
+
+    def _fail(self, failure: RemoteError) -> NoReturn:
+        self._failure = failure
+        raise failure
+
+
+def request_head(url: str, user_agent: str) -> bytes:
+    """Write the part of a request's head that never changes (contract §2), up to Content-Type."""
+    target = URL(url, encoded=True)
+    host = target.host_port_subcomponent or ""
+    lines = (
+        f"POST {target.raw_path_qs} HTTP/1.1",
+        f"Host: {host}",
+        f"User-Agent: {user_agent}",
+        "Content-Type: application/json",
+        "Accept: application/json",
+        "Accept-Encoding: identity",
+    )
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+
+def explain_dial(error: OSError | aiohttp.ClientError) -> RemoteError:
+    """Say why no connection could be opened, without an address. The cause is chained for the log."""
+    failure: RemoteError
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            failure = RemoteUnreachable("dns", "the remote's name could not be resolved")
+        case aiohttp.ClientConnectorCertificateError():
+            failure = RemoteUnreachable("tls_verify", "the remote's TLS certificate could not be verified")
+        case aiohttp.ClientSSLError():
+            failure = RemoteUnreachable("tls", "the TLS handshake with the remote failed")
+        case TimeoutError():
+            failure = RemoteTimeout("connect_timeout", "connecting to the remote took too long")
+        case OSError(errno=number) if number in _EXHAUSTED:
+            failure = RemoteOverloaded("exhausted", "this machine has no connection to spare")
+        case ConnectionRefusedError() | OSError(errno=errno.ECONNREFUSED):
+            failure = RemoteUnreachable("refused", "the remote refused the connection")
+        case _:
+            failure = RemoteUnreachable("unreachable", "the remote could not be reached")
+    failure.__cause__ = error
+    return failure
+
+
+def _lost_before_reply(error: Exception | None) -> RemoteError:
+    if error is None:
+        return RemoteUnreachable("closed", "the remote closed the connection without an answer")
+    return RemoteUnreachable("reset", "the connection to the remote was reset")
+
+
+def _malformed(why: str) -> RemoteError:
+    return RemoteUnreachable("bad_response", f"the remote's reply is not HTTP that we accept: {why}")
+
+
+def _announced_timeout(keep_alive: bytes) -> float | None:
+    """Read `timeout=N` (seconds) of a Keep-Alive field (RFC 2068 §19.7.1)."""
+    match = _KEEP_ALIVE_TIMEOUT.search(keep_alive)
+    return float(match[1]) if match else None

@@ -1,0 +1,52 @@
+"""(method, path) → handler, built once. Knows which routes there are; 404 and 405 are routes too. Answers nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from txtoken.errors import ProtocolError
+from txtoken.http1.messages import Handler, Head, Response
+from txtoken.service.handlers import CRASHED, Fixed, error_response
+
+HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
+
+
+class Routes:
+    """The table of routes. `routes` maps a path to its handlers by method; HEAD comes with GET (RFC 9110 §9.3.2)."""
+
+    __slots__ = ("_by_path", "_not_found", "_on_crash", "_refusals")
+
+    def __init__(self, routes: Mapping[str, Mapping[str, Handler]], on_crash: Callable[[Exception], None]) -> None:
+        self._on_crash = on_crash
+        self._by_path: dict[bytes, tuple[dict[bytes, Handler], Handler]] = {}
+        for path, handlers in routes.items():
+            by_method = {method.encode("ascii"): handler for method, handler in handlers.items()}
+            if b"GET" in by_method:
+                by_method[b"HEAD"] = by_method[b"GET"]
+            allow = b"Allow: " + b", ".join(sorted(by_method))
+            not_allowed = Fixed(error_response(405, "method_not_allowed", "this path does not take this method", allow))
+            self._by_path[path.encode("ascii")] = by_method, not_allowed
+        self._not_found = Fixed(error_response(404, "not_found", "there is nothing at this path"))
+        self._refusals: dict[tuple[int, str, str], Response] = {}
+
+    def find(self, head: Head) -> Handler:
+        """Return who answers this request."""
+        entry = self._by_path.get(head.path)
+        if entry is None:
+            return self._not_found
+        by_method, not_allowed = entry
+        return by_method.get(head.method, not_allowed)
+
+    def refusal(self, error: ProtocolError) -> Response:
+        """Return the answer to bytes that are no request that we serve."""
+        key = error.status, error.code, error.public
+        response = self._refusals.get(key)
+        if response is None:
+            # There are about forty of them: llhttp's reasons and our own.
+            response = self._refusals[key] = error_response(error.status, error.code, error.public)
+        return response
+
+    def failure(self, error: Exception) -> Response:
+        """Return the answer to a request that made this program fail."""
+        self._on_crash(error)
+        return CRASHED
