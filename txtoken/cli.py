@@ -121,9 +121,7 @@ def health(options: argparse.Namespace) -> int:
 def token_issue(options: argparse.Namespace) -> int:
     """`txtoken token issue`: a token as the service would sign it, without asking the remote."""
     config = _config(options)
-    compact, unusable, issuer_type = _load(
-        "txtoken.service.tokens", "compact_object", "UnusableJson", "TokenIssuer"
-    )
+    compact, unusable, issuer_type = _load("txtoken.service.tokens", "compact_object", "UnusableJson", "TokenIssuer")
     try:
         data = compact(_argument(options.data).encode())
     except unusable as error:
@@ -160,6 +158,26 @@ def token_verify(options: argparse.Namespace) -> int:
     return OK
 
 
+def token_explain(options: argparse.Namespace) -> int:
+    """`txtoken token explain`: why is this token valid, or why not?"""
+    config = _config(options)
+    verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
+    explain = _load("txtoken.service.explanation", "explain")
+    verifier = verifier_type(_key(config), config.verify, check_response="claims", cache_entries=0)
+    told = explain(verifier, _argument(options.token).encode(), time.time())
+    if options.output == "json":
+        parts = {name: None if text is None else orjson.Fragment(text) for name, text in
+                 (("header", told.header), ("claims", told.claims))}  # fmt: skip # the pairs belong together
+        _print_json({"valid": told.valid, "error": told.error, "reason": told.reason, **parts})
+    else:
+        _say(f"{'Valid' if told.valid else 'Not valid'}: {told.reason}.")
+        if told.error is not None:
+            _say(f"  answer:  {told.error}")
+        for name, text in (("header", told.header), ("claims", told.claims)):
+            _say(f"  {name}:  {'cannot be read' if text is None else text.decode()}")
+    return OK if told.valid else FAILED
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="txtoken",
@@ -193,16 +211,26 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--port", type=int, default=8888, help="of the service (default: %(default)s, 0: any)")
     shown.add_argument("--login-port", type=int, default=8889, help="of the login API (default: %(default)s, 0: any)")
     add("keygen", keygen, "print a new random key for encKey", output)
-    add("health", health, "ask a running service whether it is ready (for a container's health check)", configured, output)
+    add(
+        "health",
+        health,
+        "ask a running service whether it is ready (for a container's health check)",
+        configured,
+        output,
+    )
 
     about = "issue, verify and explain tokens offline, with the configuration's key"
     tokens = commands.add_parser("token", help=about, description=about)
     verbs = tokens.add_subparsers(title="commands", metavar="COMMAND", required=True)
     issue = add("issue", token_issue, "sign a token for a JSON object", configured, output, to=verbs)
-    issue.add_argument("data", nargs="?", default="-", help="the object, as the remote would reply; - reads standard input")
+    issue.add_argument(
+        "data", nargs="?", default="-", help="the object, as the remote would reply; - reads standard input"
+    )
     issue.add_argument("--hours", type=float, help="how long it is valid (default: expHours)")
     verify = add("verify", token_verify, "print a valid token's claims", configured, output, to=verbs)
-    explain = add("explain", token_explain, "say in plain words why a token is or is not valid", configured, output, to=verbs)
+    explain = add(
+        "explain", token_explain, "say in plain words why a token is or is not valid", configured, output, to=verbs
+    )
     for command in (verify, explain):
         command.add_argument("token", nargs="?", default="-", help="the token; - reads standard input")
     return parser
@@ -251,4 +279,4 @@ def _print_json(value: object) -> None:
 
 
 def _say(text: str, stream: TextIO | None = None) -> None:
-    print(text, file=stream or sys.stdout, flush=True)  # noqa: T201 - this is the command line
+    print(text, file=stream or sys.stdout, flush=True)

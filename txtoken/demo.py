@@ -5,7 +5,6 @@ Everything listens on loopback, and the key is made at start: what the demo sign
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets

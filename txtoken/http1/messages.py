@@ -18,7 +18,16 @@ class Head:
     in bytes, and -1 means chunked. `keep_alive` says whether the connection outlives this request (RFC 9112 §9.3).
     """
 
-    __slots__ = ("content_length", "expects_continue", "fields", "keep_alive", "method", "minor_version", "path", "query")
+    __slots__ = (
+        "content_length",
+        "expects_continue",
+        "fields",
+        "keep_alive",
+        "method",
+        "minor_version",
+        "path",
+        "query",
+    )
 
     def __init__(
         self,

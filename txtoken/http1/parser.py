@@ -233,11 +233,9 @@ class RequestParser:
         if len(parts) != 3:
             self._fail(400, "bad_request", "malformed request line")
         method, target, version = parts
-        if version == b"HTTP/1.1":
-            return method, target, 1
-        if version == b"HTTP/1.0":
-            return method, target, 0
-        self._fail(505, "version_not_supported", "only HTTP/1.1 and HTTP/1.0 are served here")
+        if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+            self._fail(505, "version_not_supported", "only HTTP/1.1 and HTTP/1.0 are served here")
+        return method, target, 1 if version == b"HTTP/1.1" else 0
 
     def _read_target(self, method: bytes, target: bytes) -> tuple[bytes, bytes]:
         """Split a request target into path and query, whichever of its forms it has (RFC 9112 §3.2)."""

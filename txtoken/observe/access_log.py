@@ -48,14 +48,17 @@ class AccessLog:
             method, path = self._text(head.method), self._text(head.path)
             request_id = head.fields.get(b"x-request-id")
         if self._as_json:
-            line = b'{"time":"%b%03dZ","level":"info","message":"request","method":%b,"path":%b,"status":%d,"ms":%.3f,"client":"%b"' % (
-                self._stamp,
-                int(now * 1000) % 1000,
-                method,
-                path,
-                response.status,
-                ms,
-                client.encode("ascii", "replace"),
+            line = (
+                b'{"time":"%b%03dZ","level":"info","message":"request","method":%b,"path":%b,"status":%d,"ms":%.3f,"client":"%b"'
+                % (
+                    self._stamp,
+                    int(now * 1000) % 1000,
+                    method,
+                    path,
+                    response.status,
+                    ms,
+                    client.encode("ascii", "replace"),
+                )
             )
             if request_id is not None:
                 line += b',"request_id":%b' % self._text(request_id)

@@ -149,6 +149,8 @@ class Repeats:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) and value.isprintable() and " " not in value else orjson.dumps(
-        value, default=str
-    ).decode()
+    return (
+        value
+        if isinstance(value, str) and value.isprintable() and " " not in value
+        else orjson.dumps(value, default=str).decode()
+    )

@@ -15,6 +15,7 @@ from typing import Any, Final
 from txtoken.clock import Clock
 from txtoken.config import Config, Timeouts
 from txtoken.errors import RemoteError, StartError
+from txtoken.http1.messages import Handler
 from txtoken.http1.server import LISTEN_BACKLOG, Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter, Repeats, open_log
@@ -76,13 +77,13 @@ class Worker:
             on_failure=self._note_remote_failure,
             on_crash=self._note_crash,
         )
-        verifier = TokenVerifier(
-            key, config.verify, check_response=config.check_response, cache_entries=CACHED_TOKENS
-        )
+        verifier = TokenVerifier(key, config.verify, check_response=config.check_response, cache_entries=CACHED_TOKENS)
         check_token = CheckToken(verifier, self._clock)
         alive, ready = Health(lambda: True), Health(lambda: self._ready)
-        health = {path: {"GET": ready if path == "/readyz" else alive} for path in HEALTH_PATHS}
-        routes = {
+        health: dict[str, dict[str, Handler]] = {
+            path: {"GET": ready if path == "/readyz" else alive} for path in HEALTH_PATHS
+        }
+        routes: dict[str, dict[str, Handler]] = {
             config.get_token_route: {"POST": get_token},
             config.check_token_route: {"GET": check_token, "POST": check_token},
         }
@@ -263,7 +264,9 @@ def _why_not_bound(error: OSError, host: str, port: int) -> str:
         case errno.EADDRINUSE:
             return f"cannot listen on {place}: the port is in use. End what uses it, or choose another with `port`."
         case errno.EACCES:
-            return f"cannot listen on {place}: not permitted. Ports below 1024 need a privilege; choose a higher `port`."
+            return (
+                f"cannot listen on {place}: not permitted. Ports below 1024 need a privilege; choose a higher `port`."
+            )
         case errno.EADDRNOTAVAIL:
             return f"cannot listen on {place}: this machine does not have that address. Correct `listen`."
         case _:

@@ -97,7 +97,13 @@ class Remote:
     )
 
     def __init__(
-        self, url: str, bearer: Callable[[int], bytes], limits: Limits, timeouts: Timeouts, clock: Clock, user_agent: str
+        self,
+        url: str,
+        bearer: Callable[[int], bytes],
+        limits: Limits,
+        timeouts: Timeouts,
+        clock: Clock,
+        user_agent: str,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.time = self._loop.time

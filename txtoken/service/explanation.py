@@ -1,0 +1,86 @@
+"""Why a token is or is not valid, in words for people. Knows what `tokens` found out; judges nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from txtoken.errors import TokenError
+from txtoken.service.tokens import TokenVerifier, UnusableJson, compact_object, decode_segment
+
+_ADVICE: Final = {
+    "segments": "a token is three parts with dots between them; perhaps it was cut, or something was added to it",
+    "malformed": "a part of it is not what a token is made of; perhaps it was changed on its way",
+    "algorithm": "it was signed by another method than this service uses (HS256)",
+    "signature": "it was signed with another key, or changed after it was signed",
+    "no_expiry": "it does not say when it expires, and tokens without an end are not accepted (verify.requireExp)",
+    "issuer": "its `iss` is not the one that is asked for (verify.iss)",
+    "audience": "its `aud` does not name the one that is asked for (verify.aud)",
+}
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is known of a token. `header` and `claims` are JSON text, or None where they cannot be read."""
+
+    valid: bool
+    error: str | None
+    reason: str
+    header: bytes | None
+    claims: bytes | None
+
+
+def explain(verifier: TokenVerifier, token: bytes, now: float) -> Explanation:
+    """Say why `token` is or is not valid at `now` (Unix time in seconds). The verdict is the verifier's own."""
+    header, claims = _readable(token)
+    try:
+        verdict = verifier.verify(token, now)
+    except TokenError as error:
+        return Explanation(False, error.public, _why_not(error, claims, now), header, claims)
+    if verdict.valid_until == float("inf"):
+        return Explanation(True, None, "it is valid, and never expires", header, claims)
+    return Explanation(True, None, f"it is valid for another {duration(verdict.valid_until - now)}", header, claims)
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it: `32 s`, `3 h 12 min`, `2 d 4 h`."""
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+def _why_not(error: TokenError, claims: bytes | None, now: float) -> str:
+    if error.code == "expired" and (expires := _number(claims, "exp")) is not None:
+        if expires <= now:
+            return f"it expired {duration(now - expires)} ago"
+        return "it is older than is accepted (verify.maxAge)"
+    if error.code == "not_yet" and (begins := _number(claims, "nbf")) is not None:
+        return f"it becomes valid in {duration(begins - now)}"
+    return _ADVICE.get(error.code, error.public)
+
+
+def _readable(token: bytes) -> tuple[bytes | None, bytes | None]:
+    segments = token.split(b".", 3)
+    texts = (*_texts(segments[:2]), None, None)
+    return texts[0], texts[1]
+
+
+def _texts(segments: list[bytes]) -> Iterator[bytes | None]:
+    for segment in segments:
+        try:
+            yield compact_object(decode_segment(segment) or b"")
+        except UnusableJson:
+            yield None
+
+
+def _number(claims: bytes | None, name: str) -> float | None:
+    value = orjson.loads(claims).get(name) if claims else None
+    return value if isinstance(value, int | float) else None

@@ -1,0 +1,277 @@
+"""Claims into tokens, tokens into verdicts (contract §3.1, §3.2). Knows no clock and no sockets: callers say what time it is."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Mapping
+from itertools import accumulate
+from math import inf
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from txtoken.config import VerifyRules
+from txtoken.errors import TokenError
+from txtoken.service.keys import HmacKey
+
+TOKEN_BYTES_MAX: Final = 32 * 1024  # contract §3.2
+NESTING_MAX: Final = 200  # levels; orjson writes no more than 254, and a token adds some of its own
+REMEMBERED_TOKEN_BYTES_MAX: Final = 2 * 1024  # bounds what the cache can hold in bytes, together with its entries
+KNOWN_HEADERS_MAX: Final = 64
+
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
+
+# What a binary64 may not hold exactly, or orjson not write as it stood: long numbers, and exponents of three digits.
+_LONG_NUMBER = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{[]}"))
+_STEPS: Final = {ord("{"): 1, ord("["): 1, ord("]"): -1, ord("}"): -1}
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+class UnusableJson(ValueError):
+    """Text that is not a JSON object which a token can carry. The message says why and quotes nothing."""
+
+
+def compact_object(text: bytes) -> bytes:
+    """Check that `text` is a JSON object, and write it without white space.
+
+    Members keep their order, of duplicate ones the last wins, and every number keeps its value, integers of any size
+    included. Nesting is at most `NESTING_MAX` levels.
+
+    Raises:
+        UnusableJson: it is not, or is nested deeper.
+    """
+    return _read_object(text)[1]
+
+
+def _read_object(text: bytes) -> tuple[dict[str, Any], bytes]:
+    """Read a JSON object, and write it as `compact_object` says. Numbers past 64 bits are rounded in the first alone."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise UnusableJson("not JSON") from None
+    if not isinstance(value, dict):
+        raise UnusableJson("not a JSON object")
+    # The deepest nesting cannot exceed the brackets there are: counting them is 60 ns, and nearly always enough.
+    if text.count(b"{") + text.count(b"[") > NESTING_MAX and _nesting(text) > NESTING_MAX:
+        raise UnusableJson(f"nested deeper than {NESTING_MAX} levels")
+    written = orjson.dumps(value)
+    # Text that comes out as it went in is compact, and has lost nothing. Most services write their JSON that way.
+    if written != text and _LONG_NUMBER.search(text) is not None:
+        written = orjson.dumps(json.loads(text, parse_int=_verbatim, parse_float=_verbatim))
+    return value, written
+
+
+def _verbatim(number: str) -> Any:
+    return orjson.Fragment(number.encode("ascii"))
+
+
+def _nesting(text: bytes) -> int:
+    """Count the levels of JSON text that is known to be well-formed."""
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+
+
+def encode_segment(data: bytes) -> bytes:
+    """Write bytes as base64url without padding (RFC 7515 §2)."""
+    return b2a_base64(data, newline=False).translate(_TO_URL, b"=")
+
+
+def decode_segment(segment: bytes) -> bytes | None:
+    """Read base64url without padding; None for any other way to write it, unused bits that are set included."""
+    try:
+        data = a2b_base64(segment.translate(_FROM_URL) + b"==")
+    except Base64Error:
+        return None
+    return data if encode_segment(data) == segment else None
+
+
+class TokenIssuer:
+    """Signs tokens that carry `data` and live `ttl_s` seconds."""
+
+    __slots__ = ("_key", "_start", "_ttl_s")
+
+    def __init__(self, key: HmacKey, ttl_s: int) -> None:
+        self._key = key
+        self._ttl_s = ttl_s
+        self._start = encode_segment(b'{"alg":"%b","typ":"JWT"}' % key.algorithm.encode("ascii")) + b"."
+
+    def issue(self, data: bytes, now: int) -> bytes:
+        """Return the token for `data`, which is compact JSON. `now` is Unix time in seconds."""
+        claims = b'{"data":%b,"exp":%d}' % (data, now + self._ttl_s)
+        signing_input = self._start + b2a_base64(claims, newline=False).translate(_TO_URL, b"=")
+        signature = b2a_base64(self._key.sign(signing_input), newline=False)
+        return signing_input + b"." + signature.translate(_TO_URL, b"=\n")
+
+
+class Verdict:
+    """A valid token: the body of the answer that says so, and from when until before when it stays true (Unix time)."""
+
+    __slots__ = ("body", "valid_from", "valid_until")
+
+    def __init__(self, body: bytes, valid_from: float, valid_until: float) -> None:
+        self.body = body
+        self.valid_from = valid_from
+        self.valid_until = valid_until
+
+
+NO_TOKEN: Final = TokenError("no_token", "no token present in request")
+_SEGMENTS: Final = ("segments", "token contains an invalid number of segments")
+_MALFORMED: Final = ("malformed", "token is malformed")
+_ALGORITHM: Final = ("algorithm", "signing method (alg) is unavailable.")
+_SIGNATURE: Final = ("signature", "signature is invalid")
+_NO_EXPIRY: Final = ("no_expiry", "token has no expiry")
+_EXPIRED: Final = ("expired", "Token is expired")
+_NOT_YET: Final = ("not_yet", "Token is not valid yet")
+_ISSUER: Final = ("issuer", "token issuer is invalid")
+_AUDIENCE: Final = ("audience", "token audience is invalid")
+
+
+class TokenVerifier:
+    """Judges tokens by one key and one set of rules, and remembers those that it found valid.
+
+    The memory maps a token, byte for byte, to its verdict. It has two generations: when the young one holds
+    `cache_entries` verdicts it becomes the old one, so that nothing is ever evicted one by one. A wrong token is never
+    remembered, and each verdict is asked again whether its time has come or gone. Finding a token is a look-up by a hash
+    with a secret seed, which tells an attacker nothing about tokens that are remembered.
+    """
+
+    __slots__ = ("_as_original", "_cache_entries", "_key", "_known_headers", "_old", "_rules", "_young")
+
+    def __init__(self, key: HmacKey, rules: VerifyRules, *, check_response: str, cache_entries: int) -> None:
+        self._key = key
+        self._rules = rules
+        self._as_original = check_response == "original"
+        self._cache_entries = cache_entries
+        self._young: dict[bytes, Verdict] = {}
+        self._old: dict[bytes, Verdict] = {}
+        self._known_headers: dict[bytes, bytes] = {}  # header segments that were found good, and what they say
+
+    def verify(self, token: bytes, now: float) -> Verdict:
+        """Judge a token at `now` (Unix time in seconds).
+
+        Raises:
+            TokenError: it is not valid. Of several reasons the first in the contract's table is told.
+        """
+        verdict = self._young.get(token) or self._old.get(token)
+        if verdict is None:
+            verdict = self._judge(token, now)
+            if self._cache_entries and len(token) <= REMEMBERED_TOKEN_BYTES_MAX:
+                if len(self._young) >= self._cache_entries:
+                    self._old, self._young = self._young, {}
+                self._young[token] = verdict
+        elif not verdict.valid_from <= now < verdict.valid_until:
+            return self._judge(token, now)  # which says what has become of it
+        return verdict
+
+    def forget(self) -> None:
+        """Remember no verdict any more: keys or rules have changed."""
+        self._young = {}
+        self._old = {}
+
+    def _judge(self, token: bytes, now: float) -> Verdict:
+        header_text, claims_text, signature = self._open(token)
+        try:
+            claims, claims_text = _read_object(claims_text)
+        except UnusableJson:
+            _refuse(_MALFORMED)
+        valid_from, valid_until = self._check_claims(claims, now)
+        if not self._as_original:
+            return Verdict(claims_text, valid_from, valid_until)
+        body = (
+            b'{"Raw":"%b","Method":{"Name":"%b","Hash":%d},"Header":%b,"Claims":%b,"Signature":"%b","Valid":true}'
+            % (token, self._key.algorithm.encode("ascii"), self._key.jwa_hash, header_text, claims_text, signature)
+        )
+        return Verdict(body, valid_from, valid_until)
+
+    def _open(self, token: bytes) -> tuple[bytes, bytes, bytes]:
+        """Check form and signature. Returns header (compact), claims (as sent) and the signature's segment.
+
+        Nothing of the payload is parsed before the signature was found good, except to tell the right reason when it
+        is not.
+        """
+        if len(token) > TOKEN_BYTES_MAX:
+            _refuse(_MALFORMED)
+        if token.count(b".") != 2:
+            _refuse(_SEGMENTS)
+        header, payload, signature = token.split(b".")
+        header_text = self._known_headers.get(header)
+        if header_text is not None:
+            expected = encode_segment(self._key.sign(token[: -len(signature) - 1] if signature else token[:-1]))
+            if hmac.compare_digest(expected, signature):
+                claims_text = decode_segment(payload)
+                if claims_text is None:
+                    _refuse(_MALFORMED)
+                return header_text, claims_text, signature
+        return self._open_carefully(header, payload, signature)
+
+    def _open_carefully(self, header: bytes, payload: bytes, signature: bytes) -> tuple[bytes, bytes, bytes]:
+        """The same in the order of the contract's table."""
+        header_text, claims_text = decode_segment(header), decode_segment(payload)
+        if not header_text or not claims_text or not signature or decode_segment(signature) is None:
+            _refuse(_MALFORMED)
+        try:
+            header_text = compact_object(header_text)
+            compact_object(claims_text)
+        except UnusableJson:
+            _refuse(_MALFORMED)
+        members = orjson.loads(header_text)
+        if "crit" in members:
+            _refuse(_MALFORMED)  # RFC 7515 §4.1.11: no extension is understood here
+        if members.get("alg") != self._key.algorithm:
+            _refuse(_ALGORITHM)
+        if not hmac.compare_digest(encode_segment(self._key.sign(header + b"." + payload)), signature):
+            _refuse(_SIGNATURE)
+        if len(self._known_headers) < KNOWN_HEADERS_MAX and len(header) <= REMEMBERED_TOKEN_BYTES_MAX:
+            self._known_headers[header] = header_text
+        return header_text, claims_text, signature
+
+    def _check_claims(self, claims: Mapping[str, object], now: float) -> tuple[float, float]:
+        """Check the registered claims (RFC 7519 §4.1). Returns from when and until before when they hold."""
+        rules = self._rules
+        leeway_s = rules.leeway_s
+        issued_at, not_before = _number(claims, "iat"), _number(claims, "nbf")
+        expires = claims.get("exp")
+        if type(expires) not in (int, float):
+            if "exp" in claims and not rules.require_exp:
+                _refuse(_MALFORMED)
+            if rules.require_exp:
+                _refuse(_NO_EXPIRY)
+            expires = inf
+        assert isinstance(expires, int | float)
+        valid_from = -inf if not_before is None else not_before - leeway_s
+        valid_until = expires + leeway_s
+        if rules.max_age_s is not None:
+            # A token that does not say how old it is counts as too old.
+            valid_until = min(valid_until, -inf if issued_at is None else issued_at + rules.max_age_s + leeway_s)
+        if valid_until <= now:
+            _refuse(_EXPIRED)
+        if valid_from > now:
+            _refuse(_NOT_YET)
+        if rules.issuer is not None and claims.get("iss") != rules.issuer:
+            _refuse(_ISSUER)
+        if rules.audience:
+            audience = claims.get("aud")
+            named = audience if isinstance(audience, list) else [audience]
+            if not any(name in rules.audience for name in named):
+                _refuse(_AUDIENCE)
+        return valid_from, valid_until
+
+
+def _number(claims: Mapping[str, object], name: str) -> float | None:
+    """Return a NumericDate (RFC 7519 §2), None when it is absent. `true` is not a number."""
+    value = claims.get(name)
+    if type(value) is int or type(value) is float:
+        return value
+    if name in claims:
+        _refuse(_MALFORMED)
+    return None
+
+
+def _refuse(reason: tuple[str, str]) -> NoReturn:
+    raise TokenError(*reason)
