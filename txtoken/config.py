@@ -542,7 +542,7 @@ class _Reader:
     def read_overrides(self, overrides: Mapping[str, str]) -> None:
         for name, text in overrides.items():
             if name in _BY_NAME:
-                self.give(name, _Given(_scalar(text), "--set", f"--set {name}"))
+                self.give(name, _Given(_scalar(text), "--set", "--set"))
             else:
                 self.complain("", f"--set {name}", f"is not a known key{_nearest(name, _BY_NAME)}")
 

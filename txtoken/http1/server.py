@@ -98,6 +98,8 @@ class Server:
             self._listeners.append(
                 await self._loop.create_server(lambda: Connection(self), sock=sock.dup(), backlog=LISTEN_BACKLOG)
             )
+        if self._draining or self._held:
+            self._stop_accepting()  # the end, or too many clients once more, came while the listeners were opened
 
     def _stop_accepting(self) -> None:
         listeners, self._listeners = self._listeners, []

@@ -317,6 +317,9 @@ class RemoteConnection(asyncio.Protocol):
             self._conclude(exchange, reply, reusable=reply.keep_alive)
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._dialled.protocol is not None:
+            # aiohttp's own protocol, which was put aside: its connector waits for it to hear that all is over.
+            self._dialled.protocol.connection_lost(None)
         self._dialled.close()
         self._remote.forget(self)
         exchange, self._exchange = self._exchange, None
