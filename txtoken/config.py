@@ -1,52 +1,33 @@
-"""File and environment into one frozen `Config`, or every problem at once (contract §1). Knows what keys there are, what
-they may be and where they came from; starts nothing.
+"""File and environment into one frozen `Config`, or every problem at once (contract §1). Knows what keys there are and
+where their values came from; starts nothing.
 
 The table `KEYS` is the model: names, converters, defaults. Reading, the environment's names, the nearest known key and
-what `txtoken check` shows all come from it. A converter takes a YAML node, so that `encKey: 1e5…` stays the text that
-was written, and so that every problem has its line.
+what `txtoken check` shows all come from it.
 """
 
 from __future__ import annotations
 
 import difflib
 import hmac
-import ipaddress
-import json
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 import yaml
 
+from txtoken import values
 from txtoken.errors import ConfigError, Problem
+from txtoken.values import DAY_S, KIB, MIB
 
 DEFAULT_PATH: Final = "example_cfg.yml"  # as the original: in the working directory
 ENVIRONMENT_PREFIX: Final = "TXTOKEN_"
 EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.yml: everybody knows it
 HIDDEN: Final = "<hidden>"
 
-KIB: Final = 1024
-MIB: Final = 1024 * KIB
-DAY_S: Final = 24 * 3600
 FILE_BYTES_MAX: Final = MIB  # of a configuration file; what is larger is some other file
-SECRET_FILE_BYTES_MAX: Final = 4 * KIB
-TREE_DEPTH_MAX: Final = 100
-TREE_NODES_MAX: Final = 10_000  # aliases count each time, so that a small file cannot become a huge token
-RESERVED_ROUTES: Final = ("/livez", "/readyz", "/healthz")
-
-# What txtoken sets itself, what belongs to one connection (RFC 9110 §7.6.1), and what holds the client's credentials.
-NEVER_FORWARDED: Final = frozenset(
-    (
-        *("accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "expect"),
-        *("host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
-        *("transfer-encoding", "upgrade", "user-agent"),
-    )
-)
 
 
 class Secret:
@@ -143,237 +124,6 @@ class Config:
     warnings: tuple[str, ...]  # to be said aloud at start
 
 
-class _Wrong(Exception):
-    """What is wrong with one value. `node` says where, when not at the value itself."""
-
-    def __init__(self, text: str, node: yaml.Node | None = None) -> None:
-        super().__init__(text)
-        self.node = node
-
-
-# Converters: a node becomes a value, or raises _Wrong
-
-
-def _text(node: yaml.Node) -> str:
-    if not isinstance(node, yaml.ScalarNode):
-        raise _Wrong("has to be one value, not a list or a section")
-    return str(node.value)
-
-
-def _whole(low: int, high: int) -> Callable[[yaml.Node], int]:
-    def read(node: yaml.Node) -> int:
-        text = _text(node)
-        if not re.fullmatch(r"0|[1-9][0-9]{0,18}", text) or not low <= int(text) <= high:
-            raise _Wrong(f"has to be a whole number from {low} to {high}")
-        return int(text)
-
-    return read
-
-
-def _size(low: int, high: int) -> Callable[[yaml.Node], int]:
-    def read(node: yaml.Node) -> int:
-        match = re.fullmatch(r"([0-9]{1,18}) ?(KiB|MiB|)", _text(node))
-        value = int(match[1]) * {"": 1, "KiB": KIB, "MiB": MIB}[match[2]] if match else -1
-        if not low <= value <= high:
-            raise _Wrong(f"has to be a number of bytes from {low} to {high}, or one with KiB or MiB")
-        return value
-
-    return read
-
-
-def _duration(low: float, high: float) -> Callable[[yaml.Node], float]:
-    def read(node: yaml.Node) -> float:
-        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|)", _text(node))
-        value = float(match[1]) * {"": 1, "s": 1, "ms": 0.001, "m": 60}[match[2]] if match else -1
-        if not low <= value <= high:
-            raise _Wrong(f"has to be a time from {low:g} to {high:g} seconds: 5, 500ms, 5s, 1m")
-        return value
-
-    return read
-
-
-def _hours(node: yaml.Node) -> int:
-    match = re.fullmatch(r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[0-9]+\.", _text(node))
-    hours = float(match[0]) if match else 0.0
-    if not 0 < hours <= 100 * 366 * 24:
-        raise _Wrong("has to be a number of hours above 0, fractions allowed, and at most a hundred years")
-    return max(1, round(hours * 3600))
-
-
-def _flag(node: yaml.Node) -> bool:
-    text = _text(node).lower()
-    if text not in ("true", "false"):
-        raise _Wrong("has to be true or false")
-    return text == "true"
-
-
-def _choice(*choices: str) -> Callable[[yaml.Node], str]:
-    def read(node: yaml.Node) -> str:
-        text = _text(node)
-        if text not in choices:
-            raise _Wrong(f"has to be {' or '.join(choices)}")
-        return text
-
-    return read
-
-
-def _list(read_item: Callable[[yaml.Node], str]) -> Callable[[yaml.Node], tuple[str, ...]]:
-    """A list, or one value; in the environment its items are separated by commas."""
-
-    def read(node: yaml.Node) -> tuple[str, ...]:
-        if isinstance(node, yaml.SequenceNode):
-            items = node.value
-        else:
-            parts = [part.strip() for part in _text(node).split(",")]
-            items = [_scalar(part, node) for part in parts if part]
-        return tuple(read_item(item) for item in items)
-
-    return read
-
-
-def _listen_address(node: yaml.Node) -> str:
-    text = _text(node)
-    if text.startswith("unix:"):
-        raise _Wrong("listening on a Unix socket is not supported yet: give an IP address", node)
-    if text != "localhost":
-        try:
-            ipaddress.ip_address(text)
-        except ValueError:
-            raise _Wrong("has to be an IP address like 0.0.0.0, 127.0.0.1 or ::, or localhost", node) from None
-    return text
-
-
-def _addresses(node: yaml.Node) -> tuple[str, ...]:
-    addresses = _list(_listen_address)(node)
-    if not addresses:
-        raise _Wrong("names no address: leave it out to listen on 0.0.0.0")
-    if len(set(addresses)) != len(addresses):
-        raise _Wrong("names an address twice")
-    return addresses
-
-
-def _field_name(node: yaml.Node) -> str:
-    text = _text(node)
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}", text):
-        raise _Wrong("has to be a list of header field names", node)
-    if text.lower() in NEVER_FORWARDED:
-        raise _Wrong(f"{text} is never forwarded: it belongs to the connection, or txtoken sets it itself", node)
-    return text
-
-
-def _route(node: yaml.Node) -> str:
-    text = _text(node)
-    if not re.fullmatch(r"/[!-~]*", text) or "?" in text or "#" in text:
-        raise _Wrong("has to be a path that starts with /, in printable ASCII, without ? and #")
-    if text in RESERVED_ROUTES:
-        raise _Wrong(f"{text} is taken: the service's health is there")
-    return text
-
-
-def _remote_url(node: yaml.Node) -> str:
-    text = _text(node)
-    example = "like http://login.internal:8080/login"
-    if not re.fullmatch(r"[!-~]+", text) or any(character in text for character in '"<>\\^`{|}'):
-        raise _Wrong(f"has to be a URL in printable ASCII without spaces, {example} (punycode, percent-encoding)")
-    try:
-        url = urlsplit(text)
-        host, port = url.hostname, url.port
-    except ValueError:
-        raise _Wrong(f"has a malformed host or port: it has to be a URL {example}") from None
-    if url.scheme.lower() not in ("http", "https") or not host:
-        raise _Wrong(f"has to be an absolute http or https URL, {example}")
-    if "@" in url.netloc:
-        raise _Wrong("must not hold a user or password: txtoken presents a token of its own (requestTokenData)")
-    if "#" in text:
-        raise _Wrong("must not have a fragment (#…): it is never sent")
-    if port == 0 or not re.fullmatch(r"[A-Za-z0-9._~-]+|[0-9a-fA-F:.]+", host):
-        raise _Wrong(f"has a malformed host or port: it has to be a URL {example}")
-    return text
-
-
-def _secret(node: yaml.Node) -> str:
-    text = _text(node)
-    if not 32 <= len(text) <= 64:
-        raise _Wrong(f"has to be 32 to 64 characters long; this one has {len(text)}. `txtoken keygen` makes one")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _Wrong("holds characters that UTF-8 cannot write") from None
-    return text
-
-
-def _secret_file(node: yaml.Node) -> str:
-    path = _text(node)
-    data = _read_file(path, SECRET_FILE_BYTES_MAX)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        raise _Wrong(f"{path} is not UTF-8 text") from None
-    text = text.removesuffix("\n").removesuffix("\r")
-    try:
-        return _secret(_scalar(text, node))
-    except _Wrong as wrong:
-        raise _Wrong(f"the secret in {path} {wrong}") from None
-
-
-def _tree(node: yaml.Node) -> bytes:
-    """Any YAML tree, or a string that holds JSON, as compact JSON."""
-    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str":
-        try:
-            value = orjson.loads(node.value)
-        except (orjson.JSONDecodeError, UnicodeEncodeError):
-            raise _Wrong("is text that does not hold JSON: write a YAML section, or JSON in quotes") from None
-        if _depth(value) > TREE_DEPTH_MAX:
-            raise _Wrong(f"is nested deeper than {TREE_DEPTH_MAX} levels")
-        value = json.loads(node.value)  # once more, for integers of any size
-    else:
-        nodes_left = iter(range(TREE_NODES_MAX))
-        value = _plain(node, 0, nodes_left)
-    try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, UnicodeEncodeError):
-        raise _Wrong("holds something that JSON cannot say") from None
-
-
-def _depth(value: object, limit: int = TREE_DEPTH_MAX + 1) -> int:
-    if limit == 0 or not isinstance(value, dict | list):
-        return 0
-    items = value.values() if isinstance(value, dict) else value
-    return 1 + max((_depth(item, limit - 1) for item in items), default=0)
-
-
-def _plain(node: yaml.Node, depth: int, nodes_left: Iterator[int]) -> object:
-    if depth > TREE_DEPTH_MAX:
-        raise _Wrong(f"is nested deeper than {TREE_DEPTH_MAX} levels")
-    if next(nodes_left, None) is None:
-        raise _Wrong(f"holds more than {TREE_NODES_MAX} values")
-    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith((":binary", ":set", ":omap", ":pairs")):
-        raise _Wrong("has a YAML tag that JSON has no word for", node)
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, depth + 1, nodes_left) for item in node.value]
-    if isinstance(node, yaml.MappingNode):
-        return {_text(key): _plain(value, depth + 1, nodes_left) for key, value in _pairs(node)}
-    assert isinstance(node, yaml.ScalarNode)
-    construct = yaml.constructor.SafeConstructor()
-    try:
-        match node.tag.rpartition(":")[2]:
-            case "null":
-                return None
-            case "bool":
-                return construct.construct_yaml_bool(node)
-            case "int":
-                return construct.construct_yaml_int(node)
-            case "float":
-                number = construct.construct_yaml_float(node)
-                if not math.isfinite(number):
-                    raise _Wrong("holds a number that JSON has no word for", node)
-                return number
-            case _:
-                return _text(node)
-    except (ValueError, KeyError, IndexError, OverflowError):
-        raise _Wrong("holds a malformed value", node) from None
-
-
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z])[A-Z]", lambda match: "_" + match[0].lower(), name)
 
@@ -399,45 +149,45 @@ _LIMITS: Final = Limits()
 _TIMEOUTS: Final = Timeouts()
 
 KEYS: Final = (
-    Key("port", _whole(0, 65535), 8888),
-    Key("debug", _flag, False),
-    Key("encKey", _secret, None, secret=True, instead_of="encKeyFile"),
-    Key("remote", _remote_url, None),
-    Key("expHours", _hours, DAY_S, attribute="token_ttl_s"),
-    Key("getTokenRoute", _route, "/getToken"),
-    Key("checkTokenRoute", _route, "/checkToken"),
-    Key("requestTokenData", _tree, b"{}"),
-    Key("listen", _addresses, ("0.0.0.0",)),  # noqa: S104 - a service is there to be reached
-    Key("encKeyFile", _secret_file, None, secret=True, instead_of="encKey"),
-    Key("requestKey", _secret, None, secret=True, instead_of="requestKeyFile"),
-    Key("requestKeyFile", _secret_file, None, secret=True, instead_of="requestKey"),
-    Key("requestTokenSeconds", _whole(1, DAY_S), 300, attribute="request_token_s"),
-    Key("validateBody", _flag, True),
-    Key("limits.headBytes", _size(KIB, MIB), _LIMITS.head_bytes),
-    Key("limits.headerCount", _whole(1, 10_000), _LIMITS.header_count),
-    Key("limits.bodyBytes", _size(1, 64 * MIB), _LIMITS.body_bytes),
-    Key("limits.replyBytes", _size(2, 64 * MIB), _LIMITS.reply_bytes),
-    Key("limits.connections", _whole(1, 1_000_000), _LIMITS.connections),
-    Key("limits.remoteConnections", _whole(1, 60_000), _LIMITS.remote_connections),
-    Key("limits.waiting", _whole(0, 1_000_000), _LIMITS.waiting),
-    Key("timeouts.head", _duration(0.001, DAY_S), _TIMEOUTS.head),
-    Key("timeouts.body", _duration(0.001, DAY_S), _TIMEOUTS.body),
-    Key("timeouts.idle", _duration(0.001, DAY_S), _TIMEOUTS.idle),
-    Key("timeouts.connect", _duration(0.001, DAY_S), _TIMEOUTS.connect),
-    Key("timeouts.remote", _duration(0.001, DAY_S), _TIMEOUTS.remote),
-    Key("timeouts.remoteIdle", _duration(0.001, DAY_S), _TIMEOUTS.remote_idle),
-    Key("timeouts.drain", _duration(0, DAY_S), _TIMEOUTS.drain),
-    Key("timeouts.drainDelay", _duration(0, DAY_S), _TIMEOUTS.drain_delay),
-    Key("forwardHeaders", _list(_field_name), ("X-Request-Id", "traceparent", "tracestate")),
-    Key("verify.leeway", _duration(0, DAY_S), 0.0, attribute="verify.leeway_s"),
-    Key("verify.iss", _text, None, attribute="verify.issuer"),
-    Key("verify.aud", _list(_text), (), attribute="verify.audience"),
-    Key("verify.requireExp", _flag, True),
-    Key("verify.maxAge", _duration(1, 36_525 * DAY_S), None, attribute="verify.max_age_s"),
-    Key("checkResponse", _choice("original", "claims"), "original"),
-    Key("log.level", _choice("debug", "info", "warning", "error"), None),
-    Key("log.format", _choice("json", "text"), None),
-    Key("log.access", _flag, True),
+    Key("port", values.whole_number(0, 65535), 8888),
+    Key("debug", values.read_flag, False),
+    Key("encKey", values.read_secret, None, secret=True, instead_of="encKeyFile"),
+    Key("remote", values.read_url, None),
+    Key("expHours", values.read_hours, DAY_S, attribute="token_ttl_s"),
+    Key("getTokenRoute", values.read_route, "/getToken"),
+    Key("checkTokenRoute", values.read_route, "/checkToken"),
+    Key("requestTokenData", values.read_tree, b"{}"),
+    Key("listen", values.read_addresses, ("0.0.0.0",)),  # noqa: S104 - a service is there to be reached
+    Key("encKeyFile", values.read_secret_file, None, secret=True, instead_of="encKey"),
+    Key("requestKey", values.read_secret, None, secret=True, instead_of="requestKeyFile"),
+    Key("requestKeyFile", values.read_secret_file, None, secret=True, instead_of="requestKey"),
+    Key("requestTokenSeconds", values.whole_number(1, DAY_S), 300, attribute="request_token_s"),
+    Key("validateBody", values.read_flag, True),
+    Key("limits.headBytes", values.size(KIB, MIB), _LIMITS.head_bytes),
+    Key("limits.headerCount", values.whole_number(1, 10_000), _LIMITS.header_count),
+    Key("limits.bodyBytes", values.size(1, 64 * MIB), _LIMITS.body_bytes),
+    Key("limits.replyBytes", values.size(2, 64 * MIB), _LIMITS.reply_bytes),
+    Key("limits.connections", values.whole_number(1, 1_000_000), _LIMITS.connections),
+    Key("limits.remoteConnections", values.whole_number(1, 60_000), _LIMITS.remote_connections),
+    Key("limits.waiting", values.whole_number(0, 1_000_000), _LIMITS.waiting),
+    Key("timeouts.head", values.duration(0.001, DAY_S), _TIMEOUTS.head),
+    Key("timeouts.body", values.duration(0.001, DAY_S), _TIMEOUTS.body),
+    Key("timeouts.idle", values.duration(0.001, DAY_S), _TIMEOUTS.idle),
+    Key("timeouts.connect", values.duration(0.001, DAY_S), _TIMEOUTS.connect),
+    Key("timeouts.remote", values.duration(0.001, DAY_S), _TIMEOUTS.remote),
+    Key("timeouts.remoteIdle", values.duration(0.001, DAY_S), _TIMEOUTS.remote_idle),
+    Key("timeouts.drain", values.duration(0, DAY_S), _TIMEOUTS.drain),
+    Key("timeouts.drainDelay", values.duration(0, DAY_S), _TIMEOUTS.drain_delay),
+    Key("forwardHeaders", values.list_of(values.read_field_name), ("X-Request-Id", "traceparent", "tracestate")),
+    Key("verify.leeway", values.duration(0, DAY_S), 0.0, attribute="verify.leeway_s"),
+    Key("verify.iss", values.read_text, None, attribute="verify.issuer"),
+    Key("verify.aud", values.list_of(values.read_text), (), attribute="verify.audience"),
+    Key("verify.requireExp", values.read_flag, True),
+    Key("verify.maxAge", values.duration(1, 36_525 * DAY_S), None, attribute="verify.max_age_s"),
+    Key("checkResponse", values.choice("original", "claims"), "original"),
+    Key("log.level", values.choice("debug", "info", "warning", "error"), None),
+    Key("log.format", values.choice("json", "text"), None),
+    Key("log.access", values.read_flag, True),
 )
 _BY_NAME: Final = {key.name: key for key in KEYS}
 _BY_VARIABLE: Final = {key.variable: key for key in KEYS}
@@ -486,9 +236,9 @@ class _Reader:
     def read_file(self, path: str) -> None:
         self.file_failed = True
         try:
-            text = _read_file(path, FILE_BYTES_MAX).decode("utf-8-sig")
+            text = values.read_file(path, FILE_BYTES_MAX).decode("utf-8-sig")
             root = yaml.compose(text, Loader=yaml.SafeLoader)
-        except _Wrong as wrong:
+        except values.Wrong as wrong:
             self.complain("", "configuration file", f"{wrong}. Name another with --config or CFG_FILE.")
         except UnicodeDecodeError:
             self.complain("", path, "is not UTF-8 text")
@@ -535,14 +285,14 @@ class _Reader:
                 continue
             key = _BY_VARIABLE.get(variable)
             if key is not None:
-                self.give(key.name, _Given(_scalar(text), "environment", f"environment {variable}"))
+                self.give(key.name, _Given(values.scalar(text), "environment", f"environment {variable}"))
             else:
                 self.complain("", f"environment {variable}", f"sets no known key{_nearest(variable, _BY_VARIABLE)}")
 
     def read_overrides(self, overrides: Mapping[str, str]) -> None:
         for name, text in overrides.items():
             if name in _BY_NAME:
-                self.give(name, _Given(_scalar(text), "--set", "--set"))
+                self.give(name, _Given(values.scalar(text), "--set", "--set"))
             else:
                 self.complain("", f"--set {name}", f"is not a known key{_nearest(name, _BY_NAME)}")
 
@@ -554,7 +304,7 @@ class _Reader:
             return key.default
         try:
             return key.read(given.node)
-        except _Wrong as wrong:
+        except values.Wrong as wrong:
             place, line = given.where, given.line
             if wrong.node is not None and line:
                 line = _line(wrong.node)
@@ -681,20 +431,6 @@ def _weakness(secret: str | None) -> str:
     return "is one character repeated" if len(set(secret)) == 1 else ""
 
 
-def _read_file(path: str, bytes_max: int) -> bytes:
-    file = Path(path)
-    try:
-        if not file.is_file():
-            raise _Wrong(f"{path} is not a file" if file.exists() else f"{path} does not exist")
-        with file.open("rb") as stream:
-            data = stream.read(bytes_max + 1)
-    except (OSError, ValueError) as error:
-        raise _Wrong(f"{path[:200]!r} cannot be read: {getattr(error, 'strerror', None) or 'not a path'}") from None
-    if len(data) > bytes_max:
-        raise _Wrong(f"{path} is larger than {bytes_max} bytes")
-    return data
-
-
 def _explain_yaml(error: yaml.YAMLError) -> tuple[int, str]:
     """Say where YAML ends to be YAML. PyYAML's own message quotes the line, which may be the one with the secret."""
     mark = getattr(error, "problem_mark", None)
@@ -704,24 +440,9 @@ def _explain_yaml(error: yaml.YAMLError) -> tuple[int, str]:
     return mark.line + 1, f"is not valid YAML from column {mark.column + 1} on: {problem}"
 
 
-def _pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    seen = set()
-    for key, value in node.value:
-        name = _text(key)
-        if name in seen:
-            raise _Wrong("holds a member twice", key)
-        seen.add(name)
-        yield key, value
-
-
 def _is_given(node: yaml.Node) -> bool:
     """A key without a value, or with null, counts as absent."""
     return node.tag != "tag:yaml.org,2002:null"
-
-
-def _scalar(text: str, like: yaml.Node | None = None) -> yaml.ScalarNode:
-    mark = like.start_mark if like is not None else None
-    return yaml.ScalarNode("tag:yaml.org,2002:str", text, start_mark=mark)
 
 
 def _line(node: yaml.Node) -> int:

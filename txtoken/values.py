@@ -1,0 +1,316 @@
+"""What a value of the configuration may be: converters from YAML nodes, each for one kind. Knows no key's name.
+
+A converter takes a node and not what YAML makes of it, so that `encKey: 1e5…` stays the text that was written, and so
+that what is wrong can be told with its line. It returns a value or raises `Wrong`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import orjson
+import yaml
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+DAY_S: Final = 24 * 3600
+SECRET_FILE_BYTES_MAX: Final = 4 * KIB
+TREE_DEPTH_MAX: Final = 100
+TREE_NODES_MAX: Final = 10_000  # aliases count each time, so that a small file cannot become a huge token
+RESERVED_ROUTES: Final = ("/livez", "/readyz", "/healthz")
+
+# What txtoken sets itself, what belongs to one connection (RFC 9110 §7.6.1), and what holds the client's credentials.
+NEVER_FORWARDED: Final = frozenset(
+    (
+        *("accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "expect"),
+        *("host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
+        *("transfer-encoding", "upgrade", "user-agent"),
+    )
+)
+
+
+class Wrong(Exception):
+    """What is wrong with one value. `node` says where, when not at the value itself."""
+
+    def __init__(self, text: str, node: yaml.Node | None = None) -> None:
+        super().__init__(text)
+        self.node = node
+
+
+# Converters: a node becomes a value, or raises Wrong
+
+
+def read_text(node: yaml.Node) -> str:
+    """Any one value, as it was written."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise Wrong("has to be one value, not a list or a section")
+    return str(node.value)
+
+
+def whole_number(low: int, high: int) -> Callable[[yaml.Node], int]:
+    """A whole number, `low` and `high` included."""
+
+    def read(node: yaml.Node) -> int:
+        text = read_text(node)
+        if not re.fullmatch(r"0|[1-9][0-9]{0,18}", text) or not low <= int(text) <= high:
+            raise Wrong(f"has to be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def size(low: int, high: int) -> Callable[[yaml.Node], int]:
+    """A number of bytes: `4096`, `64KiB`, `1MiB`."""
+
+    def read(node: yaml.Node) -> int:
+        match = re.fullmatch(r"([0-9]{1,18}) ?(KiB|MiB|)", read_text(node))
+        value = int(match[1]) * {"": 1, "KiB": KIB, "MiB": MIB}[match[2]] if match else -1
+        if not low <= value <= high:
+            raise Wrong(f"has to be a number of bytes from {low} to {high}, or one with KiB or MiB")
+        return value
+
+    return read
+
+
+def duration(low: float, high: float) -> Callable[[yaml.Node], float]:
+    """A time in seconds: `5`, `500ms`, `5s`, `1m`."""
+
+    def read(node: yaml.Node) -> float:
+        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|)", read_text(node))
+        value = float(match[1]) * {"": 1, "s": 1, "ms": 0.001, "m": 60}[match[2]] if match else -1
+        if not low <= value <= high:
+            raise Wrong(f"has to be a time from {low:g} to {high:g} seconds: 5, 500ms, 5s, 1m")
+        return value
+
+    return read
+
+
+def read_hours(node: yaml.Node) -> int:
+    """A number of hours, fractions allowed, as whole seconds."""
+    match = re.fullmatch(r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[0-9]+\.", read_text(node))
+    hours = float(match[0]) if match else 0.0
+    if not 0 < hours <= 100 * 366 * 24:
+        raise Wrong("has to be a number of hours above 0, fractions allowed, and at most a hundred years")
+    return max(1, round(hours * 3600))
+
+
+def read_flag(node: yaml.Node) -> bool:
+    """`true` or `false`, as YAML or as text."""
+    text = read_text(node).lower()
+    if text not in ("true", "false"):
+        raise Wrong("has to be true or false")
+    return text == "true"
+
+
+def choice(*choices: str) -> Callable[[yaml.Node], str]:
+    """One of a few words."""
+
+    def read(node: yaml.Node) -> str:
+        text = read_text(node)
+        if text not in choices:
+            raise Wrong(f"has to be {' or '.join(choices)}")
+        return text
+
+    return read
+
+
+def list_of(read_item: Callable[[yaml.Node], str]) -> Callable[[yaml.Node], tuple[str, ...]]:
+    """A list, or one value; in the environment its items are separated by commas."""
+
+    def read(node: yaml.Node) -> tuple[str, ...]:
+        if isinstance(node, yaml.SequenceNode):
+            items = node.value
+        else:
+            parts = [part.strip() for part in read_text(node).split(",")]
+            items = [scalar(part, node) for part in parts if part]
+        return tuple(read_item(item) for item in items)
+
+    return read
+
+
+def read_address(node: yaml.Node) -> str:
+    """An IP address, or `localhost`."""
+    text = read_text(node)
+    if text.startswith("unix:"):
+        raise Wrong("listening on a Unix socket is not supported yet: give an IP address", node)
+    if text != "localhost":
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            raise Wrong("has to be an IP address like 0.0.0.0, 127.0.0.1 or ::, or localhost", node) from None
+    return text
+
+
+def read_addresses(node: yaml.Node) -> tuple[str, ...]:
+    """One address or a list of them, each once."""
+    addresses = list_of(read_address)(node)
+    if not addresses:
+        raise Wrong("names no address: leave it out to listen on 0.0.0.0")
+    if len(set(addresses)) != len(addresses):
+        raise Wrong("names an address twice")
+    return addresses
+
+
+def read_field_name(node: yaml.Node) -> str:
+    """The name of a header field that may be forwarded (RFC 9110 §5.1)."""
+    text = read_text(node)
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}", text):
+        raise Wrong("has to be a list of header field names", node)
+    if text.lower() in NEVER_FORWARDED:
+        raise Wrong(f"{text} is never forwarded: it belongs to the connection, or txtoken sets it itself", node)
+    return text
+
+
+def read_route(node: yaml.Node) -> str:
+    """The path of a route, as it stands in a request line."""
+    text = read_text(node)
+    if not re.fullmatch(r"/[!-~]*", text) or "?" in text or "#" in text:
+        raise Wrong("has to be a path that starts with /, in printable ASCII, without ? and #")
+    if text in RESERVED_ROUTES:
+        raise Wrong(f"{text} is taken: the service's health is there")
+    return text
+
+
+def read_url(node: yaml.Node) -> str:
+    """The absolute URL of the remote (contract §1.1)."""
+    text = read_text(node)
+    example = "like http://login.internal:8080/login"
+    if not re.fullmatch(r"[!-~]+", text) or any(character in text for character in '"<>\\^`{|}'):
+        raise Wrong(f"has to be a URL in printable ASCII without spaces, {example} (punycode, percent-encoding)")
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise Wrong(f"has a malformed host or port: it has to be a URL {example}") from None
+    if url.scheme.lower() not in ("http", "https") or not host:
+        raise Wrong(f"has to be an absolute http or https URL, {example}")
+    if "@" in url.netloc:
+        raise Wrong("must not hold a user or password: txtoken presents a token of its own (requestTokenData)")
+    if "#" in text:
+        raise Wrong("must not have a fragment (#…): it is never sent")
+    if port == 0 or not re.fullmatch(r"[A-Za-z0-9._~-]+|[0-9a-fA-F:.]+", host):
+        raise Wrong(f"has a malformed host or port: it has to be a URL {example}")
+    return text
+
+
+def read_secret(node: yaml.Node) -> str:
+    """A secret, exactly as written, 32 to 64 characters."""
+    text = read_text(node)
+    if not 32 <= len(text) <= 64:
+        raise Wrong(f"has to be 32 to 64 characters long; this one has {len(text)}. `txtoken keygen` makes one")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Wrong("holds characters that UTF-8 cannot write") from None
+    return text
+
+
+def read_secret_file(node: yaml.Node) -> str:
+    """A secret from a file, without the one line end at its end."""
+    path = read_text(node)
+    data = read_file(path, SECRET_FILE_BYTES_MAX)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise Wrong(f"{path} is not UTF-8 text") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    try:
+        return read_secret(scalar(text, node))
+    except Wrong as wrong:
+        raise Wrong(f"the secret in {path} {wrong}") from None
+
+
+def read_tree(node: yaml.Node) -> bytes:
+    """Any YAML tree, or a string that holds JSON, as compact JSON."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str":
+        try:
+            value = orjson.loads(node.value)
+        except (orjson.JSONDecodeError, UnicodeEncodeError):
+            raise Wrong("is text that does not hold JSON: write a YAML section, or JSON in quotes") from None
+        if _depth(value) > TREE_DEPTH_MAX:
+            raise Wrong(f"is nested deeper than {TREE_DEPTH_MAX} levels")
+        value = json.loads(node.value)  # once more, for integers of any size
+    else:
+        nodes_left = iter(range(TREE_NODES_MAX))
+        value = _plain(node, 0, nodes_left)
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, UnicodeEncodeError):
+        raise Wrong("holds something that JSON cannot say") from None
+
+
+def _depth(value: object, limit: int = TREE_DEPTH_MAX + 1) -> int:
+    if limit == 0 or not isinstance(value, dict | list):
+        return 0
+    items = value.values() if isinstance(value, dict) else value
+    return 1 + max((_depth(item, limit - 1) for item in items), default=0)
+
+
+def _plain(node: yaml.Node, depth: int, nodes_left: Iterator[int]) -> object:
+    if depth > TREE_DEPTH_MAX:
+        raise Wrong(f"is nested deeper than {TREE_DEPTH_MAX} levels")
+    if next(nodes_left, None) is None:
+        raise Wrong(f"holds more than {TREE_NODES_MAX} values")
+    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith((":binary", ":set", ":omap", ":pairs")):
+        raise Wrong("has a YAML tag that JSON has no word for", node)
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, depth + 1, nodes_left) for item in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {read_text(key): _plain(value, depth + 1, nodes_left) for key, value in _pairs(node)}
+    assert isinstance(node, yaml.ScalarNode)
+    construct = yaml.constructor.SafeConstructor()
+    try:
+        match node.tag.rpartition(":")[2]:
+            case "null":
+                return None
+            case "bool":
+                return construct.construct_yaml_bool(node)
+            case "int":
+                return construct.construct_yaml_int(node)
+            case "float":
+                number = construct.construct_yaml_float(node)
+                if not math.isfinite(number):
+                    raise Wrong("holds a number that JSON has no word for", node)
+                return number
+            case _:
+                return read_text(node)
+    except (ValueError, KeyError, IndexError, OverflowError):
+        raise Wrong("holds a malformed value", node) from None
+
+
+def read_file(path: str, bytes_max: int) -> bytes:
+    """Read a file that is not larger than `bytes_max`."""
+    file = Path(path)
+    try:
+        if not file.is_file():
+            raise Wrong(f"{path} is not a file" if file.exists() else f"{path} does not exist")
+        with file.open("rb") as stream:
+            data = stream.read(bytes_max + 1)
+    except (OSError, ValueError) as error:
+        raise Wrong(f"{path[:200]!r} cannot be read: {getattr(error, 'strerror', None) or 'not a path'}") from None
+    if len(data) > bytes_max:
+        raise Wrong(f"{path} is larger than {bytes_max} bytes")
+    return data
+
+
+def _pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    seen = set()
+    for key, value in node.value:
+        name = read_text(key)
+        if name in seen:
+            raise Wrong("holds a member twice", key)
+        seen.add(name)
+        yield key, value
+
+
+def scalar(text: str, like: yaml.Node | None = None) -> yaml.ScalarNode:
+    """Make a node of a text that does not come from YAML. `like` lends it its place."""
+    mark = like.start_mark if like is not None else None
+    return yaml.ScalarNode("tag:yaml.org,2002:str", text, start_mark=mark)
