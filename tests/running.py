@@ -1,0 +1,107 @@
+"""Running things in tests: coroutines on the service's own loop, and the service as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from txtoken.process.worker import new_event_loop
+
+KEY: Final = "a-key-for-tests-only-0123456789-abcdefgh"
+PATIENCE_S: Final = 20.0  # generous: two cores run many tests at once
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T], *, loop: str = "service") -> T:
+    """Run a coroutine on the loop that the service uses, or with `loop="asyncio"` on asyncio's own."""
+    factory = new_event_loop if loop == "service" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(asyncio.wait_for(main, PATIENCE_S))
+
+
+class ServiceProcess:
+    """`python -m txtoken …` as a process. Its stdout is read line by line, its stderr kept."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
+        clean = {name: text for name, text in os.environ.items() if not name.startswith(("TXTOKEN_", "CFG_FILE"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "txtoken", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=clean | dict(environment),
+            cwd=folder,
+        )
+        self.lines: list[str] = []
+        self._arriving: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._arriving.put(line.decode())
+        self._arriving.put(None)
+
+    def line_with(self, text: str) -> str:
+        """Wait for a line of stdout that holds `text`."""
+        while True:
+            line = self._arriving.get(timeout=PATIENCE_S)
+            if line is None:
+                self._arriving.put(None)
+                assert self.process.stderr is not None
+                raise AssertionError(f"no {text!r} in {self.lines}, stderr: {self.process.stderr.read().decode()}")
+            self.lines.append(line)
+            if text in line:
+                return line
+
+    @property
+    def port(self) -> int:
+        """Wait until the service listens (with JSON logs), and return its port."""
+        listening = json.loads(self.line_with('"listening"'))
+        return int(listening["addresses"][0].rpartition(":")[2])
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def ended(self) -> tuple[int, str, str]:
+        """Wait for the end. Returns exit code, all of stdout, all of stderr."""
+        code = self.process.wait(PATIENCE_S)
+        while (line := self._arriving.get(timeout=PATIENCE_S)) is not None:
+            self.lines.append(line)
+        assert self.process.stderr is not None
+        return code, "".join(self.lines), self.process.stderr.read().decode()
+
+    def close(self) -> None:
+        """Make sure that nothing is left of it."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+
+
+@contextlib.contextmanager
+def service_process(
+    folder: Path, *arguments: str, config: str | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[ServiceProcess]:
+    """Start the service (or another command of it) in `folder`, with `config` as its `example_cfg.yml`."""
+    if config is not None:
+        (folder / "example_cfg.yml").write_text(config)
+    process = ServiceProcess(list(arguments), environment or {}, folder)
+    try:
+        yield process
+    finally:
+        process.close()
