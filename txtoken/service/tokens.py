@@ -9,7 +9,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from itertools import accumulate
-from math import inf
+from math import inf, isfinite
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -19,7 +19,8 @@ from txtoken.errors import TokenError
 from txtoken.service.keys import HmacKey
 
 TOKEN_BYTES_MAX: Final = 32 * 1024  # contract §3.2
-NESTING_MAX: Final = 200  # levels; orjson writes no more than 254, and a token adds some of its own
+NESTING_MAX: Final = 200  # levels of a reply (contract §3.1)
+CLAIMS_NESTING_MAX: Final = 250  # of a token's header and claims: a reply and what is around it; orjson writes 254
 REMEMBERED_TOKEN_BYTES_MAX: Final = 2 * 1024  # bounds what the cache can hold in bytes, together with its entries
 KNOWN_HEADERS_MAX: Final = 64
 
@@ -28,6 +29,7 @@ _FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
 
 # What a binary64 may not hold exactly, or orjson not write as it stood: long numbers, and exponents of three digits.
 _LONG_NUMBER = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
+_HUGE_INTEGER = re.compile(rb"[0-9]{300}")  # orjson takes integers up to 10^308 or so, and calls larger ones malformed
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{[]}"))
 _STEPS: Final = {ord("{"): 1, ord("["): 1, ord("]"): -1, ord("}"): -1}
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -37,29 +39,31 @@ class UnusableJson(ValueError):
     """Text that is not a JSON object which a token can carry. The message says why and quotes nothing."""
 
 
-def compact_object(text: bytes) -> bytes:
+def compact_object(text: bytes, nesting_max: int = NESTING_MAX) -> bytes:
     """Check that `text` is a JSON object, and write it without white space.
 
     Members keep their order, of duplicate ones the last wins, and every number keeps its value, integers of any size
-    included. Nesting is at most `NESTING_MAX` levels.
+    included.
 
     Raises:
-        UnusableJson: it is not, or is nested deeper.
+        UnusableJson: it is not, or is nested deeper than `nesting_max` levels.
     """
-    return _read_object(text)[1]
+    return _read_object(text, nesting_max)[1]
 
 
-def _read_object(text: bytes) -> tuple[dict[str, Any], bytes]:
+def _read_object(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
     """Read a JSON object, and write it as `compact_object` says. Numbers past 64 bits are rounded in the first alone."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise UnusableJson("not JSON") from None
+        if _HUGE_INTEGER.search(text) is None:
+            raise UnusableJson("not JSON") from None
+        return _read_huge_integers(text, nesting_max)
     if not isinstance(value, dict):
         raise UnusableJson("not a JSON object")
     # The deepest nesting cannot exceed the brackets there are: counting them is 60 ns, and nearly always enough.
-    if text.count(b"{") + text.count(b"[") > NESTING_MAX and _nesting(text) > NESTING_MAX:
-        raise UnusableJson(f"nested deeper than {NESTING_MAX} levels")
+    if text.count(b"{") + text.count(b"[") > nesting_max and _nesting(text) > nesting_max:
+        raise UnusableJson(f"nested deeper than {nesting_max} levels")
     written = orjson.dumps(value)
     # Text that comes out as it went in is compact, and has lost nothing. Most services write their JSON that way.
     if written != text and _LONG_NUMBER.search(text) is not None:
@@ -67,12 +71,33 @@ def _read_object(text: bytes) -> tuple[dict[str, Any], bytes]:
     return value, written
 
 
+def _read_huge_integers(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
+    """The same for text that orjson refuses, perhaps for its integers alone."""
+    if _nesting(text) > nesting_max:
+        raise UnusableJson(f"nested deeper than {nesting_max} levels")
+    try:
+        value = json.loads(text.decode(), parse_int=float, parse_float=_finite, parse_constant=_finite)
+        if not isinstance(value, dict):
+            raise UnusableJson("not a JSON object")
+        # orjson refuses what json lets through: halves of surrogate pairs.
+        return value, orjson.dumps(json.loads(text, parse_int=_verbatim, parse_float=_verbatim))
+    except (ValueError, TypeError):
+        raise UnusableJson("not JSON") from None
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not isfinite(value):
+        raise ValueError("JSON has no such number")
+    return value
+
+
 def _verbatim(number: str) -> Any:
     return orjson.Fragment(number.encode("ascii"))
 
 
 def _nesting(text: bytes) -> int:
-    """Count the levels of JSON text that is known to be well-formed."""
+    """Count the levels of well-formed JSON text. Of any other text it is some number."""
     brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
 
@@ -177,7 +202,7 @@ class TokenVerifier:
     def _judge(self, token: bytes, now: float) -> Verdict:
         header_text, claims_text, signature = self._open(token)
         try:
-            claims, claims_text = _read_object(claims_text)
+            claims, claims_text = _read_object(claims_text, CLAIMS_NESTING_MAX)
         except UnusableJson:
             _refuse(_MALFORMED)
         valid_from, valid_until = self._check_claims(claims, now)
@@ -216,8 +241,8 @@ class TokenVerifier:
         if not header_text or not claims_text or not signature or decode_segment(signature) is None:
             _refuse(_MALFORMED)
         try:
-            header_text = compact_object(header_text)
-            compact_object(claims_text)
+            header_text = compact_object(header_text, CLAIMS_NESTING_MAX)
+            compact_object(claims_text, CLAIMS_NESTING_MAX)
         except UnusableJson:
             _refuse(_MALFORMED)
         members = orjson.loads(header_text)

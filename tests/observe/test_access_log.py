@@ -1,0 +1,114 @@
+"""Access lines: what they say, and what they never say."""
+
+from __future__ import annotations
+
+import json
+import os
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from txtoken.http1.messages import Head, Response, response_head
+from txtoken.observe.access_log import AccessLog
+from txtoken.observe.logs import LineWriter
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJkYXRhIjp7fX0.c2lnbmF0dXJl"
+
+
+def head(path: bytes = b"/getToken", query: bytes = b"", **fields: bytes) -> Head:
+    """Make a request's head."""
+    by_name = {name.replace("_", "-").encode(): value for name, value in fields.items()}
+    return Head(
+        b"POST", path, query, by_name, minor_version=1, keep_alive=True, content_length=0, expects_continue=False
+    )
+
+
+def response(**about: Any) -> Response:
+    """Make a response with a body that must not be told."""
+    return Response(200, response_head(200), b'{"token":"secret"}', **about)
+
+
+def lines_of(*calls: tuple[Head | None, Response], as_json: bool = True) -> list[str]:
+    """Note responses, and return the lines."""
+    reading, writing = os.pipe()
+    writer = LineWriter(writing)
+    log = AccessLog(writer, as_json=as_json)
+    for request_head, answer in calls:
+        log.add(request_head, answer, perf_counter(), "127.0.0.1")
+    log.flush()
+    writer.close()
+    os.close(writing)
+    with open(reading) as stream:
+        return stream.read().splitlines()
+
+
+def test_json_line() -> None:
+    """A JSON line holds method, path, status, duration, client, request id and the remote's share."""
+    (line,) = lines_of((head(x_request_id=b"r-1"), response(remote_s=0.012)))
+    event = json.loads(line)
+    assert 0 <= event.pop("ms") < 1000
+    assert event.pop("time").endswith("Z")
+    assert event == {
+        "level": "info",
+        "message": "request",
+        "method": "POST",
+        "path": "/getToken",
+        "status": 200,
+        "client": "127.0.0.1",
+        "request_id": "r-1",
+        "remote_ms": 12.0,
+    }
+
+
+def test_text_line() -> None:
+    """A text line says the same for people."""
+    (line,) = lines_of((head(x_request_id=b"r-1"), response(remote_s=0.012, error="status")), as_json=False)
+    assert " info    POST /getToken 200 " in line
+    assert line.endswith(' client=127.0.0.1 request_id="r-1" remote=12.000 ms error=status')
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_was_no_request(as_json: bool) -> None:
+    """Bytes of which no request could be made have a line without method and path."""
+    refused = Response(400, response_head(400), b"", error="bad_request")
+    (line,) = lines_of((None, refused), as_json=as_json)
+    assert "400" in line
+    assert "bad_request" in line
+    if as_json:
+        assert json.loads(line)["method"] is None
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        head(query=b"access_token=" + TOKEN.encode()),
+        head(path=b"/checkToken/" + TOKEN.encode()),
+        head(x_request_id=TOKEN.encode()),
+        head(x_request_id=b"id " + TOKEN.rpartition(".")[0].encode()),
+        head(authorization=b"Bearer " + TOKEN.encode(), cookie=b"token=" + TOKEN.encode()),
+    ],
+)
+def test_no_token_is_told(request_head: Head, as_json: bool) -> None:
+    """A token appears in no line, wherever a client puts it."""
+    (line,) = lines_of((request_head, response()), as_json=as_json)
+    assert "eyJ" not in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("text", [b'"\\\n{"level":"error"}', b"\x00\x1b[31m", b"\xff\xfe", b"x" * 10_000])
+def test_a_client_cannot_forge_lines(text: bytes, as_json: bool) -> None:
+    """What a client sends stays inside of one line, and does not fill the log."""
+    (line,) = lines_of((head(path=b"/" + text, x_request_id=text), response()), as_json=as_json)
+    assert len(line) < 1500
+    assert line.isprintable()
+    if as_json:
+        assert json.loads(line)["status"] == 200
+
+
+def test_lines_leave_in_order_and_before_they_are_many() -> None:
+    """Lines come out in the order of the responses, though nobody calls `flush` between them."""
+    lines = lines_of(*((head(x_request_id=b"%d" % number), response()) for number in range(1500)))
+    assert [json.loads(line)["request_id"] for line in lines] == [str(number) for number in range(1500)]

@@ -1,0 +1,157 @@
+"""The map of who may know whom (txtoken/__init__.py), read from the imports themselves. Starts nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import txtoken
+
+PACKAGE: Final = Path(txtoken.__file__).parent
+SOURCES: Final = {
+    ".".join(("txtoken", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+LINES_MAX: Final = 600
+
+# Layers: what stands in a folder (or module) may import what is named here, beside its own folder.
+ALLOWED: Final = {
+    "txtoken.__main__": ("txtoken.cli",),
+    "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.version"),
+    "txtoken.demo": (
+        *("txtoken.config", "txtoken.errors", "txtoken.observe.logs"),
+        "txtoken.process.worker",
+    ),
+    "txtoken.config": ("txtoken.errors", "txtoken.values"),
+    "txtoken.values": (),
+    "txtoken.errors": (),
+    "txtoken.clock": (),
+    "txtoken.version": (),
+    "txtoken.http1": ("txtoken.clock", "txtoken.config", "txtoken.errors"),
+    "txtoken.service": ("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1.messages"),
+    "txtoken.observe": ("txtoken.http1.messages",),
+    "txtoken.process": (
+        *("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1", "txtoken.observe"),
+        *("txtoken.service", "txtoken.version"),
+    ),
+}
+# Libraries and what may use them.
+RESERVED: Final = {
+    "asyncio": (
+        *("txtoken.http1.connection", "txtoken.http1.server", "txtoken.service.remote", "txtoken.process.worker"),
+    ),
+    "httptools": ("txtoken.http1.parser", "txtoken.service.remote", "txtoken.service.reply"),
+    "aiohttp": ("txtoken.service.remote", "txtoken.demo"),
+    "yaml": ("txtoken.config", "txtoken.values"),
+    "jwt": ("txtoken.service.keys",),
+    "uvloop": ("txtoken.process.worker",),
+    "signal": ("txtoken.process.worker",),
+    "importlib": ("txtoken.cli",),  # loads a command's modules when it is run: `health` has no use for aiohttp's 0.3 s
+    "threading": ("txtoken.observe.logs",),
+}
+
+
+def tree(module: str) -> ast.Module:
+    """Read one module."""
+    return ast.parse(SOURCES[module].read_text())
+
+
+def imports(module: str) -> Iterator[str]:
+    """Name all that a module imports, the modules of `from package import module` included."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are written in full"
+            assert node.module is not None
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in SOURCES else node.module for name in inner)
+
+
+def is_within(name: str, place: str) -> bool:
+    """Whether a module is `place` or stands in it."""
+    return name == place or name.startswith(place + ".")
+
+
+@pytest.mark.parametrize("module", [name for name in SOURCES if name != "txtoken"])
+def test_layers(module: str) -> None:
+    """A module imports only what its layer may know, and nobody imports the package root."""
+    own = next(place for place in sorted(ALLOWED, key=len, reverse=True) if is_within(module, place))
+    for name in imports(module):
+        if is_within(name, "txtoken"):
+            assert any(is_within(name, place) for place in (own, *ALLOWED[own])), f"{module} imports {name}"
+
+
+def test_every_folder_has_a_rule() -> None:
+    """No module escapes the map."""
+    for module in SOURCES:
+        assert module == "txtoken" or any(is_within(module, place) for place in ALLOWED), module
+
+
+@pytest.mark.parametrize("library", RESERVED)
+def test_reserved_libraries(library: str) -> None:
+    """A library that shapes what uses it is used only where the map says."""
+    users = {module for module in SOURCES if any(is_within(name, library) for name in imports(module))}
+    assert users, f"nobody uses {library}: take it off the map"
+    assert users <= set(RESERVED[library])
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_no_import_hides_in_a_function(module: str) -> None:
+    """Every import stands at the top, where a reader looks for it."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            assert not any(isinstance(inner, ast.Import | ast.ImportFrom) for inner in ast.walk(node)), node.name
+
+
+def test_no_cycles() -> None:
+    """No two modules need each other to be loaded. What only the type checker reads does not count."""
+    edges: dict[str, set[str]] = {}
+    for module in SOURCES:
+        at_load = [node for node in tree(module).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names: set[str] = set()
+        for node in at_load:
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif node.module is not None:
+                names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        edges[module] = {name for name in names if name in SOURCES and name != module}
+    while leaves := [module for module, needs in edges.items() if not needs]:
+        for leaf in leaves:
+            del edges[leaf]
+        for needs in edges.values():
+            needs.difference_update(leaves)
+    assert not edges, f"these need each other: {sorted(edges)}"
+
+
+def test_environment_is_read_in_one_place() -> None:
+    """Only the command line hands the process's environment on; nothing deeper looks at it."""
+    for module, path in SOURCES.items():
+        if module not in ("txtoken.cli", "txtoken.config"):
+            assert "os.environ" not in path.read_text(), module
+            assert "getenv" not in path.read_text(), module
+
+
+def test_processes_are_made_in_one_place() -> None:
+    """Only `process` forks."""
+    for module, path in SOURCES.items():
+        if not is_within(module, "txtoken.process"):
+            assert "os.fork" not in path.read_text(), module
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_modules_say_what_they_are(module: str) -> None:
+    """A module begins with what it knows and fits what a person reads in one sitting."""
+    text = SOURCES[module].read_text()
+    assert ast.get_docstring(ast.parse(text)), module
+    assert text.count("\n") <= LINES_MAX, module
+
+
+def test_no_module_is_a_drawer() -> None:
+    """A module is named by its noun, and not by having no better name."""
+    drawers = {"utils", "util", "helpers", "common", "manager", "base", "misc"}
+    assert not {path.stem for path in SOURCES.values()} & drawers

@@ -1,0 +1,27 @@
+"""This second, read once."""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from txtoken.clock import Clock
+
+
+def test_a_tick_takes_over_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a tick, second and Date line are those of the wall clock, and the rest of the second is told."""
+    clock = Clock()
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.75)
+    assert clock.tick() == pytest.approx(0.25)
+    assert clock.second == 1_700_000_000
+    assert clock.date_line == b"Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+
+
+def test_the_date_is_in_the_form_of_http() -> None:
+    """The Date line reads back as the second (RFC 9110 §5.6.7)."""
+    clock = Clock()
+    name, _, value = clock.date_line.decode().strip().partition(": ")
+    assert name == "Date"
+    assert parsedate_to_datetime(value).timestamp() == clock.second
