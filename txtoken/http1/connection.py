@@ -217,7 +217,7 @@ class Connection(asyncio.Protocol):
         else:
             line = KEEP_ALIVE_LINE if head.minor_version == 0 else b""
         self._output.append(render(response, server.clock.date_line, line, with_body=head.method != b"HEAD"))
-        if server.access_log is not None:
+        if server.access_log is not None and response.is_logged:
             server.access_log.add(head, response, self._received_at, self._client or self._name_client())
         if self._pending is not None:
             self._pending = None

@@ -79,6 +79,8 @@ class Response:
 
     __slots__ = ("body", "error", "head", "remote_s", "status")
 
+    is_logged = True
+
     def __init__(
         self, status: int, head: bytes, body: bytes, *, error: str | None = None, remote_s: float | None = None
     ) -> None:
@@ -87,6 +89,14 @@ class Response:
         self.body = body
         self.error = error
         self.remote_s = remote_s
+
+
+class UnloggedResponse(Response):
+    """A response that leaves no access line: probes come every second, and say nothing about who uses the service."""
+
+    __slots__ = ()
+
+    is_logged = False
 
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -21,7 +21,7 @@ from txtoken.errors import (
     RemoteTruncated,
     TokenError,
 )
-from txtoken.http1.messages import Pending, Request, Respond, Response, response_head
+from txtoken.http1.messages import Pending, Request, Respond, Response, UnloggedResponse, response_head
 from txtoken.service.remote import Outcome, Remote
 from txtoken.service.tokens import NO_TOKEN, TokenIssuer, TokenVerifier, UnusableJson, compact_object
 
@@ -60,8 +60,8 @@ class Health:
 
     def __init__(self, is_good: Callable[[], bool]) -> None:
         self._is_good = is_good
-        self._good = Response(200, _OK, b'{"status":"ok"}')
-        self._not_good = Response(503, response_head(503, NO_STORE), b'{"status":"draining"}', error="draining")
+        self._good = UnloggedResponse(200, _OK, b'{"status":"ok"}')
+        self._not_good = UnloggedResponse(503, response_head(503, NO_STORE), b'{"status":"draining"}')
 
     def handle(self, request: Request, respond: Respond) -> None:
         respond(self._good if self._is_good() else self._not_good)

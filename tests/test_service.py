@@ -1,0 +1,327 @@
+"""The whole service from outside: real processes, real sockets, real signals."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.running import KEY, PATIENCE_S, ServiceProcess, service_process
+
+
+class LoginApi:
+    """A remote of its own thread. While `gate` is closed its answers wait; `arrived` counts the requests it has."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.arrived = threading.Semaphore(0)
+        self.bearers: list[str] = []
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                api.bearers.append(self.headers["Authorization"])
+                api.arrived.release()
+                api.gate.wait(PATIENCE_S)
+                good = body.get("password") == "right"
+                answer = json.dumps({"user": body.get("user")} if good else {"error": "no"}).encode()
+                self.send_response(200 if good else 401)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/login"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        """End it."""
+        self.gate.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def login_api() -> Iterator[LoginApi]:
+    """A login API."""
+    api = LoginApi()
+    yield api
+    api.close()
+
+
+def settings(api: LoginApi, more: str = "") -> str:
+    """Write a configuration."""
+    return f"port: 0\nlisten: 127.0.0.1\nencKey: {KEY}\nremote: {api.url}\nexpHours: 2\n{more}"
+
+
+@pytest.fixture
+def service(tmp_path: Path, login_api: LoginApi) -> Iterator[ServiceProcess]:
+    """The service in front of the login API."""
+    with service_process(tmp_path, "serve", config=settings(login_api)) as process:
+        yield process
+
+
+def post(port: int, credentials: object, path: str = "/getToken") -> tuple[int, Any]:
+    """POST JSON on a connection of its own. Returns status and answer."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        client.request("POST", path, json.dumps(credentials))
+        response = client.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        client.close()
+
+
+def check(port: int, token: str) -> tuple[int, Any]:
+    """Have a token checked."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        client.request("GET", "/checkToken", headers={"Authorization": f"Bearer {token}"})
+        response = client.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        client.close()
+
+
+def test_login_and_check(service: ServiceProcess, login_api: LoginApi) -> None:
+    """A login becomes a token that PyJWT and the check route find valid; a wrong one becomes none."""
+    port = service.port
+    status, answer = post(port, {"user": "ada", "password": "right"})
+    assert status == 200
+    claims = jwt.decode(answer["token"], KEY, ["HS256"])
+    assert claims["data"] == {"user": "ada"}
+    assert abs(claims["exp"] - time.time() - 7200) < 5
+    assert check(port, answer["token"])[1]["Claims"] == claims
+    assert check(port, answer["token"][:-2])[0] == 401
+    assert post(port, {"user": "ada", "password": "wrong"}) == (
+        500,
+        {"message": "Remote post status failure.", "status": 401},
+    )
+    bearer = jwt.decode(login_api.bearers[0].removeprefix("Bearer "), KEY, ["HS256"])
+    assert bearer["data"] == {}
+    assert abs(bearer["exp"] - time.time() - 300) < 5
+
+
+def test_curl(service: ServiceProcess) -> None:
+    """curl, which most people try first, gets a token with a body of its own type."""
+    command = ["curl", "-sS", "-d", '{"user":"ada","password":"right"}', f"http://127.0.0.1:{service.port}/getToken"]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=True)
+    assert json.loads(done.stdout)["token"].count(".") == 2
+
+
+def test_a_running_login_survives_sigterm(service: ServiceProcess, login_api: LoginApi) -> None:
+    """After SIGTERM running logins are answered, with `Connection: close`, and the service ends with 0."""
+    port = service.port
+    login_api.gate.clear()
+    results: list[tuple[int, str | None]] = []
+
+    def log_in() -> None:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        client.request("POST", "/getToken", '{"password":"right"}')
+        response = client.getresponse()
+        results.append((response.status, response.getheader("Connection")))
+        client.close()
+
+    threads = [threading.Thread(target=log_in) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert login_api.arrived.acquire(timeout=PATIENCE_S)
+    service.send(signal.SIGTERM)
+    service.line_with('"draining"')
+    login_api.gate.set()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert results == [(200, "close")] * 20
+    code, output, errors = service.ended()
+    assert (code, errors) == (0, "")
+    assert '"stopped"' in output
+
+
+def test_sigterm_under_load(service: ServiceProcess) -> None:
+    """Clients that send request after request lose none when the service ends: an answer, or a connection not taken."""
+    port = service.port
+    token = jwt.encode({"exp": time.time() + 60}, KEY, "HS256")
+    answered = threading.Semaphore(0)
+    faults: list[str] = []
+
+    def keep_checking() -> None:
+        while True:
+            try:
+                client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+            except ConnectionError:
+                return  # it has ended: nobody was there to take a request
+            with client:
+                request = f"GET /checkToken HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode()
+                while True:
+                    try:
+                        client.sendall(request)
+                        head = client.recv(65536)
+                    except ConnectionError as error:
+                        head = b""
+                        faults.append(f"cut: {error}")
+                    if not head.startswith(b"HTTP/1.1 200"):
+                        faults.append(f"no answer: {head[:50]!r}")
+                        return
+                    answered.release()
+                    if b"Connection: close" in head:
+                        return
+
+    threads = [threading.Thread(target=keep_checking) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(500):
+        assert answered.acquire(timeout=PATIENCE_S)
+    service.send(signal.SIGTERM)
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert faults == []
+    assert service.ended()[0] == 0
+
+
+def test_a_second_signal_ends_at_once(service: ServiceProcess, login_api: LoginApi) -> None:
+    """Whoever asks twice does not have to wait for a login that hangs."""
+    port = service.port
+    login_api.gate.clear()
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
+        client.sendall(b"POST /getToken HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        assert login_api.arrived.acquire(timeout=PATIENCE_S)
+        service.send(signal.SIGINT)
+        service.line_with('"draining"')
+        service.send(signal.SIGINT)
+        code, output, _ = service.ended()
+    assert code == 1
+    assert "ended at once by a second signal" in output
+
+
+def test_sighup_does_not_end_it(service: ServiceProcess) -> None:
+    """SIGHUP, which asks services to read their configuration again, is answered by a line and changes nothing."""
+    port = service.port
+    service.send(signal.SIGHUP)
+    service.line_with("SIGHUP")
+    assert check(port, "x")[0] == 401
+
+
+def test_a_port_in_use(tmp_path: Path, login_api: LoginApi) -> None:
+    """A port in use ends the start with exit code 1 and one line that says so (the original: 0)."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with service_process(tmp_path, "serve", "--set", f"port={port}", config=settings(login_api)) as process:
+            code, output, errors = process.ended()
+    assert code == 1
+    assert output == ""
+    assert errors.startswith(f"txtoken: cannot listen on 127.0.0.1:{port}: the port is in use.")
+    assert errors.count("\n") == 1
+
+
+def test_a_bad_configuration(tmp_path: Path) -> None:
+    """A bad configuration ends the start with exit code 78, all problems in one message and no secret in it."""
+    config = "port: 99999\nencKey: short-secret\nremote: ftp://x\nexpHuors: 1\n"
+    with service_process(tmp_path, config=config) as process:
+        code, output, errors = process.ended()
+    assert (code, output) == (78, "")
+    for line in range(1, 5):
+        assert f"example_cfg.yml, line {line}: " in errors
+    assert "did you mean expHours?" in errors
+    assert "short-secret" not in errors
+
+
+def test_logs(tmp_path: Path, login_api: LoginApi) -> None:
+    """Every request has its line, and no line holds a token, a key or a body."""
+    with service_process(tmp_path, "serve", config=settings(login_api)) as process:
+        port = process.port
+        token = post(port, {"user": "ada-lovelace", "password": "right"})[1]["token"]
+        post(port, {"password": "hunter-two"})
+        check(port, token)
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        client.request("GET", f"/checkToken?access_token={token}", headers={"X-Request-Id": "r-42"})
+        assert client.getresponse().status == 200
+        client.close()
+        process.send(signal.SIGTERM)
+        _, output, errors = process.ended()
+    requests = [event for event in map(json.loads, output.splitlines()) if event["message"] == "request"]
+    assert [(event["path"], event["status"]) for event in requests] == [
+        ("/getToken", 200),
+        ("/getToken", 500),
+        ("/checkToken", 200),
+        ("/checkToken", 200),
+    ]
+    assert requests[0]["remote_ms"] <= requests[0]["ms"]
+    assert requests[3]["request_id"] == "r-42"
+    for secret in (token, token.rpartition(".")[2], KEY, "ada-lovelace", "hunter-two", "eyJ"):
+        assert secret not in output + errors
+
+
+def test_a_closed_log_does_not_stop_it(tmp_path: Path, login_api: LoginApi) -> None:
+    """When whoever reads the log goes away, serving goes on."""
+    (tmp_path / "example_cfg.yml").write_text(settings(login_api))
+    command = f"exec {shlex.quote(sys.executable)} -m txtoken serve > >(exec head -n 1)"
+    with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        port = int(json.loads(process.stdout.readline())["addresses"][0].rpartition(":")[2])
+        assert process.stdout.read() == b""  # `head` has ended
+        token = jwt.encode({"exp": time.time() + 60}, KEY, "HS256")
+        for _ in range(20):
+            assert check(port, token)[0] == 200
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_nothing_is_said_of_health_checks(tmp_path: Path, login_api: LoginApi) -> None:
+    """Health routes answer without a token and leave no line in the log."""
+    with service_process(tmp_path, "serve", config=settings(login_api)) as process:
+        port = process.port
+        for path in ("/livez", "/readyz", "/healthz"):
+            client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+            client.request("GET", path)
+            assert client.getresponse().status == 200
+            client.close()
+        with service_process(tmp_path, "health", "--set", f"port={port}") as health:
+            assert health.ended()[0] == 0
+        process.send(signal.SIGTERM)
+        assert '"request"' not in process.ended()[1]
+
+
+def test_the_demo(tmp_path: Path) -> None:
+    """`demo --once` makes three requests, shows them, and ends with 0 because they went as they should."""
+    with service_process(tmp_path, "demo", "--once") as process:
+        code, output, errors = process.ended()
+    assert (code, errors) == (0, "")
+    assert "POST /getToken" in output
+    assert '"Valid": true' in output
+    assert output.count("ok    ") == 3
+
+
+def test_the_demo_ends_by_ctrl_c(tmp_path: Path) -> None:
+    """The demo prints commands that work as they stand, logs what happens, and Ctrl-C ends it with 0."""
+    with service_process(tmp_path, "demo", "--port", "0", "--login-port", "0") as process:
+        log_in = process.line_with("curl -s -d").strip()
+        verify = process.line_with("curl -s -H").strip()
+        done = subprocess.run(["bash", "-c", log_in], capture_output=True, timeout=PATIENCE_S, check=True)
+        assert "token" in json.loads(done.stdout)
+        done = subprocess.run(["bash", "-c", verify], capture_output=True, timeout=PATIENCE_S, check=True)
+        assert json.loads(done.stdout)["Valid"] is True
+        process.line_with("GET /checkToken 200")
+        process.send(signal.SIGINT)
+        assert process.ended()[0] == 0
