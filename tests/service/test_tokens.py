@@ -287,8 +287,9 @@ def test_the_original_answer() -> None:
 def test_a_remembered_token_still_expires() -> None:
     """Having been found valid once does not outlive `exp`."""
     judge = verifier(cache=10)
-    judge.verify(GOOD, NOW)
-    judge.verify(GOOD, NOW + 59)
+    for now in (NOW, NOW + 1, NOW + 59):
+        judge.verify(GOOD, now)
+    assert GOOD in judge._young
     with pytest.raises(TokenError) as caught:
         judge.verify(GOOD, NOW + 60)
     assert caught.value.code == "expired"
@@ -299,6 +300,8 @@ def test_a_remembered_token_is_not_valid_before_its_time() -> None:
     judge = verifier(cache=10)
     token = sealed({"exp": NOW + 60, "nbf": NOW})
     judge.verify(token, NOW)
+    judge.verify(token, NOW)
+    assert token in judge._young
     with pytest.raises(TokenError) as caught:
         judge.verify(token, NOW - 1)
     assert caught.value.code == "not_yet"
@@ -317,21 +320,36 @@ def test_the_memory_is_bounded() -> None:
     """However many tokens are checked, at most twice `cache_entries` are remembered, and all are judged right."""
     judge = verifier(cache=5)
     tokens = [sealed({"exp": NOW + 60, "n": n}) for n in range(50)]
-    for token in (*tokens, *tokens):
+    for token in tokens:
+        for _ in range(3):
+            assert judge.verify(token, NOW).body
+    for token in tokens:
         assert judge.verify(token, NOW).body
-    assert len(judge._young) + len(judge._old) <= 10
+    assert 5 <= len(judge._young) + len(judge._old) <= 10
+    assert len(judge._seen_once) <= 10
+
+
+def test_tokens_that_come_once_take_no_place() -> None:
+    """A token is remembered from its second check on."""
+    judge = verifier(cache=5)
+    judge.verify(GOOD, NOW)
+    assert not judge._young
+    second = judge.verify(GOOD, NOW)
+    assert judge.verify(GOOD, NOW) is second
 
 
 def test_a_huge_token_is_not_remembered() -> None:
     """The memory's size in bytes is bounded too."""
     judge = verifier(cache=5)
-    assert judge.verify(sealed({"exp": NOW + 60, "data": "x" * 3000}), NOW).body
+    for _ in range(3):
+        assert judge.verify(sealed({"exp": NOW + 60, "data": "x" * 3000}), NOW).body
     assert not judge._young
 
 
 def test_forgetting() -> None:
     """After `forget` every token is judged by the key once more."""
     judge = verifier(cache=5)
+    judge.verify(GOOD, NOW)
     remembered = judge.verify(GOOD, NOW)
     assert judge.verify(GOOD, NOW) is remembered
     judge.forget()

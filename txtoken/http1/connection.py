@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 LINGER_S: Final = 1.0
 LINGER_BYTES_MAX: Final = 4 * 1024 * 1024
 
+# Answers that leave with one write. After so many it is asked whether the client reads them: thousands of small requests
+# arrive with one read, and all their answers would be held for a client that never reads.
+ANSWERS_A_WRITE_MAX: Final = 64
+
 
 class Phase(Enum):
     """What the connection is doing, which decides what its deadline means."""
@@ -183,8 +187,9 @@ class Connection(asyncio.Protocol):
                 pending = server.handler_for(request.head).handle(request, self.respond)
             except Exception as error:  # noqa: BLE001 - a fault of ours must not take the connection's order with it
                 pending = None
+                response = server.failure(error)
                 if self._request is not None:
-                    self.respond(server.failure(error))
+                    self.respond(response)
             if self._request is not None:
                 self._pending = pending
                 self._flush()
@@ -193,6 +198,10 @@ class Connection(asyncio.Protocol):
                 return
             if self._close_after:
                 break
+            if len(self._output) >= ANSWERS_A_WRITE_MAX:
+                self._flush()
+                if not self._writable:
+                    break
             try:
                 following = self._parser.next_request()
             except ProtocolError as error:
@@ -229,7 +238,10 @@ class Connection(asyncio.Protocol):
         if self._close_after:
             self._linger()
         elif self._writable:
-            self._go_on()
+            if self._reading and self._parser.is_at_rest:
+                self._enter(Phase.IDLE, self._server.timeouts.idle)
+            else:
+                self._go_on()
         else:
             # A client that does not read is not read from. It has `timeouts.idle` to change its mind.
             self._stop_reading()

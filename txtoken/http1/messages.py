@@ -50,6 +50,19 @@ class Head:
         self.content_length = content_length
         self.expects_continue = expects_continue
 
+    def with_authorization(self, value: bytes) -> Head:
+        """Return this head with another Authorization field."""
+        return Head(
+            self.method,
+            self.path,
+            self.query,
+            {**self.fields, b"authorization": value},
+            minor_version=self.minor_version,
+            keep_alive=self.keep_alive,
+            content_length=self.content_length,
+            expects_continue=self.expects_continue,
+        )
+
 
 class Request:
     """A complete request: its head and its whole body."""
@@ -111,13 +124,8 @@ def render(response: Response, date_line: bytes, connection_line: bytes = b"", *
     same to the letter: the answer to HEAD (RFC 9110 §9.3.2).
     """
     body = response.body
-    return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
-        response.head,
-        date_line,
-        connection_line,
-        len(body),
-        body if with_body else b"",
-    )
+    length = b"Content-Length: %d\r\n\r\n" % len(body)
+    return b"".join((response.head, date_line, connection_line, length, body if with_body else b""))
 
 
 class Pending(Protocol):

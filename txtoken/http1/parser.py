@@ -20,12 +20,21 @@ from txtoken.http1.messages import Head, Request
 
 REQUEST_LINE_BYTES_MAX: Final = 16 * 1024  # twice what RFC 9112 §3 asks everybody to accept
 CHUNK_OVERHEAD_BYTES_MAX: Final = 16 * 1024  # extensions and trailers of one body together: nobody needs more
-CHUNK_FRAMING_BYTES: Final = 10  # size digits and two line ends of one chunk, which are not overhead
+CHUNK_FRAMING_BYTES_MAX: Final = 32  # a chunk's size and line ends, counted before the chunk is known to be complete
 REMEMBERED_HEAD_BYTES_MAX: Final = 2 * 1024  # what an idle connection may hold on to
 EMPTY_LINE: Final = b"\r\n\r\n"
 
+ONLY_THESE_VERSIONS: Final = "only HTTP/1.1 and HTTP/1.0 are served here"
+ONLY_CHUNKED: Final = "chunked is the only transfer coding served here"
+
+# llhttp's words for transfer codings that it finds wrong before they are looked at here.
+_CODING_REASONS: Final = {"Invalid `Transfer-Encoding` header value", "Empty Transfer-Encoding"}
+
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::([0-9]*))?")
 _ABSOLUTE_FORM = re.compile(rb"[hH][tT][tT][pP][sS]?://([^/?#]+)([/?].*|)", re.DOTALL)
+
+_AUTHORIZATION: Final = b"\r\nauthorization: "
+_TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
 # Host values that were found valid: the same few come with every request, and a set is faster than the pattern.
 KNOWN_HOSTS_MAX: Final = 64
@@ -50,6 +59,7 @@ class RequestParser:
     __slots__ = (
         "_body",
         "_body_size",
+        "_chunk_start",
         "_complete",
         "_data",
         "_failure",
@@ -61,14 +71,18 @@ class RequestParser:
         "_limits",
         "_missing",
         "_position",
+        "_remembered_end",
         "_remembered_head",
+        "_remembered_start",
         "_remembered_text",
         "_tail",
         "_told",
+        "_unchecked_bytes",
     )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._unchecked_bytes = min(limits.head_bytes, REQUEST_LINE_BYTES_MAX)  # a head of that size breaks no limit
         self._http: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._data = b""  # what was fed; what was not yet consumed of it starts at _position
         self._position = 0
@@ -80,11 +94,14 @@ class RequestParser:
         self._missing = 0  # bytes still to come of a body whose length is known
         self._body: list[bytes] = []
         self._body_size = 0  # bytes of a chunked body so far
-        self._framing_size = 0  # bytes of its extensions and trailers so far
+        self._chunk_start = 0  # of them those that came before the current chunk
+        self._framing_size = 0  # bytes around it so far, less what its chunks cannot do without
         self._complete = False
         self._failure: ProtocolError | None = None
-        self._remembered_text = b""
+        self._remembered_text = b""  # the last head as it came, and what it means
         self._remembered_head: Head | None = None
+        self._remembered_start = b""  # what stands before and behind the token in its Authorization field
+        self._remembered_end = b""
 
     @property
     def stage(self) -> Stage:
@@ -92,6 +109,11 @@ class RequestParser:
         if self._head is not None:
             return Stage.BODY
         return Stage.HEAD if self._head_text else Stage.IDLE
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the last request was all there is: no byte waits, and no part of another was seen."""
+        return self._head is None and not (self._data or self._head_text or self._tail)
 
     @property
     def expects_continue(self) -> bool:
@@ -110,6 +132,14 @@ class RequestParser:
         Raises:
             ProtocolError: the bytes are not a request that we serve. Requests before them were returned already.
         """
+        head = self._remembered_head
+        if head is not None and self.is_at_rest:
+            # The short way for most requests there are: the head of this connection's last one, and its whole body.
+            size = len(self._remembered_text)
+            if len(data) == size + head.content_length and data.startswith(self._remembered_text):
+                return Request(head, data[size:])
+            if head.content_length == 0 and (known := self._with_another_token(data)) is not None:
+                return Request(known, b"")
         self.hold(data)
         return self.next_request()
 
@@ -163,31 +193,57 @@ class RequestParser:
             # The head of this connection's last request once more: its meaning is known, httptools has nothing to add.
             self._told = False
             return self._begin_body(self._remembered_head)
+        elif (known := self._with_another_token(piece)) is not None:
+            self._told = False
+            return self._begin_body(known)
         else:
-            text = piece
+            text = piece.lstrip(b"\r\n")  # empty lines before a request do not begin one (RFC 9112 §2.2)
             self._fields = {}
         self._head_text = text
         self._parse(piece)
         head = self._head
         if head is None:
-            self._check_partial_head()
+            if len(text) > self._unchecked_bytes:
+                self._check_head_size(text)
             return None
         self._head_text = b""
         if len(text) <= REMEMBERED_HEAD_BYTES_MAX and head.content_length >= 0 and head.keep_alive:
-            self._remembered_text, self._remembered_head = text, head
+            self._remember(text, head)
         self._told = True
         return self._begin_body(head)
 
-    def _check_partial_head(self) -> None:
-        text = self._head_text
-        if not text.strip(b"\r\n"):
-            self._head_text = b""  # empty lines before a request do not begin one (RFC 9112 §2.2)
-        elif len(text) > REQUEST_LINE_BYTES_MAX:
-            self._check_head_size(text)
+    def _remember(self, text: bytes, head: Head) -> None:
+        self._remembered_text, self._remembered_head = text, head
+        self._remembered_start = b""
+        value = head.fields.get(b"authorization")
+        if value is not None:
+            start = text.lower().find(_AUTHORIZATION) + len(_AUTHORIZATION)
+            end = start + len(value)
+            if text[start:end] == value and text[end : end + 2] == b"\r\n":
+                self._remembered_start = text[: start + value.rfind(b" ") + 1]
+                self._remembered_end = text[end:]
+
+    def _with_another_token(self, piece: bytes) -> Head | None:
+        """Recognize the last head with another token in it: what a proxy sends that asks for each of its clients.
+
+        A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. 1 µs, where parsing takes 3.
+        """
+        start, end = self._remembered_start, self._remembered_end
+        if not start or not piece.startswith(start) or not piece.endswith(end):
+            return None
+        token = piece[len(start) : len(piece) - len(end)]
+        if not token or token.translate(None, _TOKEN68) or len(piece) > self._unchecked_bytes:
+            return None
+        head = self._remembered_head
+        assert head is not None
+        scheme = head.fields[b"authorization"]
+        return head.with_authorization(scheme[: scheme.rfind(b" ") + 1] + token)
 
     def _check_head_size(self, text: bytes) -> None:
-        line_end = text.find(b"\r\n", _leading_empty_lines(text))
-        if line_end > REQUEST_LINE_BYTES_MAX or (line_end < 0 and len(text) > REQUEST_LINE_BYTES_MAX):
+        line_end = text.find(b"\r\n")
+        if line_end < 0:
+            line_end = len(text) - 1  # the last byte may be the first of the line's end
+        if line_end > REQUEST_LINE_BYTES_MAX:
             self._fail(414, "uri_too_long", "the request line is too long")
         if len(text) > self._limits.head_bytes:
             self._fail(431, "head_too_large", "the request's header section is too large")
@@ -195,18 +251,17 @@ class RequestParser:
     def _read_head(self) -> Head:
         """Make sense of a complete head that llhttp found well-formed."""
         text, fields = self._head_text, self._fields
-        if len(text) > REQUEST_LINE_BYTES_MAX:
+        if len(text) > self._unchecked_bytes:
             self._check_head_size(text)
         if len(text) > 4 * self._limits.header_count and text.count(b"\r\n") - 2 > self._limits.header_count:
             self._fail(431, "too_many_fields", "the request has too many header fields")
-        start = _leading_empty_lines(text)
-        method, target, minor_version = self._read_request_line(text[start : text.find(b"\r\n", start)])
-        path, query = self._read_target(method, target)
+        method, target, minor_version = self._read_request_line(text[: text.find(b"\r\n")])
         if (host := fields.get(b"host")) is not None:
             if host not in _known_hosts:
                 self._check_host(host)
         elif minor_version == 1:
             self._fail(400, "host_missing", "the Host header field is missing")
+        path, query = self._read_target(method, target)
         content_length = self._read_content_length(minor_version)
         if b"upgrade" in fields and content_length != 0:
             # llhttp takes such a message to end with its head and would run its body as the next request.
@@ -234,7 +289,7 @@ class RequestParser:
             self._fail(400, "bad_request", "malformed request line")
         method, target, version = parts
         if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-            self._fail(505, "version_not_supported", "only HTTP/1.1 and HTTP/1.0 are served here")
+            self._fail(505, "version_not_supported", ONLY_THESE_VERSIONS)
         return method, target, 1 if version == b"HTTP/1.1" else 0
 
     def _read_target(self, method: bytes, target: bytes) -> tuple[bytes, bytes]:
@@ -272,7 +327,7 @@ class RequestParser:
             if minor_version == 0:
                 self._fail(400, "bad_framing", "HTTP/1.0 has no Transfer-Encoding")
             if coding.lower() != b"chunked":
-                self._fail(501, "not_implemented", "chunked is the only transfer coding served here")
+                self._fail(501, "not_implemented", ONLY_CHUNKED)
             return -1
         if length is None:
             return 0
@@ -293,7 +348,7 @@ class RequestParser:
         if length > 0:
             self._missing = length
         else:
-            self._body_size = self._framing_size = 0
+            self._body_size = self._chunk_start = self._framing_size = 0
             self._complete = False
         return None
 
@@ -317,9 +372,10 @@ class RequestParser:
         self._framing_size += len(piece)
         self._parse(piece)
         self._framing_size -= self._body_size - before
-        if self._framing_size > CHUNK_OVERHEAD_BYTES_MAX:
+        slack = 0 if self._complete else CHUNK_FRAMING_BYTES_MAX
+        if self._framing_size > CHUNK_OVERHEAD_BYTES_MAX + slack:
             self._fail(431, "chunk_overhead", "the body's chunk extensions and trailers are too large")
-        if not self._complete:
+        if slack:
             return None
         head = self._head
         assert head is not None
@@ -344,7 +400,11 @@ class RequestParser:
         self._head = self._read_head()
 
     def on_chunk_header(self) -> None:
-        self._framing_size -= CHUNK_FRAMING_BYTES
+        # The chunk before this one is complete: its size in hexadecimal digits and two line ends are no overhead. Before
+        # the first one there is none, and what that takes off stands for the last chunk, whose size is 0 too.
+        size = self._body_size - self._chunk_start
+        self._chunk_start = self._body_size
+        self._framing_size -= len(b"%x" % size) + 4
 
     def on_body(self, body: bytes) -> None:
         head = self._head
@@ -372,17 +432,15 @@ class RequestParser:
 
     def _explain(self, error: httptools.HttpParserError) -> ProtocolError:
         text = self._head_text
-        if text.startswith(b"\x16\x03"):
+        if text.startswith(b"\x16"):
             return ProtocolError(400, "tls_on_plain_port", "this port speaks plain HTTP, not TLS")
-        if text.startswith(b"PRI * HTTP/2"):
-            return ProtocolError(505, "version_not_supported", "only HTTP/1.1 and HTTP/1.0 are served here")
-        return ProtocolError(400, "bad_request", f"malformed request: {error}")
+        reason = str(error)
+        if reason == "Invalid HTTP version" or text.startswith(b"PRI * HTTP/2"):
+            return ProtocolError(505, "version_not_supported", ONLY_THESE_VERSIONS)
+        if reason in _CODING_REASONS and self._head is None:
+            return ProtocolError(501, "not_implemented", ONLY_CHUNKED)
+        return ProtocolError(400, "bad_request", f"malformed request: {reason}")
 
     def _fail(self, status: int, code: str, public: str) -> NoReturn:
         self._failure = ProtocolError(status, code, public)
         raise self._failure
-
-
-def _leading_empty_lines(text: bytes) -> int:
-    """Count the bytes of the empty lines before a request line (RFC 9112 §2.2)."""
-    return len(text) - len(text.lstrip(b"\r\n")) if text[:1] in b"\r\n" else 0

@@ -118,7 +118,8 @@ class Worker:
         """Drain (contract §4.3): not ready, `drainDelay`, then nobody new, and up to `timeouts.drain` for who is here."""
         self._ready = False
         self._log.info("draining", extra={"fields": {"connections": self._server.connection_count}})
-        await asyncio.sleep(self._config.timeouts.drain_delay)
+        if self._config.timeouts.drain_delay:
+            await asyncio.sleep(self._config.timeouts.drain_delay)
         await self._server.drain()
         await self.abandon()
         self._log.info("stopped")

@@ -25,7 +25,12 @@ REMEMBERED_TOKEN_BYTES_MAX: Final = 2 * 1024  # bounds what the cache can hold i
 KNOWN_HEADERS_MAX: Final = 64
 
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
-_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
+_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")  # what a segment may not hold becomes what base64 does not have
+# By a segment's length modulo 4: its padding, and the last characters that leave no unused bit set (RFC 4648 §3.5).
+_PADDING: Final = (b"", b"", b"==", b"=")
+_LAST_OF_TWO: Final = frozenset(b"AQgw")
+_LAST_OF_THREE: Final = frozenset(b"AEIMQUYcgkosw048")
+_SIGNATURE_CHARACTERS: Final = 43  # of 32 bytes
 
 # What a binary64 may not hold exactly, or orjson not write as it stood: long numbers, and exponents of three digits.
 _LONG_NUMBER = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
@@ -61,8 +66,8 @@ def _read_object(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
         return _read_huge_integers(text, nesting_max)
     if not isinstance(value, dict):
         raise UnusableJson("not a JSON object")
-    # The deepest nesting cannot exceed the brackets there are: counting them is 60 ns, and nearly always enough.
-    if text.count(b"{") + text.count(b"[") > nesting_max and _nesting(text) > nesting_max:
+    # Each level takes two bytes at least.
+    if len(text) > 2 * nesting_max and _nesting_at_most(text) > nesting_max and _nesting(text) > nesting_max:
         raise UnusableJson(f"nested deeper than {nesting_max} levels")
     written = orjson.dumps(value)
     # Text that comes out as it went in is compact, and has lost nothing. Most services write their JSON that way.
@@ -92,6 +97,10 @@ def _finite(number: str) -> float:
     return value
 
 
+def _nesting_at_most(text: bytes) -> int:
+    return text.count(b"{") + text.count(b"[")
+
+
 def _verbatim(number: str) -> Any:
     return orjson.Fragment(number.encode("ascii"))
 
@@ -104,16 +113,24 @@ def _nesting(text: bytes) -> int:
 
 def encode_segment(data: bytes) -> bytes:
     """Write bytes as base64url without padding (RFC 7515 §2)."""
-    return b2a_base64(data, newline=False).translate(_TO_URL, b"=")
+    return b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=")
 
 
 def decode_segment(segment: bytes) -> bytes | None:
     """Read base64url without padding; None for any other way to write it, unused bits that are set included."""
+    surplus = len(segment) % 4
+    if surplus:
+        last = segment[-1]
+        if surplus == 1 or last not in (_LAST_OF_TWO if surplus == 2 else _LAST_OF_THREE):
+            return None
     try:
-        data = a2b_base64(segment.translate(_FROM_URL) + b"==")
+        return a2b_base64(segment.translate(_FROM_URL) + _PADDING[surplus], strict_mode=True)
     except Base64Error:
         return None
-    return data if encode_segment(data) == segment else None
+
+
+def _signature_segment(signature: bytes) -> bytes:
+    return b2a_base64(signature)[:_SIGNATURE_CHARACTERS].translate(_TO_URL)
 
 
 class TokenIssuer:
@@ -129,9 +146,8 @@ class TokenIssuer:
     def issue(self, data: bytes, now: int) -> bytes:
         """Return the token for `data`, which is compact JSON. `now` is Unix time in seconds."""
         claims = b'{"data":%b,"exp":%d}' % (data, now + self._ttl_s)
-        signing_input = self._start + b2a_base64(claims, newline=False).translate(_TO_URL, b"=")
-        signature = b2a_base64(self._key.sign(signing_input), newline=False)
-        return signing_input + b"." + signature.translate(_TO_URL, b"=\n")
+        signing_input = self._start + b2a_base64(claims, newline=False).translate(_TO_URL).rstrip(b"=")
+        return b"%b.%b" % (signing_input, _signature_segment(self._key.sign(signing_input)))
 
 
 class Verdict:
@@ -160,21 +176,34 @@ _AUDIENCE: Final = ("audience", "token audience is invalid")
 class TokenVerifier:
     """Judges tokens by one key and one set of rules, and remembers those that it found valid.
 
-    The memory maps a token, byte for byte, to its verdict. It has two generations: when the young one holds
-    `cache_entries` verdicts it becomes the old one, so that nothing is ever evicted one by one. A wrong token is never
-    remembered, and each verdict is asked again whether its time has come or gone. Finding a token is a look-up by a hash
-    with a secret seed, which tells an attacker nothing about tokens that are remembered.
+    The memory maps a token, byte for byte, to its verdict. A token comes into it when it is seen for the second time,
+    so that tokens which are checked but once cost neither time nor place. It has two generations: when the young one
+    holds `cache_entries` verdicts it becomes the old one, so that nothing is ever evicted one by one. A wrong token is
+    never remembered, and each verdict is asked again whether its time has come or gone. Finding a token is a look-up by
+    a hash with a secret seed, which tells an attacker nothing about tokens that are remembered.
     """
 
-    __slots__ = ("_as_original", "_cache_entries", "_key", "_known_headers", "_old", "_rules", "_young")
+    __slots__ = (
+        "_as_original",
+        "_cache_entries",
+        "_key",
+        "_known_headers",
+        "_old",
+        "_rules",
+        "_seen_once",
+        "_told",
+        "_young",
+    )
 
     def __init__(self, key: HmacKey, rules: VerifyRules, *, check_response: str, cache_entries: int) -> None:
         self._key = key
+        self._told = b'","Method":{"Name":"%b","Hash":%d},"Header":' % (key.algorithm.encode("ascii"), key.jwa_hash)
         self._rules = rules
         self._as_original = check_response == "original"
         self._cache_entries = cache_entries
         self._young: dict[bytes, Verdict] = {}
         self._old: dict[bytes, Verdict] = {}
+        self._seen_once: set[int] = set()  # hashes of valid tokens; two with the same one do no harm
         self._known_headers: dict[bytes, bytes] = {}  # header segments that were found good, and what they say
 
     def verify(self, token: bytes, now: float) -> Verdict:
@@ -187,12 +216,21 @@ class TokenVerifier:
         if verdict is None:
             verdict = self._judge(token, now)
             if self._cache_entries and len(token) <= REMEMBERED_TOKEN_BYTES_MAX:
-                if len(self._young) >= self._cache_entries:
-                    self._old, self._young = self._young, {}
-                self._young[token] = verdict
+                self._remember(token, verdict)
         elif not verdict.valid_from <= now < verdict.valid_until:
             return self._judge(token, now)  # which says what has become of it
         return verdict
+
+    def _remember(self, token: bytes, verdict: Verdict) -> None:
+        mark = hash(token)
+        if mark not in self._seen_once:
+            if len(self._seen_once) >= 2 * self._cache_entries:
+                self._seen_once.clear()
+            self._seen_once.add(mark)
+            return
+        if len(self._young) >= self._cache_entries:
+            self._old, self._young = self._young, {}
+        self._young[token] = verdict
 
     def forget(self) -> None:
         """Remember no verdict any more: keys or rules have changed."""
@@ -208,11 +246,8 @@ class TokenVerifier:
         valid_from, valid_until = self._check_claims(claims, now)
         if not self._as_original:
             return Verdict(claims_text, valid_from, valid_until)
-        body = (
-            b'{"Raw":"%b","Method":{"Name":"%b","Hash":%d},"Header":%b,"Claims":%b,"Signature":"%b","Valid":true}'
-            % (token, self._key.algorithm.encode("ascii"), self._key.jwa_hash, header_text, claims_text, signature)
-        )
-        return Verdict(body, valid_from, valid_until)
+        parts = (b'{"Raw":"', token, self._told, header_text, b',"Claims":', claims_text, b',"Signature":"', signature)
+        return Verdict(b"".join((*parts, b'","Valid":true}')), valid_from, valid_until)
 
     def _open(self, token: bytes) -> tuple[bytes, bytes, bytes]:
         """Check form and signature. Returns header (compact), claims (as sent) and the signature's segment.
@@ -222,13 +257,14 @@ class TokenVerifier:
         """
         if len(token) > TOKEN_BYTES_MAX:
             _refuse(_MALFORMED)
-        if token.count(b".") != 2:
+        segments = token.split(b".", 3)
+        if len(segments) != 3:
             _refuse(_SEGMENTS)
-        header, payload, signature = token.split(b".")
+        header, payload, signature = segments
         header_text = self._known_headers.get(header)
-        if header_text is not None:
-            expected = encode_segment(self._key.sign(token[: -len(signature) - 1] if signature else token[:-1]))
-            if hmac.compare_digest(expected, signature):
+        if header_text is not None and len(signature) == _SIGNATURE_CHARACTERS:
+            signing_input = token[: -_SIGNATURE_CHARACTERS - 1]
+            if hmac.compare_digest(_signature_segment(self._key.sign(signing_input)), signature):
                 claims_text = decode_segment(payload)
                 if claims_text is None:
                     _refuse(_MALFORMED)
@@ -260,7 +296,8 @@ class TokenVerifier:
         """Check the registered claims (RFC 7519 §4.1). Returns from when and until before when they hold."""
         rules = self._rules
         leeway_s = rules.leeway_s
-        issued_at, not_before = _number(claims, "iat"), _number(claims, "nbf")
+        issued_at = _number(claims["iat"]) if "iat" in claims else None
+        not_before = _number(claims["nbf"]) if "nbf" in claims else None
         expires = claims.get("exp")
         if type(expires) not in (int, float):
             if "exp" in claims and not rules.require_exp:
@@ -288,14 +325,11 @@ class TokenVerifier:
         return valid_from, valid_until
 
 
-def _number(claims: Mapping[str, object], name: str) -> float | None:
-    """Return a NumericDate (RFC 7519 §2), None when it is absent. `true` is not a number."""
-    value = claims.get(name)
+def _number(value: object) -> float:
+    """Return a NumericDate (RFC 7519 §2). `true` is not a number."""
     if type(value) is int or type(value) is float:
         return value
-    if name in claims:
-        _refuse(_MALFORMED)
-    return None
+    _refuse(_MALFORMED)
 
 
 def _refuse(reason: tuple[str, str]) -> NoReturn:
