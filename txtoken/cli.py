@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import importlib
+import io
 import os
 import secrets
 import sys
@@ -28,11 +29,15 @@ BAD_CONFIG: Final = 78
 
 KEY_BYTES: Final = 36  # make 48 characters of base64url, which encKey's 32 to 64 want
 HEALTH_TIMEOUT_S: Final = 2.0
+HOURS_MAX: Final = 100 * 366 * 24  # as expHours
 JSON_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the process's exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # claims and paths may hold what the locale has no letters for
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         arguments.insert(0, "serve")  # as the original, which had no verbs
@@ -123,11 +128,11 @@ def token_issue(options: argparse.Namespace) -> int:
     config = _config(options)
     compact, unusable, issuer_type = _load("txtoken.service.tokens", "compact_object", "UnusableJson", "TokenIssuer")
     try:
-        data = compact(_argument(options.data).encode())
+        data = compact(_argument(options.data))
     except unusable as error:
         _say(f"txtoken: DATA is {error}. It has to be a JSON object, as the remote would reply.", sys.stderr)
         return USAGE
-    ttl_s = config.token_ttl_s if options.hours is None else max(1, round(options.hours * 3600))
+    ttl_s = config.token_ttl_s if options.hours is None else options.hours
     now = int(time.time())
     token = issuer_type(_key(config), ttl_s).issue(data, now).decode("ascii")
     if options.output == "json":
@@ -143,7 +148,7 @@ def token_verify(options: argparse.Namespace) -> int:
     verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
     verifier = verifier_type(_key(config), config.verify, check_response="claims", cache_entries=0)
     try:
-        verdict = verifier.verify(_argument(options.token).encode(), time.time())
+        verdict = verifier.verify(_argument(options.token), time.time())
     except TokenError as error:
         if options.output == "json":
             _print_json({"valid": False, "error": error.public})
@@ -164,7 +169,7 @@ def token_explain(options: argparse.Namespace) -> int:
     verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
     explain = _load("txtoken.service.explanation", "explain")
     verifier = verifier_type(_key(config), config.verify, check_response="claims", cache_entries=0)
-    told = explain(verifier, _argument(options.token).encode(), time.time())
+    told = explain(verifier, _argument(options.token), time.time())
     if options.output == "json":
         parts = {name: None if text is None else orjson.Fragment(text) for name, text in
                  (("header", told.header), ("claims", told.claims))}  # fmt: skip # the pairs belong together
@@ -193,7 +198,12 @@ def _parser() -> argparse.ArgumentParser:
         "-c", "--config", metavar="FILE", help="configuration file (default: $CFG_FILE, else ./example_cfg.yml)"
     )
     configured.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="override one key, e.g. limits.bodyBytes=4096"
+        "--set",
+        metavar="KEY=VALUE",
+        type=_pair,
+        action="append",
+        default=[],
+        help="override one key, e.g. limits.bodyBytes=4096",
     )
     output = argparse.ArgumentParser(add_help=False)
     output.add_argument("--output", choices=("text", "json"), default="text", help="for people or for programs")
@@ -208,8 +218,8 @@ def _parser() -> argparse.ArgumentParser:
     add("check", check, "validate the configuration and show what would run", configured, output)
     shown = add("demo", demo, "run the service in front of a login API of its own")
     shown.add_argument("--once", action="store_true", help="make three requests, show them, and end")
-    shown.add_argument("--port", type=int, default=8888, help="of the service (default: %(default)s, 0: any)")
-    shown.add_argument("--login-port", type=int, default=8889, help="of the login API (default: %(default)s, 0: any)")
+    shown.add_argument("--port", type=_port, default=8888, help="of the service (default: %(default)s, 0: any)")
+    shown.add_argument("--login-port", type=_port, default=8889, help="of the login API (default: %(default)s, 0: any)")
     add("keygen", keygen, "print a new random key for encKey", output)
     add(
         "health",
@@ -226,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     issue.add_argument(
         "data", nargs="?", default="-", help="the object, as the remote would reply; - reads standard input"
     )
-    issue.add_argument("--hours", type=float, help="how long it is valid (default: expHours)")
+    issue.add_argument("--hours", type=_ttl_s, help="how long it is valid (default: expHours)")
     verify = add("verify", token_verify, "print a valid token's claims", configured, output, to=verbs)
     explain = add(
         "explain", token_explain, "say in plain words why a token is or is not valid", configured, output, to=verbs
@@ -237,13 +247,30 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(options: argparse.Namespace) -> configuration.Config:
-    overrides: dict[str, str] = {}
-    for pair in options.set:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise TxtokenError(f"--set wants KEY=VALUE, for example --set port=9000; {key} has no value")
-        overrides[key] = value
-    return configuration.load(options.config, os.environ, overrides)
+    return configuration.load(options.config, os.environ, dict(options.set))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("wants KEY=VALUE, for example --set port=9000")
+    return key, value
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError("wants a whole number from 0 to 65535")
+    return int(text)
+
+
+def _ttl_s(text: str) -> int:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= HOURS_MAX:
+        raise argparse.ArgumentTypeError(f"wants a number of hours above 0 and at most {HOURS_MAX}")
+    return max(1, round(hours * 3600))
 
 
 def _key(config: configuration.Config) -> Any:
@@ -257,9 +284,11 @@ def _load(module: str, *names: str) -> Any:
     return found if len(found) > 1 else found[0]
 
 
-def _argument(value: str) -> str:
+def _argument(value: str) -> bytes:
     """Take an argument, or standard input for `-`: what stands in a command line can be read by others on the machine."""
-    return sys.stdin.read().strip() if value == "-" else value.strip()
+    if value != "-":
+        return os.fsencode(value).strip()
+    return sys.stdin.buffer.read().strip() if sys.stdin is not None else b""
 
 
 def _outline(section: Mapping[str, object], depth: int = 0) -> list[str]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import difflib
 import hmac
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -26,6 +26,14 @@ DEFAULT_PATH: Final = "example_cfg.yml"  # as the original: in the working direc
 ENVIRONMENT_PREFIX: Final = "TXTOKEN_"
 EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.yml: everybody knows it
 HIDDEN: Final = "<hidden>"
+
+# What Kubernetes (and Docker's links) set in every container beside a Service that is called txtoken…: not meant for us.
+_SERVICE_LINK: Final = re.compile(
+    r"TXTOKEN_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)",
+    re.ASCII,
+)
+_SERVICE_LINK_PORT: Final = re.compile(r"TXTOKEN_(?:\w+_)?PORT=(?:tcp|udp|sctp)://.*", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,31}")  # what is longer than any key's name may be a secret
 
 FILE_BYTES_MAX: Final = MIB  # of a configuration file; what is larger is some other file
 
@@ -222,6 +230,9 @@ class _Reader:
 
     def give(self, name: str, given: _Given) -> None:
         """Take a value from a source that counts more than those before."""
+        earlier = self.given.get(name)
+        if earlier is not None and earlier.source == given.source:  # dotted, and in its section
+            self.complain(name, given.where, f"was given in line {earlier.line} already: keep one of them", given.line)
         self.given[name] = given
         rival = self.given.get(_BY_NAME[name].instead_of)
         if rival is None:
@@ -235,34 +246,37 @@ class _Reader:
 
     def read_file(self, path: str) -> None:
         self.file_failed = True
+        shown = values.printable(path)
+        text = ""
         try:
             text = values.read_file(path, FILE_BYTES_MAX).decode("utf-8-sig")
             root = yaml.compose(text, Loader=yaml.SafeLoader)
         except values.Wrong as wrong:
             self.complain("", "configuration file", f"{wrong}. Name another with --config or CFG_FILE.")
         except UnicodeDecodeError:
-            self.complain("", path, "is not UTF-8 text")
+            self.complain("", shown, "is not UTF-8 text")
         except yaml.YAMLError as error:
-            line, text = _explain_yaml(error)
-            self.complain("", f"{path}, line {line}" if line else path, text, line)
+            line, problem = _explain_yaml(error, text)
+            self.complain("", f"{shown}, line {line}" if line else shown, problem, line)
         except RecursionError:
-            self.complain("", path, "is nested too deeply to be read")
+            self.complain("", shown, "is nested too deeply to be read")
         else:
             self.file_failed = False
             if root is not None and _is_given(root):
-                self._read_section(root, path, "")
+                self._read_section(root, shown, "")
 
     def _read_section(self, section: yaml.Node, path: str, prefix: str) -> None:
         name = prefix.removesuffix(".")
-        if not isinstance(section, yaml.MappingNode):
+        if not isinstance(section, yaml.MappingNode) or section.tag != "tag:yaml.org,2002:map":
             self.complain(name, _place(path, section), "has to be a section of `key: value` lines", _line(section))
             return
         first_lines: dict[str, int] = {}
         for key_node, value in section.value:
             where, line = _place(path, key_node), _line(key_node)
-            key = prefix + key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
-            if key in first_lines:
-                self.complain(key, where, f"was given in line {first_lines[key]} already: keep one of them", line)
+            key = prefix + key_node.value if isinstance(key_node, yaml.ScalarNode) else prefix
+            if key in first_lines and key != prefix:
+                text = f"was given in line {first_lines[key]} already: keep one of them"
+                self.complain(_shown(key), where, text, line)
                 continue
             first_lines[key] = line
             if key in _BY_NAME:
@@ -277,24 +291,27 @@ class _Reader:
     def _complain_unknown(self, key: str, where: str, line: int) -> None:
         section = key.rpartition(".")[0]
         near = [name for name in _BY_NAME if name.rpartition(".")[0] == section] + ([] if section else [*_SECTIONS])
-        self.complain(key[:80] or "?", where, f"is not a known key{_nearest(key, near)}", line)
+        name, colon, _ = key.partition(":")
+        hint = " A space has to follow the colon." if colon and name in near else ""
+        self.complain(_shown(key), where, f"is not a known key{_nearest(name, near)}{hint}", line)
 
     def read_environment(self, environ: Mapping[str, str]) -> None:
         for variable, text in environ.items():
-            if not variable.startswith(ENVIRONMENT_PREFIX):
+            if not variable.startswith(ENVIRONMENT_PREFIX) or _is_service_link(variable, text):
                 continue
             key = _BY_VARIABLE.get(variable)
             if key is not None:
                 self.give(key.name, _Given(values.scalar(text), "environment", f"environment {variable}"))
             else:
-                self.complain("", f"environment {variable}", f"sets no known key{_nearest(variable, _BY_VARIABLE)}")
+                where = f"environment {values.printable(variable)}"
+                self.complain("", where, f"sets no known key{_nearest(variable, _BY_VARIABLE)}")
 
     def read_overrides(self, overrides: Mapping[str, str]) -> None:
         for name, text in overrides.items():
             if name in _BY_NAME:
                 self.give(name, _Given(values.scalar(text), "--set", "--set"))
             else:
-                self.complain("", f"--set {name}", f"is not a known key{_nearest(name, _BY_NAME)}")
+                self.complain("", f"--set {_shown(name)}", f"is not a known key{_nearest(name, _BY_NAME)}")
 
     def value(self, name: str) -> Any:
         """Convert one value. What is wrong with it is noted, and the default stands in."""
@@ -328,13 +345,13 @@ def load(path: str | None, environ: Mapping[str, str], overrides: Mapping[str, s
     """
     reader = _Reader()
     source = path or environ.get("CFG_FILE") or ""
-    if not source and (Path(DEFAULT_PATH).exists() or not _is_complete(environ, overrides or {})):
+    if not source and (os.path.exists(DEFAULT_PATH) or not _is_complete(environ, overrides or {})):
         source = DEFAULT_PATH
     if source:
         reader.read_file(source)
     reader.read_environment(environ)
     reader.read_overrides(overrides or {})
-    config = _assemble(reader, source)
+    config = _assemble(reader, values.printable(source))
     reader.raise_problems()
     return config
 
@@ -431,18 +448,18 @@ def _weakness(secret: str | None) -> str:
     return "is one character repeated" if len(set(secret)) == 1 else ""
 
 
-def _explain_yaml(error: yaml.YAMLError) -> tuple[int, str]:
+def _explain_yaml(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     """Say where YAML ends to be YAML. PyYAML's own message quotes the line, which may be the one with the secret."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        return 0, "holds a character that YAML does not allow"
+        return text.count("\n", 0, getattr(error, "position", 0)) + 1, "holds a character that YAML does not allow"
     problem = re.sub(r"['\"].*", "…", str(getattr(error, "problem", "")), flags=re.DOTALL)
     return mark.line + 1, f"is not valid YAML from column {mark.column + 1} on: {problem}"
 
 
 def _is_given(node: yaml.Node) -> bool:
     """A key without a value, or with null, counts as absent."""
-    return node.tag != "tag:yaml.org,2002:null"
+    return node.tag != values.NULL_TAG
 
 
 def _line(node: yaml.Node) -> int:
@@ -451,6 +468,16 @@ def _line(node: yaml.Node) -> int:
 
 def _place(path: str, node: yaml.Node) -> str:
     return f"{path}, line {_line(node)}"
+
+
+def _shown(name: str) -> str:
+    """Return an unknown name as it may be told. `encKey:…` without a space after the colon is a name with a secret in it."""
+    section, _, last = name.rpartition(".")
+    return name if _NAME.fullmatch(last) and (not section or section in _SECTIONS) else "?"
+
+
+def _is_service_link(variable: str, text: str) -> bool:
+    return bool(_SERVICE_LINK.fullmatch(variable) or _SERVICE_LINK_PORT.fullmatch(f"{variable}={text}"))
 
 
 def _nearest(name: str, known: Mapping[str, object] | list[str]) -> str:

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,7 +25,21 @@ DAY_S: Final = 24 * 3600
 SECRET_FILE_BYTES_MAX: Final = 4 * KIB
 TREE_DEPTH_MAX: Final = 100
 TREE_NODES_MAX: Final = 10_000  # aliases count each time, so that a small file cannot become a huge token
+TREE_TEXT_PER_VALUE: Final = 100  # characters; a longer text counts as several values, for the same reason
 RESERVED_ROUTES: Final = ("/livez", "/readyz", "/healthz")
+
+# Another tag asks for something that nobody here does: decoding base64, decrypting, looking up a variable.
+TEXT_TAGS: Final = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
+)
+MERGE_TAG: Final = "tag:yaml.org,2002:merge"  # the key `<<`
+NULL_TAG: Final = "tag:yaml.org,2002:null"
+
+# What an HMAC must not use (RFC 8725 §2.1), as a PEM, SSH or JWK key: whoever knows its public half could sign.
+OTHER_KEY: Final = re.compile(
+    r"ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|(?s:.*)----[- ]BEGIN [A-Z0-9 ]+[- ]----"
+    r'|\ufeff?\s*[\[{](?s:.*)"kty"\s*:'
+)
 
 # What txtoken sets itself, what belongs to one connection (RFC 9110 §7.6.1), and what holds the client's credentials.
 NEVER_FORWARDED: Final = frozenset(
@@ -51,7 +66,12 @@ def read_text(node: yaml.Node) -> str:
     """Any one value, as it was written."""
     if not isinstance(node, yaml.ScalarNode):
         raise Wrong("has to be one value, not a list or a section")
-    return str(node.value)
+    if node.tag not in TEXT_TAGS:
+        raise Wrong("has a YAML tag (!…) that has no meaning here")
+    text = str(node.value)
+    if printable(text) != text:
+        raise Wrong("holds characters that UTF-8 cannot write")
+    return text
 
 
 def whole_number(low: int, high: int) -> Callable[[yaml.Node], int]:
@@ -127,6 +147,10 @@ def list_of(read_item: Callable[[yaml.Node], str]) -> Callable[[yaml.Node], tupl
     def read(node: yaml.Node) -> tuple[str, ...]:
         if isinstance(node, yaml.SequenceNode):
             items = node.value
+            if node.tag != "tag:yaml.org,2002:seq":
+                raise Wrong("has a YAML tag (!…) that has no meaning here")
+            if any(item.tag == NULL_TAG for item in items):
+                raise Wrong("holds an item without a value")
         else:
             parts = [part.strip() for part in read_text(node).split(",")]
             items = [scalar(part, node) for part in parts if part]
@@ -195,9 +219,21 @@ def read_url(node: yaml.Node) -> str:
         raise Wrong("must not hold a user or password: txtoken presents a token of its own (requestTokenData)")
     if "#" in text:
         raise Wrong("must not have a fragment (#…): it is never sent")
-    if port == 0 or not re.fullmatch(r"[A-Za-z0-9._~-]+|[0-9a-fA-F:.]+", host):
+    if port == 0 or not (_is_ipv6(host) if "[" in url.netloc else _is_host_name(host)):
         raise Wrong(f"has a malformed host or port: it has to be a URL {example}")
     return text
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return "%" not in str(ipaddress.IPv6Address(host))  # an address with a zone is no URL's
+    except ValueError:
+        return False
+
+
+def _is_host_name(host: str) -> bool:
+    """Tell whether resolvers take it: one that they refuse to look at would break each request (RFC 1035 §2.3.4)."""
+    return len(host) <= 253 and re.fullmatch(r"(?:[a-z0-9_~-]{1,63}\.)*[a-z0-9_~-]{1,63}\.?", host) is not None
 
 
 def read_secret(node: yaml.Node) -> str:
@@ -205,16 +241,16 @@ def read_secret(node: yaml.Node) -> str:
     text = read_text(node)
     if not 32 <= len(text) <= 64:
         raise Wrong(f"has to be 32 to 64 characters long; this one has {len(text)}. `txtoken keygen` makes one")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Wrong("holds characters that UTF-8 cannot write") from None
+    if OTHER_KEY.match(text):
+        raise Wrong("is a PEM, SSH or JWK key, which HS256 must not use. `txtoken keygen` makes one that it can")
     return text
 
 
 def read_secret_file(node: yaml.Node) -> str:
     """A secret from a file, without the one line end at its end."""
     path = read_text(node)
+    if not _exists(path):
+        raise Wrong("names a file that does not exist")  # without the name: it may be the secret itself, put here
     data = read_file(path, SECRET_FILE_BYTES_MAX)
     try:
         text = data.decode()
@@ -256,15 +292,15 @@ def _depth(value: object, limit: int = TREE_DEPTH_MAX + 1) -> int:
 def _plain(node: yaml.Node, depth: int, nodes_left: Iterator[int]) -> object:
     if depth > TREE_DEPTH_MAX:
         raise Wrong(f"is nested deeper than {TREE_DEPTH_MAX} levels")
-    if next(nodes_left, None) is None:
-        raise Wrong(f"holds more than {TREE_NODES_MAX} values")
-    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith((":binary", ":set", ":omap", ":pairs")):
+    _spend(1, nodes_left)
+    if node.tag not in TEXT_TAGS and node.tag not in ("tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"):
         raise Wrong("has a YAML tag that JSON has no word for", node)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, depth + 1, nodes_left) for item in node.value]
     if isinstance(node, yaml.MappingNode):
-        return {read_text(key): _plain(value, depth + 1, nodes_left) for key, value in _pairs(node)}
+        return _plain_members(node, depth, nodes_left)
     assert isinstance(node, yaml.ScalarNode)
+    _spend(len(node.value) // TREE_TEXT_PER_VALUE, nodes_left)
     construct = yaml.constructor.SafeConstructor()
     try:
         match node.tag.rpartition(":")[2]:
@@ -285,9 +321,44 @@ def _plain(node: yaml.Node, depth: int, nodes_left: Iterator[int]) -> object:
         raise Wrong("holds a malformed value", node) from None
 
 
+def _plain_members(node: yaml.MappingNode, depth: int, nodes_left: Iterator[int]) -> dict[str, object]:
+    """Read a section's own members, and those that `<<` merges into it: of these the first wins, and own ones over all."""
+    merged: dict[str, object] = {}
+    own: dict[str, object] = {}
+    for key, value in _pairs(node):
+        if key.tag == MERGE_TAG:
+            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                members = _plain(source, depth + 1, nodes_left)
+                if not isinstance(members, dict):
+                    raise Wrong("merges (<<) something that is not a section", key)
+                merged = members | merged
+        else:
+            name = read_text(key)
+            _spend(len(name) // TREE_TEXT_PER_VALUE, nodes_left)
+            own[name] = _plain(value, depth + 1, nodes_left)
+    return merged | own
+
+
+def _spend(count: int, nodes_left: Iterator[int]) -> None:
+    if len(list(islice(nodes_left, count))) < count:
+        raise Wrong(f"holds more than {TREE_NODES_MAX} values, or too much text")
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:
+        return "/" in path  # what cannot be looked at is told with the system's reason, unless it is no path at all
+
+
+def printable(text: str) -> str:
+    """Return the text in a form that UTF-8 can write: file names and arguments may hold bytes that are no text."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def read_file(path: str, bytes_max: int) -> bytes:
     """Read a file that is not larger than `bytes_max`."""
-    file = Path(path)
+    file, path = Path(path), printable(path)
     try:
         if not file.is_file():
             raise Wrong(f"{path} is not a file" if file.exists() else f"{path} does not exist")

@@ -198,8 +198,7 @@ class Remote:
                 break
             expired.append(exchange)
         for exchange in expired:
-            self.give_up(exchange)
-            exchange.done(RemoteTimeout("timeout", "the remote did not answer in time"))
+            self._end(exchange, RemoteTimeout("timeout", "the remote did not answer in time"))
         for connection in [connection for connection in self._idle if connection.idle_deadline <= now]:
             connection.discard()
 
@@ -208,11 +207,15 @@ class Remote:
         for dial in tuple(self._dials):
             dial.cancel()
         for exchange in tuple(self._active):
-            self.give_up(exchange)
-            exchange.done(RemoteUnreachable("closed", "the service is ending"))
+            self._end(exchange, RemoteUnreachable("closed", "the service is ending"))
         for connection in tuple(self._idle):
             connection.discard()
         await self._connector.close()
+
+    def _end(self, exchange: Exchange, failure: RemoteError) -> None:
+        if exchange in self._active:  # and was not given up by what another one's outcome set off
+            self.give_up(exchange)
+            exchange.done(failure)
 
     # The pool
 
@@ -247,8 +250,13 @@ class Remote:
         try:
             async with asyncio.timeout(self._timeouts.connect):
                 dialled = await self._connector.connect(self._target, [], aiohttp.ClientTimeout())
-            connection = RemoteConnection(self, dialled)
-        except (OSError, aiohttp.ClientError) as error:  # TimeoutError is an OSError
+            if dialled.closed or dialled.protocol is None or dialled.protocol.should_close:
+                # It ended, or spoke before it was asked, while aiohttp still had it: we would never hear of that.
+                dialled.close()
+                failure = _lost_before_reply(None)
+            else:
+                connection = RemoteConnection(self, dialled)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the log gets it, and somebody waits to be told
             failure = explain_dial(error)
         finally:
             self._dialling -= 1
@@ -539,7 +547,7 @@ def request_head(url: str, user_agent: str) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
-def explain_dial(error: OSError | aiohttp.ClientError) -> RemoteError:
+def explain_dial(error: Exception) -> RemoteError:
     """Say why no connection could be opened, without an address. The cause is chained for the log."""
     failure: RemoteError
     match error:

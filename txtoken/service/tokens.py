@@ -327,9 +327,10 @@ class TokenVerifier:
 
 def _number(value: object) -> float:
     """Return a NumericDate (RFC 7519 §2). `true` is not a number."""
-    if type(value) is int or type(value) is float:
-        return value
-    _refuse(_MALFORMED)
+    if type(value) is not int and type(value) is not float:
+        _refuse(_MALFORMED)
+    assert isinstance(value, int | float)
+    return value
 
 
 def _refuse(reason: tuple[str, str]) -> NoReturn:
