@@ -35,6 +35,7 @@ JSON_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the process's exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # claims and paths may hold what the locale has no letters for
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -55,9 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TxtokenError as error:
         _say(f"txtoken: {error}", sys.stderr)
         return FAILED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain once more when it flushes at exit.
+    except OSError as error:
+        # A reader who has seen enough needs no word, a full disk does. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            _say(f"txtoken: {error.strerror or error}", sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return FAILED
@@ -148,7 +151,7 @@ def token_verify(options: argparse.Namespace) -> int:
     verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
     verifier = verifier_type(_key(config), config.verify, check_response="claims", cache_entries=0)
     try:
-        verdict = verifier.verify(_argument(options.token), time.time())
+        verdict = verifier.verify(_token(options.token), time.time())
     except TokenError as error:
         if options.output == "json":
             _print_json({"valid": False, "error": error.public})
@@ -169,7 +172,7 @@ def token_explain(options: argparse.Namespace) -> int:
     verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
     explain = _load("txtoken.service.explanation", "explain")
     verifier = verifier_type(_key(config), config.verify, check_response="claims", cache_entries=0)
-    told = explain(verifier, _argument(options.token), time.time())
+    told = explain(verifier, _token(options.token), time.time())
     if options.output == "json":
         parts = {name: None if text is None else orjson.Fragment(text) for name, text in
                  (("header", told.header), ("claims", told.claims))}  # fmt: skip # the pairs belong together
@@ -282,6 +285,22 @@ def _load(module: str, *names: str) -> Any:
     loaded = importlib.import_module(module)
     found = tuple(getattr(loaded, name) for name in names)
     return found if len(found) > 1 else found[0]
+
+
+def _open_closed_streams() -> None:
+    """Put /dev/null where a standard stream was closed, so that no socket gets its number and then the log's lines."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - it lasts as long as the process, and so do the next two
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - see above
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - see above
+
+
+def _token(value: str) -> bytes:
+    """Take a token as people copy it: with or without the `Bearer` of its header field."""
+    token = _argument(value)
+    return token[7:].lstrip() if token[:7].lower() == b"bearer " else token
 
 
 def _argument(value: str) -> bytes:

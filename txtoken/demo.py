@@ -89,7 +89,7 @@ def demo(*, port: int, login_port: int, once: bool, say: Callable[[str], None]) 
     """
     if once:
         port = login_port = 0
-    settings = LogSettings(level="warning" if once else "info", format="text", access=not once)
+    settings = LogSettings(level="error" if once else "info", format="text", access=not once)
     writer = LineWriter(STDOUT_FD)
     log = open_log(writer, level=settings.level, as_json=False)
     try:

@@ -1,0 +1,115 @@
+"""One process's service between two transports that are lists: what a request costs, without sockets or a kernel."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, cast
+
+from aiohttp.connector import Connection as DialledConnection
+
+from txtoken.config import Config
+from txtoken.http1.connection import Connection
+from txtoken.observe.logs import LineWriter, open_log
+from txtoken.process.worker import Worker
+from txtoken.service.remote import RemoteConnection
+
+LOGIN: Final = (
+    b"POST /getToken HTTP/1.1\r\nHost: 127.0.0.1:8888\r\nContent-Type: application/json\r\nContent-Length: 34\r\n\r\n"
+    b'{"user":"ada","password":"engine"}'
+)
+REPLY_BODY: Final = (
+    b'{"id":1815,"user":"ada","name":"Ada Lovelace","email":"ada@example.com","roles":["member","author"],'
+    b'"created":"2018-08-01T00:00:00Z"}'
+)
+REPLY: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+    len(REPLY_BODY),
+    REPLY_BODY,
+)
+
+
+def check_request(token: bytes) -> bytes:
+    """Write the request that has a token checked."""
+    return b"GET /checkToken HTTP/1.1\r\nHost: 127.0.0.1:8888\r\nAuthorization: Bearer %b\r\n\r\n" % token
+
+
+class Transport:
+    """A transport whose other end is a list. A write after it was closed fails."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.is_closed = False
+        self.pauses = 0
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closed, "a write after close"
+        assert data, "an empty write"
+        self.written.append(data)
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+    close = abort
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 1) if name == "peername" else None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def pause_reading(self) -> None:
+        self.pauses += 1
+
+    def resume_reading(self) -> None:
+        self.pauses += 1
+
+
+class Dialled:
+    """What aiohttp's connector gives: a connection that is open."""
+
+    protocol = None
+
+    def __init__(self) -> None:
+        self.transport = Transport()
+
+    def close(self) -> None:
+        pass
+
+
+class House:
+    """The service with one client and one connection to its remote. Make it inside a running loop."""
+
+    def __init__(self, config: Config) -> None:
+        self.writer = LineWriter(1)
+        self.worker = Worker(config, open_log(self.writer, level="error", as_json=True), self.writer)
+        self.client = Connection(self.worker._server)
+        self.to_client = Transport()
+        self.client.connection_made(cast("asyncio.Transport", self.to_client))
+        remote = self.worker._remote
+        dialled = Dialled()
+        self.to_remote = dialled.transport
+        self.remote = RemoteConnection(remote, cast("DialledConnection", dialled))
+        remote._open += 1
+        remote.release(self.remote)
+
+    def log_in(self) -> None:
+        """One request for a token, from the client's bytes to the answer."""
+        self.client.data_received(LOGIN)
+        self.remote.data_received(REPLY)
+
+    def check(self, request: bytes) -> None:
+        """One check of a token."""
+        self.client.data_received(request)
+
+    async def close(self) -> None:
+        """End everything."""
+        self.to_client.written.clear()
+        self.client.connection_lost(None)
+        self.remote.connection_lost(None)
+        await self.worker.abandon()
+        self.writer.close()

@@ -1,0 +1,620 @@
+"""The converters at their boundaries. The judge of addresses is the standard library, of URLs yarl."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+import yarl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from txtoken import values
+from txtoken.service.keys import HmacKey
+from txtoken.values import DAY_S, KIB, MIB, Wrong, scalar
+
+KEY: Final = "0123456789abcdefghijABCDEFGHIJKL"
+assert len(KEY) == 32
+
+
+def node(text: str) -> yaml.Node:
+    """Read YAML as a converter gets it."""
+    composed = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert composed is not None
+    return composed
+
+
+def refused(read: Callable[[yaml.Node], object], value: yaml.Node) -> Wrong:
+    """Return why a converter does not take a value."""
+    with pytest.raises(Wrong) as caught:
+        read(value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "value"),
+    [
+        (values.whole_number(0, 65535), "0", 0),
+        (values.whole_number(0, 65535), "65535", 65535),
+        (values.whole_number(1, 3), "1", 1),
+        (values.whole_number(0, 10**18), "1" + "0" * 18, 10**18),
+        (values.size(KIB, MIB), "1024", 1024),
+        (values.size(KIB, MIB), "1KiB", 1024),
+        (values.size(KIB, MIB), "1 KiB", 1024),
+        (values.size(KIB, MIB), "1MiB", MIB),
+        (values.size(KIB, MIB), "1048576", MIB),
+        (values.size(0, MIB), "0", 0),
+        (values.duration(0.001, DAY_S), "0.001", 0.001),
+        (values.duration(0.001, DAY_S), "1ms", 0.001),
+        (values.duration(0.001, DAY_S), "500ms", 0.5),
+        (values.duration(0.001, DAY_S), "5", 5.0),
+        (values.duration(0.001, DAY_S), "5s", 5.0),
+        (values.duration(0.001, DAY_S), "5 s", 5.0),
+        (values.duration(0.001, DAY_S), "1.5m", 90.0),
+        (values.duration(0.001, DAY_S), "1440m", float(DAY_S)),
+        (values.duration(0, DAY_S), "0", 0.0),
+        (values.read_hours, "24", DAY_S),
+        (values.read_hours, "0.5", 1800),
+        (values.read_hours, ".25", 900),
+        (values.read_hours, "1.", 3600),
+        (values.read_hours, "1e2", 360_000),
+        (values.read_hours, "0.00001", 1),
+        (values.read_hours, "878400", 878_400 * 3600),
+        (values.read_flag, "true", True),
+        (values.read_flag, "True", True),
+        (values.read_flag, "TRUE", True),
+        (values.read_flag, "false", False),
+        (values.choice("a", "b"), "b", "b"),
+        (values.list_of(values.read_text), "a, b,,c ", ("a", "b", "c")),
+        (values.list_of(values.read_text), "", ()),
+        (values.read_address, "10.0.0.1", "10.0.0.1"),
+        (values.read_address, "::", "::"),
+        (values.read_address, "localhost", "localhost"),
+        (values.read_addresses, "127.0.0.1,::1", ("127.0.0.1", "::1")),
+        (values.read_field_name, "X-Request-Id", "X-Request-Id"),
+        (values.read_field_name, "!#$%&'*+.^_`|~09azAZ-", "!#$%&'*+.^_`|~09azAZ-"),
+        (values.read_field_name, "x" * 256, "x" * 256),
+        (values.read_route, "/", "/"),
+        (values.read_route, "/a/b;c=%20~", "/a/b;c=%20~"),
+        (values.read_route, "/livez/", "/livez/"),
+        (values.read_secret, KEY, KEY),
+        (values.read_secret, KEY * 2, KEY * 2),
+        (values.read_secret, "ü" * 31 + "é", "ü" * 31 + "é"),
+    ],
+)
+def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: object) -> None:
+    """A converter takes what is just inside its bounds, in every way to write it."""
+    taken = read(scalar(text))
+    assert taken == value
+    assert type(taken) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("read", "texts", "why"),
+    [
+        (
+            values.whole_number(1, 65535),
+            [
+                "0",
+                "65536",
+                "-1",
+                "+1",
+                "01",
+                "1.0",
+                "1e3",
+                "0x50",
+                "0o17",
+                "1_000",
+                " 1",
+                "1\n",
+                "",
+                "one",
+                "٣",
+                "9" * 99,
+            ],
+            "has to be a whole number from 1 to 65535",
+        ),
+        (
+            values.size(KIB, MIB),
+            [
+                "1023",
+                "1048577",
+                "2MiB",
+                "0KiB",
+                "64KB",
+                "64kib",
+                "64K",
+                "1  KiB",
+                "-1",
+                "1.5KiB",
+                "",
+                "KiB",
+                "9" * 18 + "MiB",
+            ],
+            "has to be a number of bytes from 1024 to 1048576",
+        ),
+        (
+            values.duration(0.001, DAY_S),
+            [
+                "0",
+                "0.5ms",
+                "86401",
+                "1441m",
+                "1h",
+                "5S",
+                ".5",
+                "5.",
+                "-1",
+                "1e1",
+                "inf",
+                "nan",
+                "",
+                "s",
+                "5  s",
+                "1:30",
+            ],
+            "has to be a time from 0.001 to 86400 seconds: 5, 500ms, 5s, 1m",
+        ),
+        (
+            values.read_hours,
+            [
+                "0",
+                "0.0",
+                "-1",
+                "878401",
+                "24h",
+                "1e99",
+                "1e999",
+                "inf",
+                ".inf",
+                "nan",
+                ".nan",
+                "1_0",
+                "",
+                ".",
+                "e1",
+                "1,5",
+            ],
+            "has to be a number of hours above 0",
+        ),
+        (
+            values.read_flag,
+            ["yes", "no", "on", "off", "1", "0", "y", "t", "", " true", "truethy", "~"],
+            "has to be true or false",
+        ),
+        (values.choice("json", "text"), ["JSON", "", "yaml", " json"], "has to be json or text"),
+        (
+            values.read_address,
+            ["", "256.0.0.1", "1.2.3", "0.0.0.0:80", "[::1]", "example.com", "*", "01.2.3.4", "127.0.0.1/8"],
+            "has to be an IP address like 0.0.0.0, 127.0.0.1 or ::, or localhost",
+        ),
+        (values.read_address, ["unix:/run/x.sock"], "not supported yet"),
+        (values.read_addresses, ["", " , "], "names no address"),
+        (values.read_addresses, ["::1,::1", "127.0.0.1, 127.0.0.1"], "names an address twice"),
+        (
+            values.read_field_name,
+            ["", "a b", "a:", "naïve", "x" * 257, "a\n", "a\0", "(a)", 'a"'],
+            "has to be a list of header field names",
+        ),
+        (
+            values.read_field_name,
+            ["Host", "host", "Content-Length", "AUTHORIZATION", "Connection", "TE", "Transfer-Encoding", "Upgrade"],
+            "is never forwarded",
+        ),
+        (
+            values.read_route,
+            ["", "getToken", "//?", "/a?b", "/a#b", "/a b", "/ü", "/a\n", "/\x7f", "http://x/"],
+            "has to be a path that starts with /",
+        ),
+        (values.read_route, ["/livez", "/readyz", "/healthz"], "is taken: the service's health is there"),
+        (values.read_secret, ["", "x", KEY[:31], KEY * 2 + "x"], "has to be 32 to 64 characters long; this one has "),
+        (
+            values.read_secret,
+            [
+                "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ",
+                "-----BEGIN PUBLIC KEY-----\nMFkwEwYH",
+                "ssh-ed25519 " + KEY,
+                "-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n",
+                '{"k": "c2VjcmV0c2VjcmV0", "kty": "oct"}',
+                '[{"k": "c2VjcmV0c2Vj", "kty" : "oct"}]',
+            ],
+            "is a PEM, SSH or JWK key",
+        ),
+    ],
+)
+def test_value_is_refused(read: Callable[[yaml.Node], object], texts: list[str], why: str) -> None:
+    """A converter refuses what is just outside its bounds, and says what it wants."""
+    for text in texts:
+        assert why in str(refused(read, scalar(text))), text
+
+
+def test_secret_is_measured_in_characters_and_refused_with_its_length() -> None:
+    """Who gives a secret of a wrong length learns how long it is, and the message holds no part of it."""
+    told = str(refused(values.read_secret, scalar("s3" * 15)))
+    assert "this one has 30" in told
+    assert "s3" not in told
+
+
+@pytest.mark.parametrize("text", ["[a]", "{a: b}", "[]", "{}"])
+@pytest.mark.parametrize(
+    "read",
+    [
+        *(values.read_text, values.read_flag, values.read_hours, values.read_address, values.read_field_name),
+        *(values.read_route, values.read_url, values.read_secret, values.read_secret_file),
+        *(values.whole_number(0, 1), values.size(0, 1), values.duration(0, 1), values.choice("a")),
+    ],
+)
+def test_one_value_is_neither_list_nor_section(read: Callable[[yaml.Node], object], text: str) -> None:
+    """Where one value is wanted, a list or a section is refused as that."""
+    assert str(refused(read, node(text))) == "has to be one value, not a list or a section"
+
+
+@pytest.mark.parametrize("tag", ["!vault", "!ENV", "!!binary", "!!python/name:os.system", "!!python/object:x", "!!set"])
+def test_tags_without_meaning_are_refused(tag: str) -> None:
+    """A tag that asks for decrypting, looking up or decoding is never skipped, as if what it stands at were the value."""
+    assert "has a YAML tag" in str(refused(values.read_text, node(f"{tag} c2VjcmV0")))
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '"a\\udfffb"'])
+def test_text_that_utf8_cannot_write_is_refused(text: str) -> None:
+    """No value holds a lone surrogate, which would fail later, where it is written."""
+    assert str(refused(values.read_text, node(text))) == "holds characters that UTF-8 cannot write"
+
+
+def test_tagged_list_is_refused() -> None:
+    """A tag at a list is not skipped either."""
+    assert "has a YAML tag" in str(refused(values.list_of(values.read_text), node("!ENV [a]")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssh-passphrase-not-an-ssh-key-at-all",
+        "a key with -----BEGIN in it, no PEM",
+        "{kty} is no JWK: braces are letters",
+    ],
+)
+def test_secret_may_look_a_little_like_another_key(text: str) -> None:
+    """Only what the signing library takes for another kind of key is refused."""
+    assert values.read_secret(scalar(text)) == text
+    HmacKey(text.encode())
+
+
+_KEY_PIECES: Final = st.sampled_from(
+    [*("ssh-rsa", "ssh-", "ecdsa-sha2-nistp256", "-----BEGIN ", "-----END ", "---- BEGIN ", "PUBLIC KEY", "X509 CRL"),
+     *("-----", " ----", "{", "}", '"kty"', ":", '"oct"', "\n", " ", "0", "[", "\0", "\ufeff", '"kt\\u0079"', '"')]
+)  # fmt: skip # the pieces of each kind stand together
+
+
+@settings(deadline=None)  # the time of one example says nothing on a busy machine
+@given(
+    text=(st.lists(_KEY_PIECES, max_size=8).map("".join) | st.text(max_size=64)).map(lambda text: text.ljust(32, " "))
+)
+def test_secret_that_is_taken_can_sign(text: str) -> None:
+    """What is accepted as a secret is one that the signing library takes: `check` never says good where `serve` fails."""
+    try:
+        values.read_secret(scalar(text))
+    except Wrong:
+        return
+    assert len(HmacKey(text.encode()).sign(b"text")) == 32
+
+
+def test_list_items_are_judged_one_by_one() -> None:
+    """What is wrong with an item is told with the item's line, and an item without a value is not the text `null`."""
+    read = values.list_of(values.read_field_name)
+    assert read(node("[a, b]")) == ("a", "b")
+    assert read(node("[]")) == ()
+    wrong = refused(read, node("- a\n- b b\n- c"))
+    assert wrong.node is not None
+    assert wrong.node.start_mark.line == 1
+    assert "without a value" in str(refused(read, node("- a\n-\n")))
+    assert "without a value" in str(refused(read, node("[null]")))
+    assert "one value" in str(refused(read, node("[[a]]")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "http://h",
+            "https://h/",
+            "HTTP://H/x",
+            "http://h:1/",
+            "http://h:65535/",
+            "http://h?x=y&z",
+            "http://h/a%20b?q=%zz",
+        ),
+        *(
+            "http://127.0.0.1:8889/login",
+            "http://[::1]:80/x",
+            "http://[::ffff:1.2.3.4]/",
+            "http://a_b.c-d.e./",
+            "http://h:/x",
+        ),
+        *(f"http://{'a' * 63}.b/", f"http://{'a.' * 126}b/", "http://xn--bcher-kva.example/", "http://h/;,:@$!*()'+="),
+    ],
+)
+def test_url_is_taken_as_written(text: str) -> None:
+    """A good URL of a remote is taken unchanged, its query included."""
+    assert values.read_url(scalar(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("why", "texts"),
+    [
+        (
+            "has to be a URL in printable ASCII",
+            ["", "http://h/a b", "http://bücher.example/", "http://h/\n", "http://h/{id}"],
+        ),
+        (
+            "has to be a URL in printable ASCII",
+            ["http://h/\\x", "http://h/<a>", "http://h/a|b", 'http://h/"', "http://h/^"],
+        ),
+        (
+            "has to be an absolute http or https URL",
+            ["h", "/login", "//h/x", "ftp://h/", "http:", "http:///x", "http://:80/"],
+        ),
+        (
+            "has to be an absolute http or https URL",
+            ["localhost:8080/x", "unix:/x", "file:///x", "https//h", "javascript:0"],
+        ),
+        ("must not hold a user or password", ["http://u:p@h/", "http://u@h/", "http://@h/"]),
+        ("must not have a fragment", ["http://h/#x", "http://h/#", "http://h#", "http://h/?a#b"]),
+        ("malformed host or port", ["http://h:0/", "http://h:65536/", "http://h:x/", "http://h:-1/", "http://h:+80/"]),
+        (
+            "malformed host or port",
+            ["http://[::1/", "http://::1/", "http://[1.2.3.4]/", "http://[v1.a]/", "http://[::1]x/"],
+        ),
+        (
+            "malformed host or port",
+            ["http://a..b/", "http://.a/", "http://../", f"http://{'a' * 64}/", f"http://{'a.' * 127}b/"],
+        ),
+        (
+            "malformed host or port",
+            ["http://a%41/", "http://a,b/", "http://a:1:2/", "http://[fe80::1%25eth0]/", "http://a!/"],
+        ),
+    ],
+)
+def test_url_is_refused(why: str, texts: list[str]) -> None:
+    """A URL that no request could be sent to is refused at start, with the reason that fits."""
+    for text in texts:
+        assert why in str(refused(values.read_url, scalar(text))), text
+
+
+_URL_PIECES: Final = st.sampled_from(
+    [
+        "http://",
+        "https://",
+        "h",
+        "a.b",
+        "..",
+        ".",
+        "-",
+        "_",
+        "~",
+        ":",
+        ":80",
+        "[",
+        "]",
+        "::1",
+        "/",
+        "?",
+        "#",
+        "@",
+        "%",
+        "x" * 60,
+    ]
+)
+
+
+@settings(deadline=None)  # the time of one example says nothing on a busy machine
+@given(text=st.lists(_URL_PIECES | st.characters(max_codepoint=127), max_size=12).map("".join).map("http://{}".format))
+def test_url_that_is_taken_can_be_dialled(text: str) -> None:
+    """What is accepted as a remote is a URL for yarl too, and its host one that resolvers look at."""
+    try:
+        values.read_url(scalar(text))
+    except Wrong:
+        return
+    url = yarl.URL(text, encoded=True)
+    assert url.scheme in ("http", "https")
+    assert url.host
+    assert url.port
+    if ":" in url.host:
+        socket.inet_pton(socket.AF_INET6, url.host)
+    else:
+        url.host.encode("idna")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{}", {}),
+        ("a: 1", {"a": 1}),
+        ("a: {b: [1, 2.5, true, ~, x, '1', \"yes\"]}", {"a": {"b": [1, 2.5, True, None, "x", "1", "yes"]}}),
+        ("a: yes\nb: off", {"a": True, "b": False}),
+        ("a: 0x1F\nb: 1_000\nc: 1.5e+3", {"a": 31, "b": 1000, "c": 1500.0}),
+        ("a: 2018-01-02", {"a": "2018-01-02"}),
+        ("1: a\ntrue: b\n~: c", {"1": "a", "true": "b", "~": "c"}),
+        ("a: &x {y: 1}\nb: *x", {"a": {"y": 1}, "b": {"y": 1}}),
+        ("a: &x {y: 1, z: 1}\nb: {<<: *x, z: 2}", {"a": {"y": 1, "z": 1}, "b": {"y": 1, "z": 2}}),
+        ("b: {<<: [{y: 1}, {y: 2, z: 3}]}", {"b": {"y": 1, "z": 3}}),
+        ("[1]", [1]),
+        ("5", 5),
+        ("~", None),
+        ("'{\"a\": 1}'", {"a": 1}),
+        ("'[1, \"x\"]'", [1, "x"]),
+        ("'\"text\"'", "text"),
+        ("'{\"a\": 123456789012345678901234567890}'", {"a": 123456789012345678901234567890}),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+    ],
+)
+def test_tree_becomes_json(text: str, value: Any) -> None:
+    """Any YAML tree, and a string that holds JSON, comes out as the compact JSON of the same value."""
+    written = values.read_tree(node(text))
+    assert json.loads(written) == value
+    assert b" " not in written
+
+
+def test_tree_keeps_the_order_of_members_and_writes_utf8() -> None:
+    """Members stand in the order of the file, and letters are not escaped."""
+    assert values.read_tree(node("b: 1\na: ü\nc: 3")) == '{"b":1,"a":"ü","c":3}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("plain text", "does not hold JSON"),
+        ("''", "does not hold JSON"),
+        ("'{\"a\": }'", "does not hold JSON"),
+        ("'NaN'", "does not hold JSON"),
+        ("a: .nan", "number that JSON has no word for"),
+        ("a: -.inf", "number that JSON has no word for"),
+        ("a: !!binary aGk=", "tag"),
+        ("a: !!set {x}", "tag"),
+        ("a: !mine x", "tag"),
+        ("a: !!python/tuple [1]", "tag"),
+        ("a: !!python/object/apply:os.system [ls]", "tag"),
+        ("a: !!int x", "malformed value"),
+        ("a: !!float ''", "malformed value"),
+        ("a: !!bool maybe", "malformed value"),
+        (f"a: {'9' * 5000}", "malformed value"),
+        ("a: 1\na: 2", "holds a member twice"),
+        ("? [a]\n: 1", "one value"),
+        ("&a [*a]", "nested deeper than 100 levels"),
+        ("&a {x: *a}", "nested deeper than 100 levels"),
+        ("&a {<<: *a}", "nested deeper than 100 levels"),
+        ("{<<: 5}", "merges (<<) something that is not a section"),
+        ('a: "\\ud800"', "UTF-8"),
+        ("[" * 102 + "]" * 102, "nested deeper than 100 levels"),
+        ("'" + "[" * 102 + "]" * 102 + "'", "nested deeper than 100 levels"),
+        ("[" + "1," * 10_000 + "]", "holds more than 10000 values"),
+    ],
+)
+def test_tree_is_refused(text: str, why: str) -> None:
+    """What JSON cannot say, or a token should not carry, is refused as what it is."""
+    assert why in str(refused(values.read_tree, node(text)))
+
+
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_tree_of_the_greatest_depth_is_taken(quote: str) -> None:
+    """A hundred levels are allowed, in YAML as in JSON."""
+    text = "[" * 100 + "]" * 100
+    assert values.read_tree(node(f"{quote}{text}{quote}")) == text.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(
+            [
+                f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]"
+                for before, name in zip("abcdef", "bcdefg", strict=True)
+            ]
+        ),
+        f"k: [{', '.join(['*a'] * 5000)}]",
+        f"k: [{', '.join(['{*a : 1}'] * 3000)}]",
+    ],
+    ids=["lists of lists", "one long text often", "one long name often"],
+)
+def test_small_file_does_not_become_a_huge_token(text: str) -> None:
+    """Aliases count each time they stand, by number and by length."""
+    told = str(refused(values.read_tree, node(f"a: &a {'x' * 5000}\n{text}")))
+    assert told == "holds more than 10000 values, or too much text"
+
+
+def test_long_text_is_taken_once() -> None:
+    """A text of half a megabyte may stand in a tree: only many of them are too much."""
+    assert len(values.read_tree(node(f"a: {'x' * 500_000}"))) == 500_008
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [
+        (KEY.encode(), KEY),
+        (KEY.encode() + b"\n", KEY),
+        (KEY.encode() + b"\r\n", KEY),
+        (KEY.encode() + b"\n\n", KEY + "\n"),
+        (b" " + KEY.encode() + b" \n", f" {KEY} "),
+        (b"# not: a comment, 32 characters..\n", "# not: a comment, 32 characters.."),
+    ],
+)
+def test_secret_file_loses_one_line_end(tmp_path: Path, content: bytes, secret: str) -> None:
+    """The secret is the file's content without the one line end at its end, and nothing else is stripped or read as YAML."""
+    file = tmp_path / "key"
+    file.write_bytes(content)
+    assert values.read_secret_file(scalar(str(file))) == secret
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "this one has 0"),
+        (b"short\n", "this one has 5"),
+        (KEY.encode() * 3, "this one has 96"),
+        (b"\xff" * 40, "is not UTF-8 text"),
+        (b"x" * 4097, "is larger than 4096 bytes"),
+        (b"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZI\n", "is a PEM, SSH or JWK key"),
+    ],
+)
+def test_secret_file_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
+    """A file that holds no usable secret is refused with its path and without its content."""
+    file = tmp_path / "key"
+    file.write_bytes(content)
+    told = str(refused(values.read_secret_file, scalar(str(file))))
+    assert why in told
+    assert str(file) in told
+    assert "short" not in told
+    assert "MFkw" not in told
+
+
+@pytest.mark.parametrize("path", [KEY, f"no/such/{KEY}", KEY * 40, f"{KEY}\0", ""])
+def test_secret_in_place_of_its_path_is_not_told(path: str) -> None:
+    """Who puts the secret itself where its file's path belongs does not find it in the error."""
+    told = str(refused(values.read_secret_file, scalar(path)))
+    assert KEY not in told
+    assert "file" in told
+
+
+def test_file_of_the_greatest_size_is_read(tmp_path: Path) -> None:
+    """The limit is the last size that is read, and one byte more is refused."""
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    assert values.read_file(str(file), 5) == b"12345"
+    with pytest.raises(Wrong, match="is larger than 4 bytes"):
+        values.read_file(str(file), 4)
+
+
+def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
+    """A directory, a pipe, a path that ends nowhere and one that is too long are told apart from a file."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
+    for path, why in (
+        (tmp_path, "is not a file"),
+        (tmp_path / "pipe", "is not a file"),
+        (tmp_path / "dangling", "does not exist"),
+        (tmp_path / "none", "does not exist"),
+        (tmp_path / ("x" * 5000), "cannot be read: File name too long"),
+    ):
+        with pytest.raises(Wrong, match=why):
+            values.read_file(str(path), 5)
+    with pytest.raises(Wrong, match="circle"):
+        values.read_file(str(tmp_path / "circle"), 5)
+    with pytest.raises(Wrong, match=r"does not exist|not a path"):
+        values.read_file("a\0b", 5)
+
+
+@settings(deadline=None)  # the time of one example says nothing on a busy machine
+@given(text=st.text(st.characters(exclude_categories=())))
+def test_printable_text_can_be_written(text: str) -> None:
+    """Any text can be written as UTF-8 once it went through `printable`, and good text goes through unchanged."""
+    shown = values.printable(text)
+    shown.encode()
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        assert shown == text
