@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import tempfile
 from time import perf_counter
 from typing import Any
 
@@ -31,16 +31,15 @@ def response(**about: Any) -> Response:
 
 def lines_of(*calls: tuple[Head | None, Response], as_json: bool = True) -> list[str]:
     """Note responses, and return the lines."""
-    reading, writing = os.pipe()
-    writer = LineWriter(writing)
-    log = AccessLog(writer, as_json=as_json)
-    for request_head, answer in calls:
-        log.add(request_head, answer, perf_counter(), "127.0.0.1")
-    log.flush()
-    writer.close()
-    os.close(writing)
-    with open(reading) as stream:
-        return stream.read().splitlines()
+    with tempfile.TemporaryFile() as file:
+        writer = LineWriter(file.fileno())
+        log = AccessLog(writer, as_json=as_json)
+        for request_head, answer in calls:
+            log.add(request_head, answer, perf_counter(), "127.0.0.1")
+        log.flush()
+        writer.close()
+        file.seek(0)
+        return file.read().decode().splitlines()
 
 
 def test_json_line() -> None:
