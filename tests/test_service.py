@@ -247,6 +247,21 @@ def test_a_bad_configuration(tmp_path: Path) -> None:
     assert "short-secret" not in errors
 
 
+def test_without_uvloop(tmp_path: Path, login_api: LoginApi) -> None:
+    """Where uvloop cannot be had the service runs on asyncio's own loop, says so, and answers the same."""
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "uvloop.py").write_text("raise ImportError('no wheel for this machine')\n")
+    environment = {"PYTHONPATH": str(shadow)}
+    with service_process(tmp_path, "serve", config=settings(login_api), environment=environment) as process:
+        assert json.loads(process.line_with("uvloop is not installed"))["level"] == "warning"
+        port = process.port
+        token = post(port, {"user": "ada", "password": "right"})[1]["token"]
+        assert check(port, token)[1]["Claims"]["data"] == {"user": "ada"}
+        process.send(signal.SIGTERM)
+        assert process.ended()[0] == 0
+
+
 def test_logs(tmp_path: Path, login_api: LoginApi) -> None:
     """Every request has its line, and no line holds a token, a key or a body."""
     with service_process(tmp_path, "serve", config=settings(login_api)) as process:
