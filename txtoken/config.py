@@ -169,7 +169,8 @@ KEYS: Final = (
     Key("encKeyFile", values.read_secret_file, None, secret=True, instead_of="encKey"),
     Key("requestKey", values.read_secret, None, secret=True, instead_of="requestKeyFile"),
     Key("requestKeyFile", values.read_secret_file, None, secret=True, instead_of="requestKey"),
-    Key("requestTokenSeconds", values.whole_number(1, DAY_S), 300, attribute="request_token_s"),
+    # It is signed once a second, which must not be more than a tenth of its life (contract §2).
+    Key("requestTokenSeconds", values.whole_number(10, DAY_S), 300, attribute="request_token_s"),
     Key("validateBody", values.read_flag, True),
     Key("limits.headBytes", values.size(KIB, MIB), _LIMITS.head_bytes),
     Key("limits.headerCount", values.whole_number(1, 10_000), _LIMITS.header_count),

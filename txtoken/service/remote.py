@@ -242,7 +242,13 @@ class Remote:
         self._dialling += 1
         dial = self._loop.create_task(self._dial_once())
         self._dials.add(dial)
-        dial.add_done_callback(self._dials.discard)
+        dial.add_done_callback(self._note_dial_end)
+
+    def _note_dial_end(self, dial: asyncio.Task[None]) -> None:
+        self._dials.discard(dial)
+        if dial.cancelled():  # perhaps before its first step, so that it cannot count itself
+            self._dialling -= 1
+            self._open -= 1
 
     async def _dial_once(self) -> None:
         connection: RemoteConnection | None = None
@@ -258,13 +264,12 @@ class Remote:
                 connection = RemoteConnection(self, dialled)
         except Exception as error:  # noqa: BLE001 - whatever it was, the log gets it, and somebody waits to be told
             failure = explain_dial(error)
-        finally:
-            self._dialling -= 1
-            if connection is None:
-                self._open -= 1
+        self._dialling -= 1
         if connection is not None:
             self.release(connection)
-        elif self._waiting:
+            return
+        self._open -= 1
+        if self._waiting:
             # Whoever waited longest is told: its connection, or one just like it, could not be had.
             assert failure is not None
             self.finish(self._waiting.popleft(), failure)
@@ -555,9 +560,10 @@ def explain_dial(error: Exception) -> RemoteError:
             failure = RemoteUnreachable("dns", "the remote's name could not be resolved")
         case aiohttp.ClientConnectorCertificateError():
             failure = RemoteUnreachable("tls_verify", "the remote's TLS certificate could not be verified")
-        case aiohttp.ClientSSLError():
+        case aiohttp.ClientSSLError() | aiohttp.ClientConnectorError(os_error=ConnectionResetError()):
+            # A reset is no answer to a TCP handshake: it was the one of TLS that it ended.
             failure = RemoteUnreachable("tls", "the TLS handshake with the remote failed")
-        case TimeoutError():
+        case TimeoutError() | aiohttp.ClientConnectorError(os_error=TimeoutError()):
             failure = RemoteTimeout("connect_timeout", "connecting to the remote took too long")
         case OSError(errno=number) if number in _EXHAUSTED:
             failure = RemoteOverloaded("exhausted", "this machine has no connection to spare")

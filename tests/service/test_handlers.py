@@ -1,0 +1,576 @@
+"""What each route answers (contract §3.1 to §3.3). The remote is a real socket; PyJWT judges the tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Final
+
+import jwt
+import pytest
+
+from tests.running import KEY, run
+from tests.service.faulty_remote import GOOD, FaultyRemote, Script, answer, calling, good, says, silent
+from txtoken.clock import Clock
+from txtoken.config import Limits, VerifyRules
+from txtoken.errors import RemoteError
+from txtoken.http1.messages import Head, Request, Response, UnloggedResponse, response_head
+from txtoken.service.handlers import CRASHED, CheckToken, Fixed, GetToken, Health, bearer_token
+from txtoken.service.keys import HmacKey
+from txtoken.service.remote import Remote
+from txtoken.service.tokens import TokenIssuer, TokenVerifier
+
+TTL_S: Final = 3600
+OK: Final = b"HTTP/1.1 200 OK\r\n"
+FORM: Final = b"application/x-www-form-urlencoded"
+FAILURE: Final = "Remote post failure."
+CUT: Final = "Remote post failed to parse body."
+UNUSABLE: Final = "Can not unmarshal returned json."
+
+
+def request(
+    body: bytes = b"{}", *, method: bytes = b"POST", query: bytes = b"", fields: dict[bytes, bytes] | None = None
+) -> Request:
+    """Make a request."""
+    head = Head(
+        method,
+        b"/route",
+        query,
+        fields or {},
+        minor_version=1,
+        keep_alive=True,
+        content_length=len(body),
+        expects_continue=False,
+    )
+    return Request(head, body)
+
+
+class Desk:
+    """A `GetToken` and what it tells: answers once each, failures and crashes for the log."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        *,
+        validate_body: bool = True,
+        forward_headers: tuple[str, ...] = (),
+        issuer: TokenIssuer | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.failures: list[RemoteError] = []
+        self.crashes: list[Exception] = []
+        self.handler = GetToken(
+            remote,
+            issuer or TokenIssuer(HmacKey(KEY.encode()), TTL_S),
+            self.clock,
+            forward_headers=forward_headers,
+            validate_body=validate_body,
+            on_failure=self.failures.append,
+            on_crash=self.crashes.append,
+        )
+
+    async def ask(self, asked: Request) -> Response:
+        """Wait for the answer, which comes once."""
+        told: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        pending = self.handler.handle(asked, told.set_result)
+        assert (pending is None) == told.done()
+        return await told
+
+
+def get_token(script: Script, body: bytes = b"{}", *, limits: Limits | None = None) -> tuple[Response, Desk]:
+    """Ask for a token once."""
+
+    async def main() -> tuple[Response, Desk]:
+        async with FaultyRemote(script).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+            desk = Desk(remote)
+            response = await desk.ask(request(body))
+            assert [sent for _, sent in faulty.bodies] == ([body] if response.status != 400 else [])
+            return response, desk
+
+    return run(main())
+
+
+def lines(response: Response) -> list[bytes]:
+    """Take a response's head apart."""
+    assert response.head.endswith(b"\r\n")
+    return response.head.split(b"\r\n")[:-1]
+
+
+# Getting a token
+
+
+def test_a_token() -> None:
+    """A good reply becomes `{"token": …}`, not to be stored, with the reply under `data` and `exp` by the clock."""
+    response, desk = get_token(says(answer(b'{ "user" : "ada" }')))
+    assert lines(response) == [
+        b"HTTP/1.1 200 OK",
+        b"Content-Type: application/json; charset=utf-8",
+        b"Cache-Control: no-store",
+    ]
+    answered = json.loads(response.body)
+    assert list(answered) == ["token"]
+    assert jwt.get_unverified_header(answered["token"]) == {"alg": "HS256", "typ": "JWT"}
+    claims = jwt.decode(answered["token"], KEY, ["HS256"])
+    assert claims == {"data": {"user": "ada"}, "exp": desk.clock.second + TTL_S}
+    assert (response.error, desk.failures, desk.crashes) == (None, [], [])
+    assert response.remote_s is not None
+    assert 0 <= response.remote_s < 20
+
+
+def data_of(response: Response) -> bytes:
+    """Return the `data` claim as it was signed, byte for byte."""
+    token = json.loads(response.body)["token"]
+    payload: bytes = jwt.api_jws.decode_complete(token, KEY, ["HS256"])["payload"]
+    start, end = payload.index(b'{"data":') + 8, payload.rindex(b',"exp":')
+    return payload[start:end]
+
+
+@pytest.mark.parametrize(
+    ("reply", "data"),
+    [
+        pytest.param(b'{"b":1,"a":2,"A":3,"":4}', None, id="order"),
+        pytest.param(b'{"a":1,"b":2,"a":3}', b'{"a":3,"b":2}', id="56-duplicates"),
+        pytest.param(b'{"n":9007199254740993}', None, id="58-past-2^53"),
+        pytest.param(b'{"n":18446744073709551616}', None, id="58-past-64-bits"),
+        pytest.param(b'{"n":-123456789012345678901234567890}', None, id="58-negative"),
+        pytest.param(b'{"n":%b}' % (b"9" * 500), None, id="58-500-digits"),
+        pytest.param(b'{"n":%b}' % (b"9" * 5000), None, id="58-5000-digits"),
+        pytest.param(b'{ "n" : 1.50, "m" : 18446744073709551616 }', None, id="58-spaced"),
+        pytest.param(b"{}", None, id="empty"),
+        pytest.param('{"ä":"\\u00e4\\n"}'.encode(), '{"ä":"ä\\n"}'.encode(), id="text"),
+        pytest.param(b'{"a":' * 100 + b"1" + b"}" * 100, None, id="59-100-levels"),
+        pytest.param(b'{"a":' * 200 + b"1" + b"}" * 200, None, id="59-200-levels"),
+        pytest.param(b'{"a":' + b"[" * 199 + b"]" * 199 + b"}", None, id="59-200-levels-of-arrays"),
+        pytest.param(b'{"a":"%b"}' % (b"[" * 5000), None, id="59-brackets-in-text"),
+        pytest.param(b'{"exp":1,"iss":"x","token":"y","password":"z"}', None, id="62-claims-inside"),
+    ],
+)
+def test_data(reply: bytes, data: bytes | None) -> None:
+    """What the remote said is signed with its order, its numbers and nothing added."""
+    response, desk = get_token(says(answer(reply)))
+    assert response.status == 200, response.body
+    signed = data_of(response)
+    if data is not None:
+        assert signed == data
+    elif b" " in reply:
+        assert b"18446744073709551616" in signed
+        assert json.loads(signed) == json.loads(reply)
+    else:
+        assert signed == reply
+    token = json.loads(response.body)["token"]
+    if b"9" * 5000 not in reply:  # Python's own limit for the digits of an integer
+        assert jwt.decode(token, KEY, ["HS256"])["exp"] == desk.clock.second + TTL_S
+
+
+@pytest.mark.parametrize("content_type", [b"text/html", b"application/xml; charset=utf-16", None])
+def test_61_the_content_type_is_not_looked_at(content_type: bytes | None) -> None:
+    """A reply is what it is, whatever it calls itself."""
+    more = () if content_type is None else (b"Content-Type: " + content_type,)
+    response, _ = get_token(says(answer(b'{"a":1}', *more)))
+    assert data_of(response) == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "message", "error"),
+    [
+        pytest.param(b"", UNUSABLE, "not JSON", id="53-empty"),
+        pytest.param(b"{", UNUSABLE, "not JSON", id="53-cut"),
+        pytest.param(b"<html>secret</html>", UNUSABLE, "not JSON", id="53-html"),
+        pytest.param(b"{}x", UNUSABLE, "not JSON", id="53-garbage-behind"),
+        pytest.param(b"{}{}", UNUSABLE, "not JSON", id="53-two"),
+        pytest.param(b"{'a':1}", UNUSABLE, "not JSON", id="53-quotes"),
+        pytest.param(b'{"a":1,}', UNUSABLE, "not JSON", id="53-comma"),
+        pytest.param(b"null", UNUSABLE, "not a JSON object", id="54-null"),
+        pytest.param(b"[{}]", UNUSABLE, "not a JSON object", id="54-array"),
+        pytest.param(b'"{}"', UNUSABLE, "not a JSON object", id="54-string"),
+        pytest.param(b"1", UNUSABLE, "not a JSON object", id="54-number"),
+        pytest.param(b"true", UNUSABLE, "not a JSON object", id="54-boolean"),
+        pytest.param(b'{"a":"\xff"}', UNUSABLE, "not JSON", id="55-not-utf-8"),
+        pytest.param('{"a":1}'.encode("utf-16"), UNUSABLE, "not JSON", id="55-utf-16"),
+        pytest.param(b'\xef\xbb\xbf{"a":1}', UNUSABLE, "not JSON", id="55-byte-order-mark"),
+        pytest.param(b'{"a":NaN}', UNUSABLE, "not JSON", id="57-nan"),
+        pytest.param(b'{"a":Infinity}', UNUSABLE, "not JSON", id="57-infinity"),
+        pytest.param(b'{"a":-Infinity}', UNUSABLE, "not JSON", id="57-negative-infinity"),
+        pytest.param(b'{"a":1e999}', UNUSABLE, "not JSON", id="57-1e999"),
+        pytest.param(b'{"a":' * 201 + b"1" + b"}" * 201, UNUSABLE, "nested deeper than 200 levels", id="59-201-levels"),
+        pytest.param(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, UNUSABLE, "not JSON", id="59-100000-levels"),
+        pytest.param(b'{"a":"\\ud800"}', UNUSABLE, "not JSON", id="60-lone-surrogate"),
+    ],
+)
+def test_replies_that_no_token_can_carry(reply: bytes, message: str, error: str) -> None:
+    """A complete reply that is no usable object is 500 with the contract's text, and nothing of it is shown."""
+    response, desk = get_token(says(answer(reply)))
+    assert response.status == 500
+    assert json.loads(response.body) == {"message": message, "error": error}
+    assert b"Cache-Control: no-store" in lines(response)
+    assert response.error == "bad_json"
+    assert [failure.code for failure in desk.failures] == ["bad_json"]
+    assert not desk.crashes
+
+
+@pytest.mark.parametrize(
+    ("script", "expected", "code"),
+    [
+        (
+            says(answer(b'{"e":"secret"}', status=b"401 X")),
+            {"message": "Remote post status failure.", "status": 401},
+            "status",
+        ),
+        (says(answer(b"", status=b"302 X")), {"message": "Remote post status failure.", "status": 302}, "status"),
+        (says(answer(b"", status=b"201 X")), {"message": "Remote post status failure.", "status": 201}, "status"),
+        (says(b"", "fin"), {"message": FAILURE}, "closed"),
+        (says(b"", "rst"), {"message": FAILURE}, "reset"),
+        (says(b"hello"), {"message": FAILURE}, "bad_response"),
+        (says(GOOD[:-1], "fin"), {"message": CUT}, "truncated"),
+        (says(OK + b"Transfer-Encoding: chunked\r\n\r\nxyz"), {"message": CUT}, "truncated"),
+        (says(answer(b" " * 1001)), {"message": CUT}, "too_large"),
+        (says(answer(b"{}", b"Content-Encoding: br")), {"message": UNUSABLE}, "bad_encoding"),
+    ],
+)
+def test_what_the_remote_did(script: Script, expected: dict[str, Any], code: str) -> None:
+    """What went wrong at the remote is 500 with the contract's members, and the log gets the reason."""
+    response, desk = get_token(script, limits=Limits(reply_bytes=1000))
+    assert response.status == 500
+    assert b"Cache-Control: no-store" in lines(response)
+    body = json.loads(response.body)
+    assert {name: value for name, value in body.items() if name != "error"} == expected
+    assert ("error" in body) == ("status" not in body)
+    assert b"127." not in response.body
+    assert b"secret" not in response.body
+    assert response.error == code
+    assert [failure.code for failure in desk.failures] == [code]
+
+
+def test_a_refused_connection() -> None:
+    """A remote that is not there is 500 with a short cause and no address."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty:
+            url = faulty.url
+        async with calling(url) as remote:
+            response = await Desk(remote).ask(request())
+        assert response.status == 500
+        assert json.loads(response.body) == {"message": FAILURE, "error": "the remote refused the connection"}
+
+    run(main())
+
+
+def test_a_timeout() -> None:
+    """A remote that does not answer in time is 500 with the contract's text."""
+
+    async def main() -> None:
+        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url) as remote:
+            asked = asyncio.ensure_future(Desk(remote).ask(request()))
+            await faulty.requested(1)
+            remote.sweep(remote.time() + 5.1)
+            response = await asked
+        assert response.status == 500
+        assert json.loads(response.body) == {"message": FAILURE, "error": "the remote did not answer in time"}
+        assert response.error == "timeout"
+
+    run(main())
+
+
+def test_11_too_many_requests() -> None:
+    """A request for which there is no room is answered 503 with `Retry-After` before `handle` returns."""
+
+    async def main() -> None:
+        limits = Limits(remote_connections=1, waiting=0)
+        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+            desk = Desk(remote)
+            first: list[Response] = []
+            pending = desk.handler.handle(request(), first.append)
+            assert pending is not None
+            response = await desk.ask(request())
+            assert response.status == 503
+            assert b"Retry-After: 1" in lines(response)
+            assert b"Cache-Control: no-store" in lines(response)
+            assert json.loads(response.body)["message"] == FAILURE
+            assert response.error == "overloaded"
+            pending.cancel()
+            assert not first
+
+    run(main())
+
+
+def test_a_client_that_leaves() -> None:
+    """After `cancel` nobody is answered, and the request's connection is closed."""
+
+    async def main() -> None:
+        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url) as remote:
+            told: list[Response] = []
+            pending = Desk(remote).handler.handle(request(), told.append)
+            assert pending is not None
+            await faulty.requested(1)
+            pending.cancel()
+            await faulty.peers[0].ended()
+            assert not told
+
+    run(main())
+
+
+def test_a_fault_of_ours() -> None:
+    """When signing fails the client is answered 500 without the reason, and the log gets it."""
+
+    class Broken(TokenIssuer):
+        def issue(self, data: bytes, now: int) -> bytes:
+            raise ValueError("secret")
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+            desk = Desk(remote, issuer=Broken(HmacKey(KEY.encode()), TTL_S))
+            assert await desk.ask(request()) is CRASHED
+            assert [str(crash) for crash in desk.crashes] == ["secret"]
+            assert b"secret" not in CRASHED.body
+            assert remote.idle_count == 1
+
+    run(main())
+
+
+BODIES: Final = [
+    b"",
+    b" ",
+    b"{",
+    b"{}{}",
+    b"user=ada&password=secret",
+    b"<a/>",
+    b'{"a":NaN}',
+    b'{"a":"\xff"}',
+    b"secret",
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_body_that_is_not_json(body: bytes) -> None:
+    """With `validateBody` a body that is not JSON is 400 and never reaches the remote; it is not quoted."""
+    response, desk = get_token(good, body)
+    assert response.status == 400
+    answered = json.loads(response.body)
+    assert answered.pop("message") == "Request body is not valid JSON."
+    assert isinstance(answered.pop("error"), str)
+    assert not answered
+    assert b"secret" not in response.body
+    assert b"Cache-Control: no-store" in lines(response)
+    assert response.error == "bad_body"
+    assert not desk.failures
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"null", b" [1, 2] ", b'"x"', b'{"a":1,"a":2}', b'{"a":"' + b"x" * 70_000 + b'"}']
+)
+def test_a_body_that_is_json(body: bytes) -> None:
+    """Any JSON is handed on, byte for byte."""
+    assert get_token(good, body)[0].status == 200
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_without_validation(body: bytes) -> None:
+    """Without `validateBody` anything is handed on, byte for byte."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+            assert (await Desk(remote, validate_body=False).ask(request(body))).status == 200
+            assert faulty.bodies == [(0, body)]
+
+    run(main())
+
+
+def test_forwarded_headers() -> None:
+    """The configured headers that the client sent are handed on as they are, and no other."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+            desk = Desk(remote, forward_headers=("X-Request-Id", "traceparent", "tracestate"))
+            fields = {
+                b"x-request-id": b"a b\xe4",
+                b"tracestate": b"x=1, y=2",
+                b"cookie": b"secret",
+                b"authorization": b"Bearer client",
+                b"x-request-idx": b"no",
+            }
+            await desk.ask(request(fields=fields))
+            await desk.ask(request())
+            sent = [request.partition(b"\r\n\r\n")[0].split(b"\r\n") for _, request in faulty.requests]
+            assert set(sent[0]) - set(sent[1]) == {b"X-Request-Id: a b\xe4", b"tracestate: x=1, y=2"}
+            assert not set(sent[1]) - set(sent[0])
+            assert not any(line.lower().startswith(b"cookie") for line in sent[0])
+
+    run(main())
+
+
+# Checking a token. The verifier has tests of its own: here it is where a token comes from and what the answer is.
+
+CLOCK: Final = Clock()
+ISSUER: Final = TokenIssuer(HmacKey(KEY.encode()), TTL_S)
+TOKEN: Final = ISSUER.issue(b'{"user":"ada"}', CLOCK.second)
+
+
+def check(asked: Request, *, answer_form: str = "original") -> Response:
+    """Have a request's token checked."""
+    verifier = TokenVerifier(HmacKey(KEY.encode()), VerifyRules(), check_response=answer_form, cache_entries=4)
+    told: list[Response] = []
+    CheckToken(verifier, CLOCK).handle(asked, told.append)
+    (response,) = told
+    return response
+
+
+def json_body(**members: object) -> bytes:
+    """Write a JSON object."""
+    return json.dumps(members).encode()
+
+
+T: Final = TOKEN.decode()
+HEADER: Final = {b"authorization": b"Bearer " + TOKEN}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *(
+            request(b"", method=method, fields={b"authorization": scheme + TOKEN})
+            for method in (b"GET", b"HEAD", b"POST")
+            for scheme in (b"Bearer ", b"bearer ", b"BEARER ", b"bEaReR   ", b"")
+        ),
+        request(b"", method=b"GET", query=b"access_token=" + TOKEN),
+        request(b"", method=b"GET", query=b"a=b&access_token=" + TOKEN + b"&c"),
+        request(b"", method=b"GET", query=b"access_token=" + TOKEN.replace(b".", b"%2E")),
+        request(b"", method=b"POST", query=b"access_token=" + TOKEN),
+        request(b"access_token=" + TOKEN, fields={b"content-type": FORM}),
+        request(b"token=" + TOKEN, fields={b"content-type": FORM.upper() + b" ; charset=utf-8"}),
+        request(b"x=y&token=" + TOKEN, fields={b"content-type": FORM}),
+        request(json_body(access_token=T), fields={b"content-type": b"application/json"}),
+        request(json_body(token=T)),
+        request(json_body(token=T, access_token=None)),
+        request(json_body(token=T, access_token="")),
+        # The first place wins.
+        request(json_body(token="a.b"), query=b"access_token=a.b", fields=HEADER),
+        request(b"", method=b"GET", query=b"access_token=a.b", fields=HEADER),
+        request(json_body(token="a.b"), query=b"access_token=" + TOKEN),
+        request(json_body(token="a.b", access_token=T)),
+        request(b"token=a.b&access_token=" + TOKEN, fields={b"content-type": FORM}),
+        request(b"", method=b"GET", query=b"access_token=" + TOKEN + b"&access_token=a.b"),
+        # What holds no token is passed over.
+        request(b"", method=b"GET", query=b"access_token=" + TOKEN, fields={b"authorization": b"Bearer"}),
+        request(json_body(token=T), query=b"access_token="),
+    ],
+)
+def test_where_a_token_comes_from(asked: Request) -> None:
+    """A token is found in each of the contract's places, in the contract's order, and the answer says what is in it."""
+    response = check(asked)
+    assert response.status == 200, response.body
+    assert lines(response) == [
+        b"HTTP/1.1 200 OK",
+        b"Content-Type: application/json; charset=utf-8",
+        b"Cache-Control: no-store",
+    ]
+    assert json.loads(response.body) == {
+        "Raw": T,
+        "Method": {"Name": "HS256", "Hash": 5},
+        "Header": {"alg": "HS256", "typ": "JWT"},
+        "Claims": {"data": {"user": "ada"}, "exp": CLOCK.second + TTL_S},
+        "Signature": T.rpartition(".")[2],
+        "Valid": True,
+    }
+
+
+def test_the_claims_alone() -> None:
+    """With `checkResponse: claims` the answer is the claims."""
+    response = check(request(fields=HEADER), answer_form="claims")
+    assert json.loads(response.body) == {"data": {"user": "ada"}, "exp": CLOCK.second + TTL_S}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request(b"", method=b"GET"),
+        request(b"", method=b"GET", fields={b"authorization": b""}),
+        request(b"", method=b"GET", fields={b"authorization": b"bearer"}),
+        request(b"", method=b"GET", fields={b"authorization": b"Bearer "}),
+        request(b"", method=b"GET", query=b"token=" + TOKEN),
+        request(b"", method=b"GET", query=b"Access_Token=" + TOKEN),
+        request(b"", method=b"GET", query=b"access_token="),
+        request(b"", method=b"GET", query=b"&".join([b"a=b"] * 1001) + b"&access_token=" + TOKEN),
+        request(b"token=" + TOKEN, method=b"GET", fields={b"content-type": FORM}),
+        request(json_body(token=T), method=b"GET"),
+        request(b"", fields={b"content-type": FORM}),
+        request(b"token=", fields={b"content-type": FORM}),
+        request(b"\xff&%zz=%", fields={b"content-type": FORM}),
+        request(b"not json"),
+        request(b"[]"),
+        request(b'"%b"' % TOKEN),
+        request(json_body(token=[T])),
+        request(json_body(token=1, access_token={})),
+        request(b"[" * 5000),
+    ],
+)
+def test_no_token(asked: Request) -> None:
+    """A request without a token is told so, without `error` in its challenge (RFC 6750 §3.1)."""
+    response = check(asked)
+    assert response.status == 401
+    assert json.loads(response.body) == {"error": "no token present in request"}
+    assert b"WWW-Authenticate: Bearer" in lines(response)
+    assert b"Cache-Control: no-store" in lines(response)
+    assert response.error == "no_token"
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        (request(fields={b"authorization": b"Bearer a.b"}), "token contains an invalid number of segments"),
+        (request(fields={b"authorization": b"Basic YTpi"}), "token contains an invalid number of segments"),
+        (request(fields={b"authorization": b"Bearer " + TOKEN + b", Bearer " + TOKEN}), None),
+        (request(query=b"access_token=" + TOKEN, fields={b"authorization": b"a.b"}), None),
+        (request(query=b"access_token=" + TOKEN, fields={b"authorization": b"x"}), None),
+        (request(json_body(token=T), query=b"access_token=a.b"), "token contains an invalid number of segments"),
+        (request(json_body(token=T, access_token="a.b")), "token contains an invalid number of segments"),
+        (request(query=b"access_token=%ff%00.\xff."), "token is malformed"),
+        (request(json_body(token="\u00e4.\u20ac.x")), "token is malformed"),
+        (request(fields={b"authorization": TOKEN[:-4] + b"AAAA"}), "signature is invalid"),
+        (request(fields={b"authorization": ISSUER.issue(b"{}", CLOCK.second - TTL_S)}), "Token is expired"),
+    ],
+)
+def test_a_token_that_is_not_valid(asked: Request, text: str | None) -> None:
+    """A token that is not valid is 401 with the contract's text and challenge; a later place is not asked any more."""
+    for _ in range(2):  # the second answer may be one that was kept
+        response = check(asked)
+        assert response.status == 401
+        if text is not None:
+            assert json.loads(response.body) == {"error": text}
+        assert b'WWW-Authenticate: Bearer error="invalid_token"' in lines(response)
+        assert b"Cache-Control: no-store" in lines(response)
+
+
+@pytest.mark.parametrize(
+    ("field", "token"),
+    [(b"Bearer x", b"x"), (b"BEARER  x ", b"x"), (b"x", b"x"), (b"Bearerx", b"Bearerx"), (b"Basic x", b"Basic x")],
+)
+def test_bearer_token(field: bytes, token: bytes) -> None:
+    """The scheme is taken off in any case, once and only with the space behind it."""
+    assert bearer_token(field) == token
+
+
+# Health
+
+
+def test_health() -> None:
+    """Health is asked anew each time, 200 or 503, and leaves no access line."""
+    state = True
+    told: list[Response] = []
+    health = Health(lambda: state)
+    health.handle(request(method=b"GET"), told.append)
+    state = False
+    health.handle(request(method=b"GET"), told.append)
+    assert [response.status for response in told] == [200, 503]
+    assert [json.loads(response.body) for response in told] == [{"status": "ok"}, {"status": "draining"}]
+    for response in told:
+        assert isinstance(response, UnloggedResponse)
+        assert not response.is_logged
+        assert b"Cache-Control: no-store" in lines(response)
+
+
+def test_fixed() -> None:
+    """What is fixed is always the same answer."""
+    response = Response(200, response_head(200), b"{}")
+    told: list[Response] = []
+    Fixed(response).handle(request(), told.append)
+    assert told == [response]

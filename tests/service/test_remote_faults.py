@@ -1,0 +1,482 @@
+"""What a remote can do wrong once a request has reached it. Row numbers are those of the catalogue of faults."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.running import run
+from tests.service.faulty_remote import (
+    GOOD,
+    GOOD_BODY,
+    Call,
+    FaultyRemote,
+    Peer,
+    Script,
+    answer,
+    calling,
+    good,
+    post,
+    says,
+    silent,
+    turning,
+)
+from txtoken.config import Limits
+from txtoken.service.remote import FRAMING_BYTES_MAX, HEAD_BYTES_MAX, INTERIM_REPLIES_MAX, KNOWN_HEADS_MAX, Remote
+
+LIMITS: Final = Limits(reply_bytes=2000)
+OK: Final = b"HTTP/1.1 200 OK\r\n"
+CHUNKED: Final = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+CHUNKS: Final = b'7\r\n{"user"\r\n7;x=y\r\n:"ada"}\r\n0\r\n'
+EARLY: Final = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+GZIP: Final = zlib.compress(GOOD_BODY, wbits=31)
+
+CLOSED: Final = ("RemoteUnreachable", "closed")
+RESET: Final = ("RemoteUnreachable", "reset")
+BAD: Final = ("RemoteUnreachable", "bad_response")
+CUT: Final = ("RemoteTruncated", "truncated")
+TOO_LARGE: Final = ("RemoteTruncated", "too_large")
+TIMEOUT: Final = ("RemoteTimeout", "timeout")
+ENCODED: Final = ("RemoteInvalid", "bad_encoding")
+STATUS: Final = ("RemoteStatus", "status")
+
+
+class Fault(NamedTuple):
+    """A reply, how the connection ends ("fin", "rst", "" for not at all), the outcome, whether the connection is kept."""
+
+    row: str
+    reply: bytes
+    ending: str
+    outcome: bytes | tuple[str, str]
+    kept: bool = False
+
+
+FAULTS: Final = [
+    Fault("12-fin-without-a-byte", b"", "fin", CLOSED),
+    Fault("13-rst-without-a-byte", b"", "rst", RESET),
+    Fault("18-never-answers", b"", "", TIMEOUT),
+    Fault("19-half-a-head", OK + b"X: ", "", TIMEOUT),
+    Fault("22-a-body-alone", GOOD_BODY, "", BAD),
+    Fault("22-another-protocol", b"220 mail.example ESMTP\r\n", "", BAD),
+    Fault("22-a-request", b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", "", BAD),
+    Fault("23-cut-status-line", b"HTTP/1.1 20", "fin", CLOSED),
+    Fault("23-cut-head", OK + b"Content-Length: 14\r\n", "fin", CLOSED),
+    Fault("24-one-large-field", answer(GOOD_BODY, b"X: " + b"x" * HEAD_BYTES_MAX), "", BAD),
+    Fault("24-many-fields", OK + b"X-Y: z\r\n" * (HEAD_BYTES_MAX // 8 + 1), "", BAD),
+    Fault("24-endless-field", OK + b"X: " + b"x" * HEAD_BYTES_MAX * 2, "", BAD),
+    Fault("25-obs-fold", answer(GOOD_BODY, b"X: a\r\n b"), "", BAD),
+    Fault("26-lf-only", GOOD.replace(b"\r\n", b"\n"), "", BAD),
+    Fault("26-cr-only", GOOD.replace(b"\r\n", b"\r"), "", BAD),
+    Fault("27-nul-in-value", answer(GOOD_BODY, b"X: a\0b"), "", BAD),
+    Fault("27-space-before-colon", answer(GOOD_BODY, b"X : a"), "", BAD),
+    Fault("28-status-99", answer(status=b"99 X"), "", BAD),
+    Fault("28-status-099", answer(status=b"099 X"), "", BAD),
+    Fault("28-status-600", answer(status=b"600 X"), "", BAD),
+    Fault("28-status-2000", answer(status=b"2000 X"), "", BAD),
+    Fault("28-http-2.0", answer(version=b"2.0"), "", BAD),
+    Fault("28-http-0.9", answer(version=b"0.9"), "", BAD),
+    Fault("28-http-1.2", answer(version=b"1.2"), "", BAD),
+    Fault("29-two-lengths", answer(GOOD_BODY, b"Content-Length: 5"), "", BAD),
+    Fault("29-the-same-length-twice", answer(GOOD_BODY, b"Content-Length: 14"), "", BAD),
+    Fault("29-length-list", OK + b"Content-Length: 14, 14\r\n\r\n" + GOOD_BODY, "", BAD),
+    Fault("29-negative-length", OK + b"Content-Length: -1\r\n\r\n", "", BAD),
+    Fault("29-length-past-64-bits", OK + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n", "", BAD),
+    Fault("30-length-and-chunked", CHUNKED[:-2] + b"Content-Length: 14\r\n\r\n" + CHUNKS + b"\r\n", "", BAD),
+    Fault("31-unknown-coding", OK + b"Transfer-Encoding: frob\r\n\r\n" + GOOD_BODY, "fin", BAD),
+    Fault("31-two-codings", OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKS + b"\r\n", "", BAD),
+    Fault("31-coding-in-two-fields", CHUNKED[:-2] + b"Transfer-Encoding: gzip\r\n\r\n" + CHUNKS + b"\r\n", "", BAD),
+    Fault("32-one-interim", EARLY + GOOD, "", GOOD_BODY, kept=True),
+    Fault(
+        "32-three-kinds",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 X\r\n\r\n" + EARLY + GOOD,
+        "",
+        GOOD_BODY,
+        kept=True,
+    ),
+    Fault("32-eight-interims", EARLY * INTERIM_REPLIES_MAX + GOOD, "", GOOD_BODY, kept=True),
+    Fault("32-nine-interims", EARLY * (INTERIM_REPLIES_MAX + 1) + GOOD, "", BAD),
+    Fault("32-fields-of-an-interim", EARLY[:-2] + b"Content-Encoding: gzip\r\n\r\n" + GOOD, "", GOOD_BODY, kept=True),
+    Fault("32-interim-alone", EARLY, "fin", CLOSED),
+    Fault("32-interim-then-silence", EARLY, "", TIMEOUT),
+    Fault("33-upgrade", b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nabc", "", BAD),
+    Fault("33-upgrade-without-fields", b"HTTP/1.1 101 Switching\r\n\r\n", "", BAD),
+    Fault("34-rst-in-body", answer()[:-4], "rst", CUT),
+    Fault("34-rst-in-body-until-eof", OK + b"\r\n" + GOOD_BODY, "rst", CUT),
+    Fault("35-fin-in-body-that-parses", OK + b"Content-Length: 15\r\n\r\n" + GOOD_BODY, "fin", CUT),
+    Fault("35-fin-before-body", OK + b"Content-Length: 15\r\n\r\n", "fin", CUT),
+    Fault("36-length-too-short", OK + b"Content-Length: 5\r\n\r\n" + GOOD_BODY, "", GOOD_BODY[:5]),
+    Fault("37-surplus-reply", GOOD + answer(b'{"user":"STOLEN"}'), "", GOOD_BODY),
+    Fault("37-surplus-byte", GOOD + b"H", "", GOOD_BODY),
+    Fault("37-surplus-rubbish", GOOD + b"\0\xff", "", GOOD_BODY),
+    Fault("37-surplus-behind-chunks", CHUNKED + CHUNKS + b"\r\n" + GOOD, "", GOOD_BODY),
+    Fault("38-bad-chunk-size", CHUNKED + b"xyz\r\n" + GOOD_BODY, "", CUT),
+    Fault("38-negative-chunk-size", CHUNKED + b"-1\r\n" + GOOD_BODY, "", CUT),
+    Fault("38-huge-chunk-size", CHUNKED + b"f" * 40 + b"\r\n", "", CUT),
+    Fault("38-cut-before-last-chunk", CHUNKED + CHUNKS[:-3], "fin", CUT),
+    Fault("38-cut-before-last-line-end", CHUNKED + CHUNKS, "fin", CUT),
+    Fault("38-chunk-longer-than-its-size", CHUNKED + b'3\r\n{"user"\r\n', "", CUT),
+    Fault("39-chunked", CHUNKED + CHUNKS + b"\r\n", "", GOOD_BODY, kept=True),
+    Fault("39-trailers", CHUNKED + CHUNKS + b"X: y\r\nDate: z\r\n\r\n", "", GOOD_BODY, kept=True),
+    Fault("39-length-as-trailer", CHUNKED + CHUNKS + b"Content-Length: 5\r\n\r\n", "", CUT),
+    Fault("39-large-trailers", CHUNKED + CHUNKS + b"X: y\r\n" * FRAMING_BYTES_MAX * 4, "", TOO_LARGE),
+    Fault("39-large-extension", CHUNKED + b"1;" + b"x" * FRAMING_BYTES_MAX * 24, "", TOO_LARGE),
+    Fault("39-many-small-chunks", CHUNKED + b"00001\r\nx\r\n" * 1990 + b"0\r\n\r\n", "", b"x" * 1990, kept=True),
+    Fault("40-until-eof-1.0", b"HTTP/1.0 200 OK\r\n\r\n" + GOOD_BODY, "fin", GOOD_BODY),
+    Fault("40-until-eof-1.1", OK + b"\r\n" + GOOD_BODY, "fin", GOOD_BODY),
+    Fault("40-until-eof-that-never-comes", OK + b"\r\n" + GOOD_BODY, "", TIMEOUT),
+    Fault("41-1.0-keep-alive", answer(GOOD_BODY, b"Connection: keep-alive", version=b"1.0"), "", GOOD_BODY, kept=True),
+    Fault("41-1.0", answer(version=b"1.0"), "", GOOD_BODY),
+    Fault("42-close-announced", answer(GOOD_BODY, b"Connection: close"), "", GOOD_BODY),
+    Fault("42-close-among-others", answer(GOOD_BODY, b"Connection: x, Close"), "", GOOD_BODY),
+    Fault("43-half-a-body", answer()[:-1], "", TIMEOUT),
+    Fault("43-half-a-chunk", CHUNKED + CHUNKS[:-9], "", TIMEOUT),
+    Fault("44-largest", answer(b"x" * 2000), "", b"x" * 2000, kept=True),
+    Fault("44-large-by-length", OK + b"Content-Length: 2001\r\n\r\n", "", TOO_LARGE),
+    Fault("44-large-by-chunks", CHUNKED + (b"64\r\n" + b"x" * 100 + b"\r\n") * 21, "", TOO_LARGE),
+    Fault("44-large-until-eof", OK + b"\r\n" + b"x" * 2001, "", TOO_LARGE),
+    Fault("44-large-with-a-status", answer(b"x" * 2001, status=b"404 Not Found"), "", TOO_LARGE),
+    Fault("45-gzip", answer(GZIP, b"Content-Encoding: gzip"), "", ENCODED, kept=True),
+    Fault("46-gzip-by-name-only", answer(GOOD_BODY, b"content-encoding: GZIP"), "", ENCODED, kept=True),
+    Fault("46-identity", answer(GOOD_BODY, b"Content-Encoding: Identity"), "", GOOD_BODY, kept=True),
+    Fault("47-204", b"HTTP/1.1 204 No Content\r\n\r\n", "", STATUS, kept=True),
+    Fault("47-205", answer(b"", status=b"205 Reset Content"), "", STATUS, kept=True),
+    Fault("47-empty-200", answer(b""), "", b"", kept=True),
+    Fault("48-204-with-a-body", b"HTTP/1.1 204 No Content\r\n\r\n" + GOOD_BODY, "", STATUS),
+    Fault("48-304-with-a-body", b"HTTP/1.1 304 Not Modified\r\n\r\n" + GOOD_BODY, "", STATUS),
+    *(
+        Fault(f"49-{code}", answer(b"", b"Location: http://127.0.0.1:1/", status=b"%d X" % code), "", STATUS, kept=True)
+        for code in (301, 302, 303, 307, 308)
+    ),
+    *(
+        Fault(f"50-{code}", answer(b'{"e":1}', status=b"%d X" % code), "", STATUS, kept=True)
+        for code in (201, 400, 401, 403, 422, 423)
+    ),
+    *(
+        Fault(f"51-{code}", answer(b"busy", b"Retry-After: 9", status=b"%d X" % code), "", STATUS, kept=True)
+        for code in (429, 503)
+    ),
+    *(
+        Fault(f"52-{code}", answer(b"oops", status=b"%d X" % code), "", STATUS, kept=True)
+        for code in (500, 502, 504, 599)
+    ),
+    Fault("52-no-reason", answer(b"oops", status=b"500"), "", STATUS, kept=True),
+]
+SHORT: Final = 25_000  # bytes: a reply that can be given byte by byte without anybody growing old
+
+
+async def settle(remote: Remote, call: Call, outcome: object) -> None:
+    """Wait for an outcome; where it is a timeout, let the time pass."""
+    if outcome == TIMEOUT:
+        assert not call.is_over
+        remote.sweep(call.exchange.deadline - 0.001)
+        assert not call.is_over
+        remote.sweep(call.exchange.deadline)
+        assert call.is_over
+    assert await call.outcome() == outcome
+
+
+def ends_on(go: asyncio.Event, ending: str) -> Script:
+    """Make a script that answers nothing, and ends the connection when told."""
+
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await go.wait()
+        if ending == "fin":
+            peer.fin()
+        elif ending == "rst":
+            peer.reset()
+
+    return play
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.row)
+def test_faults(fault: Fault) -> None:
+    """A faulty reply has its outcome and no other, its request is sent once, and the next caller gets a good reply."""
+
+    async def main() -> None:
+        script = says(fault.reply, fault.ending)
+        async with FaultyRemote(script, good).listening() as faulty, calling(faulty.url, limits=LIMITS) as remote:
+            call = post(remote, b'{"n":1}')
+            await faulty.requested(1)
+            await settle(remote, call, fault.outcome)
+            if not fault.kept:
+                await faulty.peers[0].ended()
+            assert await post(remote, b'{"n":2}').outcome() == GOOD_BODY
+            assert faulty.bodies == [(0, b'{"n":1}'), (0 if fault.kept else 1, b'{"n":2}')]
+            assert remote.open_count == remote.idle_count == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "fault", [fault for fault in FAULTS if 0 < len(fault.reply) < SHORT], ids=lambda fault: fault.row
+)
+def test_faults_byte_by_byte(fault: Fault) -> None:
+    """It does not matter in what pieces a faulty reply arrives."""
+
+    async def main() -> None:
+        go = asyncio.Event()
+        script = ends_on(go, fault.ending)
+        async with FaultyRemote(script, good).listening() as faulty, calling(faulty.url, limits=LIMITS) as remote:
+            call = post(remote)
+            await faulty.requested(1)
+            feed(call, [fault.reply[index : index + 1] for index in range(len(fault.reply))])
+            go.set()
+            await settle(remote, call, fault.outcome)
+            assert usable(remote) == fault.kept
+
+    run(main())
+
+
+def feed(call: Call, pieces: list[bytes]) -> None:
+    """Hand pieces of a reply to the connection of a call, as its transport would: none any more once it is closed."""
+    connection = call.exchange.connection
+    assert connection is not None
+    for piece in pieces:
+        if not connection.transport.is_closing():
+            connection.data_received(piece)
+
+
+async def sending(call: Call) -> None:
+    """Wait until a request has its connection."""
+    await turning(lambda: call.exchange.connection is not None)
+
+
+def usable(remote: Remote) -> int:
+    """Count the connections that the next request could get."""
+    return sum(not connection.transport.is_closing() for connection in remote._idle)
+
+
+def test_a_status_is_told() -> None:
+    """Which status it was is known to whoever maps it."""
+
+    async def main() -> None:
+        async with FaultyRemote(says(answer(status=b"418 X"))).listening() as faulty, calling(faulty.url) as remote:
+            told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            remote.post(b"", b"{}", told.set_result)
+            assert (await told).status == 418
+
+    run(main())
+
+
+# Rows 20 and 21: a remote that does not read
+
+LARGE: Final = b'"' + b"x" * 8_000_000 + b'"'  # more than the kernel takes in
+
+
+async def reads_nothing(peer: Peer) -> None:
+    """Never take a byte."""
+    peer.transport.pause_reading()
+
+
+def test_20_a_remote_that_stops_reading() -> None:
+    """The deadline covers writing, and what was not written is dropped with the connection."""
+
+    async def main() -> None:
+        async with FaultyRemote(reads_nothing, good).listening() as faulty, calling(faulty.url) as remote:
+            call = post(remote, LARGE)
+            await faulty.connected(1)
+            await sending(call)
+            await settle(remote, call, TIMEOUT)
+            assert await post(remote).outcome() == GOOD_BODY
+            assert faulty.bodies == [(1, b"{}")]
+
+    run(main())
+
+
+@pytest.mark.parametrize("ending", ["", "half_close", "fin"])
+def test_21_an_early_answer(ending: str) -> None:
+    """A reply that comes before the request was read is the outcome, and that connection is not used again."""
+
+    async def early(peer: Peer) -> None:
+        peer.transport.pause_reading()
+        await go.wait()
+        peer.send(answer(b"too large", status=b"413 X"))
+        if ending == "fin":
+            peer.fin()  # which resets it, since the request was not read
+        elif ending:
+            peer.half_close()
+
+    go = asyncio.Event()
+
+    async def main() -> None:
+        async with FaultyRemote(early, good).listening() as faulty, calling(faulty.url) as remote:
+            call = post(remote, LARGE)
+            await sending(call)
+            go.set()
+            assert await call.outcome() == STATUS
+            assert await post(remote).outcome() == GOOD_BODY
+            assert faulty.bodies == [(1, b"{}")]
+
+    run(main())
+
+
+# The short way: a reply whose head was seen before
+
+
+def test_known_heads_change_nothing() -> None:
+    """With a head that was seen before, a reply in any two pieces is what it is with a new one."""
+    replies = [GOOD, GOOD.replace(b"ada", b"bob"), answer(b"")]
+
+    async def main() -> None:
+        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url) as remote:
+            for reply in replies:
+                for cut in range(len(reply)):
+                    call = post(remote)
+                    await sending(call)
+                    feed(call, [piece for piece in (reply[:cut], reply[cut:]) if piece])
+                    assert await call.outcome() == reply.partition(b"\r\n\r\n")[2]
+                    assert remote.idle_count == 1
+            assert len(remote.known_heads) == 2
+            assert len(faulty.peers) == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("pieces", "ending", "outcome", "kept"),
+    [
+        ([GOOD + b"H"], "", GOOD_BODY, False),
+        ([GOOD + GOOD], "", GOOD_BODY, False),
+        ([GOOD, b"H"], "", GOOD_BODY, False),
+        ([GOOD[:-1]], "fin", CUT, False),
+        ([GOOD[:-1]], "rst", CUT, False),
+        ([GOOD[:-1], b"}" + b"H"], "", GOOD_BODY, False),
+        ([GOOD[:-14], GOOD_BODY], "", GOOD_BODY, True),
+        ([EARLY + GOOD], "", GOOD_BODY, True),
+        ([EARLY, GOOD], "", GOOD_BODY, True),
+        ([GOOD.replace(b"200", b"500")], "", STATUS, True),
+    ],
+)
+def test_known_heads_and_faults(
+    pieces: list[bytes], ending: str, outcome: bytes | tuple[str, str], *, kept: bool
+) -> None:
+    """A known head does not hide a fault behind it."""
+
+    async def main() -> None:
+        go = asyncio.Event()
+        async with (
+            FaultyRemote(ends_on(go, ending), good).listening() as faulty,
+            calling(faulty.url) as remote,
+        ):
+            remote.known_heads[GOOD[:-14]] = (14, 15.0)
+            call = post(remote)
+            await faulty.requested(1)
+            feed(call, pieces)
+            go.set()
+            assert await call.outcome() == outcome
+            assert usable(remote) == kept
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer(status=b"201 Created"),
+        answer(GOOD_BODY, b"Connection: close"),
+        answer(GOOD_BODY, b"Content-Encoding: gzip"),
+        CHUNKED + CHUNKS + b"\r\n",
+        EARLY + GOOD,
+        GOOD + GOOD,
+        answer(version=b"1.0"),
+    ],
+)
+def test_only_plain_heads_are_remembered(reply: bytes) -> None:
+    """A head that asks for more than copying the body is read anew each time."""
+
+    async def main() -> None:
+        async with FaultyRemote(says(reply)).listening() as faulty, calling(faulty.url) as remote:
+            await post(remote).outcome()
+            assert not remote.known_heads
+
+    run(main())
+
+
+def test_known_heads_are_few() -> None:
+    """A remote whose head is never the same does not make this process grow."""
+    dates = KNOWN_HEADS_MAX * 2 + 1
+
+    async def dated(peer: Peer) -> None:
+        for number in range(dates):
+            await peer.request()
+            peer.send(answer(GOOD_BODY, b"Date: %d" % number))
+
+    async def main() -> None:
+        async with FaultyRemote(dated).listening() as faulty, calling(faulty.url) as remote:
+            for _ in range(dates):
+                assert await post(remote).outcome() == GOOD_BODY
+                assert len(remote.known_heads) <= KNOWN_HEADS_MAX
+            assert len(faulty.peers) == 1
+
+    run(main())
+
+
+# Any bytes at all
+
+FRAGMENTS: Final = [
+    OK,
+    b"HTTP/1.1 204 X\r\n",
+    b"HTTP/1.0 200 OK\r\n",
+    b"HTTP/1.1 103 X\r\n\r\n",
+    b"Content-Length: 14\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Connection: close\r\n",
+    b"Connection: keep-alive\r\n",
+    b"Connection: Upgrade\r\n",
+    b"Upgrade: h2c\r\n",
+    b"Content-Encoding: gzip\r\n",
+    b"Keep-Alive: timeout=1\r\n",
+    b"\r\n",
+    CHUNKED,
+    CHUNKS,
+    GOOD_BODY,
+    GOOD,
+    EARLY,
+]
+CLASSES: Final = {"RemoteUnreachable", "RemoteStatus", "RemoteTruncated", "RemoteInvalid", "RemoteTimeout"}
+
+
+async def outcome_of(pieces: list[bytes], ending: str) -> bytes | tuple[str, str]:
+    """Play a reply in pieces, and what follows it. Returns the outcome of the request; a second one gets a good one."""
+    go = asyncio.Event()
+    trouble: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: trouble.append(context))
+    async with (
+        FaultyRemote(ends_on(go, ending)).listening() as faulty,
+        calling(faulty.url, limits=LIMITS) as remote,
+    ):
+        call = post(remote)
+        await faulty.requested(1)
+        feed(call, pieces)
+        go.set()
+        if not ending:
+            remote.sweep(call.exchange.deadline)
+        outcome = await call.outcome()
+        assert len(faulty.requests) == 1
+    assert not trouble
+    return outcome
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=12), max_size=8),
+    st.lists(st.integers(0, 200), max_size=6),
+    st.sampled_from(["", "fin", "rst"]),
+)
+@example([GOOD, b"H"], [1], "fin")
+@example([OK, b"\r\n", GOOD_BODY], [], "fin")
+def test_any_reply_has_one_documented_outcome(fragments: list[bytes], cuts: list[int], ending: str) -> None:
+    """Whatever bytes arrive in whatever pieces, the outcome is a documented one, and the pieces do not matter."""
+    reply = b"".join(fragments)
+    places = sorted({0, len(reply), *(cut for cut in cuts if cut < len(reply))})
+    pieces = [reply[start:end] for start, end in pairwise(places)]
+    outcome = run(outcome_of(pieces, ending))
+    assert isinstance(outcome, bytes) or outcome[0] in CLASSES
+    assert run(outcome_of([reply] if reply else [], ending)) == outcome
