@@ -41,7 +41,7 @@ ANSWERS_A_WRITE_MAX: Final = 64
 class Phase(Enum):
     """What the connection is doing, which decides what its deadline means."""
 
-    HELD = auto()  # accepted beyond `limits.connections`: nothing is read until another one ends
+    HELD = auto()  # accepted beyond `limits.connections`: nothing is answered until another one ends
     IDLE = auto()  # between requests
     HEAD = auto()  # a head has begun to arrive
     BODY = auto()  # a body has begun to arrive
@@ -91,20 +91,19 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        if self._server.admit(self):
-            self._enter(Phase.IDLE, self._server.timeouts.idle)
-        else:
-            self.phase = Phase.HELD
-            self._stop_reading()
+        self._enter(Phase.IDLE, self._server.timeouts.idle)
+        self._server.admit(self)
 
     def data_received(self, data: bytes) -> None:
-        if self.phase is Phase.LINGERING:
+        phase = self.phase
+        if phase is Phase.LINGERING:
             self._lingered += len(data)
             if self._lingered > LINGER_BYTES_MAX:
                 self._transport.close()
             return
-        if self.phase is Phase.ANSWERING or self.phase is Phase.WRITING:
-            # Pausing here and not with every request that waits saves two system calls (epoll_ctl) of each login.
+        if phase is Phase.ANSWERING or phase is Phase.WRITING or phase is Phase.HELD:
+            # Pausing here and not with every request that waits saves two system calls (epoll_ctl) of each login. And
+            # asyncio before 3.12 and uvloop begin to read behind `connection_made`, whatever was asked for in it.
             self._parser.hold(data)
             self._stop_reading()
             return
@@ -146,10 +145,14 @@ class Connection(asyncio.Protocol):
 
     # What the server calls
 
+    def hold_back(self) -> None:
+        """There is no place for this connection: answer nothing until `start`."""
+        self.phase = Phase.HELD
+        self.deadline = inf
+
     def start(self) -> None:
         """A place is free now for a connection that was held."""
-        self._enter(Phase.IDLE, self._server.timeouts.idle)
-        self._resume_reading()
+        self._go_on()
 
     def expire(self) -> None:
         """The deadline has passed."""

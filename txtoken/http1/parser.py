@@ -216,8 +216,8 @@ class RequestParser:
         self._remembered_text, self._remembered_head = text, head
         self._remembered_start = b""
         value = head.fields.get(b"authorization")
-        if value is not None:
-            start = text.lower().find(_AUTHORIZATION) + len(_AUTHORIZATION)
+        if value is not None and (at := text.lower().find(_AUTHORIZATION)) >= 0:
+            start = at + len(_AUTHORIZATION)
             end = start + len(value)
             if text[start:end] == value and text[end : end + 2] == b"\r\n":
                 self._remembered_start = text[: start + value.rfind(b" ") + 1]

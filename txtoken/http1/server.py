@@ -49,7 +49,8 @@ class Server:
         "_held",
         "_listeners",
         "_loop",
-        "_pausing",
+        "_paused",
+        "_resuming",
         "_sockets",
         "access_log",
         "clock",
@@ -69,7 +70,8 @@ class Server:
         self._held: deque[Connection] = deque()  # accepted in the moment before accepting paused
         self._sockets: Sequence[socket.socket] = ()
         self._listeners: list[asyncio.Server] = []
-        self._pausing: asyncio.Task[None] | None = None
+        self._paused = False  # the listeners were closed for want of room, or at the end
+        self._resuming: asyncio.Task[None] | None = None
         self._draining = False
         self._drained: asyncio.Future[None] = self._loop.create_future()
         self.handler_for: Callable[[Head], Handler] = router.find
@@ -94,30 +96,32 @@ class Server:
     async def _accept(self) -> None:
         # A listener closes its socket with it, and the kernel resets who waits there. So each gets a duplicate: the
         # original keeps the backlog alive while accepting is paused.
+        self._paused = False
         for sock in self._sockets:
             self._listeners.append(
                 await self._loop.create_server(lambda: Connection(self), sock=sock.dup(), backlog=LISTEN_BACKLOG)
             )
-        if self._draining or self._held:
+        if self._paused or self._draining:
             self._stop_accepting()  # the end, or too many clients once more, came while the listeners were opened
 
     def _stop_accepting(self) -> None:
+        self._paused = True
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener.close()
 
     # What connections call
 
-    def admit(self, connection: Connection) -> bool:
-        """Take a new connection in. False: there are too many, it is to be held until `start` is called on it."""
-        if self._draining:
-            connection.drain(self.time() + DRAIN_IDLE_GRACE_S)
+    def admit(self, connection: Connection) -> None:
+        """Take a new connection in. When there are too many, it is held back until `start` is called on it."""
         if len(self._connections) < self.limits.connections:
             self._connections.add(connection)
-            return True
-        self._held.append(connection)
-        self._stop_accepting()
-        return False
+        else:
+            self._held.append(connection)
+            connection.hold_back()
+            self._stop_accepting()
+        if self._draining:
+            connection.drain(self.time() + DRAIN_IDLE_GRACE_S)  # it was accepted in the moment before
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended. Its place goes to one that is held, and when none is, accepting goes on."""
@@ -125,19 +129,29 @@ class Server:
             self._connections.remove(connection)
         else:
             self._held.remove(connection)
+        if self._draining:
+            if not self._connections and not self._drained.done():
+                self._drained.set_result(None)
+            return
         while self._held and len(self._connections) < self.limits.connections:
             held = self._held.popleft()
             self._connections.add(held)
             held.start()
-        if self._draining:
-            if not self._connections and not self._drained.done():
-                self._drained.set_result(None)
-        elif not self._listeners and not self._held and len(self._connections) < self.limits.connections:
+        if self._paused:
             self._resume_accepting()
 
     def _resume_accepting(self) -> None:
-        if self._pausing is None or self._pausing.done():
-            self._pausing = self._loop.create_task(self._accept())
+        """Open the listeners again, if there is room."""
+        if self._draining or self._held or len(self._connections) >= self.limits.connections:
+            return
+        if self._resuming is None or self._resuming.done():
+            self._resuming = self._loop.create_task(self._accept_again())
+
+    async def _accept_again(self) -> None:
+        try:
+            await self._accept()
+        except OSError:
+            self._stop_accepting()  # no file descriptor is left, say: the next sweep tries once more
 
     # Time and end
 
@@ -145,6 +159,8 @@ class Server:
         """Act on deadlines that have passed. `now` is loop time."""
         for connection in [connection for connection in self._connections if connection.deadline <= now]:
             connection.expire()
+        if self._paused:
+            self._resume_accepting()
 
     async def drain(self) -> None:
         """Stop listening, let running requests finish for up to `timeouts.drain` seconds, then end what is left."""

@@ -1,0 +1,403 @@
+"""The server of many clients: places, listeners, the sweep, draining, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from typing import Final
+
+import pytest
+
+from tests.http1.loopback import Client, Go, House, Place, get, house, post, turn, until
+from txtoken.config import Limits, Timeouts
+from txtoken.http1.connection import Connection, Phase
+from txtoken.http1.server import DRAIN_IDLE_GRACE_S
+
+LONG: Final = 1000.0
+
+
+async def count(home: House, connections: int) -> None:
+    """Let the loop run until the server has so many connections."""
+    while home.server.connection_count != connections:
+        await turn()
+
+
+async def ask(client: Client, body: bytes) -> None:
+    """Send a request and see it answered on a connection that goes on."""
+    await client.send(get(b"/now?" + body))
+    answer = (await client.answers(1))[0]
+    assert (answer.body, answer.fields.get(b"connection")) == (body, None)
+
+
+# Places
+
+
+def test_the_surplus_waits(go: Go) -> None:
+    """A client beyond `limits.connections` is served, refused or forgotten, in place of waiting for a place."""
+
+    async def main() -> None:
+        async with house(limits=Limits(connections=2)) as home:
+            clients = [await home.client() for _ in range(2)]
+            await asyncio.gather(*(ask(client, b"x") for client in clients))
+            third = await home.client()
+            await third.send(get(b"/now?3"))
+            assert await third.hears_nothing()
+            assert home.server.connection_count <= 3
+            clients[0].sock.close()
+            assert await third.bodies(1) == [b"3"]
+            await ask(clients[1], b"still-here")
+
+    go(main())
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_everybody_gets_a_place_in_the_end(go: Go, limit: int) -> None:
+    """With more clients than places, some are never served, or more are served at once than the limit allows."""
+
+    async def main() -> None:
+        async with house(limits=Limits(connections=limit)) as home:
+            clients = [await home.client() for _ in range(20)]
+            served: list[bytes] = []
+
+            async def one(client: Client, name: bytes) -> None:
+                await client.send(get(b"/now?" + name, b"Connection: close"))
+                served.extend(answer.body for answer in await client.to_the_end())
+                client.sock.close()
+
+            await asyncio.gather(*(one(client, b"%d" % number) for number, client in enumerate(clients)))
+            assert sorted(served) == sorted(b"%d" % number for number in range(20))
+            await count(home, 0)
+            await ask(await home.client(), b"afterwards")
+
+    go(main())
+
+
+def test_who_waits_for_a_place_may_leave(go: Go) -> None:
+    """A client that left while it waited for a place keeps the next one from being served."""
+
+    async def main() -> None:
+        async with house(limits=Limits(connections=1)) as home:
+            first = await home.client()
+            await ask(first, b"1")
+            waiting = [await home.client() for _ in range(3)]
+            for client in waiting[:2]:
+                client.sock.close()
+            await waiting[2].send(get(b"/now?last"))
+            first.sock.close()
+            assert await waiting[2].bodies(1) == [b"last"]
+
+    go(main())
+
+
+def test_no_place_can_be_lost_to_a_lack_of_files(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When accepting cannot be taken up again for want of a file descriptor, nobody is ever served again."""
+
+    async def main() -> None:
+        async with house(limits=Limits(connections=1)) as home:
+            first = await home.client()
+            await ask(first, b"1")
+            second = await home.client()
+            await second.send(get(b"/now?2", b"Connection: close"))
+            while not home.server._held:
+                await turn()
+            third = await home.client()
+            await third.send(get(b"/now?3"))
+            duplicate = socket.socket.dup
+            refused = 0
+
+            def refuse(sock: socket.socket) -> socket.socket:
+                nonlocal refused
+                refused += 1
+                if refused > 2:
+                    return duplicate(sock)
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+            monkeypatch.setattr(socket.socket, "dup", refuse)
+            first.sock.close()
+            assert [answer.body for answer in await second.to_the_end()] == [b"2"]
+            second.sock.close()
+            assert await third.bodies(1) == [b"3"]
+            assert refused == 3
+
+    go(main())
+
+
+# Listeners
+
+
+def test_all_listeners_are_served(go: Go) -> None:
+    """A second listening socket is not served, or has a limit of its own."""
+
+    async def main() -> None:
+        async with house(listeners=2, limits=Limits(connections=2)) as home:
+            assert len(set(home.ports)) == 2
+            served = [await home.client(0), await home.client(1)]
+            for client in served:
+                await ask(client, b"1")
+            for listener in (0, 1, 0):
+                waiting = await home.client(listener)
+                await waiting.send(get(b"/now?2"))
+                assert await waiting.hears_nothing()
+                served.pop(0).sock.close()
+                assert await waiting.bodies(1) == [b"2"]
+                served.append(waiting)
+
+    go(main())
+
+
+def test_the_sockets_stay_the_caller_s(go: Go) -> None:
+    """The end of a server closes the listening sockets, and resets who waits in their backlog."""
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            async with house() as home:
+                await home.server.listen([sock])
+                await home.server.drain()
+                with socket.create_connection(sock.getsockname()):
+                    sock.accept()[0].close()
+
+    go(main())
+
+
+# The sweep
+
+
+def test_the_sweep_ends_only_what_is_due(go: Go) -> None:
+    """The sweep acts before a deadline, or on another connection, or not at all."""
+
+    async def main() -> None:
+        async with house(sweeping=False, timeouts=Timeouts(idle=LONG)) as home:
+            _, idle, _ = await home.pair()
+            _, begun, _ = await home.pair()
+            client, answering, _ = await home.pair()
+            begun.data_received(b"G")
+            answering.data_received(get(b"/later?1"))
+            assert begun.deadline < idle.deadline
+            home.server.sweep(begun.deadline - 0.001)
+            await turn()
+            assert home.server.connection_count == 3
+            home.server.sweep(begun.deadline)
+            await until(begun, Phase.LINGERING)
+            home.server.sweep(idle.deadline)
+            await count(home, 1)
+            home.place.arrivals.get_nowait().finish()
+            assert await client.bodies(1) == [b"1"]
+
+    go(main())
+
+
+# Draining
+
+
+def test_nobody_to_wait_for(go: Go) -> None:
+    """Draining a server without clients takes time, or listening goes on."""
+
+    async def main() -> None:
+        async with house(timeouts=Timeouts(drain=LONG)) as home:
+            await home.server.drain()
+            client = await home.client()  # into the backlog of a socket that is not this server's to close
+            await client.send(get(b"/now"))
+            assert await client.hears_nothing()
+
+    go(main())
+
+
+def test_running_requests_finish(go: Go) -> None:
+    """Draining cuts off a request that runs or arrives, or leaves its connection open, or takes a further one."""
+
+    async def main() -> None:
+        async with house(timeouts=Timeouts(drain=LONG)) as home:
+            running, arriving = await home.client(), await home.client()
+            await running.send(get(b"/later?1") + get(b"/now?2"))
+            later = await home.place.arrivals.get()
+            whole = post(b"hello")
+            near, connection, _ = await home.pair()
+            await near.send(whole[:-1])
+            await until(connection, Phase.BODY)
+            await ask(arriving, b"0")
+            draining = asyncio.ensure_future(home.server.drain())
+            await turn()
+            await arriving.send(get(b"/now?3"))  # it was sent before the client could know
+            await near.send(whole[-1:])
+            later.finish()
+            for client, body in ((running, b"1"), (arriving, b"3"), (near, b"hello")):
+                answers = await client.to_the_end()
+                assert [(answer.body, answer.fields[b"connection"]) for answer in answers] == [(body, b"close")]
+                client.sock.close()
+            await draining
+            assert home.place.seen[-1] != b"2"
+            assert home.server.connection_count == 0
+
+    go(main())
+
+
+def test_idle_connections_end(go: Go) -> None:
+    """Draining waits for clients that are idle, or gives one that was just answered no time for its next request."""
+
+    async def main() -> None:
+        async with house(sweeping=False, timeouts=Timeouts(drain=LONG, idle=LONG)) as home:
+            _, new, _ = await home.pair()
+            _, old, _ = await home.pair()
+            old.deadline -= 2 * DRAIN_IDLE_GRACE_S  # it has been idle for that long
+            draining = asyncio.ensure_future(home.server.drain())
+            await turn()
+            now = home.server.time()
+            home.server.sweep(now)
+            await until(old, Phase.CLOSED)
+            assert home.server.connection_count == 1
+            assert now < new.deadline <= now + DRAIN_IDLE_GRACE_S
+            home.server.sweep(now + DRAIN_IDLE_GRACE_S)
+            await draining
+            assert home.server.connection_count == 0
+
+    go(main())
+
+
+def test_what_does_not_finish_is_ended(go: Go) -> None:
+    """Draining lasts longer than `timeouts.drain`, or a login goes on behind it."""
+
+    async def main() -> None:
+        async with house(timeouts=Timeouts(drain=0.05)) as home:
+            client = await home.client()
+            await client.send(get(b"/later?1"))
+            later = await home.place.arrivals.get()
+            await home.server.drain()
+            await later.cancelled.wait()
+            await count(home, 0)
+
+    go(main())
+
+
+def test_who_waits_for_a_place_is_let_go(go: Go) -> None:
+    """Draining serves clients that had no place, or leaves them waiting."""
+
+    async def main() -> None:
+        async with house(limits=Limits(connections=1), timeouts=Timeouts(drain=LONG)) as home:
+            first = await home.client()
+            await first.send(get(b"/later?1"))
+            later = await home.place.arrivals.get()
+            second = await home.client()
+            while not home.server._held:
+                await turn()
+            draining = asyncio.ensure_future(home.server.drain())
+            assert await second.to_the_end() == []
+            later.finish()
+            assert [answer.body for answer in await first.to_the_end()] == [b"1"]
+            first.sock.close()
+            await draining
+
+    go(main())
+
+
+def test_who_still_reads_is_waited_for(go: Go) -> None:
+    """Draining cuts off answers that a client has not read yet, or serves that client further."""
+
+    async def main() -> None:
+        async with house(place=Place(big_bytes=1 << 20), timeouts=Timeouts(drain=LONG)) as home:
+            client, connection, _ = await home.pair()
+            await client.send(3 * get(b"/big"))
+            await until(connection, Phase.WRITING)
+            draining = asyncio.ensure_future(home.server.drain())
+            await turn()
+            await client.send(get(b"/now"))
+            assert [len(answer.body) for answer in await client.to_the_end()] == 3 * [1 << 20]
+            client.sock.close()
+            await draining
+
+    go(main())
+
+
+@pytest.mark.parametrize("limit", [9, 1], ids=["with-a-place", "without"])
+def test_who_comes_as_draining_begins(go: Go, limit: int) -> None:
+    """A connection that was accepted just before draining began keeps the service from ending."""
+
+    async def main() -> None:
+        async with house(
+            sweeping=False, limits=Limits(connections=limit), timeouts=Timeouts(drain=LONG, idle=LONG)
+        ) as home:
+            first = await home.client()
+            await first.send(get(b"/later?1"))
+            later = await home.place.arrivals.get()
+            draining = asyncio.ensure_future(home.server.drain())
+            await turn()
+            client, connection, _ = await home.pair()
+            home.server.sweep(home.server.time() + DRAIN_IDLE_GRACE_S)
+            assert await client.to_the_end() == []
+            await until(connection, Phase.CLOSED)
+            later.finish()
+            assert [answer.body for answer in await first.to_the_end()] == [b"1"]
+            first.sock.close()
+            await draining
+
+    go(main())
+
+
+def test_who_comes_as_draining_begins_may_ask_once(go: Go) -> None:
+    """A client that was accepted just before draining began is not answered, or may go on asking."""
+
+    async def main() -> None:
+        async with house(timeouts=Timeouts(drain=LONG)) as home:
+            first = await home.client()
+            await first.send(get(b"/later?1"))
+            later = await home.place.arrivals.get()
+            draining = asyncio.ensure_future(home.server.drain())
+            await turn()
+            client, _, _ = await home.pair()
+            await client.send(get(b"/now?2"))
+            answers = await client.to_the_end()
+            assert [(answer.body, answer.fields[b"connection"]) for answer in answers] == [(b"2", b"close")]
+            client.sock.close()
+            later.finish()
+            await first.to_the_end()
+            first.sock.close()
+            await draining
+
+    go(main())
+
+
+# The end
+
+
+def test_abort(go: Go) -> None:
+    """The end at once leaves a connection open, a login running, or the server listening."""
+
+    async def main() -> None:
+        async with house(limits=Limits(connections=2)) as home:
+            idle, running = await home.client(), await home.client()
+            await ask(idle, b"0")
+            await running.send(get(b"/later?1"))
+            later = await home.place.arrivals.get()
+            held = await home.client()
+            while not home.server._held:
+                await turn()
+            home.server.abort()
+            await later.cancelled.wait()
+            await count(home, 0)
+            for client in (idle, running, held):
+                try:
+                    assert await client.to_the_end() == []
+                except ConnectionResetError:
+                    continue
+            late = await home.client()
+            await late.send(get(b"/now"))
+            assert await late.hears_nothing()
+
+    go(main())
+
+
+def test_nothing_is_left_of_a_connection(go: Go) -> None:
+    """A connection that has ended is kept alive by its parser, so that memory waits for the collector."""
+
+    async def main() -> None:
+        async with house() as home:
+            client, connection, _ = await home.pair()
+            await ask(client, b"1")
+            client.sock.close()
+            await until(connection, Phase.CLOSED)
+            assert isinstance(connection, Connection)
+            assert connection._parser._http is None
+            assert home.server.connection_count == 0
+
+    go(main())
