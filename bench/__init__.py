@@ -1,0 +1,25 @@
+"""The bench suite: how fast the service is, beside its peers, on this machine. Knows the service only from outside.
+
+What calls what, from the top:
+
+    __main__, cli      arguments become one command
+    runner             one run: services x scenarios x rounds, interleaved; progress shows it
+    attempt            one of them, once: start, probe, check, warm up, measure, end
+    scenarios          what is measured, by name
+    services           the service and its peers: how each is started and found ready
+    remote             the API behind them, as a process; stub_remote is what it runs
+    answers            tokens to send, and whether an answer is the right one
+    wrk, wrk/*.lua     closed loop: as fast as answers come
+    open_loop_load     at a fixed rate, by open_loop: latencies count from the intended send time
+    locust_load        users who log in and then check their token, by locustfile.py
+    idle               connections that only exist
+    processes          a process of ours: its cores, its output, its end
+    accounting         what a tree of processes used of CPU and memory (/proc)
+    machine            which machine it is
+    figures, results   what was measured, as values and as JSON
+    comparison         two results beside each other
+    goals              the ratios that the service has to reach
+    report, plots      a result as a page and as pictures
+    micro/             single steps, in process
+    peers/             other ways to build the same service, each with a `run`
+"""

@@ -1,0 +1,108 @@
+"""What a tree of processes used of CPU and memory, read from /proc.
+
+Knows nothing of services: it is given the tree's root by its process id.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PROC: Final = Path("/proc")
+TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """CPU time in seconds."""
+
+    user_s: float
+    system_s: float
+
+    @property
+    def total_s(self) -> float:
+        """User and system together."""
+        return self.user_s + self.system_s
+
+    def __sub__(self, earlier: Cpu) -> Cpu:
+        return Cpu(self.user_s - earlier.user_s, self.system_s - earlier.system_s)
+
+    def __add__(self, other: Cpu) -> Cpu:
+        return Cpu(self.user_s + other.user_s, self.system_s + other.system_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What is used here of one line of /proc/PID/stat (proc_pid_stat(5))."""
+
+    pid: int
+    parent: int
+    session: int
+    cpu: Cpu  # with that of children that have ended and were waited for
+
+
+def parse_stat(line: str) -> Stat:
+    """Read one line of /proc/PID/stat. The command in it may hold blanks and brackets, so fields count from its end."""
+    pid, _, rest = line.partition(" (")
+    fields = rest.rpartition(") ")[2].split()
+    user, system, children_user, children_system = (int(field) / TICKS_PER_S for field in fields[11:15])
+    return Stat(int(pid), int(fields[1]), int(fields[3]), Cpu(user + children_user, system + children_system))
+
+
+def parse_memory(rollup: str) -> int:
+    """Read the proportional set size from /proc/PID/smaps_rollup, in KiB: pages that processes share count once."""
+    for line in rollup.splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise ValueError("no Pss")
+
+
+def parse_busy_s(stat: str) -> float:
+    """Read how long the machine's CPUs have been busy from /proc/stat (proc_stat(5)), whoever used them."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in stat.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS_PER_S
+
+
+def tree_of(root: int, stats: dict[int, Stat]) -> list[Stat]:
+    """Choose the root, its descendants, and whoever else is left in the session that the root leads."""
+    members = {pid for pid, stat in stats.items() if pid == root or stat.session == root}
+    while True:
+        born = {pid for pid, stat in stats.items() if stat.parent in members} - members
+        if not born:
+            return [stats[pid] for pid in sorted(members)]
+        members |= born
+
+
+def tree_cpu(root: int) -> Cpu:
+    """Add up the CPU time of a living tree since its start."""
+    return sum((stat.cpu for stat in tree_of(root, _stats())), Cpu(0.0, 0.0))
+
+
+def tree_memory_kib(root: int) -> int:
+    """Add up the resident memory of a living tree."""
+    total = 0
+    for stat in tree_of(root, _stats()):
+        try:
+            total += parse_memory((PROC / str(stat.pid) / "smaps_rollup").read_text())
+        except (OSError, ValueError):
+            continue  # it has just ended
+    return total
+
+
+def machine_busy_s() -> float:
+    """Say how long the machine's CPUs have been busy since it was started, all together."""
+    return parse_busy_s((PROC / "stat").read_text())
+
+
+def _stats() -> dict[int, Stat]:
+    stats = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = parse_stat((entry / "stat").read_text())
+            except OSError:
+                continue  # it has just ended
+            stats[stat.pid] = stat
+    return stats

@@ -1,0 +1,257 @@
+"""Arguments become one command, a command becomes an exit code. Knows what people type and read; measures nothing itself.
+
+Exit codes: 0 done, 1 failure, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from bench import results
+from bench.attempt import Settings
+from bench.comparison import compare, outline
+from bench.errors import BenchError
+from bench.machine import this_machine
+from bench.processes import ROOT, on_cores, raise_open_files
+from bench.progress import Bar
+from bench.runner import Run
+from bench.scenarios import CONNECTIONS, SCENARIOS, SUBJECT, Scenario
+from bench.services import Service, known_services
+
+DONE: Final = 0
+FAILED: Final = 1
+OPEN_FILES: Final = 10_500  # for 10 000 idle connections and what else there is
+THREADS_MAX: Final = 2  # of wrk: one drives any of the services
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the process's exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.command(options))
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def run(options: argparse.Namespace) -> int:
+    """`bench run`."""
+    if shutil.which("wrk") is None:
+        raise BenchError("wrk is missing: apt-get install wrk")
+    services = _services(options)
+    machine = this_machine()
+    scenarios = _scenarios(options, raise_open_files())
+    settings = _settings(options)
+    started = _now()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
+    with Bar() as bar, on_cores(settings.load_cores):
+        bar.say(
+            f"{machine.cpu}, {machine.cores} cores, Linux {machine.kernel}{', EMULATED' if machine.emulated else ''}"
+        )
+        measuring = Run(services, scenarios, settings, bar)
+        interrupted = False
+        try:
+            measuring.go()
+        except KeyboardInterrupt:
+            interrupted = True  # what was measured until now is kept
+            bar.say("interrupted: what was measured until now is kept")
+    label = options.label or (
+        "smoke" if options.smoke else datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d-%H%M")
+    )
+    result = results.Result(
+        label=label,
+        started=started,
+        finished=_now(),
+        revision=_revision(),
+        machine=machine,
+        versions=_versions(services),
+        settings=_told(settings)
+        | {
+            "smoke": options.smoke,
+            "connections": CONNECTIONS,
+            "remote_requests_per_s": round(measuring.remote_capacity),
+        },
+        measurements=measuring.measurements,
+        skipped=tuple(measuring.skipped),
+        notes=("interrupted: not all rounds were run",) if interrupted else (),
+    )
+    path = results.FOLDER / machine.arch / f"{label}.json"
+    results.write(result, path)
+    print(f"written: {path.relative_to(ROOT)}")
+    void = any(one.is_void for one in result.measurements)
+    return FAILED if interrupted or void or measuring.has_failed or not result.measurements else DONE
+
+
+def compare_results(options: argparse.Namespace) -> int:
+    """`bench compare`."""
+    one, other = (results.read(path) for path in (options.first, options.second))
+    for line in outline(one, other, compare(one, other)):
+        print(line)
+    return DONE
+
+
+def report(options: argparse.Namespace) -> int:
+    """`bench report`."""
+    # matplotlib takes a second to load, and nothing else needs it.
+    made = importlib.import_module("bench.report").make(options.results)
+    for path in made:
+        print(f"written: {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
+    return DONE
+
+
+def _services(options: argparse.Namespace) -> list[Service]:
+    binaries = {}
+    for pair in options.peer:
+        name, equals, path = pair.partition("=")
+        if not equals:
+            raise BenchError(f"--peer wants NAME=PATH, for example go=./txtoken; {pair} has no path")
+        binaries[name] = Path(path)
+    known = known_services(binaries)
+    names = options.service or list(known)
+    for name in names:
+        if name not in known:
+            raise BenchError(f"there is no service {name}; there are {', '.join(known)}")
+    return [known[name] for name in known if name in names]
+
+
+def _scenarios(options: argparse.Namespace, open_files: int) -> list[Scenario]:
+    for name in options.only or ():
+        if name not in SCENARIOS:
+            raise BenchError(f"there is no scenario {name}; there are {', '.join(SCENARIOS)}")
+    chosen = [scenario for name, scenario in SCENARIOS.items() if not options.only or name in options.only]
+    if open_files < OPEN_FILES and any(scenario.idle for scenario in chosen):
+        print(
+            f"idle_10k is left out: it needs {OPEN_FILES} open files, {open_files} are allowed (ulimit -n)",
+            file=sys.stderr,
+        )
+        chosen = [scenario for scenario in chosen if not scenario.idle]
+    return chosen
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    cores = sorted(os.sched_getaffinity(0))
+    pinned = options.pin and len(cores) > 1
+    share, _, reference = options.open_loop.partition("@")
+    try:
+        open_loop_share = float(share)
+    except ValueError:
+        raise BenchError(
+            f"--open-loop wants SHARE@SERVICE, for example 0.6@nginx_lua, not {options.open_loop}"
+        ) from None
+    return Settings(
+        rounds=1 if options.smoke else options.rounds,
+        seconds=1 if options.smoke else options.seconds,
+        warm_up_s=1 if options.smoke else options.warm_up,
+        threads=max(1, min(THREADS_MAX, len(cores) - 2)),
+        service_cores=frozenset(cores[:1]) if pinned else None,
+        load_cores=frozenset(cores[1:]) if pinned else None,
+        open_loop_share=open_loop_share,
+        open_loop_reference=reference or SUBJECT,
+        open_loop_rate=options.rate,
+    )
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    """Write the settings for the record: which core by number says nothing, how many does."""
+    told = asdict(settings)
+    for name in ("service_cores", "load_cores"):
+        told[name] = None if told[name] is None else len(told[name])
+    return told
+
+
+def _versions(services: Sequence[Service]) -> dict[str, str]:
+    versions = {name: text for service in services for name, text in service.versions().items()}
+    said = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split()
+    versions["wrk"] = said[1] if len(said) > 1 else "unknown"
+    return versions
+
+
+def _revision() -> str:
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+    if shutil.which("git") is None:
+        return "unknown"
+    changed = git("status", "--porcelain", "--", "txtoken", "bench", ":!bench/results")
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + ("+" if changed else "")
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure the service beside its peers.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def names(text: str) -> list[str]:
+        return [name for name in text.split(",") if name]
+
+    about = "measure; writes bench/results/<arch>/<label>.json"
+    running = commands.add_parser("run", help=about, description=about)
+    running.set_defaults(command=run)
+    running.add_argument("--smoke", action="store_true", help="one round of a second each: does everything work here?")
+    running.add_argument("--only", type=names, metavar="SCENARIO,…", help=f"of {', '.join(SCENARIOS)}")
+    running.add_argument("--service", type=names, metavar="NAME,…", help=f"of {', '.join(known_services({}))}")
+    running.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="go=PATH",
+        help="add a program that reads the original's configuration",
+    )
+    running.add_argument("--rounds", type=_positive, default=3, help="default: %(default)s")
+    running.add_argument("--seconds", type=_positive, default=10, help="of each measurement (default: %(default)s)")
+    running.add_argument("--warm-up", type=_positive, default=2, help="seconds before (default: %(default)s)")
+    running.add_argument("--label", type=_label, help="name of the result (default: the time, or smoke)")
+    running.add_argument(
+        "--open-loop",
+        metavar="SHARE@SERVICE",
+        default="0.6@nginx_lua",
+        help="the open loop's rate, as a share of what a service reaches in get_token (default: %(default)s)",
+    )
+    running.add_argument("--rate", type=float, help="the open loop's rate in requests/s, in place of a share")
+    running.add_argument(
+        "--no-pin",
+        dest="pin",
+        action="store_false",
+        help="leave it to the kernel which core does what (default: the first is the service's alone)",
+    )
+
+    about = "two results of one machine beside each other: medians, spread, verdict"
+    comparing = commands.add_parser("compare", help=about, description=about)
+    comparing.set_defaults(command=compare_results)
+    comparing.add_argument("first", type=Path, metavar="A")
+    comparing.add_argument("second", type=Path, metavar="B")
+
+    about = "write bench/results/README.md and its pictures from the newest full results, or from the given ones"
+    reporting = commands.add_parser("report", help=about, description=about)
+    reporting.set_defaults(command=report)
+    reporting.add_argument("results", type=Path, nargs="*", metavar="RESULT")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _label(text: str) -> str:
+    if not text.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise ValueError(text)
+    return text

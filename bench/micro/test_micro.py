@@ -1,0 +1,160 @@
+"""What each trick of the service takes, beside what it stands for. Run by `scripts/bench micro`; in process, without a kernel.
+
+The figures in comments and in docs/design.md come from here. Knows nothing of load: see bench/scenarios for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import jwt
+import orjson
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from tests.exchange import LOGIN, REPLY_BODY, House, check_request
+from txtoken.config import Config, Limits, LogSettings, VerifyRules
+from txtoken.demo import demo_config
+from txtoken.http1.messages import Response, render, response_head
+from txtoken.http1.parser import RequestParser
+from txtoken.process.worker import new_event_loop
+from txtoken.service.keys import HmacKey
+from txtoken.service.tokens import TokenIssuer, TokenVerifier, compact_object
+
+SECRET: Final = b"a-key-for-benches-0123456789-abcdefghijk"
+DISTINCT: Final = 5000
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    """The service as it is configured without a word, without access log."""
+    return demo_config(0, "http://127.0.0.1:9/login", LogSettings(access=False))
+
+
+@pytest.fixture
+def house(config: Config) -> Iterator[House]:
+    """The service between two transports that are lists."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+
+        async def build() -> House:
+            return House(config)
+
+        built = runner.run(build())
+        yield built
+        runner.run(built.close())
+
+
+def tokens(secret: bytes) -> list[bytes]:
+    """Make tokens that all differ."""
+    issuer, now = TokenIssuer(HmacKey(secret), 10**6), int(time.time())
+    return [issuer.issue(b'{"n":%d,"reply":%b}' % (number, REPLY_BODY), now) for number in range(DISTINCT)]
+
+
+def in_turn(values: list[Any], work: Callable[[Any], object]) -> Callable[[], object]:
+    """Do the work with one value after the other."""
+    turn = itertools.cycle(values)
+    return lambda: work(next(turn))
+
+
+# Signing
+
+
+def test_sign_ours(benchmark: BenchmarkFixture) -> None:
+    """A token, from the remote's reply on."""
+    issuer = TokenIssuer(HmacKey(SECRET), 3600)
+    assert benchmark(lambda: issuer.issue(compact_object(REPLY_BODY), 1_700_000_000))
+
+
+def test_sign_pyjwt(benchmark: BenchmarkFixture) -> None:
+    """The same by PyJWT."""
+    assert benchmark(lambda: jwt.encode({"data": orjson.loads(REPLY_BODY), "exp": 1_700_003_600}, SECRET, "HS256"))
+
+
+def test_hmac_ours(benchmark: BenchmarkFixture) -> None:
+    """A signature with halves that were hashed beforehand."""
+    key = HmacKey(SECRET)
+    assert benchmark(lambda: key.sign(b"x" * 250))
+
+
+def test_hmac_digest(benchmark: BenchmarkFixture) -> None:
+    """The same in one call of the standard library."""
+    assert benchmark(lambda: hmac.digest(SECRET, b"x" * 250, "sha256"))
+
+
+# Verifying
+
+
+@pytest.mark.parametrize("cache_entries", [0, 4096], ids=["judged", "remembered"])
+def test_verify_ours(benchmark: BenchmarkFixture, cache_entries: int) -> None:
+    """A valid token, judged anew or found among those that were."""
+    verifier = TokenVerifier(HmacKey(SECRET), VerifyRules(), check_response="original", cache_entries=cache_entries)
+    token, now = tokens(SECRET)[0], time.time()
+    assert benchmark(lambda: verifier.verify(token, now))
+
+
+def test_verify_pyjwt(benchmark: BenchmarkFixture) -> None:
+    """The same by PyJWT."""
+    token = tokens(SECRET)[0]
+    assert benchmark(lambda: jwt.decode(token, SECRET, ["HS256"]))
+
+
+# Reading requests
+
+
+def test_parse_known_head(benchmark: BenchmarkFixture) -> None:
+    """A request whose head is the last one's."""
+    parser = RequestParser(Limits())
+    parser.feed(LOGIN)
+    assert benchmark(lambda: parser.feed(LOGIN))
+    parser.close()
+
+
+def test_parse_another_token(benchmark: BenchmarkFixture) -> None:
+    """A request whose head differs from the last one's by its token alone."""
+    parser = RequestParser(Limits())
+    assert benchmark(in_turn([check_request(token) for token in tokens(SECRET)], parser.feed))
+    parser.close()
+
+
+def test_parse_another_head(benchmark: BenchmarkFixture) -> None:
+    """A request whose head has to be read from its first byte to its last."""
+    parser = RequestParser(Limits())
+    heads = [LOGIN.replace(b"Content-Type", b"X-Request-Id: %d\r\nContent-Type" % number) for number in range(DISTINCT)]
+    assert benchmark(in_turn(heads, parser.feed))
+    parser.close()
+
+
+# Writing responses
+
+
+def test_render(benchmark: BenchmarkFixture) -> None:
+    """A response of a token's size."""
+    response = Response(200, response_head(200, b"Cache-Control: no-store"), b"x" * 300)
+    assert benchmark(lambda: render(response, b"Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"))
+
+
+# Whole exchanges
+
+
+def test_whole_get_token(benchmark: BenchmarkFixture, house: House) -> None:
+    """A login, from the client's bytes to the answer, on warm connections."""
+    benchmark(house.log_in)
+    assert house.to_client.written[-1].startswith(b"HTTP/1.1 200")
+
+
+def test_whole_check_remembered(benchmark: BenchmarkFixture, house: House, config: Config) -> None:
+    """A check of a token that was checked before."""
+    request = check_request(tokens(config.enc_key.reveal())[0])
+    benchmark(lambda: house.check(request))
+    assert house.to_client.written[-1].startswith(b"HTTP/1.1 200")
+
+
+def test_whole_check_distinct(benchmark: BenchmarkFixture, house: House, config: Config) -> None:
+    """A check of a token that was never seen."""
+    benchmark(in_turn([check_request(token) for token in tokens(config.enc_key.reveal())], house.check))
+    assert house.to_client.written[-1].startswith(b"HTTP/1.1 200")

@@ -1,0 +1,111 @@
+"""What is measured, by name: which load on which route, with what settings of the service and its remote.
+
+Knows no numbers of rounds or seconds, which are a run's, and no services but their names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from bench.stub_remote import REPLY_BYTES
+
+CONNECTIONS: Final = 64
+KIB: Final = 1024
+SUBJECT: Final = "txtoken"  # the service that this suite is about; the others are its peers
+FLOOR: Final = "hello"  # the peer that does nothing but answer
+
+
+class Tool(Enum):
+    """What makes the load."""
+
+    WRK = "wrk"
+    OPEN_LOOP = "open_loop"
+    LOCUST = "locust"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One of them. `title` completes "requests/s of …"."""
+
+    name: str
+    title: str
+    script: str  # of wrk/*.lua
+    tool: Tool = Tool.WRK
+    connections: int = CONNECTIONS
+    delay_ms: float = 0.0  # of the remote
+    reply_bytes: int = REPLY_BYTES
+    tokens: int = 1  # that differ
+    idle: int = 0  # connections beside the load
+    logins: float = 1.0  # share of the requests: the others are checks
+    of_peers: bool = True  # whether the peers take part, too
+    of_floor: bool = False  # whether the one does that answers everything alike
+    logs: bool = False  # whether the service writes its access log
+    processes: int = 1  # of the service: with more than one it is not held to one core
+    settings: dict[str, str] = field(default_factory=dict)  # of the subject: config keys
+
+
+SCENARIOS: Final = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("get_token", "logins, the remote answers at once", "get_token", of_floor=True),
+        Scenario("get_token_5ms", "logins, the remote takes 5 ms", "get_token", delay_ms=5),
+        Scenario("get_token_50ms", "logins, the remote takes 50 ms", "get_token", delay_ms=50),
+        Scenario("check_token", "checks of one token", "check_token", logins=0.0, of_floor=True),
+        Scenario(
+            "check_token_distinct",
+            "checks of 10 000 different tokens in turn",
+            "check_token_distinct",
+            tokens=10_000,
+            logins=0.0,
+        ),
+        Scenario(
+            # The cache has no switch: this is so many tokens that none which remembers thousands is of any use.
+            "check_token_uncached",
+            "checks of 40 000 different tokens in turn",
+            "check_token_distinct",
+            tokens=40_000,
+            logins=0.0,
+        ),
+        Scenario("mixed", "one login to 20 checks", "mixed", logins=1 / 21),
+        Scenario("new_connections", "checks, each on a new connection", "new_connections", logins=0.0, of_floor=True),
+        Scenario(
+            "idle_10k",
+            "checks beside 10 000 idle connections",
+            "check_token",
+            idle=10_000,
+            logins=0.0,
+            of_floor=True,
+            settings={"limits.connections": "12000"},  # by default 10 000 are the most, and the load needs its own
+        ),
+        Scenario("big_reply_1k", "logins with a reply of 1 KiB", "get_token", reply_bytes=KIB),
+        Scenario("big_reply_8k", "logins with a reply of 8 KiB", "get_token", reply_bytes=8 * KIB),
+        Scenario("big_reply_64k", "logins with a reply of 64 KiB", "get_token", reply_bytes=64 * KIB),
+        Scenario("connections_1000", "logins on 1 000 connections", "get_token", connections=1000, of_peers=False),
+        Scenario(
+            "connections_1000_check",
+            "checks of one token on 1 000 connections",
+            "check_token",
+            connections=1000,
+            logins=0.0,
+            of_peers=False,
+        ),
+        Scenario("access_log", "logins with the access log on", "get_token", of_peers=False, logs=True),
+        Scenario(
+            "access_log_check",
+            "checks of one token with the access log on",
+            "check_token",
+            logins=0.0,
+            of_peers=False,
+            logs=True,
+        ),
+        Scenario(
+            "workers_2", "logins, two workers", "get_token", of_peers=False, processes=2, settings={"workers": "2"}
+        ),
+        Scenario("open_loop", "logins at a fixed rate", "get_token", tool=Tool.OPEN_LOOP, of_floor=True),
+        Scenario(
+            "locust", "users who log in and then check their token", "get_token", tool=Tool.LOCUST, of_peers=False
+        ),
+    )
+}
