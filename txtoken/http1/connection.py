@@ -191,9 +191,9 @@ class Connection(asyncio.Protocol):
             except Exception as error:  # noqa: BLE001 - a fault of ours must not take the connection's order with it
                 pending = None
                 response = server.failure(error)
-                if self._request is not None:
+                if self._is_waiting():
                     self.respond(response)
-            if self._request is not None:
+            if self._is_waiting():
                 self._pending = pending
                 self._flush()
                 self.phase = Phase.ANSWERING
@@ -215,6 +215,9 @@ class Connection(asyncio.Protocol):
             request = following
         self._flush()
         self._settle()
+
+    def _is_waiting(self) -> bool:
+        return self._request is not None
 
     def respond(self, response: Response) -> None:
         """Take the answer to the current request. Called by its handler, at once or later, and exactly once."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from txtoken.clock import Clock
 from txtoken.config import Config, Timeouts
 from txtoken.errors import RemoteError, StartError
+from txtoken.http1 import parser
 from txtoken.http1.messages import Handler
 from txtoken.http1.server import LISTEN_BACKLOG, Server
 from txtoken.observe.access_log import AccessLog
@@ -35,6 +36,7 @@ else:
     LOOP_NAME = "uvloop"
     new_event_loop = uvloop.new_event_loop
 
+BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
 STDOUT_FD: Final = 1
 CACHED_TOKENS: Final = 4096  # verified tokens that are remembered: 3 MB at most with tokens of 300 bytes
 BEAT_S_MAX: Final = 0.25  # between two looks at the deadlines
@@ -105,6 +107,7 @@ class Worker:
                     "addresses": [address(sock) for sock in sockets],
                     "version": VERSION,
                     "loop": LOOP_NAME,
+                    "build": BUILD,
                     "get_token": self._config.get_token_route,
                     "check_token": self._config.check_token_route,
                     "token_hours": round(self._config.token_ttl_s / 3600, 4),

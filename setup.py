@@ -1,0 +1,30 @@
+"""Says what of the package is compiled to machine code (mypyc) when TXTOKEN_COMPILE=1; all else is in pyproject.toml.
+
+The modules on a request's way, as they stand, by `scripts/compile`: the compiled service does the same in less CPU time.
+Without a C compiler nothing is missing but speed.
+"""
+
+import os
+
+from setuptools import setup
+
+COMPILED = (
+    "txtoken/clock.py",
+    "txtoken/http1/connection.py",
+    "txtoken/http1/messages.py",
+    "txtoken/http1/parser.py",
+    "txtoken/http1/server.py",
+    "txtoken/observe/access_log.py",
+    "txtoken/service/handlers.py",
+    "txtoken/service/keys.py",
+    "txtoken/service/remote.py",
+    "txtoken/service/routes.py",
+    "txtoken/service/tokens.py",
+)
+
+if os.environ.get("TXTOKEN_COMPILE") == "1":
+    from mypyc.build import mypycify
+
+    setup(ext_modules=mypycify([*COMPILED], opt_level="3"))
+else:
+    setup()
