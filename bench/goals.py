@@ -14,6 +14,8 @@ from typing import Final
 from bench.results import Result
 from bench.scenarios import SUBJECT
 
+Figure = Callable[[Result, str], float | None]  # of a result and a service
+
 NGINX: Final = "nginx_lua"
 NGINX_NAME: Final = "nginx + LuaJIT"
 KIB: Final = 1024
@@ -34,13 +36,13 @@ class Goal:
 
     what: str
     against: str
-    figure: Callable[[Result], float | None]
+    figure: Figure
     must: float
     aim: float
     unit: str = "×"
     at_most: bool = False  # else at least
     strict_aim: bool = False  # the aim is to be better than `aim`, not as good
-    cpu: Callable[[Result], float | None] | None = None  # the same ratio by CPU time
+    cpu: Figure | None = None  # the same ratio by CPU time
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,17 @@ class Standing:
     by_cpu: float | None = None
 
 
-def standings(result: Result) -> list[Standing]:
-    """Hold a result against every goal."""
-    return [stand(goal, result) for goal in GOALS]
+def standings(result: Result, subject: str = SUBJECT) -> list[Standing]:
+    """Hold what a result says of `subject` against every goal."""
+    return [stand(goal, result, subject) for goal in GOALS]
 
 
-def stand(goal: Goal, result: Result) -> Standing:
-    """Hold a result against one."""
-    value = goal.figure(result)
+def stand(goal: Goal, result: Result, subject: str = SUBJECT) -> Standing:
+    """Hold it against one."""
+    value = goal.figure(result, subject)
     if value is None:
         return Standing(goal, None, Reached.UNKNOWN)
-    by_cpu = None if goal.cpu is None else goal.cpu(result)
+    by_cpu = None if goal.cpu is None else goal.cpu(result, subject)
     sign = -1 if goal.at_most else 1
     if sign * value < sign * goal.must:
         return Standing(goal, value, Reached.NOT, by_cpu)
@@ -77,12 +79,12 @@ def bound(goal: Goal, value: float) -> str:
     return f"{'at most' if goal.at_most else 'at least'} {value:g} {goal.unit}"
 
 
-def ratio_of(figure: str, scenario: str, peer: str, peer_scenario: str = "") -> Callable[[Result], float | None]:
-    """Make the ratio of the subject's median to a peer's, in the same scenario or another."""
+def ratio_of(figure: str, scenario: str, peer: str, peer_scenario: str = "") -> Figure:
+    """Make the ratio of the subject's median to a peer's, or its own, in the same scenario or another."""
 
-    def ratio(result: Result) -> float | None:
-        mine = result.median(SUBJECT, scenario, figure)
-        theirs = result.median(peer, peer_scenario or scenario, figure)
+    def ratio(result: Result, subject: str) -> float | None:
+        mine = result.median(subject, scenario, figure)
+        theirs = result.median(subject if peer == SUBJECT else peer, peer_scenario or scenario, figure)
         if mine is None or theirs is None:
             return None
         return mine / theirs if theirs else inf
@@ -90,9 +92,9 @@ def ratio_of(figure: str, scenario: str, peer: str, peer_scenario: str = "") -> 
     return ratio
 
 
-def idle_kib(result: Result) -> float | None:
+def idle_kib(result: Result, subject: str) -> float | None:
     """Return the resident memory of an idle connection in KiB."""
-    each = result.median(SUBJECT, "idle_10k", "idle_connection_bytes")
+    each = result.median(subject, "idle_10k", "idle_connection_bytes")
     return None if each is None else each / KIB
 
 
@@ -100,8 +102,8 @@ def throughput(what: str, scenario: str, peer: str, name: str, must: float, aim:
     """Make a goal on requests/s against a peer."""
     rate, cpu = ratio_of("requests_per_s", scenario, peer), ratio_of("cpu_us", scenario, peer)
 
-    def by_cpu(result: Result) -> float | None:
-        share = cpu(result)
+    def by_cpu(result: Result, subject: str) -> float | None:
+        share = cpu(result, subject)
         return 1 / share if share else None
 
     return Goal(what, name, rate, must, aim, cpu=by_cpu)

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.figures import SHOWN, Measurement
 from bench.goals import bound, standings
 from bench.results import FOLDER, Result
-from bench.scenarios import FLOOR, SCENARIOS
+from bench.scenarios import FLOOR, INTERPRETED, SCENARIOS, SUBJECT
 
 PAGE: Final = "README.md"
 
@@ -83,10 +83,12 @@ def page_of(result: Result, source: str, pictures: Sequence[str]) -> Iterator[st
     yield ""
     yield from (f"![{Path(picture).stem}]({picture})" for picture in pictures)
     yield ""
-    yield "### What has to be reached"
-    yield ""
-    yield from _goals(result)
-    yield ""
+    for subject, title in ((SUBJECT, "What has to be reached"), (INTERPRETED, "The same, run from its sources")):
+        if subject in result.services:
+            yield f"### {title}"
+            yield ""
+            yield from _goals(result, subject)
+            yield ""
     for name in result.scenarios:
         yield from _scenario(result, name)
     yield from _left_out(result)
@@ -101,10 +103,10 @@ def page_of(result: Result, source: str, pictures: Sequence[str]) -> Iterator[st
     yield ""
 
 
-def _goals(result: Result) -> Iterator[str]:
-    yield "| txtoken's | against | must | aim | measured | by CPU time alone | |"
+def _goals(result: Result, subject: str) -> Iterator[str]:
+    yield f"| {subject}'s | against | must | aim | measured | by CPU time alone | |"
     yield "|---|---|---|---|---:|---:|---|"
-    for standing in standings(result):
+    for standing in standings(result, subject):
         goal = standing.goal
         aim = "better" if goal.strict_aim else bound(goal, goal.aim)
         value = "" if standing.value is None else f"{standing.value:.2f} {goal.unit}"

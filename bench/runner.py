@@ -152,7 +152,7 @@ def _takes_part(service: Service, scenario: Scenario) -> bool:
 def _line(service: str, scenario: str, one: Round) -> str:
     """Say what a round gave, in one line."""
     text = (
-        f"{scenario:22} {service:14} {one.requests_per_s:10,.0f}/s  {one.cpu_us:8.1f} µs CPU  "
+        f"{scenario:22} {service:19} {one.requests_per_s:10,.0f}/s  {one.cpu_us:8.1f} µs CPU  "
         f"p50 {one.p50_ms:.2f}  p99 {one.p99_ms:.2f} ms  {one.memory_kib / 1024:.0f} MiB"
     )
     if one.idle_connection_bytes is not None:

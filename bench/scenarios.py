@@ -13,7 +13,8 @@ from bench.stub_remote import REPLY_BYTES
 
 CONNECTIONS: Final = 64
 KIB: Final = 1024
-SUBJECT: Final = "txtoken"  # the service that this suite is about; the others are its peers
+SUBJECT: Final = "txtoken"  # the service that this suite is about, compiled; the others are its peers
+INTERPRETED: Final = "txtoken_interpreted"  # the same, run from its sources
 FLOOR: Final = "hello"  # the peer that does nothing but answer
 
 

@@ -24,12 +24,14 @@ import yaml
 from bench.answers import CHECK_ROUTE, LOGIN_ROUTE, TOKEN_HOURS, Judge
 from bench.errors import BenchError, Ended, Unavailable
 from bench.processes import ROOT, Process
-from bench.scenarios import FLOOR, SUBJECT, Scenario
+from bench.scenarios import FLOOR, INTERPRETED, SUBJECT, Scenario
 from bench.stub_remote import LOOPBACK
 
 PEERS: Final = Path(__file__).parent / "peers"
 GO: Final = "go"  # the original: not in the repository, a person builds it
 BAD_CONFIG: Final = 78  # EX_CONFIG of sysexits.h: the subject does not know a key, say
+COMPILE: Final = ROOT / "scripts" / "compile"
+COMPILED: Final = ROOT / ".venv-compiled" / "bin" / "txtoken"  # what that makes
 READY_S: Final = 30.0  # the slowest imports 300 modules; on an emulated CPU that takes its time
 READY_POLL_S: Final = 0.02
 PREPARE_S: Final = 300.0  # a first run may fetch packages
@@ -64,27 +66,27 @@ class Service:
         Raises:
             Unavailable: something is missing; the text says what.
         """
-        if self.name == SUBJECT:
+        if self.name == INTERPRETED:
             return
         if self.binary is not None:
             if not os.access(self.binary, os.X_OK):
                 raise Unavailable(f"{self.binary} is not a program that can be run")
             return
-        run = PEERS / self.name / "run"
+        command = [str(COMPILE)] if self.name == SUBJECT else [str(PEERS / self.name / "run"), "--prepare"]
         try:
             # Its output is a tool's talk; what is missing is said on the last line of stderr.
             made = subprocess.run(
-                [run, "--prepare"], env=_environment({}), capture_output=True, text=True, timeout=PREPARE_S, check=False
+                command, env=_environment({}), capture_output=True, text=True, timeout=PREPARE_S, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise Unavailable(f"its `run --prepare` failed: {error}") from error
+            raise Unavailable(f"it could not be prepared: {error}") from error
         if made.returncode:
-            said = made.stderr.strip().rpartition("\n")[2] or f"its `run --prepare` ended with {made.returncode}"
+            said = made.stderr.strip().rpartition("\n")[2] or f"`{command[0]}` ended with {made.returncode}"
             raise Unavailable(said)
 
     def start(self, place: Place, scenario: Scenario, output: IO[bytes] | None) -> Process:
         """Start it. The caller waits until it is ready, and ends it."""
-        if self.name == SUBJECT:
+        if self.name in (SUBJECT, INTERPRETED):
             command, environment = self._subject(place, scenario)
         elif self.binary is not None:
             command, environment = [self.binary], {"CFG_FILE": str(_write_config(place, {}))}
@@ -102,7 +104,8 @@ class Service:
 
     def _subject(self, place: Place, scenario: Scenario) -> tuple[list[str | Path], dict[str, str]]:
         config = _write_config(place, {"listen": LOOPBACK, "log": {"level": "warning", "access": scenario.logs}})
-        command: list[str | Path] = [sys.executable, "-m", "txtoken", "serve", "-c", config]
+        program = [COMPILED] if self.name == SUBJECT else [sys.executable, "-m", "txtoken"]
+        command: list[str | Path] = [*program, "serve", "-c", config]
         for key, value in scenario.settings.items():
             command += ["--set", f"{key}={value}"]
         return command, {}
@@ -117,6 +120,7 @@ class Service:
 # What tells most about each: distributions of the running Python, or programs.
 MADE_OF: Final[Mapping[str, Sequence[str]]] = {
     SUBJECT: ("txtoken", "Python", "uvloop", "httptools", "aiohttp", "orjson", "PyJWT"),
+    INTERPRETED: ("txtoken", "Python", "uvloop", "httptools", "aiohttp", "orjson", "PyJWT"),
     FLOOR: ("Python", "uvloop", "httptools"),
     "aiohttp_plain": ("Python", "uvloop", "aiohttp", "PyJWT"),
     "fastapi_httpx": ("Python", "uvloop", "fastapi", "uvicorn", "httptools", "httpx", "PyJWT"),
@@ -127,7 +131,7 @@ MADE_OF: Final[Mapping[str, Sequence[str]]] = {
 
 def known_services(binaries: Mapping[str, Path]) -> dict[str, Service]:
     """Name every service there is: the subject, the folders of peers/, and the binaries that a person gave."""
-    names = [SUBJECT, *sorted(run.parent.name for run in PEERS.glob("*/run"))]
+    names = [SUBJECT, INTERPRETED, *sorted(run.parent.name for run in PEERS.glob("*/run"))]
     services = {name: Service(name) for name in names}
     for name, binary in binaries.items():
         services[name] = Service(name, binary.absolute())

@@ -67,14 +67,25 @@ def test_every_goal_names_scenarios_that_exist() -> None:
 
 def test_idle_memory_is_in_kib() -> None:
     """Bytes of an idle connection are shown in KiB."""
-    assert idle_kib(result(measured("txtoken", "idle_10k", {"idle_connection_bytes": 4096.0}))) == 4.0
-    assert idle_kib(result()) is None
+    assert idle_kib(result(measured("txtoken", "idle_10k", {"idle_connection_bytes": 4096.0})), "txtoken") == 4.0
+    assert idle_kib(result(), "txtoken") is None
 
 
 def test_a_ratio_to_nothing_is_infinite() -> None:
     """A peer that used nothing measurable does not stop the report."""
     measurements = measured("txtoken", "mixed"), measured("go", "mixed", {"cpu_us": 0.0})
-    assert ratio_of("cpu_us", "mixed", "go")(result(*measurements)) == inf
+    assert ratio_of("cpu_us", "mixed", "go")(result(*measurements), "txtoken") == inf
+
+
+def test_the_service_from_its_sources_is_held_against_the_same_goals() -> None:
+    """The same goals can be asked of the service as it is run from its sources, and what is its own is compared with its own."""
+    measurements = [
+        measured("txtoken_interpreted", "get_token", {"cpu_us": 20.0}),
+        measured("txtoken_interpreted", "access_log", {"cpu_us": 22.0}),
+        measured("txtoken", "get_token", {"cpu_us": 10.0}),
+    ]
+    found = {one.goal.what: one.value for one in standings(result(*measurements), "txtoken_interpreted")}
+    assert found["CPU per login, access log on"] == 1.1
 
 
 def test_bounds_in_words() -> None:
