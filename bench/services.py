@@ -76,7 +76,12 @@ class Service:
         try:
             # Its output is a tool's talk; what is missing is said on the last line of stderr.
             made = subprocess.run(
-                command, env=_environment({}), capture_output=True, text=True, timeout=PREPARE_S, check=False
+                command,
+                env={**os.environ, **_environment({})},
+                capture_output=True,
+                text=True,
+                timeout=PREPARE_S,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"it could not be prepared: {error}") from error

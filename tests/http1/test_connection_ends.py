@@ -12,7 +12,7 @@ import pytest
 
 from tests.http1.loopback import Client, Go, Place, get, house, post, turn, until
 from txtoken.config import Timeouts
-from txtoken.http1.connection import LINGER_BYTES_MAX, LINGER_S, Phase
+from txtoken.http1.connection import LINGER_BYTES_MAX, LINGER_S, REST_AFTER_S, Phase
 
 QUICK: Final = 0.05
 
@@ -65,7 +65,7 @@ def test_a_deadline_covers_the_whole_part(go: Go) -> None:
             now = home.server.time()
             home.server.time = lambda: now
             _, connection, recorder = await home.pair()
-            assert connection.deadline == now + 75
+            assert connection.deadline == now + REST_AFTER_S
             first = now
             for byte in post(b"", length=9)[:-1]:
                 connection.data_received(bytes([byte]))
@@ -81,8 +81,29 @@ def test_a_deadline_covers_the_whole_part(go: Go) -> None:
             assert (connection.phase, connection.deadline, recorder.calls) == (Phase.HEAD, third + 10, ["write"])
             now += 0.1
             connection.data_received(get(b"/now")[5:])
-            assert (connection.phase, connection.deadline) == (Phase.IDLE, now + 75)
+            assert (connection.phase, connection.deadline) == (Phase.IDLE, now + REST_AFTER_S)
+            connection.expire()
+            assert (connection.phase, connection.deadline) == (Phase.RESTING, pytest.approx(now + 75))
             assert recorder.calls == ["write", "write"]
+
+    go(main())
+
+
+def test_a_client_that_rested_is_served(go: Go) -> None:
+    """A connection that was idle for long answers its next requests as any other, and then rests again."""
+
+    async def main() -> None:
+        async with house(sweeping=False) as home:
+            client, connection, _ = await home.pair()
+            for number in range(3):
+                await client.send(get(b"/now?%d" % number))
+                assert await client.bodies(1) == [b"%d" % number]
+                home.server.sweep(home.server.time() + REST_AFTER_S)
+                assert connection.phase is Phase.RESTING
+                home.server.sweep(connection.deadline - 0.001)
+                assert home.server.connection_count == 1
+            home.server.sweep(connection.deadline)
+            assert await client.to_the_end() == []
 
     go(main())
 

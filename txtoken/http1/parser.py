@@ -83,7 +83,7 @@ class RequestParser:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._unchecked_bytes = min(limits.head_bytes, REQUEST_LINE_BYTES_MAX)  # a head of that size breaks no limit
-        self._http: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._http: httptools.HttpRequestParser | None = None  # made when there is something to parse
         self._data = b""  # what was fed; what was not yet consumed of it starts at _position
         self._position = 0
         self._tail = b""  # the last bytes consumed, while an empty line may be split between them and the next
@@ -120,9 +120,16 @@ class RequestParser:
         """Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1)."""
         return self._head is not None and self._head.expects_continue and not self._body
 
+    def rest(self) -> None:
+        """Keep nothing that is of use only to a client that is about to ask. To be called between two requests."""
+        self._http = None
+        self._fields = {}
+        self._remembered_head = None
+        self._remembered_text = self._remembered_start = self._remembered_end = b""
+
     def close(self) -> None:
         """Let go of everything. The parser is of no more use."""
-        self._http = None
+        self.rest()
         self._data = b""
         self._position = 0
 
@@ -419,7 +426,8 @@ class RequestParser:
         self._complete = True
 
     def _parse(self, piece: bytes) -> None:
-        assert self._http is not None
+        if self._http is None:
+            self._http = httptools.HttpRequestParser(self)
         try:
             self._http.feed_data(piece)
         except httptools.HttpParserUpgrade:

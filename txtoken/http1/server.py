@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from txtoken.clock import Clock
 from txtoken.config import Limits, Timeouts
 from txtoken.errors import ProtocolError
-from txtoken.http1.connection import Connection, Phase
+from txtoken.http1.connection import Connection
 from txtoken.http1.messages import Handler, Head, Response
 
 # A client that was answered just before the drain began is about to send its next request: it gets this long, and then
@@ -167,12 +167,8 @@ class Server:
         self._draining = True
         self._stop_accepting()
         idle_deadline = self.time() + DRAIN_IDLE_GRACE_S
-        idle_since_long = idle_deadline + self.timeouts.idle - 2 * DRAIN_IDLE_GRACE_S
         for connection in (*self._connections, *self._held):
-            if connection.phase is Phase.IDLE and connection.deadline < idle_since_long:
-                connection.drain(self.time())
-            else:
-                connection.drain(idle_deadline)
+            connection.drain(idle_deadline)
         if self._connections:
             await asyncio.wait([self._drained], timeout=self.timeouts.drain)
         self.abort()
