@@ -18,6 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.running import run
 from tests.service.faulty_remote import (
+    GOOD,
     GOOD_BODY,
     FaultyRemote,
     Peer,
@@ -406,17 +407,24 @@ def test_9_a_handshake_that_hangs() -> None:
 
 def test_closing_with_tls() -> None:
     """`close` returns at once, also when the remote never answers the end of its TLS connection."""
+    gate = asyncio.Event()
+
+    async def good_in_a_while(peer: Peer) -> None:
+        await peer.request()
+        await gate.wait()
+        peer.send(GOOD)
 
     async def main() -> None:
         async with (
-            FaultyRemote(good, silent).listening(server_context("localhost")) as faulty,
+            FaultyRemote(good_in_a_while, silent).listening(server_context("localhost")) as faulty,
             dialling(faulty.url, ssl=client_context()) as remote,
         ):
             first, second = post(remote), post(remote)
-            await faulty.requested(2)
+            await faulty.requested(2)  # on two connections, since neither is answered yet
+            gate.set()
             await first.outcome()
-            faulty.peers[0].transport.pause_reading()
-            faulty.peers[1].transport.pause_reading()
+            for peer in faulty.peers:
+                peer.transport.pause_reading()
             await remote.close()
             assert await second.outcome() == ("RemoteUnreachable", "closed")
 

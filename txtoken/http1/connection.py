@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 # Closing at once would make the kernel send a reset, and the reset would swallow the answer (RFC 9112 §9.6).
 LINGER_S: Final = 1.0
 
-# How soon a connection without a request rests. 10 000 of them are common behind load balancers, 2 KB each are not.
-REST_AFTER_S: Final = 1.0
+# How soon a connection without a request rests: 10 000 of them are common, and 1.8 KB each are worth having back. A client
+# that asks again later costs 3 µs more.
+REST_AFTER_S: Final = 0.25
 LINGER_BYTES_MAX: Final = 4 * 1024 * 1024
 
 # Answers that leave with one write. After so many it is asked whether the client reads them: thousands of small requests

@@ -124,8 +124,22 @@ def render(response: Response, date_line: bytes, connection_line: bytes = b"", *
     same to the letter: the answer to HEAD (RFC 9110 §9.3.2).
     """
     body = response.body
-    length = b"Content-Length: %d\r\n\r\n" % len(body)
-    return b"".join((response.head, date_line, connection_line, length, body if with_body else b""))
+    parts = response.head, date_line, connection_line, end_of_head(len(body)), body if with_body else b""
+    return b"".join(parts)
+
+
+KNOWN_LENGTHS_MAX = 1024
+_ends_of_heads: dict[int, bytes] = {}
+
+
+def end_of_head(length: int) -> bytes:
+    """Write the last line of a head, the Content-Length, and the empty line behind it."""
+    end = _ends_of_heads.get(length)
+    if end is None:
+        end = b"Content-Length: %d\r\n\r\n" % length
+        if len(_ends_of_heads) < KNOWN_LENGTHS_MAX:  # the same few sizes come again and again
+            _ends_of_heads[length] = end
+    return end
 
 
 class Pending(Protocol):

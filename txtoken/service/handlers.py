@@ -127,7 +127,7 @@ class GetToken:
         except UnusableJson as error:
             return self._explain(RemoteInvalid("bad_json", str(error)), remote_s)
         token = self._issuer.issue(data, self._clock.second)
-        return Response(200, _OK, b'{"token":"%b"}' % token, remote_s=remote_s)
+        return Response(200, _OK, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
 
     def _explain(self, error: RemoteError, remote_s: float) -> Response:
         """Make the original's answer to a failed remote (contract §3.3): always 500, but 503 for what was not tried."""

@@ -33,6 +33,7 @@ from txtoken.errors import (
     RemoteTruncated,
     RemoteUnreachable,
 )
+from txtoken.http1.messages import end_of_head
 
 HEAD_BYTES_MAX: Final = 64 * 1024  # of a reply
 INTERIM_REPLIES_MAX: Final = 8  # 1xx before the final reply; nobody sends more than one or two
@@ -296,9 +297,7 @@ class RemoteConnection(asyncio.Protocol):
         self._exchange = exchange
         exchange.connection = self
         body = exchange.body
-        self.transport.write(
-            b"%b%bContent-Length: %d\r\n\r\n%b" % (self._remote.head(), exchange.lines, len(body), body)
-        )
+        self.transport.write(b"".join((self._remote.head(), exchange.lines, end_of_head(len(body)), body)))
 
     def discard(self) -> None:
         """Close for good, whatever state it is in. What still arrives is nobody's."""

@@ -136,18 +136,23 @@ def _signature_segment(signature: bytes) -> bytes:
 class TokenIssuer:
     """Signs tokens that carry `data` and live `ttl_s` seconds."""
 
-    __slots__ = ("_key", "_start", "_ttl_s")
+    __slots__ = ("_end", "_key", "_second", "_start", "_ttl_s")
 
     def __init__(self, key: HmacKey, ttl_s: int) -> None:
         self._key = key
         self._ttl_s = ttl_s
+        self._second = -1  # the one that `_end` was written for
+        self._end = b""
         self._start = encode_segment(b'{"alg":"%b","typ":"JWT"}' % key.algorithm.encode("ascii")) + b"."
 
     def issue(self, data: bytes, now: int) -> bytes:
         """Return the token for `data`, which is compact JSON. `now` is Unix time in seconds."""
-        claims = b'{"data":%b,"exp":%d}' % (data, now + self._ttl_s)
+        if now != self._second:
+            self._second = now
+            self._end = b',"exp":%d}' % (now + self._ttl_s)
+        claims = b"".join((b'{"data":', data, self._end))
         signing_input = self._start + b2a_base64(claims, newline=False).translate(_TO_URL).rstrip(b"=")
-        return b"%b.%b" % (signing_input, _signature_segment(self._key.sign(signing_input)))
+        return b"".join((signing_input, b".", _signature_segment(self._key.sign(signing_input))))
 
 
 class Verdict:
