@@ -45,7 +45,8 @@ class ServiceProcess:
         )
         self.lines: list[str] = []
         self._arriving: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -88,6 +89,7 @@ class ServiceProcess:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self._reader.join(PATIENCE_S)  # until the last of its workers has ended
         for stream in (self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()

@@ -49,7 +49,7 @@ RESERVED: Final = {
     "yaml": ("txtoken.config", "txtoken.values"),
     "jwt": ("txtoken.service.keys",),
     "uvloop": ("txtoken.process.worker",),
-    "signal": ("txtoken.process.worker",),
+    "signal": ("txtoken.process.supervisor", "txtoken.process.worker"),
     "importlib": ("txtoken.cli",),  # loads a command's modules when it is run: `health` has no use for aiohttp's 0.3 s
     "threading": ("txtoken.observe.logs",),
 }

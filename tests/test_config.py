@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from operator import attrgetter
 from pathlib import Path
@@ -42,6 +43,9 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("request_token_data", "requestTokenData: {service: a, deep: {er: [1, 2]}}", b'{"service":"a","deep":{"er":[1,2]}}'),
     ("request_token_data", "requestTokenData: '{\"method\": \"set\"}'", b'{"method":"set"}'),
     ("request_token_data", "requestTokenData:\n  - a\n  - 1", b'["a",1]'),
+    ("workers", "", 1),
+    ("workers", "workers: 3", 3),
+    ("workers", "workers: auto", len(os.sched_getaffinity(0))),
     ("listen", "", ("0.0.0.0",)),  # noqa: S104 - the contract's default, nothing is bound
     ("listen", "listen: 127.0.0.1", ("127.0.0.1",)),
     ("listen", 'listen: "::"', ("::",)),
@@ -119,6 +123,8 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("requestTokenData", "requestTokenData: hello", 1, "does not hold JSON"),
     ("requestTokenData", "requestTokenData:\n  a: .nan", 2, "number that JSON has no word for"),
     ("requestTokenData", "requestTokenData:\n  a: 1\n  b: 2\n  a: 3", 4, "holds a member twice"),
+    ("workers", "workers: 0", 1, "has to be a whole number from 1 to 256, or auto"),
+    ("workers", "workers: many", 1, "has to be a whole number from 1 to 256, or auto"),
     ("listen", "listen: example.com", 1, "has to be an IP address"),
     ("listen", "listen:\n  - 127.0.0.1\n  - nowhere", 3, "has to be an IP address"),
     ("listen", "listen: unix:/run/x", 1, "Unix socket is not supported yet"),

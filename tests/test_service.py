@@ -200,6 +200,28 @@ def test_sigterm_under_load(service: ServiceProcess) -> None:
     assert service.ended()[0] == 0
 
 
+def test_nobody_is_left_waiting_at_the_end(service: ServiceProcess, login_api: LoginApi) -> None:
+    """While running logins are finished, who connects anew is refused at once and not kept waiting for a reset."""
+    port = service.port
+    login_api.gate.clear()
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
+        client.sendall(b"POST /getToken HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n" + b'{"password":"right"}')
+        assert login_api.arrived.acquire(timeout=PATIENCE_S)
+        service.send(signal.SIGTERM)
+        service.line_with('"draining"')
+        refused = False
+        while not refused:  # the line is written a moment before the sockets are closed
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as late:
+                    late.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert late.recv(1000).startswith(b"HTTP/1.1 200")
+            except ConnectionRefusedError:
+                refused = True
+        login_api.gate.set()
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    assert service.ended()[0] == 0
+
+
 def test_a_second_signal_ends_at_once(service: ServiceProcess, login_api: LoginApi) -> None:
     """Whoever asks twice does not have to wait for a login that hangs."""
     port = service.port

@@ -113,6 +113,7 @@ class Config:
     source: str  # the file's path, "" without one
     listen: tuple[str, ...]
     port: int
+    workers: int
     debug: bool
     enc_key: Secret
     remote: str
@@ -166,6 +167,7 @@ KEYS: Final = (
     Key("checkTokenRoute", values.read_route, "/checkToken"),
     Key("requestTokenData", values.read_tree, b"{}"),
     Key("listen", values.read_addresses, ("0.0.0.0",)),  # noqa: S104 - a service is there to be reached
+    Key("workers", values.read_workers, 1),
     Key("encKeyFile", values.read_secret_file, None, secret=True, instead_of="encKey"),
     Key("requestKey", values.read_secret, None, secret=True, instead_of="requestKeyFile"),
     Key("requestKeyFile", values.read_secret_file, None, secret=True, instead_of="requestKey"),
@@ -387,6 +389,7 @@ def _assemble(reader: _Reader, source: str) -> Config:
         source=source,
         listen=value["listen"],
         port=value["port"],
+        workers=value["workers"],
         debug=debug,
         enc_key=enc_key,
         remote=value["remote"] or "",

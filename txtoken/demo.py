@@ -19,7 +19,7 @@ from aiohttp import web
 from txtoken.config import Config, Limits, LogSettings, Secret, Timeouts, VerifyRules
 from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
-from txtoken.process.worker import STDOUT_FD, Signals, Worker, address, bind, run
+from txtoken.process.worker import STDOUT_FD, Signals, Worker, address, bind, run, tell_start
 
 LOOPBACK: Final = "127.0.0.1"
 LOGIN_PATH: Final = "/login"
@@ -61,6 +61,7 @@ def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
         source="",
         listen=(LOOPBACK,),
         port=port,
+        workers=1,
         debug=False,
         enc_key=Secret(secrets.token_urlsafe(36).encode()),
         remote=login_url,
@@ -123,6 +124,7 @@ async def _demo(
             return 0 if good else 1
         say(_greeting(service_url, login_url))
         await worker.start(sockets)
+        tell_start(log, config, sockets)
         await signals.first.wait()
         await worker.stop()
         return 0

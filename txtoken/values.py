@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -23,6 +24,7 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 DAY_S: Final = 24 * 3600
 SECRET_FILE_BYTES_MAX: Final = 4 * KIB
+WORKERS_MAX: Final = 256
 TREE_DEPTH_MAX: Final = 100
 TREE_NODES_MAX: Final = 10_000  # aliases count each time, so that a small file cannot become a huge token
 TREE_TEXT_PER_VALUE: Final = 100  # characters; a longer text counts as several values, for the same reason
@@ -84,6 +86,16 @@ def whole_number(low: int, high: int) -> Callable[[yaml.Node], int]:
         return int(text)
 
     return read
+
+
+def read_workers(node: yaml.Node) -> int:
+    """A number of processes; `auto` is one for each CPU that this one may use."""
+    if read_text(node) == "auto":
+        return len(os.sched_getaffinity(0))
+    try:
+        return whole_number(1, WORKERS_MAX)(node)
+    except Wrong:
+        raise Wrong(f"has to be a whole number from 1 to {WORKERS_MAX}, or auto") from None
 
 
 def size(low: int, high: int) -> Callable[[yaml.Node], int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from txtoken.clock import Clock
@@ -73,7 +74,7 @@ class Server:
         self._paused = False  # the listeners were closed for want of room, or at the end
         self._resuming: asyncio.Task[None] | None = None
         self._draining = False
-        self._drained: asyncio.Future[None] = self._loop.create_future()
+        self._drained: asyncio.Future[None] | None = None  # made when the end of the last connection is waited for
         self.handler_for: Callable[[Head], Handler] = router.find
         self.refusal: Callable[[ProtocolError], Response] = router.refusal
         self.failure: Callable[[Exception], Response] = router.failure
@@ -89,7 +90,7 @@ class Server:
         return len(self._connections) + len(self._held)
 
     async def listen(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept clients on sockets that are bound. They stay the caller's to close."""
+        """Accept clients on sockets that are bound. `drain` closes them."""
         self._sockets = sockets
         await self._accept()
 
@@ -130,7 +131,7 @@ class Server:
         else:
             self._held.remove(connection)
         if self._draining:
-            if not self._connections and not self._drained.done():
+            if self._drained is not None and not self._connections and not self._drained.done():
                 self._drained.set_result(None)
             return
         while self._held and len(self._connections) < self.limits.connections:
@@ -163,13 +164,24 @@ class Server:
             self._resume_accepting()
 
     async def drain(self) -> None:
-        """Stop listening, let running requests finish for up to `timeouts.drain` seconds, then end what is left."""
+        """Close the sockets, let running requests finish for up to `timeouts.drain` seconds, then end what is left.
+
+        Who had connected before is served: the kernel would reset who still waits in a backlog. Who comes later is refused
+        at once, and can go elsewhere.
+        """
         self._draining = True
         self._stop_accepting()
+        waiting = [client for sock in self._sockets for client in _backlog(sock)]
+        for sock in self._sockets:
+            sock.close()
         idle_deadline = self.time() + DRAIN_IDLE_GRACE_S
         for connection in (*self._connections, *self._held):
             connection.drain(idle_deadline)
+        for client in waiting:
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                await self._loop.connect_accepted_socket(lambda: Connection(self), client)
         if self._connections:
+            self._drained = self._loop.create_future()
             await asyncio.wait([self._drained], timeout=self.timeouts.drain)
         self.abort()
 
@@ -179,3 +191,14 @@ class Server:
         self._stop_accepting()
         for connection in (*self._connections, *self._held):
             connection.abort()
+
+
+def _backlog(listening: socket.socket) -> Iterator[socket.socket]:
+    """Accept all who wait, and nobody who is yet to come."""
+    listening.setblocking(False)
+    while True:
+        try:
+            client, _ = listening.accept()
+        except OSError:  # BlockingIOError: that was the last
+            return
+        yield client

@@ -6,12 +6,14 @@ past `PENDING_BYTES_MAX` is dropped and counted: serving goes on.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import select
 import threading
 import time
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, Protocol
 
 import orjson
 
@@ -27,10 +29,11 @@ class LineWriter:
     `dropped` counts the lines that nobody took in time.
     """
 
-    __slots__ = ("_ended", "_fd", "_pending", "_pending_bytes", "_thread", "_wake", "dropped")
+    __slots__ = ("_ended", "_fd", "_pending", "_pending_bytes", "_piece_bytes_max", "_thread", "_wake", "dropped")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, *, piece_bytes_max: int | None = None) -> None:
         self._fd = fd
+        self._piece_bytes_max = piece_bytes_max  # write whole lines up to that many bytes at once
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._wake = threading.Condition()
@@ -65,7 +68,8 @@ class LineWriter:
                     self._wake.wait()
                 lines = b"".join(self._pending)
                 self._pending.clear()
-            self._write_all(lines)
+            for piece in _pieces(lines, self._piece_bytes_max):
+                self._write_all(piece)
             with self._wake:
                 self._pending_bytes -= len(lines)
 
@@ -78,6 +82,38 @@ class LineWriter:
                 # A closed pipe, a full disk: there is no place left to say so. The service goes on without these lines.
                 self.dropped += bytes(view).count(b"\n")
                 return
+
+
+class DirectWriter:
+    """Writes lines at once, for a process that must have no thread. What nobody takes at once is dropped."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, lines: bytes) -> None:
+        """Write whole lines, each with its line end."""
+        with contextlib.suppress(OSError):  # a closed pipe, a full disk: there is no place left to say so
+            if select.select([], [self._fd], [], 0)[1]:
+                os.write(self._fd, lines)
+
+
+class Writer(Protocol):
+    """Takes whole lines, and never waits for who reads them."""
+
+    def write(self, lines: bytes) -> None: ...
+
+
+def _pieces(lines: bytes, bytes_max: int | None) -> Iterator[bytes]:
+    """Cut behind line ends, into pieces of `bytes_max` at most. A longer line is a piece of its own."""
+    start = 0
+    while bytes_max is not None and len(lines) - start > bytes_max:
+        end = lines.rfind(b"\n", start, start + bytes_max) + 1 or lines.find(b"\n", start) + 1 or len(lines)
+        yield lines[start:end]
+        start = end
+    if start < len(lines):
+        yield lines[start:] if start else lines
 
 
 def timestamp(now: float) -> str:
@@ -107,7 +143,7 @@ class EventFormatter(logging.Formatter):
 
 
 class _WriterHandler(logging.Handler):
-    def __init__(self, writer: LineWriter) -> None:
+    def __init__(self, writer: Writer) -> None:
         super().__init__()
         self._writer = writer
 
@@ -115,7 +151,7 @@ class _WriterHandler(logging.Handler):
         self._writer.write(self.format(record).encode("utf-8", "replace") + b"\n")
 
 
-def open_log(writer: LineWriter, *, level: str, as_json: bool) -> logging.Logger:
+def open_log(writer: Writer, *, level: str, as_json: bool) -> logging.Logger:
     """Send the whole process's logging, asyncio's and aiohttp's included, to `writer`. Returns the service's own logger."""
     handler = _WriterHandler(writer)
     handler.setFormatter(EventFormatter(as_json=as_json))

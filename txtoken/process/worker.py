@@ -7,9 +7,11 @@ import errno
 import gc
 import ipaddress
 import logging
+import select
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from txtoken.clock import Clock
@@ -46,9 +48,12 @@ BEATS_PER_TIMEOUT: Final = 10  # a deadline is met to a tenth of the shortest ti
 class Worker:
     """One process's service. Make it inside a running loop, `start` it once, `stop` it once."""
 
-    def __init__(self, config: Config, log: logging.Logger, writer: LineWriter) -> None:
+    def __init__(
+        self, config: Config, log: logging.Logger, writer: LineWriter, *, life_level: int = logging.INFO
+    ) -> None:
         self._config = config
         self._log = log
+        self._life_level = life_level  # of the lines that tell of its end
         self._loop = asyncio.get_running_loop()
         self._clock = Clock()
         self._repeats = Repeats()
@@ -92,40 +97,23 @@ class Worker:
         return Routes({**health, **routes}, self._note_crash)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Begin to serve on sockets that are bound and stay the caller's."""
+        """Begin to serve on sockets that are bound. `stop` closes them."""
         self._beat()
         await self._server.listen(sockets)
         self._ready = True
-        for warning in self._config.warnings:
-            self._log.warning(warning)
-        if LOOP_NAME != "uvloop":
-            self._log.warning("uvloop is not installed: serving on asyncio's own loop, which is slower")
-        self._log.info(
-            "listening",
-            extra={
-                "fields": {
-                    "addresses": [address(sock) for sock in sockets],
-                    "version": VERSION,
-                    "loop": LOOP_NAME,
-                    "build": BUILD,
-                    "get_token": self._config.get_token_route,
-                    "check_token": self._config.check_token_route,
-                    "token_hours": round(self._config.token_ttl_s / 3600, 4),
-                }
-            },
-        )
         gc.collect()
         gc.freeze()  # what lives as long as the process is not looked at by the collector again
 
     async def stop(self) -> None:
         """Drain (contract §4.3): not ready, `drainDelay`, then nobody new, and up to `timeouts.drain` for who is here."""
         self._ready = False
-        self._log.info("draining", extra={"fields": {"connections": self._server.connection_count}})
+        fields = {"connections": self._server.connection_count}
+        self._log.log(self._life_level, "draining", extra={"fields": fields})
         if self._config.timeouts.drain_delay:
             await asyncio.sleep(self._config.timeouts.drain_delay)
         await self._server.drain()
         await self.abandon()
-        self._log.info("stopped")
+        self._log.log(self._life_level, "stopped")
 
     async def abandon(self) -> None:
         """Let go of everything at once."""
@@ -162,8 +150,38 @@ class Worker:
             self._log.error("a request made the service fail", exc_info=error)
 
 
-def bind(config: Config) -> list[socket.socket]:
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What a worker that is one of several has to know of the others."""
+
+    number: int  # of this worker, from 0
+    on_ready: Callable[[], object]  # to be called when it serves
+    lifeline_fd: int  # at its end: the supervisor is gone, so this worker drains and ends
+
+
+def tell_start(log: logging.Logger, config: Config, sockets: Sequence[socket.socket]) -> None:
+    """Say that the service listens, where, and what it does not like about its configuration."""
+    for warning in config.warnings:
+        log.warning(warning)
+    if LOOP_NAME != "uvloop":
+        log.warning("uvloop is not installed: serving on asyncio's own loop, which is slower")
+    fields = {
+        "addresses": [address(sock) for sock in sockets],
+        "version": VERSION,
+        "workers": config.workers,
+        "loop": LOOP_NAME,
+        "build": BUILD,
+        "get_token": config.get_token_route,
+        "check_token": config.check_token_route,
+        "token_hours": round(config.token_ttl_s / 3600, 4),
+    }
+    log.info("listening", extra={"fields": fields})
+
+
+def bind(config: Config, *, is_shared: bool = False) -> list[socket.socket]:
     """Bind every address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
+
+    With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them.
 
     Raises:
         StartError: an address cannot be bound.
@@ -176,6 +194,8 @@ def bind(config: Config) -> list[socket.socket]:
         sock = socket.socket(family, socket.SOCK_STREAM)
         sockets.append(sock)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
         try:
@@ -196,16 +216,25 @@ def address(sock: socket.socket) -> str:
 
 
 def serve(config: Config) -> int:
-    """Run the service until a signal ends it. Returns the process's exit code.
+    """Run the service in this process until a signal ends it. Returns the process's exit code.
 
     Raises:
         StartError: the service cannot start.
     """
-    sockets = bind(config)
-    writer = LineWriter(STDOUT_FD)
+    return _serve_on(config, bind(config), None)
+
+
+def serve_as(family: Family, config: Config, sockets: Sequence[socket.socket]) -> int:
+    """Be one worker of several until a signal ends it. Returns the process's exit code."""
+    return _serve_on(config, sockets, family)
+
+
+def _serve_on(config: Config, sockets: Sequence[socket.socket], family: Family | None) -> int:
+    # Several processes that write to one pipe mix their lines up, but for pieces that the kernel takes whole.
+    writer = LineWriter(STDOUT_FD, piece_bytes_max=select.PIPE_BUF if family else None)
     log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
     try:
-        return run(_serve(config, sockets, log, writer))
+        return run(_serve(config, sockets, log, writer, family))
     finally:
         for sock in sockets:
             sock.close()
@@ -218,10 +247,16 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         return runner.run(main)
 
 
-async def _serve(config: Config, sockets: Sequence[socket.socket], log: logging.Logger, writer: LineWriter) -> int:
-    signals = Signals(log)
-    worker = Worker(config, log, writer)
+async def _serve(
+    config: Config, sockets: Sequence[socket.socket], log: logging.Logger, writer: LineWriter, family: Family | None
+) -> int:
+    signals = Signals(log, family)
+    worker = Worker(config, log, writer, life_level=logging.DEBUG if family else logging.INFO)
     await worker.start(sockets)
+    if family is None:
+        tell_start(log, config, sockets)
+    else:
+        family.on_ready()
     await signals.first.wait()
     stopping = asyncio.ensure_future(worker.stop())
     forced = asyncio.ensure_future(signals.second.wait())
@@ -239,16 +274,24 @@ async def _serve(config: Config, sockets: Sequence[socket.socket], log: logging.
 class Signals:
     """What the process is told by signals: `first` asks it to end in order, `second` to end at once."""
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, log: logging.Logger, family: Family | None = None) -> None:
         self.first = asyncio.Event()
         self.second = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end)
+        loop.add_signal_handler(signal.SIGTERM, self._end)
         # Without a handler the signal that asks other services to reload would end this one.
         loop.add_signal_handler(
             signal.SIGHUP, log.warning, "SIGHUP is ignored: restart the service to apply a changed configuration"
         )
+        if family is None:
+            loop.add_signal_handler(signal.SIGINT, self._end)
+        else:
+            # Ctrl-C reaches every process of a terminal: to end is the supervisor's to say, or its end says it.
+            loop.add_reader(family.lifeline_fd, self._lose_supervisor, loop, family.lifeline_fd)
+
+    def _lose_supervisor(self, loop: asyncio.AbstractEventLoop, lifeline_fd: int) -> None:
+        loop.remove_reader(lifeline_fd)
+        self.first.set()
 
     def _end(self) -> None:
         (self.second if self.first.is_set() else self.first).set()

@@ -1,0 +1,125 @@
+"""Several workers as one service: real processes that are killed, replaced and ended."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import jwt
+import pytest
+
+from tests.running import KEY, PATIENCE_S, ServiceProcess, service_process
+
+WORKERS = 3
+CONFIG = (
+    f"port: 0\nlisten: 127.0.0.1\nworkers: {WORKERS}\nencKey: {KEY}\nremote: http://127.0.0.1:9/login\n"
+    "log: {level: debug}\n"
+)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[ServiceProcess]:
+    """A service with several workers."""
+    with service_process(tmp_path, config=CONFIG) as process:
+        yield process
+
+
+def workers_of(process: ServiceProcess) -> list[int]:
+    """Return the process ids of the children."""
+    pid = process.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def check(port: int) -> int:
+    """Have a good token checked, on a connection of its own."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        token = jwt.encode({"exp": time.time() + 60}, KEY, "HS256")
+        client.request("GET", "/checkToken", headers={"Authorization": f"Bearer {token}"})
+        return client.getresponse().status
+    finally:
+        client.close()
+
+
+def test_all_workers_serve(service: ServiceProcess) -> None:
+    """There are as many workers as were asked for, and the service says that it listens when all of them do."""
+    event = json.loads(service.line_with('"listening"'))
+    assert event["workers"] == WORKERS
+    ready = [json.loads(line)["pid"] for line in service.lines if '"worker ready"' in line]
+    assert sorted(ready) == sorted(workers_of(service))
+    assert len(set(ready)) == WORKERS
+
+
+def test_a_worker_that_is_killed_is_replaced(service: ServiceProcess) -> None:
+    """After a worker was killed another takes its place, and whoever connects meanwhile is answered."""
+    port = service.port
+    for _ in range(WORKERS):
+        victim = workers_of(service)[0]
+        os.kill(victim, signal.SIGKILL)
+        statuses = Counter(check(port) for _ in range(30))
+        assert statuses == {200: 30}
+        service.line_with("by signal 9")
+        service.line_with('"worker ready"')
+        assert len(workers_of(service)) == WORKERS
+        assert victim not in workers_of(service)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_end(service: ServiceProcess, number: signal.Signals) -> None:
+    """A signal ends all workers in order and the service with 0."""
+    port = service.port
+    workers = workers_of(service)
+    assert check(port) == 200
+    service.send(number)
+    code, output, errors = service.ended()
+    assert (code, errors) == (0, "")
+    assert output.rstrip().endswith('"message":"stopped"}')
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    with pytest.raises(ConnectionRefusedError):
+        check(port)
+
+
+def test_ctrl_c_in_a_terminal(service: ServiceProcess) -> None:
+    """Ctrl-C, which reaches every process, is not taken for a second signal by the workers."""
+    assert check(service.port) == 200
+    for pid in workers_of(service):
+        os.kill(pid, signal.SIGINT)
+    service.send(signal.SIGINT)
+    assert service.ended()[0] == 0
+
+
+def test_workers_do_not_outlive_their_supervisor(service: ServiceProcess) -> None:
+    """When the supervisor is killed its workers drain and end."""
+    assert service.port
+    workers = workers_of(service)
+    service.send(signal.SIGKILL)
+    assert service.process.wait(PATIENCE_S) == -signal.SIGKILL
+    # The pipe of their log ends with the last of them.
+    assert service.ended()[0] == -signal.SIGKILL
+    assert len(workers) == WORKERS
+
+
+def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
+    """A worker that fails before it serves ends the service with 1, instead of being started for ever."""
+    broken = tmp_path / "shadow"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(
+        "import os\n"
+        "from asyncio import base_events\n"
+        "import uvloop\n"
+        "def fail(): raise OSError('no loop today')\n"
+        "uvloop.new_event_loop = fail\n"
+    )
+    environment = {"PYTHONPATH": str(broken)}
+    with service_process(tmp_path, config=CONFIG, environment=environment) as process:
+        code, output, errors = process.ended()
+    assert code == 1
+    assert "a worker could not start" in output
+    assert "no loop today" in errors
+    assert KEY not in output + errors

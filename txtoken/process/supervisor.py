@@ -1,0 +1,235 @@
+"""Several workers as one service: it binds, forks, replaces, passes signals on and reaps. Knows no request and runs no loop.
+
+Each worker has a listening socket of its own (SO_REUSEPORT), which the supervisor made and keeps open: when a worker dies,
+who waits in its backlog waits for the next one. Workers are forked before any loop or thread exists. A worker that dies is
+replaced, at once if it had lived for a while, else a little later each time; one that cannot even start ends the service.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+import traceback
+from dataclasses import dataclass, replace
+from math import inf
+from types import FrameType
+from typing import Final
+
+from txtoken.config import Config
+from txtoken.observe.logs import DirectWriter, open_log
+from txtoken.process import worker
+from txtoken.process.worker import STDOUT_FD, Family, bind, tell_start
+
+OK: Final = 0
+FAILED: Final = 1
+LIVED_S: Final = 0.5  # a worker that lived that long did not die of its start
+BACK_OFF_S: Final = 0.1  # doubled with every worker that did not
+BACK_OFF_S_MAX: Final = 5.0
+_HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+
+def serve(config: Config) -> int:
+    """Run the service with as many workers as it says, until a signal ends it. Returns the process's exit code.
+
+    One worker needs no supervisor: it is this process.
+
+    Raises:
+        StartError: the service cannot start.
+    """
+    if config.workers == 1:
+        return worker.serve(config)
+    first = bind(config, is_shared=True)
+    config = replace(config, port=first[0].getsockname()[1])
+    places = [first, *(bind(config, is_shared=True) for _ in range(config.workers - 1))]
+    log = open_log(DirectWriter(STDOUT_FD), level=config.log.level, as_json=config.log.format == "json")
+    return Supervisor(config, places, log).run()
+
+
+@dataclass(slots=True)
+class Place:
+    """A worker's place: its sockets, who is in it, and when the next one may come."""
+
+    number: int
+    sockets: list[socket.socket]
+    pid: int = 0
+    ready_fd: int = -1  # tells once that the worker serves
+    is_ready: bool = False
+    started: float = 0.0  # by time.monotonic, as the next
+    start_at: float = 0.0
+    short_lives: int = 0
+
+
+class Supervisor:
+    """The parent of all workers. Call `run` once."""
+
+    def __init__(self, config: Config, places: list[list[socket.socket]], log: logging.Logger) -> None:
+        self._config = config
+        self._log = log
+        self._places = [Place(number, sockets) for number, sockets in enumerate(places)]
+        self._selector = selectors.DefaultSelector()
+        self._told: list[int] = []  # signals that came
+        self._lifeline = os.pipe()  # its end tells the workers that nobody supervises them any more
+        self._wake_up = socket.socketpair()
+        self._is_stopping = False
+        self._is_told = False  # that the service listens
+        self._close_at = inf  # when the sockets are closed, at the end
+        self._code = OK
+
+    def run(self) -> int:
+        """Supervise until no worker is left. Returns the exit code."""
+        self._listen_to_signals()
+        gc.collect()
+        gc.freeze()  # the workers share what is here now, and no collection writes to it
+        while any(place.pid for place in self._places) or not self._is_stopping:
+            self._start_workers()
+            due = [place.start_at for place in self._places if not place.pid and not self._is_stopping]
+            wait_s = min([*due, self._close_at]) - time.monotonic()
+            for key, _ in self._selector.select(None if wait_s == inf else max(0.0, wait_s)):
+                if key.data is None:
+                    self._wake_up[0].recv(4096)
+                else:
+                    self._note_ready(key.data)
+            while self._told:
+                self._act_on(self._told.pop(0))
+            self._reap()
+            if time.monotonic() >= self._close_at:
+                self._close_sockets()
+        self._log.info("stopped")
+        return self._code
+
+    # Signals
+
+    def _listen_to_signals(self) -> None:
+        for end in self._wake_up:
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._wake_up[1].fileno(), warn_on_full_buffer=False)
+        for number in _HANDLED:
+            signal.signal(number, self._tell)
+        self._selector.register(self._wake_up[0], selectors.EVENT_READ)
+
+    def _tell(self, number: int, _: FrameType | None) -> None:
+        self._told.append(number)
+
+    def _act_on(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._log.warning("SIGHUP is ignored: restart the service to apply a changed configuration")
+        elif number != signal.SIGCHLD:
+            if self._is_stopping:
+                self._code = FAILED
+            self._stop()
+
+    def _stop(self) -> None:
+        """Ask the workers to end; a second time, to end at once."""
+        if not self._is_stopping:
+            self._log.info("draining", extra={"fields": {"workers": sum(1 for place in self._places if place.pid)}})
+            self._close_at = time.monotonic() + self._config.timeouts.drain_delay
+        self._is_stopping = True
+        for place in self._places:
+            if place.pid:
+                os.kill(place.pid, signal.SIGTERM)
+
+    def _close_sockets(self) -> None:
+        self._close_at = inf
+        for place in self._places:
+            for sock in place.sockets:
+                sock.close()
+
+    # Workers
+
+    def _start_workers(self) -> None:
+        now = time.monotonic()
+        for place in self._places:
+            if not place.pid and not self._is_stopping and place.start_at <= now:
+                self._start(place)
+
+    def _start(self, place: Place) -> None:
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reading)
+            self._become_worker(place, writing)
+        os.close(writing)
+        place.pid, place.ready_fd, place.is_ready = pid, reading, False
+        place.started = time.monotonic()
+        self._selector.register(reading, selectors.EVENT_READ, place)
+
+    def _become_worker(self, place: Place, ready_fd: int) -> None:
+        """Be a worker from here on, and end with it."""
+        code = FAILED
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in _HANDLED:
+                signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+            self._selector.close()
+            for end in self._wake_up:
+                end.close()
+            os.close(self._lifeline[1])
+            for other in self._places:
+                if other is not place:
+                    # A socket lives as long as anybody has it open: at the end it has to be this worker alone.
+                    for sock in other.sockets:
+                        sock.close()
+                    if other.ready_fd >= 0:
+                        os.close(other.ready_fd)
+            code = worker.serve_as(
+                Family(place.number, lambda: os.write(ready_fd, b"1"), self._lifeline[0]), self._config, place.sockets
+            )
+        except BaseException:  # noqa: BLE001 - whatever it is: this process ends here, and must not return into its parent's code
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _note_ready(self, place: Place) -> None:
+        said = os.read(place.ready_fd, 1)
+        self._forget_ready_fd(place)
+        if not said:
+            return  # it died before, which `_reap` finds
+        place.is_ready = True
+        self._log.debug("worker ready", extra={"fields": {"worker": place.number, "pid": place.pid}})
+        if not self._is_told and all(other.is_ready for other in self._places):
+            self._is_told = True
+            tell_start(self._log, self._config, self._places[0].sockets)
+
+    def _forget_ready_fd(self, place: Place) -> None:
+        self._selector.unregister(place.ready_fd)
+        os.close(place.ready_fd)
+        place.ready_fd = -1
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for place in self._places:
+                if place.pid == pid:
+                    self._bury(place, os.waitstatus_to_exitcode(status))
+
+    def _bury(self, place: Place, code: int) -> None:
+        was_ready, place.pid = place.is_ready, 0
+        if place.ready_fd >= 0:
+            was_ready = was_ready or bool(os.read(place.ready_fd, 1))
+            self._forget_ready_fd(place)
+        if self._is_stopping:
+            if code != OK:
+                self._code = FAILED
+            return
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        fields: dict[str, object] = {"worker": place.number, "how": how}
+        if not was_ready:
+            self._log.error("a worker could not start: the service ends", extra={"fields": fields})
+            self._code = FAILED
+            self._stop()
+            return
+        lived_s = time.monotonic() - place.started
+        place.short_lives = 0 if lived_s >= LIVED_S else place.short_lives + 1
+        delay_s = min(BACK_OFF_S * 2 ** (place.short_lives - 1), BACK_OFF_S_MAX) if place.short_lives else 0.0
+        place.start_at = time.monotonic() + delay_s
+        self._log.error("a worker ended and is replaced", extra={"fields": fields | {"in_s": delay_s}})
