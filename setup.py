@@ -18,6 +18,7 @@ COMPILED = (
     "txtoken/service/handlers.py",
     "txtoken/service/keys.py",
     "txtoken/service/remote.py",
+    "txtoken/service/reply.py",
     "txtoken/service/routes.py",
     "txtoken/service/tokens.py",
 )

@@ -44,7 +44,7 @@ RESERVED: Final = {
     "asyncio": (
         *("txtoken.http1.connection", "txtoken.http1.server", "txtoken.service.remote", "txtoken.process.worker"),
     ),
-    "httptools": ("txtoken.http1.parser", "txtoken.service.remote", "txtoken.service.reply"),
+    "httptools": ("txtoken.http1.parser", "txtoken.service.reply"),
     "aiohttp": ("txtoken.service.remote", "txtoken.demo"),
     "yaml": ("txtoken.config", "txtoken.values"),
     "jwt": ("txtoken.service.keys",),

@@ -12,54 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
+from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, ServiceProcess, service_process
-
-
-class LoginApi:
-    """A remote of its own thread. While `gate` is closed its answers wait; `arrived` counts the requests it has."""
-
-    def __init__(self) -> None:
-        self.gate = threading.Event()
-        self.gate.set()
-        self.arrived = threading.Semaphore(0)
-        self.bearers: list[str] = []
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                api.bearers.append(self.headers["Authorization"])
-                api.arrived.release()
-                api.gate.wait(PATIENCE_S)
-                good = body.get("password") == "right"
-                answer = json.dumps({"user": body.get("user")} if good else {"error": "no"}).encode()
-                self.send_response(200 if good else 401)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/login"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        """End it."""
-        self.gate.set()
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -235,14 +195,6 @@ def test_a_second_signal_ends_at_once(service: ServiceProcess, login_api: LoginA
         code, output, _ = service.ended()
     assert code == 1
     assert "ended at once by a second signal" in output
-
-
-def test_sighup_does_not_end_it(service: ServiceProcess) -> None:
-    """SIGHUP, which asks services to read their configuration again, is answered by a line and changes nothing."""
-    port = service.port
-    service.send(signal.SIGHUP)
-    service.line_with("SIGHUP")
-    assert check(port, "x")[0] == 401
 
 
 def test_a_port_in_use(tmp_path: Path, login_api: LoginApi) -> None:

@@ -68,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """`txtoken serve`."""
-    return int(_load("txtoken.process.supervisor", "serve")(_config(options)))
+    config = _config(options)
+    return int(_load("txtoken.process.supervisor", "serve")(config, lambda: _config(options)))
 
 
 def check(options: argparse.Namespace) -> int:

@@ -111,6 +111,8 @@ class Config:
     """All that the service needs to know, valid as a whole."""
 
     source: str  # the file's path, "" without one
+    files: tuple[str, ...]  # all that it was read from, files with secrets included
+    reload_s: float | None  # how often these are looked at for change, None for never
     listen: tuple[str, ...]
     port: int
     workers: int
@@ -195,6 +197,7 @@ KEYS: Final = (
     Key("verify.aud", values.list_of(values.read_text), (), attribute="verify.audience"),
     Key("verify.requireExp", values.read_flag, True),
     Key("verify.maxAge", values.duration(1, 36_525 * DAY_S), None, attribute="verify.max_age_s"),
+    Key("reload", values.read_period, 10.0, attribute="reload_s"),
     Key("checkResponse", values.choice("original", "claims"), "original"),
     Key("log.level", values.choice("debug", "info", "warning", "error"), None),
     Key("log.format", values.choice("json", "text"), None),
@@ -258,6 +261,8 @@ class _Reader:
             self.complain("", "configuration file", f"{wrong}. Name another with --config or CFG_FILE.")
         except UnicodeDecodeError:
             self.complain("", shown, "is not UTF-8 text")
+        except (ValueError, OverflowError):  # of PyYAML, for an escape like \UFFFFFFFF
+            self.complain("", shown, "holds a character that YAML does not allow")
         except yaml.YAMLError as error:
             line, problem = _explain_yaml(error, text)
             self.complain("", f"{shown}, line {line}" if line else shown, problem, line)
@@ -332,6 +337,10 @@ class _Reader:
             self.complain(name, place, str(wrong), line)
             return key.default
 
+    def secret_files(self) -> list[str]:
+        """Name the files that secrets were read from."""
+        return [str(given.node.value) for name, given in self.given.items() if name.endswith("KeyFile")]
+
     def where(self, name: str) -> tuple[str, int]:
         given = self.given.get(name)
         return (given.where, given.line) if given else ("configuration", 0)
@@ -387,6 +396,8 @@ def _assemble(reader: _Reader, source: str) -> Config:
     request_key = value["requestKey"] or value["requestKeyFile"]
     return Config(
         source=source,
+        files=(*([source] if source else []), *reader.secret_files()),
+        reload_s=value["reload"],
         listen=value["listen"],
         port=value["port"],
         workers=value["workers"],

@@ -59,6 +59,8 @@ def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
     """Make the demo's configuration, with a key that nobody knows."""
     return Config(
         source="",
+        files=(),
+        reload_s=None,
         listen=(LOOPBACK,),
         port=port,
         workers=1,
@@ -109,7 +111,7 @@ async def _demo(
     *,
     once: bool,
 ) -> int:
-    signals = Signals(log)
+    signals = Signals()
     login_api, login_url = await _start_login_api(login_port)
     config = demo_config(port, login_url, settings)
     sockets: list[socket.socket] = []

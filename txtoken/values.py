@@ -124,6 +124,16 @@ def duration(low: float, high: float) -> Callable[[yaml.Node], float]:
     return read
 
 
+def read_period(node: yaml.Node) -> float | None:
+    """How often something is done, in seconds; `off` is never."""
+    if read_text(node).lower() in ("off", "false"):
+        return None
+    try:
+        return duration(0.1, DAY_S)(node)
+    except Wrong as wrong:
+        raise Wrong(f"{wrong}, or off") from None
+
+
 def read_hours(node: yaml.Node) -> int:
     """A number of hours, fractions allowed, as whole seconds."""
     match = re.fullmatch(r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[0-9]+\.", read_text(node))

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -85,12 +86,54 @@ def test_the_end(service: ServiceProcess, number: signal.Signals) -> None:
         check(port)
 
 
-def test_ctrl_c_in_a_terminal(service: ServiceProcess) -> None:
-    """Ctrl-C, which reaches every process, is not taken for a second signal by the workers."""
-    assert check(service.port) == 200
-    for pid in workers_of(service):
-        os.kill(pid, signal.SIGINT)
-    service.send(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_of_them(service: ServiceProcess, number: signal.Signals) -> None:
+    """A signal that reaches every process, as Ctrl-C and systemd send it, is not taken for a second one: logins that run end."""
+    port = service.port
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as begun:
+        begun.sendall(b"POST /checkToken HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
+        assert check(port) == 200
+        for pid in (*workers_of(service), service.process.pid):
+            os.kill(pid, number)
+        service.line_with('"draining"')
+        begun.sendall(b"}")
+        assert begun.recv(1000).startswith(b"HTTP/1.1 401")
+    assert service.ended()[0] == 0
+
+
+def test_a_second_signal_ends_at_once(service: ServiceProcess) -> None:
+    """Whoever asks twice does not wait for a request that never ends, and the exit code says so."""
+    port = service.port
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as begun:
+        begun.sendall(b"POST /checkToken HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
+        assert check(port) == 200
+        service.send(signal.SIGTERM)
+        service.line_with('"draining"')
+        service.send(signal.SIGTERM)
+        assert service.ended()[0] == 1
+
+
+def test_a_port_that_another_service_shares(service: ServiceProcess, tmp_path: Path) -> None:
+    """A second service with workers of its own does not take a share of the first one's clients."""
+    port = service.port
+    with service_process(tmp_path, "serve", "--set", f"port={port}", config=CONFIG) as second:
+        code, _, errors = second.ended()
+    assert (code, f":{port}: the port is in use" in errors) == (1, True)
+
+
+def test_a_replacement_that_dies_early_is_tried_again(service: ServiceProcess) -> None:
+    """A worker that is killed before it serves does not take the service with it."""
+    port = service.port
+    replaced = 0
+    os.kill(workers_of(service)[0], signal.SIGKILL)
+    before = set(workers_of(service))
+    while replaced < 3:
+        for pid in set(workers_of(service)) - before:
+            os.kill(pid, signal.SIGKILL)
+            before.add(pid)
+            replaced += 1
+    assert check(port) == 200
+    service.send(signal.SIGTERM)
     assert service.ended()[0] == 0
 
 

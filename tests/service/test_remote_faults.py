@@ -28,7 +28,8 @@ from tests.service.faulty_remote import (
     turning,
 )
 from txtoken.config import Limits
-from txtoken.service.remote import FRAMING_BYTES_MAX, HEAD_BYTES_MAX, INTERIM_REPLIES_MAX, KNOWN_HEADS_MAX, Remote
+from txtoken.service.remote import KNOWN_HEADS_MAX, Remote
+from txtoken.service.reply import FRAMING_BYTES_MAX, HEAD_BYTES_MAX, INTERIM_REPLIES_MAX
 
 LIMITS: Final = Limits(reply_bytes=2000)
 OK: Final = b"HTTP/1.1 200 OK\r\n"

@@ -346,16 +346,6 @@ def test_a_huge_token_is_not_remembered() -> None:
     assert not judge._young
 
 
-def test_forgetting() -> None:
-    """After `forget` every token is judged by the key once more."""
-    judge = verifier(cache=5)
-    judge.verify(GOOD, NOW)
-    remembered = judge.verify(GOOD, NOW)
-    assert judge.verify(GOOD, NOW) is remembered
-    judge.forget()
-    assert judge.verify(GOOD, NOW) is not remembered
-
-
 # Segments
 
 
@@ -440,6 +430,19 @@ def test_nesting(opening: bytes) -> None:
         compact_object(nested(201))
     with pytest.raises(UnusableJson):
         compact_object(nested(100_000))
+
+
+@pytest.mark.timeout(5)  # a moment; with a pattern that tries again from every quote it is minutes
+@pytest.mark.parametrize("unclosed", [b'\\"' * 12_000, b'"' * 24_001, b"\\" * 24_001, b'"\\' * 12_000])
+def test_text_that_is_slow_to_search(unclosed: bytes) -> None:
+    """Nobody can keep the service busy with one token: claims are looked into before the signature is."""
+    claims = b'{"a":%b,"b":"%b' % (b"9" * 300, unclosed)
+    token = segment({"alg": "HS256"}) + b"." + segment(claims)[: 32_000 // 4 * 4 - 100] + b".AAAA"
+    for _ in range(50):
+        assert verdict(token) == "token is malformed"
+    nested = b'{"a":[%b],"b":"%b"}' % (b",".join([b"{}"] * 300), b"x" * 1_000_000)
+    for _ in range(5):
+        compact_object(nested)
 
 
 @given(JSON_OBJECTS, st.integers(0, 2))

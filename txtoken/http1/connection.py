@@ -8,6 +8,7 @@ nothing more is read. That keeps pipelined answers in order, runs a client's log
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from enum import Enum, auto
 from math import inf
 from time import perf_counter
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 # How a connection is closed on a client that may still be sending: shut down writing, read on for a while, then close.
 # Closing at once would make the kernel send a reset, and the reset would swallow the answer (RFC 9112 §9.6).
 LINGER_S: Final = 1.0
+LINGER_BYTES_MAX: Final = 4 * 1024 * 1024
 
 # How soon a connection without a request rests: 10 000 of them are common, and 1.8 KB each are worth having back. A client
 # that asks again later costs 3 µs more.
 REST_AFTER_S: Final = 0.25
-LINGER_BYTES_MAX: Final = 4 * 1024 * 1024
 
 # Answers that leave with one write. After so many it is asked whether the client reads them: thousands of small requests
 # arrive with one read, and all their answers would be held for a client that never reads.
@@ -330,7 +331,8 @@ class Connection(asyncio.Protocol):
         self._enter(Phase.LINGERING, self._server.timeouts.idle if unread else LINGER_S)
         self._cancel()
         if transport.can_write_eof():
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # reset by the client just now, which asyncio's own loop tells
+                transport.write_eof()
             self._resume_reading()
         else:
             transport.close()

@@ -436,6 +436,8 @@ class RequestParser:
         except httptools.HttpParserError as error:
             if self._failure is not None:
                 raise self._failure from None
+            if error.__context__ is not None:
+                raise error.__context__ from None  # a fault of ours in a callback, and not the client's
             raise self._explain(error) from error
 
     def _explain(self, error: httptools.HttpParserError) -> ProtocolError:

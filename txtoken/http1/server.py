@@ -84,6 +84,11 @@ class Server:
         self.access_log = access_log
         self.time: Callable[[], float] = self._loop.time
 
+    def use(self, router: Router, limits: Limits, timeouts: Timeouts, access_log: AccessLog | None) -> None:
+        """Answer by another router, and take on as much as other limits say, from the next request on."""
+        self.handler_for, self.refusal, self.failure = router.find, router.refusal, router.failure
+        self.limits, self.timeouts, self.access_log = limits, timeouts, access_log
+
     @property
     def connection_count(self) -> int:
         """Open connections, those that are held back included."""
@@ -134,7 +139,11 @@ class Server:
             if self._drained is not None and not self._connections and not self._drained.done():
                 self._drained.set_result(None)
             return
-        while self._held and len(self._connections) < self.limits.connections:
+        self._fill_up()
+
+    def _fill_up(self) -> None:
+        """Give free places to connections that are held, then to those in the backlog."""
+        while self._held and not self._draining and len(self._connections) < self.limits.connections:
             held = self._held.popleft()
             self._connections.add(held)
             held.start()
@@ -161,7 +170,7 @@ class Server:
         for connection in [connection for connection in self._connections if connection.deadline <= now]:
             connection.expire()
         if self._paused:
-            self._resume_accepting()
+            self._fill_up()
 
     async def drain(self) -> None:
         """Close the sockets, let running requests finish for up to `timeouts.drain` seconds, then end what is left.

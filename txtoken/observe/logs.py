@@ -95,8 +95,10 @@ class DirectWriter:
     def write(self, lines: bytes) -> None:
         """Write whole lines, each with its line end."""
         with contextlib.suppress(OSError):  # a closed pipe, a full disk: there is no place left to say so
-            if select.select([], [self._fd], [], 0)[1]:
-                os.write(self._fd, lines)
+            for start in range(0, len(lines), select.PIPE_BUF):  # what fits for certain when there is room at all
+                if not select.select([], [self._fd], [], 0)[1]:
+                    return
+                os.write(self._fd, lines[start : start + select.PIPE_BUF])
 
 
 class Writer(Protocol):

@@ -15,26 +15,32 @@ import signal
 import socket
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
 from types import FrameType
 from typing import Final
 
 from txtoken.config import Config
+from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import worker
-from txtoken.process.worker import STDOUT_FD, Family, bind, tell_start
+from txtoken.process.reload import Reload
+from txtoken.process.worker import AT_ONCE, HELD_BACK, STDOUT_FD, Family, bind, tell_start
 
 OK: Final = 0
 FAILED: Final = 1
 LIVED_S: Final = 0.5  # a worker that lived that long did not die of its start
 BACK_OFF_S: Final = 0.1  # doubled with every worker that did not
 BACK_OFF_S_MAX: Final = 5.0
+KILL_AFTER_S: Final = 5.0  # past the time that a worker has to end
 _HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
-def serve(config: Config) -> int:
+def serve(config: Config, load: Callable[[], Config]) -> int:
     """Run the service with as many workers as it says, until a signal ends it. Returns the process's exit code.
+
+    `load` reads the configuration again, as it was read at first.
 
     One worker needs no supervisor: it is this process.
 
@@ -42,12 +48,14 @@ def serve(config: Config) -> int:
         StartError: the service cannot start.
     """
     if config.workers == 1:
-        return worker.serve(config)
-    first = bind(config, is_shared=True)
-    config = replace(config, port=first[0].getsockname()[1])
-    places = [first, *(bind(config, is_shared=True) for _ in range(config.workers - 1))]
+        return worker.serve(config, load)
+    alone = bind(config)  # not to be shared with anybody: a port that another service shares is a port in use
+    same = replace(config, port=alone[0].getsockname()[1])
+    for sock in alone:
+        sock.close()
+    places = [bind(same, is_shared=True) for _ in range(config.workers)]
     log = open_log(DirectWriter(STDOUT_FD), level=config.log.level, as_json=config.log.format == "json")
-    return Supervisor(config, places, log).run()
+    return Supervisor(config, load, places, log).run()
 
 
 @dataclass(slots=True)
@@ -67,8 +75,13 @@ class Place:
 class Supervisor:
     """The parent of all workers. Call `run` once."""
 
-    def __init__(self, config: Config, places: list[list[socket.socket]], log: logging.Logger) -> None:
+    def __init__(
+        self, config: Config, load: Callable[[], Config], places: list[list[socket.socket]], log: logging.Logger
+    ) -> None:
         self._config = config
+        self._load = load
+        self._reload = Reload(load, config, log)
+        self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log = log
         self._places = [Place(number, sockets) for number, sockets in enumerate(places)]
         self._selector = selectors.DefaultSelector()
@@ -78,6 +91,7 @@ class Supervisor:
         self._is_stopping = False
         self._is_told = False  # that the service listens
         self._close_at = inf  # when the sockets are closed, at the end
+        self._kill_at = inf  # when workers that did not end are killed
         self._code = OK
 
     def run(self) -> int:
@@ -88,7 +102,7 @@ class Supervisor:
         while any(place.pid for place in self._places) or not self._is_stopping:
             self._start_workers()
             due = [place.start_at for place in self._places if not place.pid and not self._is_stopping]
-            wait_s = min([*due, self._close_at]) - time.monotonic()
+            wait_s = min([*due, self._close_at, self._look_at, self._kill_at]) - time.monotonic()
             for key, _ in self._selector.select(None if wait_s == inf else max(0.0, wait_s)):
                 if key.data is None:
                     self._wake_up[0].recv(4096)
@@ -99,6 +113,11 @@ class Supervisor:
             self._reap()
             if time.monotonic() >= self._close_at:
                 self._close_sockets()
+            if time.monotonic() >= self._look_at:
+                self._look_for_change()
+            if time.monotonic() >= self._kill_at:
+                self._kill_at = inf
+                self._signal_workers(signal.SIGKILL)
         self._log.info("stopped")
         return self._code
 
@@ -117,21 +136,49 @@ class Supervisor:
 
     def _act_on(self, number: int) -> None:
         if number == signal.SIGHUP:
-            self._log.warning("SIGHUP is ignored: restart the service to apply a changed configuration")
+            self._take_over()
         elif number != signal.SIGCHLD:
             if self._is_stopping:
                 self._code = FAILED
             self._stop()
 
+    def _look_for_change(self) -> None:
+        period_s = self._config.reload_s
+        self._look_at = inf if period_s is None else time.monotonic() + period_s
+        if self._reload.has_changed():
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Read the configuration again; when it is good the workers do the same, and new ones begin with it."""
+        if self._is_stopping:
+            return
+        config = self._reload.read_again()
+        if config is None:
+            return
+        self._config = config
+        self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
+        self._log.setLevel(config.log.level.upper())
+        self._signal_workers(signal.SIGHUP)
+
     def _stop(self) -> None:
-        """Ask the workers to end; a second time, to end at once."""
+        """Ask the workers to end; a second time, to end at once. Who does not is killed in the end."""
+        timeouts = self._config.timeouts
+        number, patience_s = AT_ONCE, 0.0
         if not self._is_stopping:
             self._log.info("draining", extra={"fields": {"workers": sum(1 for place in self._places if place.pid)}})
-            self._close_at = time.monotonic() + self._config.timeouts.drain_delay
+            number, patience_s = signal.SIGTERM, timeouts.drain_delay + timeouts.drain
+            if timeouts.drain_delay:
+                self._close_at = time.monotonic() + timeouts.drain_delay
+            else:
+                self._close_sockets()
         self._is_stopping = True
+        self._kill_at = time.monotonic() + patience_s + KILL_AFTER_S
+        self._signal_workers(number)
+
+    def _signal_workers(self, number: signal.Signals) -> None:
         for place in self._places:
             if place.pid:
-                os.kill(place.pid, signal.SIGTERM)
+                os.kill(place.pid, number)
 
     def _close_sockets(self) -> None:
         self._close_at = inf
@@ -145,14 +192,29 @@ class Supervisor:
         now = time.monotonic()
         for place in self._places:
             if not place.pid and not self._is_stopping and place.start_at <= now:
-                self._start(place)
+                try:
+                    self._start(place)
+                except OSError as error:  # no process, memory or descriptor is left: the others serve on
+                    if not self._is_told:
+                        raise StartError(f"no worker can be started: {error.strerror}") from error
+                    self._log.error(f"no worker can be started: {error.strerror}")
+                    self._back_off(place)
 
     def _start(self, place: Place) -> None:
         reading, writing = os.pipe()
-        pid = os.fork()
+        # A signal that comes before the worker can handle it waits until it can.
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+        try:
+            pid = os.fork()
+        except OSError:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+            os.close(reading)
+            os.close(writing)
+            raise
         if pid == 0:
             os.close(reading)
             self._become_worker(place, writing)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         os.close(writing)
         place.pid, place.ready_fd, place.is_ready = pid, reading, False
         place.started = time.monotonic()
@@ -177,7 +239,10 @@ class Supervisor:
                     if other.ready_fd >= 0:
                         os.close(other.ready_fd)
             code = worker.serve_as(
-                Family(place.number, lambda: os.write(ready_fd, b"1"), self._lifeline[0]), self._config, place.sockets
+                Family(lambda: os.write(ready_fd, b"1"), self._lifeline[0]),
+                self._config,
+                self._load,
+                place.sockets,
             )
         except BaseException:  # noqa: BLE001 - whatever it is: this process ends here, and must not return into its parent's code
             traceback.print_exc()
@@ -223,13 +288,17 @@ class Supervisor:
             return
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         fields: dict[str, object] = {"worker": place.number, "how": how}
-        if not was_ready:
+        if not was_ready and not self._is_told:
             self._log.error("a worker could not start: the service ends", extra={"fields": fields})
             self._code = FAILED
             self._stop()
             return
-        lived_s = time.monotonic() - place.started
-        place.short_lives = 0 if lived_s >= LIVED_S else place.short_lives + 1
-        delay_s = min(BACK_OFF_S * 2 ** (place.short_lives - 1), BACK_OFF_S_MAX) if place.short_lives else 0.0
-        place.start_at = time.monotonic() + delay_s
-        self._log.error("a worker ended and is replaced", extra={"fields": fields | {"in_s": delay_s}})
+        if was_ready and time.monotonic() - place.started >= LIVED_S:
+            place.short_lives, place.start_at = 0, 0.0
+        else:
+            self._back_off(place)
+        self._log.error("a worker ended and is replaced", extra={"fields": fields})
+
+    def _back_off(self, place: Place) -> None:
+        place.start_at = time.monotonic() + min(BACK_OFF_S * 2**place.short_lives, BACK_OFF_S_MAX)
+        place.short_lives += 1

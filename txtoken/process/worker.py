@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import ipaddress
@@ -22,6 +23,7 @@ from txtoken.http1.messages import Handler
 from txtoken.http1.server import LISTEN_BACKLOG, Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter, Repeats, open_log
+from txtoken.process.reload import Reload
 from txtoken.service.handlers import CheckToken, GetToken, Health
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
@@ -40,7 +42,13 @@ else:
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
 STDOUT_FD: Final = 1
-CACHED_TOKENS: Final = 4096  # verified tokens that are remembered: 3 MB at most with tokens of 300 bytes
+AT_ONCE: Final = signal.SIGUSR1  # what a supervisor sends to a worker that is to end without draining
+HELD_BACK: Final = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    AT_ONCE,
+)  # blocked in a new worker of several until it can handle them
+CACHED_TOKENS: Final = 4096  # verified tokens of each of two generations: 10 MB at most with tokens of 300 bytes
 BEAT_S_MAX: Final = 0.25  # between two looks at the deadlines
 BEATS_PER_TIMEOUT: Final = 10  # a deadline is met to a tenth of the shortest timeout
 
@@ -60,8 +68,18 @@ class Worker:
         self._beat_s = min(BEAT_S_MAX, _shortest(config.timeouts) / BEATS_PER_TIMEOUT)
         self._beat_timer: asyncio.TimerHandle | None = None
         self._ready = False
+        self._writer = writer
+        self._dropped = 0  # lines of the log that were told to be lost
+        self._remote = self._new_remote()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
+        self._access_log = self._new_access_log()
+        self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log)
+
+    def _new_remote(self) -> Remote:
+        config = self._config
         bearer = TokenIssuer(HmacKey(config.request_key.reveal()), config.request_token_s)
-        self._remote = Remote(
+        return Remote(
             config.remote,
             lambda second: bearer.issue(config.request_token_data, second),
             config.limits,
@@ -69,8 +87,10 @@ class Worker:
             self._clock,
             f"txtoken/{VERSION}",
         )
-        self._access_log = AccessLog(writer, as_json=config.log.format == "json") if config.log.access else None
-        self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log)
+
+    def _new_access_log(self) -> AccessLog | None:
+        log = self._config.log
+        return AccessLog(self._writer, as_json=log.format == "json") if log.access else None
 
     def _routes(self) -> Routes:
         config = self._config
@@ -104,6 +124,31 @@ class Worker:
         gc.collect()
         gc.freeze()  # what lives as long as the process is not looked at by the collector again
 
+    def take_over(self, config: Config) -> None:
+        """Serve by another configuration from the next request on. Those that run finish by the old one, and connections
+        keep the limits that they began with.
+        """
+        if config == self._config:
+            return
+        before = self._config, self._remote, self._access_log
+        try:
+            self._config = config
+            if _of_remote(before[0]) != _of_remote(config):
+                self._remote = self._new_remote()
+            self._access_log = self._new_access_log()
+            routes = self._routes()
+        except Exception:
+            self._config, self._remote, self._access_log = before
+            raise
+        if self._remote is not before[1]:
+            self._retired.append(before[1])
+        if before[2] is not None:
+            before[2].flush()
+        self._log.setLevel(config.log.level.upper())
+        self._beat_s = min(BEAT_S_MAX, _shortest(config.timeouts) / BEATS_PER_TIMEOUT)
+        self._server.use(routes, config.limits, config.timeouts, self._access_log)
+        self._log.debug("serving by another configuration")
+
     async def stop(self) -> None:
         """Drain (contract §4.3): not ready, `drainDelay`, then nobody new, and up to `timeouts.drain` for who is here."""
         self._ready = False
@@ -120,20 +165,41 @@ class Worker:
         if self._beat_timer is not None:
             self._beat_timer.cancel()
         self._server.abort()
-        await self._remote.close()
+        for remote in (self._remote, *self._retired):
+            await remote.close()
         if self._access_log is not None:
             self._access_log.flush()
 
     def _beat(self) -> None:
         """Do all that is due by time: one timer for the process in place of one a request."""
         second_left = self._clock.tick()
-        now = self._loop.time()
-        self._server.sweep(now)
-        self._remote.sweep(now)
-        if self._access_log is not None:
-            self._access_log.flush()
+        try:
+            self._sweep(self._loop.time())
+        except Exception as error:  # noqa: BLE001 - the next beat must come, or time stands still for all deadlines
+            self._note_crash(error)
         # Waking up just behind the turn of a second keeps `exp` and Date right to a few milliseconds.
         self._beat_timer = self._loop.call_later(min(self._beat_s, second_left + 0.001), self._beat)
+
+    def _sweep(self, now: float) -> None:
+        self._server.sweep(now)
+        self._remote.sweep(now)
+        if self._retired:
+            self._sweep_retired(now)
+        if self._access_log is not None:
+            self._access_log.flush()
+        if self._writer.dropped != self._dropped:
+            lines = self._writer.dropped - self._dropped
+            self._dropped = self._writer.dropped
+            self._log.warning("nobody took these lines of the log in time", extra={"fields": {"lines": lines}})
+
+    def _sweep_retired(self, now: float) -> None:
+        for remote in tuple(self._retired):
+            remote.sweep(now)
+            if not remote.is_busy:
+                self._retired.remove(remote)
+                closing = self._loop.create_task(remote.close())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
 
     def _note_remote_failure(self, error: RemoteError) -> None:
         kept_back = self._repeats.due(error.code)
@@ -154,7 +220,6 @@ class Worker:
 class Family:
     """What a worker that is one of several has to know of the others."""
 
-    number: int  # of this worker, from 0
     on_ready: Callable[[], object]  # to be called when it serves
     lifeline_fd: int  # at its end: the supervisor is gone, so this worker drains and ends
 
@@ -215,26 +280,29 @@ def address(sock: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def serve(config: Config) -> int:
-    """Run the service in this process until a signal ends it. Returns the process's exit code.
+def serve(config: Config, load: Callable[[], Config]) -> int:
+    """Run the service in this process until a signal ends it. `load` reads its configuration again. Returns the exit code.
 
     Raises:
         StartError: the service cannot start.
     """
-    return _serve_on(config, bind(config), None)
+    return _serve_on(config, load, bind(config), None)
 
 
-def serve_as(family: Family, config: Config, sockets: Sequence[socket.socket]) -> int:
+def serve_as(family: Family, config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket]) -> int:
     """Be one worker of several until a signal ends it. Returns the process's exit code."""
-    return _serve_on(config, sockets, family)
+    return _serve_on(config, load, sockets, family)
 
 
-def _serve_on(config: Config, sockets: Sequence[socket.socket], family: Family | None) -> int:
+def _serve_on(
+    config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket], family: Family | None
+) -> int:
     # Several processes that write to one pipe mix their lines up, but for pieces that the kernel takes whole.
     writer = LineWriter(STDOUT_FD, piece_bytes_max=select.PIPE_BUF if family else None)
     log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
     try:
-        return run(_serve(config, sockets, log, writer, family))
+        reload = Reload(load, config, log, tells=family is None)
+        return run(_serve(config, reload, sockets, log, writer, family))
     finally:
         for sock in sockets:
             sock.close()
@@ -248,16 +316,24 @@ def run(main: Coroutine[Any, Any, int]) -> int:
 
 
 async def _serve(
-    config: Config, sockets: Sequence[socket.socket], log: logging.Logger, writer: LineWriter, family: Family | None
+    config: Config,
+    reload: Reload,
+    sockets: Sequence[socket.socket],
+    log: logging.Logger,
+    writer: LineWriter,
+    family: Family | None,
 ) -> int:
-    signals = Signals(log, family)
+    signals = Signals(family)
     worker = Worker(config, log, writer, life_level=logging.DEBUG if family else logging.INFO)
     await worker.start(sockets)
     if family is None:
         tell_start(log, config, sockets)
     else:
         family.on_ready()
+    # Of several workers none looks at files by itself: the supervisor does, and sends a SIGHUP.
+    watching = asyncio.ensure_future(_watch(worker, reload, signals, log, looks=family is None))
     await signals.first.wait()
+    watching.cancel()
     stopping = asyncio.ensure_future(worker.stop())
     forced = asyncio.ensure_future(signals.second.wait())
     await asyncio.wait((stopping, forced), return_when=asyncio.FIRST_COMPLETED)
@@ -271,30 +347,65 @@ async def _serve(
     return 1
 
 
-class Signals:
-    """What the process is told by signals: `first` asks it to end in order, `second` to end at once."""
+async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.Logger, *, looks: bool) -> None:
+    """Take a changed configuration over, for ever. Without `looks` only when a signal says so."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(signals.reload.wait(), reload.config.reload_s if looks else None)
+        asked = signals.reload.is_set()
+        signals.reload.clear()
+        if not asked and not reload.has_changed():
+            continue
+        config = reload.read_again()
+        if config is not None:
+            try:
+                worker.take_over(config)
+            except Exception as error:  # whatever cannot be built of it, the old configuration is in use
+                log.error("the new configuration cannot be taken over, the old one stays in use", exc_info=error)
 
-    def __init__(self, log: logging.Logger, family: Family | None = None) -> None:
+
+class Signals:
+    """What the process is told by signals: `first` asks it to end in order, `second` to end at once, `reload` to read its
+    configuration again.
+    """
+
+    def __init__(self, family: Family | None = None) -> None:
         self.first = asyncio.Event()
         self.second = asyncio.Event()
+        self.reload = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._end)
-        # Without a handler the signal that asks other services to reload would end this one.
-        loop.add_signal_handler(
-            signal.SIGHUP, log.warning, "SIGHUP is ignored: restart the service to apply a changed configuration"
-        )
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
         if family is None:
-            loop.add_signal_handler(signal.SIGINT, self._end)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._end)
         else:
             # Ctrl-C reaches every process of a terminal: to end is the supervisor's to say, or its end says it.
+            # Nor does SIGTERM mean more when it comes twice: systemd sends it to all, and the supervisor passes its own on.
+            loop.add_signal_handler(signal.SIGTERM, self.first.set)
+            loop.add_signal_handler(AT_ONCE, self._end_at_once)
             loop.add_reader(family.lifeline_fd, self._lose_supervisor, loop, family.lifeline_fd)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
 
     def _lose_supervisor(self, loop: asyncio.AbstractEventLoop, lifeline_fd: int) -> None:
         loop.remove_reader(lifeline_fd)
         self.first.set()
 
+    def _end_at_once(self) -> None:
+        self.first.set()
+        self.second.set()
+
     def _end(self) -> None:
         (self.second if self.first.is_set() else self.first).set()
+
+
+def _of_remote(config: Config) -> tuple[object, ...]:
+    """What the exchange with the remote depends on."""
+    limits, timeouts = config.limits, config.timeouts
+    return (
+        *(config.remote, config.request_key, config.request_token_data, config.request_token_s),
+        *(limits.reply_bytes, limits.remote_connections, limits.waiting),
+        *(timeouts.connect, timeouts.remote, timeouts.remote_idle),
+    )
 
 
 def _shortest(timeouts: Timeouts) -> float:

@@ -5,7 +5,7 @@ Knows the contract's bodies and texts (§3). Knows no connections: whoever calls
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 from urllib.parse import parse_qsl
@@ -86,7 +86,7 @@ class GetToken:
         self._remote = remote
         self._issuer = issuer
         self._clock = clock
-        self._forward = tuple((name.lower().encode("ascii"), name.encode("ascii")) for name in forward_headers)
+        self._forward = tuple({name.lower().encode("ascii"): name.encode("ascii") for name in forward_headers}.items())
         self._validate_body = validate_body
         self._on_failure = on_failure
         self._on_crash = on_crash
@@ -101,7 +101,7 @@ class GetToken:
         lines = b""
         fields = request.head.fields
         for name, written in self._forward:
-            if name in fields:
+            if name in fields and not _is_of_connection(fields, name):
                 lines += b"%b: %b\r\n" % (written, fields[name])
         started = perf_counter()
 
@@ -177,6 +177,12 @@ class CheckToken:
                 challenge += b' error="invalid_token"'  # RFC 6750 §3.1
             response = self._refusals[error.code] = error_response(401, error.code, error.public, challenge)
         return response
+
+
+def _is_of_connection(fields: Mapping[bytes, bytes], name: bytes) -> bool:
+    """Whether the client says that a field is for this connection alone (RFC 9110 §7.6.1)."""
+    connection = fields.get(b"connection")
+    return connection is not None and name in {option.strip() for option in connection.lower().split(b",")}
 
 
 def presented_token(request: Request) -> bytes:

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import re
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final
 
 import aiohttp
-import httptools
 from aiohttp.connector import Connection as DialledConnection
 from yarl import URL
 
@@ -30,19 +28,13 @@ from txtoken.errors import (
     RemoteOverloaded,
     RemoteStatus,
     RemoteTimeout,
-    RemoteTruncated,
     RemoteUnreachable,
 )
 from txtoken.http1.messages import end_of_head
+from txtoken.service.reply import EMPTY_LINE, ReplyParser, lost_before_reply
 
-HEAD_BYTES_MAX: Final = 64 * 1024  # of a reply
-INTERIM_REPLIES_MAX: Final = 8  # 1xx before the final reply; nobody sends more than one or two
-FRAMING_BYTES_MAX: Final = 16 * 1024  # of a chunked reply: extensions and trailers together
-CHUNK_FRAMING_BYTES: Final = 10  # size digits and two line ends of one chunk
 KNOWN_HEADS_MAX: Final = 64
-EMPTY_LINE: Final = b"\r\n\r\n"
 
-_KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout\s*=\s*([0-9]{1,9})", re.IGNORECASE)
 
 Outcome = bytes | RemoteError
 Done = Callable[[Outcome], None]
@@ -145,6 +137,11 @@ class Remote:
     def idle_count(self) -> int:
         """Connections that wait for a request."""
         return len(self._idle)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an exchange runs."""
+        return bool(self._active)
 
     def post(self, lines: bytes, body: bytes, done: Done) -> Exchange:
         """POST `body`, with `lines` added to the head (whole header lines). `done` is called later, never before return.
@@ -260,7 +257,7 @@ class Remote:
             if dialled.closed or dialled.protocol is None or dialled.protocol.should_close:
                 # It ended, or spoke before it was asked, while aiohttp still had it: we would never hear of that.
                 dialled.close()
-                failure = _lost_before_reply(None)
+                failure = lost_before_reply(None)
             else:
                 connection = RemoteConnection(self, dialled)
         except Exception as error:  # noqa: BLE001 - whatever it was, the log gets it, and somebody waits to be told
@@ -339,13 +336,14 @@ class RemoteConnection(asyncio.Protocol):
             return
         reply = self._reply
         if reply is None:
-            failure = _lost_before_reply(error)
+            failure = lost_before_reply(error)
         elif error is None and reply.ends_with_connection:
             self._exchange = exchange
             self._conclude(exchange, reply, reusable=False)
             return
         else:
             failure = reply.cut_short()
+            reply.close()
         failure.__cause__ = error
         self._remote.finish(exchange, failure)
 
@@ -372,7 +370,9 @@ class RemoteConnection(asyncio.Protocol):
     def _complete(self, exchange: Exchange, outcome: Outcome, idle_s: float) -> None:
         """End the exchange with its whole reply, and keep the connection when it can be used again."""
         self._exchange = None
-        self._reply = None
+        if self._reply is not None:
+            self._reply.close()
+            self._reply = None
         transport = self.transport
         if idle_s > 0 and not transport.is_closing() and not transport.get_write_buffer_size():
             self.idle_deadline = self._remote.time() + idle_s
@@ -382,158 +382,10 @@ class RemoteConnection(asyncio.Protocol):
         self._remote.finish(exchange, outcome)
 
     def _fail(self, exchange: Exchange, error: RemoteError) -> None:
+        if self._reply is not None:
+            self._reply.close()
         self.discard()
         self._remote.finish(exchange, error)
-
-
-class ReplyParser:
-    """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply."""
-
-    __slots__ = (
-        "_body",
-        "_failure",
-        "_fields",
-        "_framing_size",
-        "_http",
-        "_in_body",
-        "_interim_count",
-        "_received",
-        "_reply_bytes_max",
-        "body_size",
-        "complete",
-        "encoded",
-        "ends_with_connection",
-        "keep_alive",
-        "keep_alive_timeout_s",
-        "remembered_head",
-        "status",
-    )
-
-    def __init__(self, reply_bytes_max: int) -> None:
-        self._http = httptools.HttpResponseParser(self)
-        self._reply_bytes_max = reply_bytes_max
-        self._fields: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
-        self._failure: RemoteError | None = None
-        self._received = 0  # bytes
-        self._framing_size = 0  # bytes of a chunked body that are not its content
-        self._in_body = False
-        self._interim_count = 0
-        self.status = 0
-        self.body_size = 0
-        self.complete = False
-        self.encoded = False
-        self.ends_with_connection = False  # the body lasts until the connection ends (RFC 9112 §6.3)
-        self.keep_alive = False
-        self.keep_alive_timeout_s: float | None = None  # what the remote announced
-        self.remembered_head = b""  # of a reply that came whole and plain: the next one's may be the same
-
-    @property
-    def body(self) -> bytes:
-        """The body so far."""
-        return b"".join(self._body)
-
-    def feed(self, data: bytes) -> bool:
-        """Take bytes as they arrived. True once the reply is complete; what lies behind it makes `keep_alive` False.
-
-        Raises:
-            RemoteUnreachable: this is no HTTP reply.
-            RemoteTruncated: its body breaks the rules, or is too long.
-        """
-        whole = not self._received
-        self._received += len(data)
-        self._framing_size += len(data)
-        try:
-            self._http.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._failure = _malformed("an upgrade that nobody asked for")
-        except httptools.HttpParserError as error:
-            if self.complete:
-                self.keep_alive = False
-            elif self._failure is None:
-                self._failure = _malformed(str(error))
-                if self._in_body:
-                    self._failure = RemoteTruncated("truncated", "the reply's body is malformed")
-        if self.complete:
-            if whole and self.keep_alive and self.status == 200 and not self.encoded:
-                self._remember_head(data)
-            return True
-        if self._failure is None:
-            if not self._in_body and self._received > HEAD_BYTES_MAX:
-                self._failure = _malformed("its header section is too large")
-            elif self._in_body and self._framing_size > FRAMING_BYTES_MAX:
-                self._failure = RemoteTruncated("too_large", "the reply's chunk framing is too large")
-        if self._failure is not None:
-            raise self._failure
-        return False
-
-    def cut_short(self) -> RemoteError:
-        """Say what it means that the connection ends here."""
-        if self._in_body:
-            return RemoteTruncated("truncated", "the reply was cut short")
-        return _lost_before_reply(None)
-
-    def _remember_head(self, data: bytes) -> None:
-        end = data.find(EMPTY_LINE) + 4
-        if b"content-length" in self._fields and len(data) == end + self.body_size and not self._interim_count:
-            self.remembered_head = data[:end]
-
-    # What httptools calls
-
-    def on_message_begin(self) -> None:
-        if self.complete:
-            raise RemoteInvalid("surplus", "bytes behind the reply")  # ends the parsing; feed keeps the reply
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:
-            name = name.lower()
-            before = self._fields.get(name)
-            self._fields[name] = value.strip() if before is None else before + b", " + value.strip()
-
-    def on_headers_complete(self) -> None:
-        status = self._http.get_status_code()
-        fields = self._fields
-        if not 100 <= status <= 599 or status == 101 or self._http.get_http_version() not in ("1.1", "1.0"):
-            self._fail(_malformed("its status line is not one that we understand"))
-        if sum(len(name) + len(value) + 4 for name, value in fields.items()) > HEAD_BYTES_MAX:
-            self._fail(_malformed("its header section is too large"))
-        if status < 200:
-            return
-        coding = fields.get(b"transfer-encoding")
-        if coding is not None and coding.lower() != b"chunked":
-            self._fail(_malformed("its transfer coding is not chunked"))
-        self.status = status
-        self.encoded = fields.get(b"content-encoding", b"identity").lower() not in (b"identity", b"")
-        self.keep_alive = self._http.should_keep_alive()
-        self.keep_alive_timeout_s = _announced_timeout(fields.get(b"keep-alive", b""))
-        self.ends_with_connection = coding is None and b"content-length" not in fields
-        if int(fields.get(b"content-length", b"0")) > self._reply_bytes_max:
-            self._fail(RemoteTruncated("too_large", "the reply is too large"))
-        self._in_body = True
-        self._framing_size = 0  # from here on; what else came with the head is let through
-
-    def on_chunk_header(self) -> None:
-        self._framing_size -= CHUNK_FRAMING_BYTES
-
-    def on_body(self, body: bytes) -> None:
-        self.body_size += len(body)
-        self._framing_size -= len(body)
-        if self.body_size > self._reply_bytes_max:
-            self._fail(RemoteTruncated("too_large", "the reply is too large"))
-        self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        if self._in_body:
-            self.complete = True
-            return
-        self._fields = {}
-        self._interim_count += 1
-        if self._interim_count > INTERIM_REPLIES_MAX:
-            self._fail(_malformed("too many interim replies"))
-
-    def _fail(self, failure: RemoteError) -> NoReturn:
-        self._failure = failure
-        raise failure
 
 
 def request_head(url: str, user_agent: str) -> bytes:
@@ -572,19 +424,3 @@ def explain_dial(error: Exception) -> RemoteError:
             failure = RemoteUnreachable("unreachable", "the remote could not be reached")
     failure.__cause__ = error
     return failure
-
-
-def _lost_before_reply(error: Exception | None) -> RemoteError:
-    if error is None:
-        return RemoteUnreachable("closed", "the remote closed the connection without an answer")
-    return RemoteUnreachable("reset", "the connection to the remote was reset")
-
-
-def _malformed(why: str) -> RemoteError:
-    return RemoteUnreachable("bad_response", f"the remote's reply is not HTTP that we accept: {why}")
-
-
-def _announced_timeout(keep_alive: bytes) -> float | None:
-    """Read `timeout=N` (seconds) of a Keep-Alive field (RFC 2068 §19.7.1)."""
-    match = _KEEP_ALIVE_TIMEOUT.search(keep_alive)
-    return float(match[1]) if match else None

@@ -37,7 +37,8 @@ _LONG_NUMBER = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
 _HUGE_INTEGER = re.compile(rb"[0-9]{300}")  # orjson takes integers up to 10^308 or so, and calls larger ones malformed
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{[]}"))
 _STEPS: Final = {ord("{"): 1, ord("["): 1, ord("]"): -1, ord("}"): -1}
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, so that text which was made to be slow to search is not: an unclosed string lasts to the end of the text.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class UnusableJson(ValueError):
@@ -236,11 +237,6 @@ class TokenVerifier:
         if len(self._young) >= self._cache_entries:
             self._old, self._young = self._young, {}
         self._young[token] = verdict
-
-    def forget(self) -> None:
-        """Remember no verdict any more: keys or rules have changed."""
-        self._young = {}
-        self._old = {}
 
     def _judge(self, token: bytes, now: float) -> Verdict:
         header_text, claims_text, signature = self._open(token)
