@@ -132,6 +132,9 @@ def test_a_replacement_that_dies_early_is_tried_again(service: ServiceProcess) -
             os.kill(pid, signal.SIGKILL)
             before.add(pid)
             replaced += 1
+    for _ in range(1 + replaced):
+        service.line_with("a worker ended and is replaced")
+    service.line_with('"worker ready"')
     assert check(port) == 200
     service.send(signal.SIGTERM)
     assert service.ended()[0] == 0
