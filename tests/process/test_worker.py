@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import resource
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +13,7 @@ import pytest
 from txtoken.config import Config, LogSettings
 from txtoken.demo import demo_config
 from txtoken.errors import StartError
-from txtoken.process.worker import address, bind
+from txtoken.process.worker import address, bind, with_room
 
 
 @pytest.fixture
@@ -78,3 +80,33 @@ def test_localhost(config: Config, opened: list[socket.socket]) -> None:
     """`localhost` is the loopback address."""
     opened += bind(replace(config, listen=("localhost",)))
     assert address(opened[0]).startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "asked", "connections"),
+    [
+        (20_000, 20_000, None, 10_000),
+        (1024, 20_000, 10_320, 10_000),
+        (1024, resource.RLIM_INFINITY, 10_320, 10_000),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None, 10_000),
+        (1024, 4096, 4096, 4096 - 320),
+        (1024, 1024, 1024, 1024 - 320),
+        (100, 100, 100, 1),
+    ],
+)
+def test_room_for_clients(
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    soft: int,
+    hard: int,
+    asked: int | None,
+    connections: int,
+) -> None:
+    """A process asks for as many files as it needs; where it does not get them, it lets fewer clients in and says so."""
+    calls: list[int] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limit: calls.append(limit[0]))
+    assert with_room(config, logging.getLogger("txtoken.test")).limits.connections == connections
+    assert calls == ([] if asked is None else [asked])
+    assert bool(caplog.records) == (connections < 10_000)

@@ -8,11 +8,12 @@ import errno
 import gc
 import ipaddress
 import logging
+import resource
 import select
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from txtoken.clock import Clock
@@ -42,6 +43,7 @@ else:
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
 STDOUT_FD: Final = 1
+OTHER_FILES: Final = 64  # that a process has open beside clients and the remote: listeners, the loop's own, the log
 AT_ONCE: Final = signal.SIGUSR1  # what a supervisor sends to a worker that is to end without draining
 HELD_BACK: Final = (
     signal.SIGTERM,
@@ -243,6 +245,28 @@ def tell_start(log: logging.Logger, config: Config, sockets: Sequence[socket.soc
     log.info("listening", extra={"fields": fields})
 
 
+def with_room(config: Config, log: logging.Logger) -> Config:
+    """Let this process open as many files as `limits` ask for. Where it may not, fewer clients are let in at a time.
+
+    Without room the kernel would take clients that this process then has to turn away, and the remote could not be reached.
+    """
+    limits = config.limits
+    needed = limits.connections + limits.remote_connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return config
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        soft = allowed
+    if soft >= needed:
+        return config
+    connections = max(1, soft - limits.remote_connections - OTHER_FILES)
+    fields = {"files": soft, "connections": connections}
+    log.warning("this process may open too few files for limits.connections (ulimit -n)", extra={"fields": fields})
+    return replace(config, limits=replace(limits, connections=connections))
+
+
 def bind(config: Config, *, is_shared: bool = False) -> list[socket.socket]:
     """Bind every address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
 
@@ -302,7 +326,7 @@ def _serve_on(
     log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
     try:
         reload = Reload(load, config, log, tells=family is None)
-        return run(_serve(config, reload, sockets, log, writer, family))
+        return run(_serve(with_room(config, log), reload, sockets, log, writer, family))
     finally:
         for sock in sockets:
             sock.close()
@@ -359,7 +383,7 @@ async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.
         config = reload.read_again()
         if config is not None:
             try:
-                worker.take_over(config)
+                worker.take_over(with_room(config, log))
             except Exception as error:  # whatever cannot be built of it, the old configuration is in use
                 log.error("the new configuration cannot be taken over, the old one stays in use", exc_info=error)
 
