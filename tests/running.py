@@ -30,17 +30,21 @@ def run(main: Coroutine[Any, Any, T], *, loop: str = "service") -> T:
         return runner.run(asyncio.wait_for(main, PATIENCE_S))
 
 
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without what configures the service."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(("TXTOKEN_", "CFG_FILE"))}
+
+
 class ServiceProcess:
     """`python -m txtoken …` as a process. Its stdout is read line by line, its stderr kept."""
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
-        clean = {name: text for name, text in os.environ.items() if not name.startswith(("TXTOKEN_", "CFG_FILE"))}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "txtoken", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=clean | dict(environment),
+            env=clean_environment() | dict(environment),
             cwd=folder,
         )
         self.lines: list[str] = []

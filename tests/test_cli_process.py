@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import jwt
 
-from tests.running import KEY, PATIENCE_S, service_process
+from tests.running import KEY, PATIENCE_S, clean_environment, service_process
 from txtoken.cli import BAD_CONFIG, FAILED, OK
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
@@ -21,10 +21,9 @@ GOOD: Final = jwt.encode({"data": {"name": "Ünal"}, "exp": 4_000_000_000}, KEY,
 
 def run_process(folder: Path, *arguments: str, environment: dict[str, str] | None = None, **streams: Any) -> int:
     """Run a command as a process, and return its exit code."""
-    clean = {name: text for name, text in os.environ.items() if not name.startswith(("TXTOKEN_", "CFG_FILE"))}
     command = [sys.executable, "-m", "txtoken", *arguments]
     source = {"PYTHONPATH": str(Path(__file__).parents[1])}
-    environ = clean | source | (environment or {})
+    environ = clean_environment() | source | (environment or {})
     return subprocess.run(command, cwd=folder, env=environ, timeout=PATIENCE_S, check=False, **streams).returncode
 
 

@@ -67,7 +67,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._clock = Clock()
         self._repeats = Repeats()
-        self._beat_s = min(BEAT_S_MAX, _shortest(config.timeouts) / BEATS_PER_TIMEOUT)
+        self._beat_s = _beat_s(config.timeouts)
         self._beat_timer: asyncio.TimerHandle | None = None
         self._ready = False
         self._writer = writer
@@ -147,7 +147,7 @@ class Worker:
         if before[2] is not None:
             before[2].flush()
         self._log.setLevel(config.log.level.upper())
-        self._beat_s = min(BEAT_S_MAX, _shortest(config.timeouts) / BEATS_PER_TIMEOUT)
+        self._beat_s = _beat_s(config.timeouts)
         self._server.use(routes, config.limits, config.timeouts, self._access_log)
         self._log.debug("serving by another configuration")
 
@@ -432,8 +432,9 @@ def _of_remote(config: Config) -> tuple[object, ...]:
     )
 
 
-def _shortest(timeouts: Timeouts) -> float:
-    return min(timeouts.head, timeouts.body, timeouts.idle, timeouts.remote, timeouts.remote_idle)
+def _beat_s(timeouts: Timeouts) -> float:
+    shortest = min(timeouts.head, timeouts.body, timeouts.idle, timeouts.remote, timeouts.remote_idle)
+    return min(BEAT_S_MAX, shortest / BEATS_PER_TIMEOUT)
 
 
 def _numeric(host: str) -> str:
