@@ -241,7 +241,9 @@ def read_url(node: yaml.Node) -> str:
         raise Wrong("must not hold a user or password: txtoken presents a token of its own (requestTokenData)")
     if "#" in text:
         raise Wrong("must not have a fragment (#…): it is never sent")
-    if port == 0 or not (_is_ipv6(host) if "[" in url.netloc else _is_host_name(host)):
+    # urlsplit of older patch releases overlooks what stands between a bracket and the port.
+    whole = re.fullmatch(r"(?:\[[^\[\]]*\]|[^\[\]:]*)(?::[0-9]*)?", url.netloc)
+    if whole is None or port == 0 or not (_is_ipv6(host) if "[" in url.netloc else _is_host_name(host)):
         raise Wrong(f"has a malformed host or port: it has to be a URL {example}")
     return text
 
