@@ -13,8 +13,18 @@ import h11
 from txtoken.clock import Clock
 from txtoken.config import Limits, Timeouts
 from txtoken.errors import ProtocolError
+from txtoken.http1 import messages
 from txtoken.http1.connection import Connection, Phase
-from txtoken.http1.messages import Handler, Head, Pending, Request, Respond, Response, UnloggedResponse, response_head
+from txtoken.http1.messages import (
+    Handler,
+    Head,
+    Pending,
+    Request,
+    Response,
+    Router,
+    UnloggedResponse,
+    response_head,
+)
 from txtoken.http1.server import Server
 
 HOST: Final = b"Host: a.example\r\n"
@@ -80,18 +90,18 @@ def text(body: bytes, status: int = 200) -> Response:
     return Response(status, response_head(status, content_type=b"text/plain"), body)
 
 
-class Later:
+class Later(Pending):
     """An answer that a test gives when it likes. Stricter than real ones: it does not answer once it was given up."""
 
-    def __init__(self, request: Request, respond: Respond) -> None:
+    def __init__(self, request: Request, client: messages.Client) -> None:
         self.request = request
         self.cancelled = asyncio.Event()
-        self._respond = respond
+        self._client = client
 
     def finish(self, body: bytes | None = None) -> None:
         """Answer, by default with the request's query."""
         assert not self.cancelled.is_set(), "it was given up"
-        self._respond(text(self.request.head.query if body is None else body))
+        self._client.respond(text(self.request.head.query if body is None else body))
 
     def cancel(self) -> None:
         """Be given up, once at most."""
@@ -99,7 +109,7 @@ class Later:
         self.cancelled.set()
 
 
-class Place:
+class Place(Router, Handler):
     """The routes. /now answers with its query, /big with a lot, /later when the test says so, /raise and /both fail."""
 
     def __init__(self, big_bytes: int = 0) -> None:
@@ -113,23 +123,23 @@ class Place:
         """Give the one handler there is."""
         return self
 
-    def handle(self, request: Request, respond: Respond) -> Pending | None:
+    def handle(self, request: Request, client: messages.Client) -> Pending | None:
         """Answer by path."""
         head = request.head
         self.seen.append(head.query)
         match head.path:
             case b"/now":
-                respond(text(head.query + request.body))
+                client.respond(text(head.query + request.body))
             case b"/big":
-                respond(self._big)
+                client.respond(self._big)
             case b"/unlogged":
-                respond(UnloggedResponse(200, self._big.head, b""))
+                client.respond(UnloggedResponse(200, self._big.head, b""))
             case b"/later":
-                later = Later(request, respond)
+                later = Later(request, client)
                 self.arrivals.put_nowait(later)
                 return later
             case b"/both":
-                respond(text(head.query))
+                client.respond(text(head.query))
                 raise RuntimeError("after the answer")
             case _:
                 raise RuntimeError("before the answer")
@@ -281,9 +291,9 @@ class House:
         """Connect over a socketpair, with a look at the service's side of it."""
         near, far = socket.socketpair()
         self._clients.append(client := Client(near))
-        make: Callable[[], asyncio.Protocol] = lambda: Connection(self.server)  # noqa: E731 - the type names what is made
-        transport, protocol = await asyncio.get_running_loop().connect_accepted_socket(make, far)
-        connection = cast("Connection", protocol)
+        connection = Connection(self.server)
+        make: Callable[[], asyncio.Protocol] = lambda: cast("asyncio.Protocol", connection)  # noqa: E731 - the type names what is made
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(make, far)
         connection._transport = recorder = Recorder(transport)
         return client, connection, recorder
 

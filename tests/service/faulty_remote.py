@@ -237,32 +237,34 @@ class FaultyRemote:
                 play.result()
 
 
-class Call:
+class Call(Exchange):
     """One request and what its caller was told. Being told twice, before `post` returned or after `cancel` is a fault."""
 
     def __init__(self, remote: Remote, body: bytes, lines: bytes) -> None:
-        self._told = asyncio.get_running_loop().create_future()
+        super().__init__(lines, body)
+        self.told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._may_be_told = False
-        self.exchange: Exchange = remote.post(lines, body, self._done)
+        remote.post(self)
         self._may_be_told = True
 
-    def _done(self, outcome: Outcome) -> None:
+    def conclude(self, outcome: Outcome) -> None:
+        """Take the outcome."""
         assert self._may_be_told
-        self._told.set_result(outcome)  # raises when it is set already
+        self.told.set_result(outcome)  # raises when it is set already
 
     def cancel(self) -> None:
         """Give the request up."""
-        self.exchange.cancel()
+        super().cancel()
         self._may_be_told = False
 
     @property
     def is_over(self) -> bool:
         """Whether an outcome is known."""
-        return self._told.done()
+        return self.told.done()
 
     async def outcome(self) -> bytes | tuple[str, str]:
         """Wait for the body, or for the error's class and code. A text that names an address fails the test."""
-        outcome: Outcome = await self._told
+        outcome = await self.told
         if isinstance(outcome, RemoteError):
             assert not re.search(r"127\.|localhost|invalid|::|:[0-9]", outcome.public), outcome.public
             json.dumps(outcome.public)

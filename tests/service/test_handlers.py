@@ -11,6 +11,7 @@ import pytest
 
 from tests.running import KEY, run
 from tests.service.faulty_remote import GOOD, FaultyRemote, Script, answer, calling, good, says, silent
+from tests.service.listener import Listener
 from txtoken.clock import Clock
 from txtoken.config import Limits, VerifyRules
 from txtoken.errors import RemoteError
@@ -71,10 +72,10 @@ class Desk:
 
     async def ask(self, asked: Request) -> Response:
         """Wait for the answer, which comes once."""
-        told: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        pending = self.handler.handle(asked, told.set_result)
-        assert (pending is None) == told.done()
-        return await told
+        client = Listener()
+        pending = self.handler.handle(asked, client)
+        assert (pending is None) == bool(client.told)
+        return await client.answer()
 
 
 def get_token(script: Script, body: bytes = b"{}", *, limits: Limits | None = None) -> tuple[Response, Desk]:
@@ -278,8 +279,8 @@ def test_11_too_many_requests() -> None:
         limits = Limits(remote_connections=1, waiting=0)
         async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, limits=limits) as remote:
             desk = Desk(remote)
-            first: list[Response] = []
-            pending = desk.handler.handle(request(), first.append)
+            first = Listener()
+            pending = desk.handler.handle(request(), first)
             assert pending is not None
             response = await desk.ask(request())
             assert response.status == 503
@@ -288,7 +289,7 @@ def test_11_too_many_requests() -> None:
             assert json.loads(response.body)["message"] == FAILURE
             assert response.error == "overloaded"
             pending.cancel()
-            assert not first
+            assert not first.told
 
     run(main())
 
@@ -298,13 +299,13 @@ def test_a_client_that_leaves() -> None:
 
     async def main() -> None:
         async with FaultyRemote(silent).listening() as faulty, calling(faulty.url) as remote:
-            told: list[Response] = []
-            pending = Desk(remote).handler.handle(request(), told.append)
+            client = Listener()
+            pending = Desk(remote).handler.handle(request(), client)
             assert pending is not None
             await faulty.requested(1)
             pending.cancel()
             await faulty.peers[0].ended()
-            assert not told
+            assert not client.told
 
     run(main())
 
@@ -407,9 +408,9 @@ TOKEN: Final = ISSUER.issue(b'{"user":"ada"}', CLOCK.second)
 def check(asked: Request, *, answer_form: str = "original") -> Response:
     """Have a request's token checked."""
     verifier = TokenVerifier(HmacKey(KEY.encode()), VerifyRules(), check_response=answer_form, cache_entries=4)
-    told: list[Response] = []
-    CheckToken(verifier, CLOCK).handle(asked, told.append)
-    (response,) = told
+    client = Listener()
+    CheckToken(verifier, CLOCK).handle(asked, client)
+    (response,) = client.told
     return response
 
 
@@ -554,11 +555,12 @@ def test_bearer_token(field: bytes, token: bytes) -> None:
 def test_health() -> None:
     """Health is asked anew each time, 200 or 503, and leaves no access line."""
     state = True
-    told: list[Response] = []
+    first, second = Listener(), Listener()
     health = Health(lambda: state)
-    health.handle(request(method=b"GET"), told.append)
+    health.handle(request(method=b"GET"), first)
     state = False
-    health.handle(request(method=b"GET"), told.append)
+    health.handle(request(method=b"GET"), second)
+    told = first.told + second.told
     assert [response.status for response in told] == [200, 503]
     assert [json.loads(response.body) for response in told] == [{"status": "ok"}, {"status": "draining"}]
     for response in told:
@@ -570,6 +572,6 @@ def test_health() -> None:
 def test_fixed() -> None:
     """What is fixed is always the same answer."""
     response = Response(200, response_head(200), b"{}")
-    told: list[Response] = []
-    Fixed(response).handle(request(), told.append)
-    assert told == [response]
+    client = Listener()
+    Fixed(response).handle(request(), client)
+    assert client.told == [response]

@@ -28,6 +28,7 @@ from tests.service.faulty_remote import (
     turning,
 )
 from txtoken.config import Limits
+from txtoken.errors import RemoteStatus
 from txtoken.service.remote import KNOWN_HEADS_MAX, Remote
 from txtoken.service.reply import FRAMING_BYTES_MAX, HEAD_BYTES_MAX, INTERIM_REPLIES_MAX
 
@@ -175,9 +176,9 @@ async def settle(remote: Remote, call: Call, outcome: object) -> None:
     """Wait for an outcome; where it is a timeout, let the time pass."""
     if outcome == TIMEOUT:
         assert not call.is_over
-        remote.sweep(call.exchange.deadline - 0.001)
+        remote.sweep(call.deadline - 0.001)
         assert not call.is_over
-        remote.sweep(call.exchange.deadline)
+        remote.sweep(call.deadline)
         assert call.is_over
     assert await call.outcome() == outcome
 
@@ -237,7 +238,7 @@ def test_faults_byte_by_byte(fault: Fault) -> None:
 
 def feed(call: Call, pieces: list[bytes]) -> None:
     """Hand pieces of a reply to the connection of a call, as its transport would: none any more once it is closed."""
-    connection = call.exchange.connection
+    connection = call.connection
     assert connection is not None
     for piece in pieces:
         if not connection.transport.is_closing():
@@ -246,7 +247,7 @@ def feed(call: Call, pieces: list[bytes]) -> None:
 
 async def sending(call: Call) -> None:
     """Wait until a request has its connection."""
-    await turning(lambda: call.exchange.connection is not None)
+    await turning(lambda: call.connection is not None)
 
 
 def usable(remote: Remote) -> int:
@@ -259,9 +260,9 @@ def test_a_status_is_told() -> None:
 
     async def main() -> None:
         async with FaultyRemote(says(answer(status=b"418 X"))).listening() as faulty, calling(faulty.url) as remote:
-            told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            remote.post(b"", b"{}", told.set_result)
-            assert (await told).status == 418
+            error = await post(remote).told
+            assert isinstance(error, RemoteStatus)
+            assert error.status == 418
 
     run(main())
 
@@ -458,7 +459,7 @@ async def outcome_of(pieces: list[bytes], ending: str) -> bytes | tuple[str, str
         feed(call, pieces)
         go.set()
         if not ending:
-            remote.sweep(call.exchange.deadline)
+            remote.sweep(call.deadline)
         outcome = await call.outcome()
         assert len(faulty.requests) == 1
     assert not trouble

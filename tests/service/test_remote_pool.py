@@ -24,7 +24,7 @@ from tests.service.faulty_remote import (
 )
 from txtoken.config import Limits, Timeouts
 from txtoken.errors import RemoteError, RemoteOverloaded
-from txtoken.service.remote import Outcome, Remote
+from txtoken.service.remote import Exchange, Outcome, Remote
 
 CLOSED: Final = ("RemoteUnreachable", "closed")
 TIMEOUT: Final = ("RemoteTimeout", "timeout")
@@ -164,13 +164,13 @@ def test_the_deadline_covers_waiting() -> None:
         async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, limits=ONE) as remote:
             first = post(remote, b"1")
             await faulty.requested(1)
-            first.exchange.deadline += 1
+            first.deadline += 1
             second = post(remote, b"2")
-            remote.sweep(second.exchange.deadline - 0.001)
+            remote.sweep(second.deadline - 0.001)
             assert not second.is_over
-            del remote._active[first.exchange]  # deadlines stand in order: this one was moved behind the other
-            remote._active[first.exchange] = None
-            remote.sweep(second.exchange.deadline)
+            del remote._active[first]  # deadlines stand in order: this one was moved behind the other
+            remote._active[first] = None
+            remote.sweep(second.deadline)
             assert await second.outcome() == TIMEOUT
             gate.open(0)
             assert await first.outcome() == GOOD_BODY
@@ -188,8 +188,8 @@ def test_the_deadline_is_the_timeout() -> None:
         async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, timeouts=timeouts) as remote:
             before = remote.time()
             call = post(remote)
-            assert before + 0.2 <= call.exchange.deadline <= remote.time() + 0.2
-            remote.sweep(call.exchange.deadline)
+            assert before + 0.2 <= call.deadline <= remote.time() + 0.2
+            remote.sweep(call.deadline)
             assert await call.outcome() == TIMEOUT
 
     run(main())
@@ -201,7 +201,7 @@ def test_the_deadline_covers_dialling() -> None:
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
             call = post(remote, b"1")
-            remote.sweep(call.exchange.deadline)
+            remote.sweep(call.deadline)
             assert await call.outcome() == TIMEOUT
             await idling(remote, 1)
             assert await post(remote, b"2").outcome() == GOOD_BODY
@@ -218,7 +218,7 @@ def test_66_all_hang() -> None:
         async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, limits=limits) as remote:
             calls = [post(remote) for _ in range(30)]
             await faulty.requested(10)
-            remote.sweep(calls[-1].exchange.deadline)
+            remote.sweep(calls[-1].deadline)
             assert [await call.outcome() for call in calls] == [TIMEOUT] * 30
             await dropped(remote)
             for peer in faulty.peers:
@@ -439,16 +439,17 @@ def test_an_outcome_that_cancels_another() -> None:
 
                 others: list[Call] = []
 
-                def cancel_the_other(outcome: Outcome, told: list[str] = told, others: list[Call] = others) -> None:
-                    told.append("first")
-                    others[0].cancel()
+                class First(Exchange):
+                    def conclude(self, outcome: Outcome, told: list[str] = told, others: list[Call] = others) -> None:
+                        told.append("first")
+                        others[0].cancel()
 
-                remote.post(b"", b"1", cancel_the_other)
+                remote.post(First(b"", b"1"))
                 other = post(remote, b"2")
                 others.append(other)
                 await faulty.requested(2)
                 if way == "sweep":
-                    remote.sweep(other.exchange.deadline)
+                    remote.sweep(other.deadline)
                 else:
                     await remote.close()
                 assert told == ["first"]
@@ -465,14 +466,15 @@ def test_an_outcome_that_posts_again() -> None:
             ended = asyncio.get_running_loop().create_future()
             outcomes: list[Outcome] = []
 
-            def again(outcome: Outcome) -> None:
-                outcomes.append(outcome)
-                if len(outcomes) == 5:
-                    ended.set_result(None)
-                else:
-                    remote.post(b"", b"%d" % len(outcomes), again)
+            class Again(Exchange):
+                def conclude(self, outcome: Outcome) -> None:
+                    outcomes.append(outcome)
+                    if len(outcomes) == 5:
+                        ended.set_result(None)
+                    else:
+                        remote.post(Again(b"", b"%d" % len(outcomes)))
 
-            remote.post(b"", b"0", again)
+            remote.post(Again(b"", b"0"))
             await ended
             assert outcomes == [GOOD_BODY] * 5
             assert faulty.bodies == [(0, body) for body in numbered(5)]
@@ -555,9 +557,7 @@ def test_errors_keep_their_cause() -> None:
 
     async def main() -> None:
         async with FaultyRemote(resets).listening() as faulty, calling(faulty.url) as remote:
-            told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-            remote.post(b"", b"{}", told.set_result)
-            error = await told
+            error = await post(remote).told
             assert isinstance(error, RemoteError)
             assert isinstance(error.__cause__, ConnectionResetError)
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.service.listener import Listener
 from txtoken.errors import ProtocolError
 from txtoken.http1.messages import Handler, Head, Request, Response, render, response_head
 from txtoken.service.handlers import Fixed
@@ -42,10 +43,10 @@ def head(method: str, path: str) -> Head:
 
 def answered(method: str, path: str) -> Response:
     """Return the answer of whoever answers."""
-    answers: list[Response] = []
+    client = Listener()
     request = head(method, path)
-    assert routes().find(request).handle(Request(request, b""), answers.append) is None
-    (response,) = answers
+    assert routes().find(request).handle(Request(request, b""), client) is None
+    (response,) = client.told
     return response
 
 

@@ -19,6 +19,7 @@ from txtoken.http1.messages import (
     CLOSE_LINE,
     CONTINUE,
     KEEP_ALIVE_LINE,
+    Client,
     Pending,
     Request,
     Response,
@@ -57,8 +58,24 @@ class Phase(Enum):
     CLOSED = auto()
 
 
-class Connection(asyncio.Protocol):
-    """One client, from its first byte to the last. `deadline` is loop time; the server's sweep acts on it."""
+# Each found once: finding a member through its class takes longer than what is done with it.
+_HELD: Final = Phase.HELD
+_IDLE: Final = Phase.IDLE
+_RESTING: Final = Phase.RESTING
+_HEAD: Final = Phase.HEAD
+_BODY: Final = Phase.BODY
+_ANSWERING: Final = Phase.ANSWERING
+_WRITING: Final = Phase.WRITING
+_LINGERING: Final = Phase.LINGERING
+_CLOSED: Final = Phase.CLOSED
+
+
+class Connection(Client):
+    """One client, from its first byte to the last. `deadline` is loop time; the server's sweep acts on it.
+
+    It is an `asyncio.Protocol` in all but name: with that class as its base mypyc could not make it a native one, and a
+    login takes 1 µs more (bench/micro).
+    """
 
     __slots__ = (
         "_client",
@@ -91,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._received_at = 0.0  # of the current request, by perf_counter
         self._client = ""
         self.deadline = inf
-        self.phase = Phase.IDLE
+        self.phase = _IDLE
 
     # What the transport calls
 
@@ -102,12 +119,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         phase = self.phase
-        if phase is Phase.LINGERING:
+        if phase is _LINGERING:
             self._lingered += len(data)
             if self._lingered > LINGER_BYTES_MAX:
                 self._transport.close()
             return
-        if phase is Phase.ANSWERING or phase is Phase.WRITING or phase is Phase.HELD:
+        if phase is _ANSWERING or phase is _WRITING or phase is _HELD:
             # Pausing here and not with every request that waits saves two system calls (epoll_ctl) of each login. And
             # asyncio before 3.12 and uvloop begin to read behind `connection_made`, whatever was asked for in it.
             self._parser.hold(data)
@@ -125,9 +142,9 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more: whoever waits for nothing any more is let go, after what was written."""
-        if self.phase is Phase.HEAD or self.phase is Phase.BODY:
+        if self.phase is _HEAD or self.phase is _BODY:
             self._refuse(ProtocolError(400, "incomplete_request", "the request ended before it was complete"))
-        elif self.phase is Phase.WRITING:
+        elif self.phase is _WRITING:
             self._close_after = True
             return True
         # While an answer is on its way: a client that closed and one that shut down its sending side look alike. Nobody
@@ -135,7 +152,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.phase = Phase.CLOSED
+        self.phase = _CLOSED
         self.deadline = inf
         self._cancel()
         self._parser.close()
@@ -146,14 +163,14 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        if self.phase is Phase.WRITING:
+        if self.phase is _WRITING:
             self._go_on()
 
     # What the server calls
 
     def hold_back(self) -> None:
         """There is no place for this connection: answer nothing until `start`."""
-        self.phase = Phase.HELD
+        self.phase = _HELD
         self.deadline = inf
 
     def start(self) -> None:
@@ -163,13 +180,13 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline has passed."""
         idle_s = self._server.timeouts.idle
-        if self.phase is Phase.IDLE and idle_s > REST_AFTER_S and not self._close_after:
-            self.phase = Phase.RESTING
+        if self.phase is _IDLE and idle_s > REST_AFTER_S and not self._close_after:
+            self.phase = _RESTING
             self.deadline += idle_s - REST_AFTER_S
             self._parser.rest()
-        elif self.phase is Phase.HEAD:
+        elif self.phase is _HEAD:
             self._refuse(ProtocolError(408, "head_timeout", "the request's header section did not arrive in time"))
-        elif self.phase is Phase.BODY:
+        elif self.phase is _BODY:
             self._refuse(ProtocolError(408, "body_timeout", "the request's body did not arrive in time"))
         elif self._transport.get_write_buffer_size():
             self._transport.abort()  # closing would wait for a client that does not read
@@ -181,9 +198,9 @@ class Connection(asyncio.Protocol):
         to send its last.
         """
         self._close_after = True
-        if self.phase is Phase.IDLE:
+        if self.phase is _IDLE:
             self.deadline = min(self.deadline, idle_deadline)
-        elif self.phase is Phase.RESTING or self.phase is Phase.HELD:
+        elif self.phase is _RESTING or self.phase is _HELD:
             self._transport.close()
 
     def abort(self) -> None:
@@ -200,16 +217,16 @@ class Connection(asyncio.Protocol):
             if server.access_log is not None:
                 self._received_at = perf_counter()
             try:
-                pending = server.handler_for(request.head).handle(request, self.respond)
+                pending = server.router.find(request.head).handle(request, self)
             except Exception as error:  # noqa: BLE001 - a fault of ours must not take the connection's order with it
                 pending = None
-                response = server.failure(error)
+                response = server.router.failure(error)
                 if self._is_waiting():
                     self.respond(response)
             if self._is_waiting():
                 self._pending = pending
                 self._flush()
-                self.phase = Phase.ANSWERING
+                self.phase = _ANSWERING
                 self.deadline = inf
                 return
             if self._close_after:
@@ -264,7 +281,7 @@ class Connection(asyncio.Protocol):
         else:
             # A client that does not read is not read from. It has `timeouts.idle` to change its mind.
             self._stop_reading()
-            self._enter(Phase.WRITING, self._server.timeouts.idle)
+            self._enter(_WRITING, self._server.timeouts.idle)
 
     def _go_on(self) -> None:
         """Take up what arrived while an answer was waited for, or wait for more."""
@@ -287,7 +304,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: ProtocolError) -> None:
         """Answer what broke the rules, behind the answers of earlier requests, and close."""
         server = self._server
-        response = server.refusal(error)
+        response = server.router.refusal(error)
         self._output.append(render(response, server.clock.date_line, CLOSE_LINE))
         if server.access_log is not None:
             server.access_log.add(None, response, perf_counter(), self._client or self._name_client())
@@ -307,7 +324,7 @@ class Connection(asyncio.Protocol):
         self.deadline = self._server.time() + seconds
 
     def _enter_idle(self) -> None:
-        self._enter(Phase.IDLE, min(self._server.timeouts.idle, REST_AFTER_S))
+        self._enter(_IDLE, min(self._server.timeouts.idle, REST_AFTER_S))
 
     def _await_more(self) -> None:
         """Set the deadline of what is missing. One that runs already is left alone: it covers the whole part."""
@@ -315,20 +332,20 @@ class Connection(asyncio.Protocol):
         if stage is Stage.IDLE:
             return
         if stage is Stage.HEAD:
-            if self.phase is not Phase.HEAD:
-                self._enter(Phase.HEAD, self._server.timeouts.head)
-        elif self.phase is not Phase.BODY:
-            self._enter(Phase.BODY, self._server.timeouts.body)
+            if self.phase is not _HEAD:
+                self._enter(_HEAD, self._server.timeouts.head)
+        elif self.phase is not _BODY:
+            self._enter(_BODY, self._server.timeouts.body)
             if self._parser.expects_continue:
                 self._transport.write(CONTINUE)
 
     def _linger(self) -> None:
         """Say that nothing more will come, and give the client time to take what was said."""
         transport = self._transport
-        if self.phase is Phase.CLOSED or self.phase is Phase.LINGERING or transport.is_closing():
+        if self.phase is _CLOSED or self.phase is _LINGERING or transport.is_closing():
             return
         unread = transport.get_write_buffer_size() > 0
-        self._enter(Phase.LINGERING, self._server.timeouts.idle if unread else LINGER_S)
+        self._enter(_LINGERING, self._server.timeouts.idle if unread else LINGER_S)
         self._cancel()
         if transport.can_write_eof():
             with contextlib.suppress(OSError):  # reset by the client just now, which asyncio's own loop tells

@@ -6,9 +6,11 @@ connection repeat their head to the letter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Protocol
+from typing import Final
+
+from txtoken.errors import ProtocolError
 
 
 class Head:
@@ -112,9 +114,9 @@ class UnloggedResponse(Response):
     is_logged = False
 
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-CLOSE_LINE = b"Connection: close\r\n"
-KEEP_ALIVE_LINE = b"Connection: keep-alive\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE_LINE: Final = b"Connection: close\r\n"
+KEEP_ALIVE_LINE: Final = b"Connection: keep-alive\r\n"
 
 
 def render(response: Response, date_line: bytes, connection_line: bytes = b"", *, with_body: bool = True) -> bytes:
@@ -128,8 +130,8 @@ def render(response: Response, date_line: bytes, connection_line: bytes = b"", *
     return b"".join(parts)
 
 
-KNOWN_LENGTHS_MAX = 1024
-_ends_of_heads: dict[int, bytes] = {}
+KNOWN_LENGTHS_MAX: Final = 1024
+_ends_of_heads: Final[dict[int, bytes]] = {}
 
 
 def end_of_head(length: int) -> bytes:
@@ -142,17 +144,52 @@ def end_of_head(length: int) -> bytes:
     return end
 
 
-class Pending(Protocol):
-    """An answer that is on its way. `cancel` gives it up: `respond` is not called any more."""
-
-    def cancel(self) -> None: ...
+# What follows is classes and not Protocols, because mypyc calls a class's methods directly and a Protocol's by their name.
 
 
-Respond = Callable[[Response], None]
+class Client:
+    """Who asked, as far as a handler knows it."""
+
+    __slots__ = ()
+
+    def respond(self, response: Response) -> None:
+        """Take the answer to the request."""
+        raise NotImplementedError
 
 
-class Handler(Protocol):
+class Pending:
+    """An answer that is on its way."""
+
+    __slots__ = ()
+
+    def cancel(self) -> None:
+        """Give it up: the client is not answered any more."""
+        raise NotImplementedError
+
+
+class Handler:
     """Answers the requests of one route."""
 
-    def handle(self, request: Request, respond: Respond) -> Pending | None:
-        """Call `respond` exactly once: before returning None, or later, having returned what can still be cancelled."""
+    __slots__ = ()
+
+    def handle(self, request: Request, client: Client) -> Pending | None:
+        """Answer the client exactly once: before returning None, or later, having returned what can still be cancelled."""
+        raise NotImplementedError
+
+
+class Router:
+    """Finds who answers what. Every head has a handler: unknown paths and wrong methods are routes too."""
+
+    __slots__ = ()
+
+    def find(self, head: Head) -> Handler:
+        """Return who answers this request."""
+        raise NotImplementedError
+
+    def refusal(self, error: ProtocolError) -> Response:
+        """Return the answer to bytes that are no request that we serve."""
+        raise NotImplementedError
+
+    def failure(self, error: Exception) -> Response:
+        """Return the answer to a request that made this program fail."""
+        raise NotImplementedError

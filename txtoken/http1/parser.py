@@ -30,15 +30,15 @@ ONLY_CHUNKED: Final = "chunked is the only transfer coding served here"
 # llhttp's words for transfer codings that it finds wrong before they are looked at here.
 _CODING_REASONS: Final = {"Invalid `Transfer-Encoding` header value", "Empty Transfer-Encoding"}
 
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::([0-9]*))?")
-_ABSOLUTE_FORM = re.compile(rb"[hH][tT][tT][pP][sS]?://([^/?#]+)([/?].*|)", re.DOTALL)
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::([0-9]*))?")
+_ABSOLUTE_FORM: Final = re.compile(rb"[hH][tT][tT][pP][sS]?://([^/?#]+)([/?].*|)", re.DOTALL)
 
 _AUTHORIZATION: Final = b"\r\nauthorization: "
 _TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
 # Host values that were found valid: the same few come with every request, and a set is faster than the pattern.
 KNOWN_HOSTS_MAX: Final = 64
-_known_hosts: set[bytes] = set()
+_known_hosts: Final[set[bytes]] = set()
 
 
 class Stage(Enum):

@@ -7,28 +7,17 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from txtoken.clock import Clock
 from txtoken.config import Limits, Timeouts
-from txtoken.errors import ProtocolError
 from txtoken.http1.connection import Connection
-from txtoken.http1.messages import Handler, Head, Response
+from txtoken.http1.messages import Head, Response, Router
 
 # A client that was answered just before the drain began is about to send its next request: it gets this long, and then
 # an answer with `Connection: close` instead of a closed door.
 DRAIN_IDLE_GRACE_S: Final = 0.5
 LISTEN_BACKLOG: Final = 4096  # connections that the kernel keeps for us; it cuts this down to its own somaxconn
-
-
-class Router(Protocol):
-    """Finds who answers what. Every head has a handler: unknown paths and wrong methods are routes too."""
-
-    def find(self, head: Head) -> Handler: ...
-
-    def refusal(self, error: ProtocolError) -> Response: ...
-
-    def failure(self, error: Exception) -> Response: ...
 
 
 class AccessLog(Protocol):
@@ -55,10 +44,8 @@ class Server:
         "_sockets",
         "access_log",
         "clock",
-        "failure",
-        "handler_for",
         "limits",
-        "refusal",
+        "router",
         "time",
         "timeouts",
     )
@@ -75,9 +62,7 @@ class Server:
         self._resuming: asyncio.Task[None] | None = None
         self._draining = False
         self._drained: asyncio.Future[None] | None = None  # made when the end of the last connection is waited for
-        self.handler_for: Callable[[Head], Handler] = router.find
-        self.refusal: Callable[[ProtocolError], Response] = router.refusal
-        self.failure: Callable[[Exception], Response] = router.failure
+        self.router = router
         self.limits = limits
         self.timeouts = timeouts
         self.clock = clock
@@ -86,8 +71,7 @@ class Server:
 
     def use(self, router: Router, limits: Limits, timeouts: Timeouts, access_log: AccessLog | None) -> None:
         """Answer by another router, and take on as much as other limits say, from the next request on."""
-        self.handler_for, self.refusal, self.failure = router.find, router.refusal, router.failure
-        self.limits, self.timeouts, self.access_log = limits, timeouts, access_log
+        self.router, self.limits, self.timeouts, self.access_log = router, limits, timeouts, access_log
 
     @property
     def connection_count(self) -> int:
@@ -105,10 +89,13 @@ class Server:
         self._paused = False
         for sock in self._sockets:
             self._listeners.append(
-                await self._loop.create_server(lambda: Connection(self), sock=sock.dup(), backlog=LISTEN_BACKLOG)
+                await self._loop.create_server(self._new_connection, sock=sock.dup(), backlog=LISTEN_BACKLOG)
             )
         if self._paused or self._draining:
             self._stop_accepting()  # the end, or too many clients once more, came while the listeners were opened
+
+    def _new_connection(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", Connection(self))  # see there
 
     def _stop_accepting(self) -> None:
         self._paused = True
@@ -188,7 +175,7 @@ class Server:
             connection.drain(idle_deadline)
         for client in waiting:
             with contextlib.suppress(OSError):  # it has gone meanwhile
-                await self._loop.connect_accepted_socket(lambda: Connection(self), client)
+                await self._loop.connect_accepted_socket(self._new_connection, client)
         if self._connections:
             self._drained = self._loop.create_future()
             await asyncio.wait([self._drained], timeout=self.timeouts.drain)

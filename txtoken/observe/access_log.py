@@ -17,7 +17,7 @@ from txtoken.observe.logs import LineWriter, timestamp
 
 BUFFERED_LINES_MAX: Final = 512
 TEXT_CHARACTERS_MAX: Final = 200  # of a path or a request id: a client's text must not fill the log
-_TOKEN_LIKE = re.compile(r"eyJ[\w-]+\.[\w-]*(?:\.[\w-]*)?")
+_TOKEN_LIKE: Final = re.compile(r"eyJ[\w-]+\.[\w-]*(?:\.[\w-]*)?")
 
 
 class AccessLog:

@@ -21,16 +21,16 @@ from txtoken.errors import (
     RemoteTruncated,
     TokenError,
 )
-from txtoken.http1.messages import Pending, Request, Respond, Response, UnloggedResponse, response_head
-from txtoken.service.remote import Outcome, Remote
+from txtoken.http1.messages import Client, Handler, Pending, Request, Response, UnloggedResponse, response_head
+from txtoken.service.remote import Exchange, Outcome, Remote
 from txtoken.service.tokens import NO_TOKEN, TokenIssuer, TokenVerifier, UnusableJson, compact_object
 
 NO_STORE: Final = b"Cache-Control: no-store"
 FORM_FIELDS_MAX: Final = 1000
-_OK = response_head(200, NO_STORE)
-_BAD_REQUEST = response_head(400, NO_STORE)
-_REMOTE_FAILED = response_head(500, NO_STORE)
-_OVERLOADED = response_head(503, NO_STORE, b"Retry-After: 1")
+_OK: Final = response_head(200, NO_STORE)
+_BAD_REQUEST: Final = response_head(400, NO_STORE)
+_REMOTE_FAILED: Final = response_head(500, NO_STORE)
+_OVERLOADED: Final = response_head(503, NO_STORE, b"Retry-After: 1")
 
 
 def error_response(status: int, code: str, text: str, *lines: bytes) -> Response:
@@ -41,7 +41,7 @@ def error_response(status: int, code: str, text: str, *lines: bytes) -> Response
 CRASHED: Final = error_response(500, "internal", "the service failed to answer")
 
 
-class Fixed:
+class Fixed(Handler):
     """Always the same answer."""
 
     __slots__ = ("_response",)
@@ -49,11 +49,11 @@ class Fixed:
     def __init__(self, response: Response) -> None:
         self._response = response
 
-    def handle(self, request: Request, respond: Respond) -> None:
-        respond(self._response)
+    def handle(self, request: Request, client: Client) -> None:
+        client.respond(self._response)
 
 
-class Health:
+class Health(Handler):
     """`/livez`, `/readyz`, `/healthz`: 200 or 503, asked anew each time."""
 
     __slots__ = ("_good", "_is_good", "_not_good")
@@ -63,11 +63,11 @@ class Health:
         self._good = UnloggedResponse(200, _OK, b'{"status":"ok"}')
         self._not_good = UnloggedResponse(503, response_head(503, NO_STORE), b'{"status":"draining"}')
 
-    def handle(self, request: Request, respond: Respond) -> None:
-        respond(self._good if self._is_good() else self._not_good)
+    def handle(self, request: Request, client: Client) -> None:
+        client.respond(self._good if self._is_good() else self._not_good)
 
 
-class GetToken:
+class GetToken(Handler):
     """`POST getTokenRoute`: the client's JSON goes to the remote, the remote's reply comes back as a token (§3.1)."""
 
     __slots__ = ("_clock", "_forward", "_issuer", "_on_crash", "_on_failure", "_remote", "_validate_body")
@@ -91,33 +91,33 @@ class GetToken:
         self._on_failure = on_failure
         self._on_crash = on_crash
 
-    def handle(self, request: Request, respond: Respond) -> Pending | None:
+    def handle(self, request: Request, client: Client) -> Pending | None:
         if self._validate_body:
             try:
                 orjson.loads(request.body)
             except orjson.JSONDecodeError as error:
-                respond(_not_json(error))
+                client.respond(_not_json(error))
                 return None
         lines = b""
         fields = request.head.fields
         for name, written in self._forward:
             if name in fields and not _is_of_connection(fields, name):
                 lines += b"%b: %b\r\n" % (written, fields[name])
-        started = perf_counter()
-
-        def finish(outcome: Outcome) -> None:
-            try:
-                response = self._answer(outcome, perf_counter() - started)
-            except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the client without an answer
-                self._on_crash(error)
-                response = CRASHED
-            respond(response)
-
+        login = _Login(self, client, lines, request.body)
         try:
-            return self._remote.post(lines, request.body, finish)
+            self._remote.post(login)
         except RemoteOverloaded as error:
-            respond(self._explain(error, 0.0))
+            client.respond(self._explain(error, 0.0))
             return None
+        return login
+
+    def answer(self, outcome: Outcome, remote_s: float) -> Response:
+        """Return what the client is told when the remote's outcome is there, `remote_s` seconds after it was asked."""
+        try:
+            return self._answer(outcome, remote_s)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the client without an answer
+            self._on_crash(error)
+            return CRASHED
 
     def _answer(self, outcome: Outcome, remote_s: float) -> Response:
         if isinstance(outcome, RemoteError):
@@ -148,7 +148,22 @@ class GetToken:
         return Response(status, head, orjson.dumps(body), error=error.code, remote_s=remote_s)
 
 
-class CheckToken:
+class _Login(Exchange):
+    """One client's login on its way."""
+
+    __slots__ = ("_asked_at", "_client", "_handler")
+
+    def __init__(self, handler: GetToken, client: Client, lines: bytes, body: bytes) -> None:
+        super().__init__(lines, body)
+        self._handler = handler
+        self._client = client
+        self._asked_at = perf_counter()
+
+    def conclude(self, outcome: Outcome) -> None:
+        self._client.respond(self._handler.answer(outcome, perf_counter() - self._asked_at))
+
+
+class CheckToken(Handler):
     """`GET` or `POST checkTokenRoute`: is this token valid, and what does it say (§3.2)?"""
 
     __slots__ = ("_clock", "_refusals", "_verifier")
@@ -158,16 +173,16 @@ class CheckToken:
         self._clock = clock
         self._refusals: dict[str, Response] = {}
 
-    def handle(self, request: Request, respond: Respond) -> None:
+    def handle(self, request: Request, client: Client) -> None:
         try:
             token = presented_token(request)
             if not token:
                 raise NO_TOKEN
             verdict = self._verifier.verify(token, self._clock.second)
         except TokenError as error:
-            respond(self._refuse(error))
+            client.respond(self._refuse(error))
         else:
-            respond(Response(200, _OK, verdict.body))
+            client.respond(Response(200, _OK, verdict.body))
 
     def _refuse(self, error: TokenError) -> Response:
         response = self._refusals.get(error.code)

@@ -14,7 +14,8 @@ import asyncio
 import errno
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from math import inf
+from typing import Final, cast
 
 import aiohttp
 from aiohttp.connector import Connection as DialledConnection
@@ -30,34 +31,45 @@ from txtoken.errors import (
     RemoteTimeout,
     RemoteUnreachable,
 )
-from txtoken.http1.messages import end_of_head
+from txtoken.http1.messages import Pending, end_of_head
 from txtoken.service.reply import EMPTY_LINE, ReplyParser, lost_before_reply
 
 KNOWN_HEADS_MAX: Final = 64
 
 
 Outcome = bytes | RemoteError
-Done = Callable[[Outcome], None]
 
 # What is wrong with this machine rather than with the remote: trying again a little later can help.
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
 
-class Exchange:
-    """One request and its outcome: `done` gets the body of a 200 reply, or the reason why there is none, exactly once."""
+class Exchange(Pending):
+    """One request, `body` with `lines` added to its head (whole header lines), and who waits for its outcome.
 
-    __slots__ = ("_remote", "body", "connection", "deadline", "done", "lines")
+    Post it once. A class of its own says in `conclude` what is done with the outcome.
+    """
 
-    def __init__(self, remote: Remote, lines: bytes, body: bytes, done: Done, deadline: float) -> None:
-        self._remote = remote
+    __slots__ = ("_remote", "body", "connection", "deadline", "lines")
+
+    def __init__(self, lines: bytes, body: bytes) -> None:
+        self._remote: Remote | None = None  # where it was posted
         self.lines = lines
         self.body = body
-        self.done = done
-        self.deadline = deadline
+        self.deadline = inf  # loop time
         self.connection: RemoteConnection | None = None
+
+    def post_to(self, remote: Remote, deadline: float) -> None:
+        """Note where it was posted, and until when it may take."""
+        self._remote = remote
+        self.deadline = deadline
+
+    def conclude(self, outcome: Outcome) -> None:
+        """Take the body of a 200 reply, or the reason why there is none. Called exactly once, unless it was given up."""
+        raise NotImplementedError
 
     def cancel(self) -> None:
         """Nobody wants the outcome any more: give the request up, and the connection that carries it."""
+        assert self._remote is not None, "it was posted"
         self._remote.give_up(self)
 
 
@@ -143,20 +155,20 @@ class Remote:
         """Whether an exchange runs."""
         return bool(self._active)
 
-    def post(self, lines: bytes, body: bytes, done: Done) -> Exchange:
-        """POST `body`, with `lines` added to the head (whole header lines). `done` is called later, never before return.
+    def post(self, exchange: Exchange) -> None:
+        """Begin an exchange. It is concluded later, never before return.
 
         Raises:
             RemoteOverloaded: too many requests wait for a connection already.
         """
-        exchange = Exchange(self, lines, body, done, self.time() + self._timeouts.remote)
+        exchange.post_to(self, self.time() + self._timeouts.remote)
         idle = self._idle
         while idle:
             connection = idle.pop()
             if not connection.transport.is_closing():
                 self._active[exchange] = None
                 connection.send(exchange)
-                return exchange
+                return
         if self._open >= self._limits.remote_connections:
             if len(self._waiting) - self._dialling >= self._limits.waiting:
                 raise RemoteOverloaded("overloaded", "too many requests are waiting for the remote")
@@ -164,7 +176,6 @@ class Remote:
             self._dial()
         self._active[exchange] = None
         self._waiting.append(exchange)
-        return exchange
 
     def head(self) -> bytes:
         """Return the request head of this second, up to where `lines` and the length follow. Signed once a second."""
@@ -186,7 +197,7 @@ class Remote:
     def finish(self, exchange: Exchange, outcome: Outcome) -> None:
         """Report an exchange's outcome, unless it was reported or given up before."""
         if self._active.pop(exchange, exchange) is not exchange:
-            exchange.done(outcome)
+            exchange.conclude(outcome)
 
     def sweep(self, now: float) -> None:
         """Act on deadlines that have passed. `now` is loop time."""
@@ -213,7 +224,7 @@ class Remote:
     def _end(self, exchange: Exchange, failure: RemoteError) -> None:
         if exchange in self._active:  # and was not given up by what another one's outcome set off
             self.give_up(exchange)
-            exchange.done(failure)
+            exchange.conclude(failure)
 
     # The pool
 
@@ -274,8 +285,11 @@ class Remote:
             self._dial_for_waiting()
 
 
-class RemoteConnection(asyncio.Protocol):
-    """One connection to the remote, with at most one exchange on it."""
+class RemoteConnection:
+    """One connection to the remote, with at most one exchange on it.
+
+    An `asyncio.Protocol` in all but name, as `http1.connection.Connection` is, and for the same reason.
+    """
 
     __slots__ = ("_dialled", "_exchange", "_remote", "_reply", "idle_deadline", "transport")
 
@@ -286,7 +300,7 @@ class RemoteConnection(asyncio.Protocol):
         self._reply: ReplyParser | None = None  # made when a reply needs more than the short way
         assert dialled.transport is not None
         self.transport: asyncio.Transport = dialled.transport
-        self.transport.set_protocol(self)
+        self.transport.set_protocol(cast("asyncio.Protocol", self))
         self.idle_deadline = remote.time() + remote.idle_s
 
     def send(self, exchange: Exchange) -> None:
@@ -324,6 +338,15 @@ class RemoteConnection(asyncio.Protocol):
             if reply.remembered_head:
                 self._remember(reply)
             self._conclude(exchange, reply, reusable=reply.keep_alive)
+
+    def eof_received(self) -> None:
+        """The transport closes itself, which `connection_lost` acts on."""
+
+    def pause_writing(self) -> None:
+        """The remote does not read: the exchange's deadline covers that."""
+
+    def resume_writing(self) -> None:
+        """It reads again."""
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._dialled.protocol is not None:

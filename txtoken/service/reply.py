@@ -18,7 +18,7 @@ FRAMING_BYTES_MAX: Final = 16 * 1024  # of a chunked reply: extensions and trail
 CHUNK_FRAMING_BYTES: Final = 10  # size digits and two line ends of one chunk
 EMPTY_LINE: Final = b"\r\n\r\n"
 
-_KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout\s*=\s*([0-9]{1,9})", re.IGNORECASE)
+_KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"timeout\s*=\s*([0-9]{1,9})", re.IGNORECASE)
 
 
 class ReplyParser:

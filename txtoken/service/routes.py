@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from txtoken.errors import ProtocolError
-from txtoken.http1.messages import Handler, Head, Response
+from txtoken.http1.messages import Handler, Head, Response, Router
 from txtoken.service.handlers import CRASHED, Fixed, error_response
 
 HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
 
 
-class Routes:
+class Routes(Router):
     """The table of routes. `routes` maps a path to its handlers by method; HEAD comes with GET (RFC 9110 §9.3.2)."""
 
     __slots__ = ("_by_path", "_not_found", "_on_crash", "_refusals")

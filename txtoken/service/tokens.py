@@ -33,12 +33,14 @@ _LAST_OF_THREE: Final = frozenset(b"AEIMQUYcgkosw048")
 _SIGNATURE_CHARACTERS: Final = 43  # of 32 bytes
 
 # What a binary64 may not hold exactly, or orjson not write as it stood: long numbers, and exponents of three digits.
-_LONG_NUMBER = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
-_HUGE_INTEGER = re.compile(rb"[0-9]{300}")  # orjson takes integers up to 10^308 or so, and calls larger ones malformed
+_LONG_NUMBER: Final = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
+_HUGE_INTEGER: Final = re.compile(
+    rb"[0-9]{300}"
+)  # orjson takes integers up to 10^308 or so, and calls larger ones malformed
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{[]}"))
 _STEPS: Final = {ord("{"): 1, ord("["): 1, ord("]"): -1, ord("}"): -1}
 # Possessive, so that text which was made to be slow to search is not: an unclosed string lasts to the end of the text.
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class UnusableJson(ValueError):
