@@ -153,7 +153,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         ) from None
     return Settings(
         rounds=1 if options.smoke else options.rounds,
-        seconds=1 if options.smoke else options.seconds,
+        seconds=2 if options.smoke else options.seconds,
         warm_up_s=1 if options.smoke else options.warm_up,
         threads=max(1, min(THREADS_MAX, len(cores) - 2)),
         service_cores=frozenset(cores[:1]) if pinned else None,
@@ -203,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     about = "measure; writes bench/results/<arch>/<label>.json"
     running = commands.add_parser("run", help=about, description=about)
     running.set_defaults(command=run)
-    running.add_argument("--smoke", action="store_true", help="one round of a second each: does everything work here?")
+    running.add_argument("--smoke", action="store_true", help="one round of 2 s each: does everything work here?")
     running.add_argument("--only", type=names, metavar="SCENARIO,…", help=f"of {', '.join(SCENARIOS)}")
     running.add_argument("--service", type=names, metavar="NAME,…", help=f"of {', '.join(known_services({}))}")
     running.add_argument(
