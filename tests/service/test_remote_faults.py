@@ -29,7 +29,7 @@ from tests.service.faulty_remote import (
 )
 from txtoken.config import Limits
 from txtoken.errors import RemoteStatus
-from txtoken.service.remote import KNOWN_HEADS_MAX, Remote
+from txtoken.service.remote import KNOWN_HEADS_MAX, KnownHead, Remote
 from txtoken.service.reply import FRAMING_BYTES_MAX, HEAD_BYTES_MAX, INTERIM_REPLIES_MAX
 
 LIMITS: Final = Limits(reply_bytes=2000)
@@ -335,7 +335,7 @@ def test_known_heads_change_nothing() -> None:
                     feed(call, [piece for piece in (reply[:cut], reply[cut:]) if piece])
                     assert await call.outcome() == reply.partition(b"\r\n\r\n")[2]
                     assert remote.idle_count == 1
-            assert len(remote.known_heads) == 2
+            assert len(remote._known_heads) == 2
             assert len(faulty.peers) == 1
 
     run(main())
@@ -367,7 +367,7 @@ def test_known_heads_and_faults(
             FaultyRemote(ends_on(go, ending), good).listening() as faulty,
             calling(faulty.url) as remote,
         ):
-            remote.known_heads[GOOD[:-14]] = (14, 15.0)
+            remote.remember(KnownHead(GOOD[:-14], 14, 15.0))
             call = post(remote)
             await faulty.requested(1)
             feed(call, pieces)
@@ -396,7 +396,7 @@ def test_only_plain_heads_are_remembered(reply: bytes) -> None:
     async def main() -> None:
         async with FaultyRemote(says(reply)).listening() as faulty, calling(faulty.url) as remote:
             await post(remote).outcome()
-            assert not remote.known_heads
+            assert not remote._known_heads
 
     run(main())
 
@@ -414,7 +414,7 @@ def test_known_heads_are_few() -> None:
         async with FaultyRemote(dated).listening() as faulty, calling(faulty.url) as remote:
             for _ in range(dates):
                 assert await post(remote).outcome() == GOOD_BODY
-                assert len(remote.known_heads) <= KNOWN_HEADS_MAX
+                assert len(remote._known_heads) <= KNOWN_HEADS_MAX
             assert len(faulty.peers) == 1
 
     run(main())

@@ -43,6 +43,17 @@ Outcome = bytes | RemoteError
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
 
+class KnownHead:
+    """What the head of a 200 reply means: how long its body is, and how many seconds its connection may idle."""
+
+    __slots__ = ("body_size", "idle_s", "text")
+
+    def __init__(self, text: bytes, body_size: int, idle_s: float) -> None:
+        self.text = text  # up to and with the empty line
+        self.body_size = body_size
+        self.idle_s = idle_s
+
+
 class Exchange(Pending):
     """One request, `body` with `lines` added to its head (whole header lines), and who waits for its outcome.
 
@@ -91,13 +102,14 @@ class Remote:
         "_head",
         "_head_second",
         "_idle",
+        "_known_heads",
         "_limits",
         "_loop",
         "_open",
+        "_recent_head",
         "_target",
         "_timeouts",
         "_waiting",
-        "known_heads",
         "time",
     )
 
@@ -128,7 +140,8 @@ class Remote:
         self._open = 0  # connections, those being dialled included
         self._dialling = 0
         self._dials: set[asyncio.Task[None]] = set()
-        self.known_heads: dict[bytes, tuple[int, float]] = {}  # of replies: content length, seconds it may idle
+        self._known_heads: dict[bytes, KnownHead] = {}  # of replies, by their text
+        self._recent_head: KnownHead | None = None  # the one of the last reply, which is the next one's most likely
 
     @property
     def reply_bytes_max(self) -> int:
@@ -210,6 +223,21 @@ class Remote:
             self._end(exchange, RemoteTimeout("timeout", "the remote did not answer in time"))
         for connection in [connection for connection in self._idle if connection.idle_deadline <= now]:
             connection.discard()
+
+    def known_head(self, data: bytes) -> KnownHead | None:
+        """Return the head that a reply begins with, if it was seen before."""
+        recent = self._recent_head
+        if recent is None or not data.startswith(recent.text):
+            recent = self._known_heads.get(data[: data.find(EMPTY_LINE) + 4])
+            if recent is not None:
+                self._recent_head = recent
+        return recent
+
+    def remember(self, head: KnownHead) -> None:
+        """Know a head when it comes again."""
+        if len(self._known_heads) >= KNOWN_HEADS_MAX:
+            self._known_heads.clear()  # a remote's Date makes new ones each second; the old are of no use
+        self._known_heads[head.text] = self._recent_head = head
 
     async def close(self) -> None:
         """Close every connection. Exchanges that still run end as unreachable."""
@@ -323,10 +351,9 @@ class RemoteConnection:
         reply = self._reply
         if reply is None:
             # The short way: a head that was seen before, byte for byte, and exactly the body that it announces.
-            end = data.find(EMPTY_LINE) + 4
-            known = self._remote.known_heads.get(data[:end])
-            if known is not None and len(data) == end + known[0]:
-                self._complete(exchange, data[end:], known[1])
+            known = self._remote.known_head(data)
+            if known is not None and len(data) == len(known.text) + known.body_size:
+                self._complete(exchange, data[len(known.text) :], known.idle_s)
                 return
             reply = self._reply = ReplyParser(self._remote.reply_bytes_max)
         try:
@@ -336,7 +363,7 @@ class RemoteConnection:
             return
         if complete:
             if reply.remembered_head:
-                self._remember(reply)
+                self._remote.remember(KnownHead(reply.remembered_head, reply.body_size, self._idle_s(reply)))
             self._conclude(exchange, reply, reusable=reply.keep_alive)
 
     def eof_received(self) -> None:
@@ -369,12 +396,6 @@ class RemoteConnection:
             reply.close()
         failure.__cause__ = error
         self._remote.finish(exchange, failure)
-
-    def _remember(self, reply: ReplyParser) -> None:
-        known_heads = self._remote.known_heads
-        if len(known_heads) >= KNOWN_HEADS_MAX:
-            known_heads.clear()  # a remote's Date makes new ones each second; the old are of no use
-        known_heads[reply.remembered_head] = (reply.body_size, self._idle_s(reply))
 
     def _idle_s(self, reply: ReplyParser) -> float:
         announced = reply.keep_alive_timeout_s
