@@ -14,7 +14,18 @@ import pytest
 import yaml
 
 from tests.configuring import EXAMPLE_FILE, KEY, OTHER_KEY, REMOTE, REQUIRED, failure, load_text, told, whole
-from txtoken.config import EXAMPLE_KEY, KEYS, Limits, LogSettings, Timeouts, VerifyRules, describe, load
+from txtoken.config import (
+    EXAMPLE_KEY,
+    KEYS,
+    SECTIONS,
+    CorsSettings,
+    Limits,
+    LogSettings,
+    Timeouts,
+    VerifyRules,
+    describe,
+    load,
+)
 from txtoken.errors import ConfigError
 
 # Contract §1.1 and §1.2, row by row
@@ -76,6 +87,28 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("forward_headers", "forwardHeaders: [X-A, x-b]", ("X-A", "x-b")),
     ("forward_headers", "forwardHeaders: []", ()),
     ("forward_headers", "forwardHeaders: X-A", ("X-A",)),
+    ("status_map", "", "original"),
+    ("status_map", "statusMap: gateway", "gateway"),
+    ("status_map", "statusMap: {}", {}),
+    ("status_map", "statusMap: {401: pass, 4xx: 400, 599: 503, timeout: 504, unreachable: 502, invalid: '500'}",
+     {"401": "pass", "4xx": "400", "599": "503", "timeout": "504", "unreachable": "502", "invalid": "500"}),
+    ("status_map", "statusMap: '{\"401\": \"pass\", \"5xx\": 502}'", {"401": "pass", "5xx": "502"}),
+    ("pass_remote_errors", "", False),
+    ("pass_remote_errors", "passRemoteErrors: true", True),
+    ("trusted_proxies", "", ()),
+    ("trusted_proxies", "trustedProxies: [10.0.0.0/8, 192.0.2.7, 'fd00::/8', '2001:DB8::1', unix]",
+     ("10.0.0.0/8", "192.0.2.7/32", "fd00::/8", "2001:db8::1/128", "unix")),
+    ("trusted_proxies", "trustedProxies: 10.0.0.0/8", ("10.0.0.0/8",)),
+    ("forwarded_for", "", False),
+    ("forwarded_for", "forwardedFor: true", True),
+    ("forward_headers", "forwardHeaders: [X-Forwarded-For]", ("X-Forwarded-For",)),
+    ("cors", "", CorsSettings((), ("Authorization", "Content-Type"), 600.0, False)),
+    ("cors", "cors: {origins: '*'}", CorsSettings(("*",))),
+    ("cors", "cors: {origins: [https://a.example, 'http://b:81'], headers: [X-A], maxAge: 5s, credentials: true}",
+     CorsSettings(("https://a.example", "http://b:81"), ("X-A",), 5.0, True)),
+    ("cors.origins", "cors: {origins: 'http://[::1]:3000'}", ("http://[::1]:3000",)),
+    ("cors.origins", "cors: {origins: moz-extension://1f-2}", ("moz-extension://1f-2",)),
+    ("cors.headers", "cors: {origins: [], headers: []}", ()),
     ("verify", "", VerifyRules(0.0, None, (), True, None)),
     ("verify", "verify: {leeway: 30s, iss: me, aud: [a, b], requireExp: false, maxAge: 1m}",
      VerifyRules(30.0, "me", ("a", "b"), False, 60.0)),
@@ -167,6 +200,43 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("forwardHeaders", "forwardHeaders: [content-LENGTH]", 1, "content-LENGTH is never forwarded"),
     ("forwardHeaders", "forwardHeaders: ['X A']", 1, "has to be a list of header field names"),
     ("forwardHeaders", "forwardHeaders: {a: b}", 1, "has to be one value"),
+    ("forwardHeaders", "forwardedFor: true\nforwardHeaders: [x-forwarded-FOR]", 2, "is sent by forwardedFor already"),
+    ("statusMap", "statusMap: Gateway", 1, "has to be original, gateway, or a map like"),
+    ("statusMap", "statusMap: 502", 1, "has to be original, gateway, or a map like"),
+    ("statusMap", "statusMap: [401]", 1, "has to be one value, not a list or a section"),
+    ("statusMap", "statusMap:\n  401: pass\n  4XX: 400", 3, "holds a key that is no status (401), class (4xx)"),
+    ("statusMap", "statusMap:\n  401: pass\n  1xx: 400", 3, "holds a key that is no status (401), class (4xx)"),
+    ("statusMap", "statusMap:\n  401: pass\n  401: 400", 3, "holds a member twice"),
+    ("statusMap", "statusMap: {200: 400}", 1, "cannot map 200"),
+    ("statusMap", "statusMap: {3xx: pass}", 1, "3xx cannot pass: give the status that clients get"),
+    ("statusMap", "statusMap: {timeout: pass}", 1, "timeout cannot pass: give the status that clients get"),
+    ("statusMap", "statusMap: {401: 302}", 1, "401 needs a status from 400 to 599, or pass"),
+    ("statusMap", "statusMap: {401: [pass]}", 1, "has to be one value, not a list or a section"),
+    ("statusMap", "statusMap: '{\"timeout\": 200}'", 1, "timeout needs a status from 400 to 599, or pass"),
+    ("passRemoteErrors", "passRemoteErrors: 1", 1, "has to be true or false"),
+    ("trustedProxies", "trustedProxies:\n  - 10.0.0.0/8\n  - proxy", 3, "has to be a list of networks like 10.0.0.0/8"),
+    ("trustedProxies", "trustedProxies: 10.0.0.0/33", 1, "has to be a list of networks like 10.0.0.0/8"),
+    ("trustedProxies", "trustedProxies: 10.0.0.1/8", 1, "did you mean 10.0.0.0/8?"),
+    ("forwardedFor", "forwardedFor: on", 1, "has to be true or false"),
+    ("cors.origins", "cors: {origins: null, headers: [X-A]}", 1, "is required in this section"),
+    ("cors.origins", "cors:\n  origins: ['*', https://a.example]", 2, "holds * beside other origins"),
+    (
+        "cors.origins",
+        "cors:\n  origins:\n    - https://a.example\n    - https://b.example/",
+        4,
+        "did you mean https://b.ex",
+    ),
+    ("cors.origins", "cors: {origins: https://A.example}", 1, "did you mean https://a.example?"),
+    ("cors.origins", "cors: {origins: 'https://a.example:443'}", 1, "did you mean https://a.example?"),
+    ("cors.origins", "cors: {origins: 'https://a.example:65536'}", 1, "has to be an origin as browsers send it"),
+    ("cors.origins", "cors: {origins: a.example}", 1, "has to be an origin as browsers send it"),
+    ("cors.origins", "cors: {origins: https://a.example/app}", 1, "has to be an origin as browsers send it"),
+    ("cors.origins", "cors: {origins: https://*.example}", 1, "has to be an origin as browsers send it"),
+    ("cors.origins", "cors: {origins: 'null'}", 1, "null is the origin of every page that hides its own"),
+    ("cors.headers", "cors: {origins: '*', headers: '*'}", 1, "has to name the header fields"),
+    ("cors.headers", "cors: {origins: '*', headers: [X A]}", 1, "has to be a list of header field names"),
+    ("cors.maxAge", "cors: {origins: '*', maxAge: 1d}", 1, "has to be a time from 0 to 86400 seconds"),
+    ("cors.credentials", "cors:\n  origins: '*'\n  credentials: true", 3, "cannot go with origins: '*'"),
     ("verify.leeway", "verify: {leeway: -1}", 1, "has to be a time from 0"),
     ("verify.iss", "verify: {iss: [a]}", 1, "has to be one value"),
     ("verify.aud", "verify: {aud: {a: b}}", 1, "has to be one value"),
@@ -194,6 +264,13 @@ def test_every_key_has_a_row() -> None:
     """No key of the table is left untested for what it takes or refuses."""
     refused = {row[0] for row in BAD}
     assert [key.name for key in KEYS if key.name not in refused] == []
+
+
+def test_errors_that_never_pass_are_warned_of(tmp_path: Path) -> None:
+    """`passRemoteErrors` where no failure is a 4xx is let through with a warning, and elsewhere without."""
+    (warning,) = load_text(tmp_path, whole("passRemoteErrors: true")).warnings
+    assert warning.startswith("passRemoteErrors does nothing")
+    assert load_text(tmp_path, whole("passRemoteErrors: true\nstatusMap: gateway")).warnings == ()
 
 
 def test_required_keys(tmp_path: Path) -> None:
@@ -378,6 +455,9 @@ def test_values_from_outside_the_file(tmp_path: Path, source: str) -> None:
         "limits.bodyBytes": "2KiB",
         "timeouts.remote": "500ms",
         "forwardHeaders": "",
+        "statusMap": '{"401": "pass", "timeout": 504}',
+        "trustedProxies": "10.0.0.0/8, unix",
+        "cors.origins": "https://a.example,https://b.example",
         "verify.aud": "a,b",
         "verify.iss": "null",
     }
@@ -389,6 +469,9 @@ def test_values_from_outside_the_file(tmp_path: Path, source: str) -> None:
     assert config.listen == ("127.0.0.1", "::1")
     assert (config.limits.body_bytes, config.timeouts.remote) == (2048, 0.5)
     assert config.forward_headers == ()
+    assert config.status_map == {"401": "pass", "timeout": "504"}
+    assert config.trusted_proxies == ("10.0.0.0/8", "unix")
+    assert config.cors.origins == ("https://a.example", "https://b.example")
     assert (config.verify.audience, config.verify.issuer) == (("a", "b"), "null")
 
 
@@ -482,6 +565,7 @@ def test_description_is_a_configuration(tmp_path: Path) -> None:
         whole(
             "expHours: 0.5\nlisten: [127.0.0.1, '::1']\nlimits: {bodyBytes: 2KiB}\ntimeouts: {remote: 500ms}\n"
             "verify: {iss: me, aud: [a, b], maxAge: 1m}\nrequestTokenData: {a: [1, {b: ü}]}\nforwardHeaders: []\n"
+            "statusMap: {401: pass, timeout: 504}\ntrustedProxies: [10.0.0.0/8]\ncors: {origins: ['https://a.example']}\n"
         ),
     )
     described = json.loads(orjson.dumps(describe(config)))
@@ -519,8 +603,8 @@ def test_example_names_every_key() -> None:
     """Who reads the example has seen every key there is, and none that there is not."""
     given = yaml.safe_load(uncommented(EXAMPLE_FILE.read_text()))
     names = [
-        f"{name}.{inner}" if name in ("limits", "timeouts", "verify", "log") else name
+        f"{name}.{inner}" if name in SECTIONS else name
         for name, value in given.items()
-        for inner in (value if name in ("limits", "timeouts", "verify", "log") else [""])
+        for inner in (value if name in SECTIONS else [""])
     ]
     assert sorted(names) == sorted(key.name for key in KEYS)

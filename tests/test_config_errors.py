@@ -15,8 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.configuring import KEY, OTHER_KEY, REMOTE, REQUIRED, dump, failure, load_text, told, whole
-from txtoken.config import HIDDEN, KEYS, Config, describe, load
+from txtoken.config import HIDDEN, KEYS, SECTIONS, Config, describe, load
 from txtoken.errors import ConfigError
+from txtoken.http1.proxies import Proxies
+from txtoken.service.failures import Failures
 from txtoken.service.keys import HmacKey
 
 # What is told
@@ -218,7 +220,7 @@ LEAKS: Final = [
         for key in KEYS
         for value in (SHORT_KEY, f"[[{KEY}]]", f"{{{KEY}: {KEY}}}", f"!x {KEY}")
     ),
-    *(f"{section}: {KEY}" for section in ("limits", "timeouts", "verify", "log")),
+    *(f"{section}: {KEY}" for section in sorted(SECTIONS)),
     f"{{encKey:{KEY}, remote:{REMOTE}}}",
     f"encKey:{KEY}",
     f"port: 1\nencKey:{KEY}\ndebug: true",
@@ -320,6 +322,9 @@ LIKELY: Final = st.sampled_from(
         "/a",
         "a,b",
         '{"a":1}',
+        '{"401":"pass"}',
+        "10.0.0.0/8",
+        "https://a.example",
         "claims",
         "json",
         "/dev/null",
@@ -363,6 +368,8 @@ def outcome(content: bytes, environ: Mapping[str, str], overrides: Mapping[str, 
         json.loads(orjson.dumps(describe(config)))
         HmacKey(config.enc_key.reveal())
         HmacKey(config.request_key.reveal())
+        Proxies(config.trusted_proxies)
+        Failures(config.status_map, passes_bodies=config.pass_remote_errors)
         return config
 
 

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from tests.exchange import REPLY_BODY, House, check_request
 from tests.running import run
-from txtoken.config import Config, LogSettings
+from txtoken.config import Config, CorsSettings, LogSettings
 from txtoken.demo import demo_config
 from txtoken.service.keys import HmacKey
 from txtoken.service.tokens import TokenIssuer
@@ -34,10 +35,21 @@ class CountingLoop(asyncio.SelectorEventLoop):
         return super().__getattribute__(name)
 
 
-@pytest.fixture(params=[True, False], ids=["access log", "no access log"])
+EVERYTHING: Final[dict[str, Any]] = {
+    "status_map": "gateway",
+    "pass_remote_errors": True,
+    "trusted_proxies": ("127.0.0.0/8",),
+    "forwarded_for": True,
+    "cors": CorsSettings(("https://app.example.com",)),
+}
+
+
+@pytest.fixture(params=["access log", "no access log", "all that can be switched on"])
 def config(request: pytest.FixtureRequest) -> Config:
-    """The service as it is configured without a word, with and without its access log."""
-    return demo_config(0, "http://127.0.0.1:9/login", LogSettings(access=request.param))
+    """The service as it is configured without a word, with and without its access log, and with everything."""
+    log = LogSettings(access=request.param != "no access log")
+    config = demo_config(0, "http://127.0.0.1:9/login", log)
+    return replace(config, **EVERYTHING) if request.param.startswith("all") else config
 
 
 def count(config: Config, work: Callable[[House], None]) -> tuple[Counter[str], int, int]:

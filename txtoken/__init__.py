@@ -4,10 +4,11 @@ The map, in the order a request meets it:
 
 process/   How it runs under Unix. `supervisor` forks and replaces workers; `worker` binds the sockets, builds one of each
            thing below, serves, drains and leaves; `reload` reads a changed configuration.
-http1/     HTTP/1.1. Bytes on one side, requests and responses on the other; every limit on clients lives here. Knows no
-           tokens.
+http1/     HTTP/1.1. Bytes on one side, requests and responses on the other; every limit on clients lives here, and whose
+           word counts about who they are (`proxies`). Knows no tokens.
 service/   What a token service does: `routes` finds the handler, `handlers` answer, `remote` speaks to the one upstream
-           and `reply` reads what it says, `tokens` and `keys` sign and verify. Knows no sockets but the remote's.
+           and `reply` reads what it says, `failures` tells clients when that is nothing good, `tokens` and `keys` sign and
+           verify, `cors` lets web pages in. Knows no sockets but the remote's.
 observe/   What people can see of it: log and access lines.
 
 `cli` turns arguments into one command, `demo` shows the service with a login API of its own, `config` reads file and

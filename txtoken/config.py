@@ -35,6 +35,7 @@ _SERVICE_LINK: Final = re.compile(
 _SERVICE_LINK_PORT: Final = re.compile(r"TXTOKEN_(?:\w+_)?PORT=(?:tcp|udp|sctp)://.*", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,31}")  # what is longer than any key's name may be a secret
 
+FORWARDED_FIELDS: Final = frozenset(("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"))
 FILE_BYTES_MAX: Final = MIB  # of a configuration file; what is larger is some other file
 
 
@@ -98,6 +99,16 @@ class VerifyRules:
 
 
 @dataclass(frozen=True, slots=True)
+class CorsSettings:
+    """Which web pages' scripts may call the service. Without `origins` it is silent about that, and browsers keep them out."""
+
+    origins: tuple[str, ...] = ()  # or "*" alone
+    headers: tuple[str, ...] = ("Authorization", "Content-Type")  # that a script may send
+    max_age_s: float = 600.0  # how long browsers may remember the answer to a preflight
+    credentials: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What is logged and how. `level` is debug, info, warning or error; `format` json or text."""
 
@@ -130,7 +141,12 @@ class Config:
     timeouts: Timeouts
     verify: VerifyRules
     check_response: str  # original or claims
+    status_map: str | Mapping[str, str]  # original, gateway, or 401, 4xx, timeout… → a status or pass
+    pass_remote_errors: bool
     forward_headers: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]  # networks, and unix
+    forwarded_for: bool
+    cors: CorsSettings
     log: LogSettings
     warnings: tuple[str, ...]  # to be said aloud at start
 
@@ -158,6 +174,7 @@ class Key:
 
 _LIMITS: Final = Limits()
 _TIMEOUTS: Final = Timeouts()
+_CORS: Final = CorsSettings()
 
 KEYS: Final = (
     Key("port", values.whole_number(0, 65535), 8888),
@@ -191,7 +208,15 @@ KEYS: Final = (
     Key("timeouts.remoteIdle", values.duration(0.001, DAY_S), _TIMEOUTS.remote_idle),
     Key("timeouts.drain", values.duration(0, DAY_S), _TIMEOUTS.drain),
     Key("timeouts.drainDelay", values.duration(0, DAY_S), _TIMEOUTS.drain_delay),
+    Key("statusMap", values.read_status_map, "original"),
+    Key("passRemoteErrors", values.read_flag, False),
     Key("forwardHeaders", values.list_of(values.read_field_name), ("X-Request-Id", "traceparent", "tracestate")),
+    Key("trustedProxies", values.list_of(values.read_proxies), ()),
+    Key("forwardedFor", values.read_flag, False),
+    Key("cors.origins", values.list_of(values.read_origin), _CORS.origins),
+    Key("cors.headers", values.list_of(values.read_script_field_name), _CORS.headers),
+    Key("cors.maxAge", values.duration(0, DAY_S), _CORS.max_age_s, attribute="cors.max_age_s"),
+    Key("cors.credentials", values.read_flag, _CORS.credentials),
     Key("verify.leeway", values.duration(0, DAY_S), 0.0, attribute="verify.leeway_s"),
     Key("verify.iss", values.read_text, None, attribute="verify.issuer"),
     Key("verify.aud", values.list_of(values.read_text), (), attribute="verify.audience"),
@@ -205,7 +230,7 @@ KEYS: Final = (
 )
 _BY_NAME: Final = {key.name: key for key in KEYS}
 _BY_VARIABLE: Final = {key.variable: key for key in KEYS}
-_SECTIONS: Final = {name.partition(".")[0] for name in _BY_NAME if "." in name}
+SECTIONS: Final = {name.partition(".")[0] for name in _BY_NAME if "." in name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +315,7 @@ class _Reader:
             if key in _BY_NAME:
                 if _is_given(value):
                     self.give(key, _Given(value, "file", where, line))
-            elif key in _SECTIONS:
+            elif key in SECTIONS:
                 if _is_given(value):
                     self._read_section(value, path, key + ".")
             else:
@@ -298,7 +323,7 @@ class _Reader:
 
     def _complain_unknown(self, key: str, where: str, line: int) -> None:
         section = key.rpartition(".")[0]
-        near = [name for name in _BY_NAME if name.rpartition(".")[0] == section] + ([] if section else [*_SECTIONS])
+        near = [name for name in _BY_NAME if name.rpartition(".")[0] == section] + ([] if section else [*SECTIONS])
         name, colon, _ = key.partition(":")
         hint = " A space has to follow the colon." if colon and name in near else ""
         self.complain(_shown(key), where, f"is not a known key{_nearest(name, near)}{hint}", line)
@@ -392,6 +417,16 @@ def _assemble(reader: _Reader, source: str) -> Config:
             where, line = reader.where(name)
             text = f"{weakness}. Replace it (`txtoken keygen` makes one), or try things out with debug: true"
             reader.complain(name, where, text, line)
+    _check_cors(reader, value)
+    if value["forwardedFor"]:
+        for name in value["forwardHeaders"]:
+            if name.lower() in FORWARDED_FIELDS:
+                where, line = reader.where("forwardHeaders")
+                reader.complain("forwardHeaders", where, f"{name} is sent by forwardedFor already: take it out", line)
+    if value["passRemoteErrors"] and value["statusMap"] == "original":
+        warnings.append(
+            "passRemoteErrors does nothing with statusMap: original, which makes all failures of the remote 500"
+        )
     enc_key = Secret((value["encKey"] or value["encKeyFile"] or "").encode())
     request_key = value["requestKey"] or value["requestKeyFile"]
     return Config(
@@ -415,7 +450,12 @@ def _assemble(reader: _Reader, source: str) -> Config:
         timeouts=Timeouts(**_section(value, "timeouts.")),
         verify=VerifyRules(**_section(value, "verify.")),
         check_response=value["checkResponse"],
+        status_map=value["statusMap"],
+        pass_remote_errors=value["passRemoteErrors"],
         forward_headers=value["forwardHeaders"],
+        trusted_proxies=value["trustedProxies"],
+        forwarded_for=value["forwardedFor"],
+        cors=CorsSettings(**_section(value, "cors.")),
         log=LogSettings(
             level=value["log.level"] or ("debug" if debug else "info"),
             format=value["log.format"] or ("text" if debug else "json"),
@@ -423,6 +463,23 @@ def _assemble(reader: _Reader, source: str) -> Config:
         ),
         warnings=tuple(warnings),
     )
+
+
+def _check_cors(reader: _Reader, value: Mapping[str, Any]) -> None:
+    origins = value["cors.origins"]
+    where, line = reader.where("cors.origins")
+    if "*" in origins and len(origins) > 1:
+        reader.complain("cors.origins", where, "holds * beside other origins: * alone is for all", line)
+    elif "*" in origins and value["cors.credentials"]:
+        where, line = reader.where("cors.credentials")
+        text = "cannot go with origins: '*', which browsers refuse then: name the origins"
+        reader.complain("cors.credentials", where, text, line)
+    given = [name for name in reader.given if name.startswith("cors.")]
+    if given and "cors.origins" not in given:
+        where, line = reader.where(given[0])
+        reader.complain(
+            "cors.origins", where, "is required in this section: the origins of the pages that may call", line
+        )
 
 
 def _section(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -488,7 +545,7 @@ def _place(path: str, node: yaml.Node) -> str:
 def _shown(name: str) -> str:
     """Return an unknown name as it may be told. `encKey:…` without a space after the colon is a name with a secret in it."""
     section, _, last = name.rpartition(".")
-    return name if _NAME.fullmatch(last) and (not section or section in _SECTIONS) else "?"
+    return name if _NAME.fullmatch(last) and (not section or section in SECTIONS) else "?"
 
 
 def _is_service_link(variable: str, text: str) -> bool:

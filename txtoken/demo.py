@@ -16,7 +16,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from txtoken.config import Config, Limits, LogSettings, Secret, Timeouts, VerifyRules
+from txtoken.config import Config, CorsSettings, Limits, LogSettings, Secret, Timeouts, VerifyRules
 from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.worker import STDOUT_FD, Signals, Worker, address, bind, run, tell_start
@@ -78,7 +78,12 @@ def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
         timeouts=replace(Timeouts(), drain=2.0),
         verify=VerifyRules(),
         check_response="original",
+        status_map="original",
+        pass_remote_errors=False,
         forward_headers=("X-Request-Id",),
+        trusted_proxies=(),
+        forwarded_for=False,
+        cors=CorsSettings(),
         log=log,
         warnings=(),
     )

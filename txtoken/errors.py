@@ -103,11 +103,13 @@ class RemoteOverloaded(RemoteError):
 
 
 class RemoteStatus(RemoteError):
-    """A complete reply whose status is not 200."""
+    """A complete reply whose status is not 200. `retry_after` is that field as it came; `body` is for who asked for it."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, retry_after: bytes = b"", body: bytes = b"") -> None:
         super().__init__("status", f"status {status}")
         self.status = status
+        self.retry_after = retry_after
+        self.body = body
 
 
 class RemoteTruncated(RemoteError):

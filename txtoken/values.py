@@ -204,13 +204,106 @@ def read_addresses(node: yaml.Node) -> tuple[str, ...]:
     return addresses
 
 
+def read_proxies(node: yaml.Node) -> str:
+    """A network whose addresses are proxies, as `10.0.0.0/8`; one address is a network too. `unix` is all Unix sockets."""
+    text = read_text(node)
+    if text == "unix":
+        return text
+    wanted = "has to be a list of networks like 10.0.0.0/8 or fd00::/8, addresses, or unix"
+    if "%" in text:
+        raise Wrong(f"{wanted}, without zones", node)
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise Wrong(wanted, node) from None
+    if "/" in text and ipaddress.ip_address(text.partition("/")[0]) != network.network_address:
+        raise Wrong(f"{text} names an address within a network: did you mean {network}?", node)
+    return str(network)
+
+
+def read_origin(node: yaml.Node) -> str:
+    """An origin as browsers send it (RFC 6454 §6.1): `https://app.example.com`; or `*`."""
+    text = read_text(node)
+    if text == "*":
+        return text
+    example = "an origin as browsers send it, like https://app.example.com or http://127.0.0.1:3000"
+    if text == "null":
+        raise Wrong("null is the origin of every page that hides its own, an attacker's too", node)
+    match = re.fullmatch(
+        r"([A-Za-z][A-Za-z0-9+.-]*)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?(/?)", text
+    )
+    if match is None or int(match[3] or 0) > 65535:
+        raise Wrong(f"has to be {example}, without a path (punycode for other letters), or * for all", node)
+    scheme, host, port = match[1].lower(), match[2].lower(), match[3]
+    as_sent = f"{scheme}://{host}"
+    if port is not None and int(port) != {"http": 80, "https": 443}.get(scheme):
+        as_sent += f":{int(port)}"
+    if text != as_sent:
+        raise Wrong(f"is never sent in this form: did you mean {as_sent}?", node)
+    return text
+
+
+def read_status_map(node: yaml.Node) -> str | dict[str, str]:
+    """`original`, `gateway`, or a map: a section, or a text that holds JSON. What is told to clients for what the remote did."""
+    if not isinstance(node, yaml.MappingNode):
+        text = read_text(node)
+        if text in ("original", "gateway"):
+            return text
+        try:
+            members = orjson.loads(text)
+        except (orjson.JSONDecodeError, UnicodeEncodeError):
+            members = None
+        if not isinstance(members, dict):
+            raise Wrong('has to be original, gateway, or a map like {"401": "pass", "4xx": 400, "timeout": 504}')
+        return {_failure(name): _told_status(name, str(told)) for name, told in members.items()}
+    status_map = {}
+    for key, value in _pairs(node):
+        try:
+            name = _failure(read_text(key))
+            status_map[name] = _told_status(name, read_text(value))
+        except Wrong as wrong:
+            raise Wrong(str(wrong), key) from None
+    return status_map
+
+
+def _failure(name: str) -> str:
+    if not re.fullmatch(r"[2-5]xx|[2-5][0-9][0-9]|timeout|unreachable|invalid", name):
+        raise Wrong("holds a key that is no status (401), class (4xx), timeout, unreachable or invalid")
+    if name == "200":
+        raise Wrong("cannot map 200, which is success: what is wrong with such a reply is called invalid")
+    return name
+
+
+def _told_status(name: str, told: str) -> str:
+    if told == "pass":
+        if name[0] not in "45":
+            raise Wrong(f"{name} cannot pass: give the status that clients get, from 400 to 599")
+    elif not re.fullmatch(r"[45][0-9][0-9]", told):
+        raise Wrong(f"{name} needs a status from 400 to 599, or pass")
+    return told
+
+
+def read_script_field_name(node: yaml.Node) -> str:
+    """The name of a header field that scripts of web pages may send."""
+    text = _field_name(node)
+    if text == "*":
+        raise Wrong("has to name the header fields: browsers take * for a name where credentials are sent", node)
+    return text
+
+
 def read_field_name(node: yaml.Node) -> str:
-    """The name of a header field that may be forwarded (RFC 9110 §5.1)."""
+    """The name of a header field that may be forwarded."""
+    text = _field_name(node)
+    if text.lower() in NEVER_FORWARDED:
+        raise Wrong(f"{text} is never forwarded: it belongs to the connection, or txtoken sets it itself", node)
+    return text
+
+
+def _field_name(node: yaml.Node) -> str:
+    """The name of a header field (RFC 9110 §5.1)."""
     text = read_text(node)
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}", text):
         raise Wrong("has to be a list of header field names", node)
-    if text.lower() in NEVER_FORWARDED:
-        raise Wrong(f"{text} is never forwarded: it belongs to the connection, or txtoken sets it itself", node)
     return text
 
 

@@ -8,7 +8,15 @@ from typing import Final
 import h11
 import pytest
 
-from txtoken.http1.messages import CLOSE_LINE, CONTINUE, KEEP_ALIVE_LINE, Response, render, response_head
+from txtoken.http1.messages import (
+    CLOSE_LINE,
+    CONTINUE,
+    KEEP_ALIVE_LINE,
+    Response,
+    UnloggedResponse,
+    render,
+    response_head,
+)
 
 DATE: Final = b"Date: Tue, 24 Nov 2026 01:50:38 GMT\r\n"
 BODIES: Final = {
@@ -80,6 +88,33 @@ def test_content_type() -> None:
     head = response_head(200, content_type=b"text/plain")
     response, _, _ = read(render(Response(200, head, b"ok"), DATE))
     assert [value for name, value in response.headers if name == b"content-type"] == [b"text/plain"]
+
+
+def test_no_content_type() -> None:
+    """A response without content is announced with a type."""
+    response, body, _ = read(render(Response(200, response_head(200, b"Allow: GET", content_type=b""), b""), DATE))
+    assert body == b""
+    assert [name for name, _ in response.headers] == [b"allow", b"date", b"content-length"]
+
+
+def test_a_status_without_a_phrase() -> None:
+    """A status that has no registered phrase cannot be written, or not so that it can be read."""
+    response, _, _ = read(render(answer(b"{}", status=520), DATE))
+    assert (response.status_code, response.reason) == (520, b"")
+
+
+@pytest.mark.parametrize("kind", [Response, UnloggedResponse])
+def test_with_lines(kind: type[Response]) -> None:
+    """More lines change the response that they were added to, or lose something of it."""
+    before = kind(502, response_head(502), b"{}", error="timeout", remote_s=0.25)
+    after = before.with_lines(b"Vary: Origin\r\nX-A: b\r\n")
+    assert before.head == response_head(502)
+    assert type(after) is kind
+    assert (after.status, after.error, after.remote_s) == (502, "timeout", 0.25)
+    response, body, _ = read(render(after, DATE))
+    assert body == b"{}"
+    assert (b"vary", b"Origin") in response.headers
+    assert (b"x-a", b"b") in response.headers
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -29,11 +30,15 @@ def response(**about: Any) -> Response:
     return Response(200, response_head(200), b'{"token":"secret"}', **about)
 
 
-def lines_of(*calls: tuple[Head | None, Response], as_json: bool = True) -> list[str]:
+def lines_of(
+    *calls: tuple[Head | None, Response],
+    as_json: bool = True,
+    client_behind: Callable[[str, bytes], str] | None = None,
+) -> list[str]:
     """Note responses, and return the lines."""
     with tempfile.TemporaryFile() as file:
         writer = LineWriter(file.fileno())
-        log = AccessLog(writer, as_json=as_json)
+        log = AccessLog(writer, as_json=as_json, client_behind=client_behind)
         for request_head, answer in calls:
             log.add(request_head, answer, perf_counter(), "127.0.0.1")
         log.flush()
@@ -58,6 +63,81 @@ def test_json_line() -> None:
         "request_id": "r-1",
         "remote_ms": 12.0,
     }
+
+
+TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT: Final = "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00", f"01-{TRACE}-{PARENT}-ff", f"cc-{TRACE}-{PARENT}-01-more-é"],
+)
+def test_trace_id(traceparent: str) -> None:
+    """A line of a traced request says of which trace it is part, later versions of the field included."""
+    asked = head(traceparent=traceparent.encode(), x_request_id=b"r-1")
+    (line,) = lines_of((asked, response()))
+    assert json.loads(line)["trace_id"] == TRACE
+    assert json.loads(line)["request_id"] == "r-1"
+    (line,) = lines_of((asked, response(error="status")), as_json=False)
+    assert line.endswith(f' client=127.0.0.1 request_id="r-1" trace_id={TRACE} error=status')
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        "",
+        TRACE,
+        f"00-{'0' * 32}-{PARENT}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{PARENT}-01",
+        f"00-{TRACE[1:]}-{PARENT}-01",
+        f"00-{TRACE}0-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-1",
+        f"00-{TRACE}-{PARENT}-01-more",
+        f"00-{TRACE}-{PARENT}-01\n",
+        f" 00-{TRACE}-{PARENT}-01",
+        f"ff-{TRACE}-{PARENT}-01",
+        f"0g-{TRACE}-{PARENT}-01",
+        f"01-{TRACE}-{PARENT}-01more",
+        f"01-{'0' * 32}-{PARENT}-01-more",
+        f"00-{TRACE}-{PARENT}-01, 00-{TRACE}-{PARENT}-01",
+        f"01-{TRACE}-{PARENT}-01, 01-{TRACE}-{PARENT}-01",
+        f"00_{TRACE}_{PARENT}_01",
+        f"00-{TRACE[:-1]}g-{PARENT}-01",
+    ],
+)
+def test_no_trace_id(traceparent: str) -> None:
+    """A `traceparent` that breaks the rules of W3C Trace Context is part of no trace."""
+    for as_json in (True, False):
+        (line,) = lines_of((head(traceparent=traceparent.encode()), response()), as_json=as_json)
+        assert "trace_id" not in line
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_client_behind_a_proxy(as_json: bool) -> None:
+    """Where there are proxies to believe, the client is who they say; of a request that names nobody it is the peer."""
+    asked: list[tuple[str, bytes]] = []
+
+    def client_behind(peer: str, forwarded_for: bytes) -> str:
+        asked.append((peer, forwarded_for))
+        return "203.0.113.9"
+
+    refused = Response(400, response_head(400), b"", error="bad_request")
+    lines = lines_of(
+        (head(x_forwarded_for=b"203.0.113.9"), response()),
+        (head(), response()),
+        (None, refused),
+        as_json=as_json,
+        client_behind=client_behind,
+    )
+    assert asked == [("127.0.0.1", b"203.0.113.9")]
+    clients = (
+        [json.loads(line)["client"] for line in lines] if as_json else [line.split("client=")[1] for line in lines]
+    )
+    assert [client.split()[0] for client in clients] == ["203.0.113.9", "127.0.0.1", "127.0.0.1"]
+    (line,) = lines_of((head(x_forwarded_for=b"203.0.113.9"), response()), as_json=as_json)
+    assert "203.0.113.9" not in line
 
 
 def test_text_line() -> None:

@@ -136,6 +136,16 @@ def test_what_changed_is_named_without_values(file: Path, caplog: pytest.LogCapt
     assert OTHER_KEY not in str(record.__dict__)
 
 
+def test_a_map_is_one_key(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A map in place of a word, and another map in its place, is a change of that one key."""
+    caplog.set_level(logging.INFO)
+    reload = reload_of(file)
+    for text in ("statusMap: {401: pass}", "statusMap: {4xx: 400, timeout: 504}", "statusMap: gateway"):
+        put(file, text_of(more=text))
+        assert reload.read_again() is not None
+    assert [record.fields["keys"] for record in caplog.records] == [["statusMap"]] * 3  # type: ignore[attr-defined]  # `extra`
+
+
 def test_the_same_again_changes_nothing(file: Path) -> None:
     """A file that says the same in another way leaves everything as it is."""
     reload = reload_of(file)

@@ -16,6 +16,7 @@ from txtoken.clock import Clock
 from txtoken.config import Limits, VerifyRules
 from txtoken.errors import RemoteError
 from txtoken.http1.messages import Head, Request, Response, UnloggedResponse, response_head
+from txtoken.service.failures import Failures
 from txtoken.service.handlers import CRASHED, CheckToken, Fixed, GetToken, Health, bearer_token
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
@@ -63,8 +64,10 @@ class Desk:
         self.handler = GetToken(
             remote,
             issuer or TokenIssuer(HmacKey(KEY.encode()), TTL_S),
+            Failures("original", passes_bodies=False),
             self.clock,
             forward_headers=forward_headers,
+            forwarded_lines=None,
             validate_body=validate_body,
             on_failure=self.failures.append,
             on_crash=self.crashes.append,

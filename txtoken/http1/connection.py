@@ -19,7 +19,10 @@ from txtoken.http1.messages import (
     CLOSE_LINE,
     CONTINUE,
     KEEP_ALIVE_LINE,
+    UNIX,
+    UNKNOWN,
     Client,
+    Peer,
     Pending,
     Request,
     Response,
@@ -269,6 +272,11 @@ class Connection(Client):
             self._flush()
             self._settle()
 
+    def peer(self) -> Peer:
+        """Say who is at the other end."""
+        is_encrypted = self._transport.get_extra_info("sslcontext") is not None
+        return Peer(self._client or self._name_client(), "https" if is_encrypted else "http")
+
     def _settle(self) -> None:
         """All that could be answered is answered and written: go on with whatever comes next."""
         if self._close_after:
@@ -370,6 +378,9 @@ class Connection(Client):
             self._transport.resume_reading()
 
     def _name_client(self) -> str:
-        peer = self._transport.get_extra_info("peername")
-        self._client = peer[0] if peer else "-"
+        name = self._transport.get_extra_info("peername")
+        if name is None:
+            self._client = UNKNOWN
+        else:
+            self._client = name[0] if isinstance(name, tuple) else UNIX  # a Unix socket's name is a text, mostly empty
         return self._client

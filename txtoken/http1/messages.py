@@ -66,6 +66,22 @@ class Head:
         )
 
 
+class Peer:
+    """Who is at the other end of a connection: `address` as the kernel tells it (`UNIX` and `UNKNOWN` are none), `scheme`
+    http or https.
+    """
+
+    __slots__ = ("address", "scheme")
+
+    def __init__(self, address: str, scheme: str) -> None:
+        self.address = address
+        self.scheme = scheme
+
+
+UNIX: Final = "unix"  # in place of the address of who came through a Unix socket
+UNKNOWN: Final = "-"  # in place of the address of who has gone already
+
+
 class Request:
     """A complete request: its head and its whole body."""
 
@@ -76,13 +92,18 @@ class Request:
         self.body = body
 
 
+_PHRASES: Final = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+
+
 def response_head(status: int, *lines: bytes, content_type: bytes = b"application/json; charset=utf-8") -> bytes:
     """Write the part of a response's head that never changes: status line, Content-Type, `lines` (without line ends).
 
-    Made once at start; `render` adds what differs from response to response.
+    Made once at start; `render` adds what differs from response to response. Without content there is no `content_type`:
+    give it as nothing. A status that has no phrase is written without (RFC 9112 §4).
     """
-    reason = HTTPStatus(status).phrase.encode("ascii")
-    parts = (b"HTTP/1.1 %d %b" % (status, reason), b"Content-Type: " + content_type, *lines)
+    parts = [b"HTTP/1.1 %d %b" % (status, _PHRASES.get(status, b"")), *lines]
+    if content_type:
+        parts.insert(1, b"Content-Type: " + content_type)
     return b"\r\n".join(parts) + b"\r\n"
 
 
@@ -105,6 +126,10 @@ class Response:
         self.error = error
         self.remote_s = remote_s
 
+    def with_lines(self, lines: bytes) -> Response:
+        """Return this response with more header `lines`, each with its line end."""
+        return Response(self.status, self.head + lines, self.body, error=self.error, remote_s=self.remote_s)
+
 
 class UnloggedResponse(Response):
     """A response that leaves no access line: probes come every second, and say nothing about who uses the service."""
@@ -112,6 +137,10 @@ class UnloggedResponse(Response):
     __slots__ = ()
 
     is_logged = False
+
+    def with_lines(self, lines: bytes) -> UnloggedResponse:
+        """Return this response with more header `lines`, and as silent."""
+        return UnloggedResponse(self.status, self.head + lines, self.body, error=self.error, remote_s=self.remote_s)
 
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -154,6 +183,10 @@ class Client:
 
     def respond(self, response: Response) -> None:
         """Take the answer to the request."""
+        raise NotImplementedError
+
+    def peer(self) -> Peer:
+        """Say who is at the other end of the connection."""
         raise NotImplementedError
 
 

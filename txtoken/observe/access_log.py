@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
@@ -17,24 +18,36 @@ from txtoken.observe.logs import LineWriter, timestamp
 
 BUFFERED_LINES_MAX: Final = 512
 TEXT_CHARACTERS_MAX: Final = 200  # of a path or a request id: a client's text must not fill the log
+# W3C Trace Context §3.2: version, trace, parent, flags. A version past ours may have more behind a dash.
+_TRACEPARENT: Final = re.compile(
+    rb"(?:00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    rb"|(?!00|ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)",
+    re.DOTALL,
+)
 _TOKEN_LIKE: Final = re.compile(r"eyJ[\w-]+\.[\w-]*(?:\.[\w-]*)?")
 
 
 class AccessLog:
-    """Collects access lines, as JSON or as text."""
+    """Collects access lines, as JSON or as text.
 
-    __slots__ = ("_as_json", "_known_texts", "_lines", "_second", "_stamp", "_writer")
+    `client_behind` finds the client by a peer's address and its `X-Forwarded-For`, where there are proxies to believe.
+    """
 
-    def __init__(self, writer: LineWriter, *, as_json: bool) -> None:
+    __slots__ = ("_as_json", "_client_behind", "_known_texts", "_lines", "_second", "_stamp", "_writer")
+
+    def __init__(
+        self, writer: LineWriter, *, as_json: bool, client_behind: Callable[[str, bytes], str] | None = None
+    ) -> None:
         self._writer = writer
         self._as_json = as_json
+        self._client_behind = client_behind
         self._lines: list[bytes] = []
         self._known_texts: dict[bytes, bytes] = {}
         self._second = 0
         self._stamp = b""
 
     def add(self, head: Head | None, response: Response, received_at: float, client: str) -> None:
-        """Note one response. `received_at` is when its request was complete (perf_counter); `client` an address."""
+        """Note one response. `received_at` is when its request was complete (perf_counter); `client` the peer's address."""
         ended = perf_counter()
         now = time.time()
         second = int(now)
@@ -43,10 +56,15 @@ class AccessLog:
             self._stamp = timestamp(second)[:-4].encode("ascii")
         ms = (ended - received_at) * 1000
         method = path = b"null"
-        request_id = None
+        request_id = trace_id = None
         if head is not None:
             method, path = self._text(head.method), self._text(head.path)
             request_id = head.fields.get(b"x-request-id")
+            traceparent = head.fields.get(b"traceparent")
+            if traceparent is not None:
+                trace_id = _trace_id(traceparent)
+            if self._client_behind is not None and (forwarded_for := head.fields.get(b"x-forwarded-for")) is not None:
+                client = self._client_behind(client, forwarded_for)
         if self._as_json:
             line = (
                 b'{"time":"%b%03dZ","level":"info","message":"request","method":%b,"path":%b,"status":%d,"ms":%.3f,"client":"%b"'
@@ -62,6 +80,8 @@ class AccessLog:
             )
             if request_id is not None:
                 line += b',"request_id":%b' % self._text(request_id)
+            if trace_id is not None:
+                line += b',"trace_id":"%b"' % trace_id
             if response.remote_s is not None:
                 line += b',"remote_ms":%.3f' % (response.remote_s * 1000)
             if response.error is not None:
@@ -79,6 +99,8 @@ class AccessLog:
             )
             if request_id is not None:
                 line += b" request_id=%b" % self._text(request_id)
+            if trace_id is not None:
+                line += b" trace_id=%b" % trace_id
             if response.remote_s is not None:
                 line += b" remote=%.3f ms" % (response.remote_s * 1000)
             if response.error is not None:
@@ -103,3 +125,11 @@ class AccessLog:
             if len(self._known_texts) < BUFFERED_LINES_MAX and len(text) <= TEXT_CHARACTERS_MAX:
                 self._known_texts[text] = known
         return known
+
+
+def _trace_id(traceparent: bytes) -> bytes | None:
+    match = _TRACEPARENT.fullmatch(traceparent)
+    if match is None:
+        return None
+    trace_id: bytes = match[1] or match[2]
+    return trace_id

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from txtoken.config import Config, describe
+from txtoken.config import SECTIONS, Config, describe
 from txtoken.errors import ConfigError
 
 FIXED: Final = ("port", "listen", "workers", "log.format")  # what a running service cannot change
@@ -106,7 +106,8 @@ def _stat(path: str) -> Signature:
 def _flat(config: Config) -> dict[str, object]:
     flat: dict[str, object] = {}
     for key, value in describe(config).items():
-        if isinstance(value, dict):
+        if key in SECTIONS:
+            assert isinstance(value, dict)
             flat |= {f"{key}.{name}": part for name, part in value.items()}
         else:
             flat[key] = value

@@ -20,11 +20,14 @@ from txtoken.clock import Clock
 from txtoken.config import Config, Timeouts
 from txtoken.errors import RemoteError, StartError
 from txtoken.http1 import parser
-from txtoken.http1.messages import Handler
+from txtoken.http1.messages import Handler, Router
+from txtoken.http1.proxies import Proxies
 from txtoken.http1.server import LISTEN_BACKLOG, Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter, Repeats, open_log
 from txtoken.process.reload import Reload
+from txtoken.service.cors import CrossOriginRoutes, Preflight
+from txtoken.service.failures import Failures
 from txtoken.service.handlers import CheckToken, GetToken, Health
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
@@ -94,17 +97,22 @@ class Worker:
         )
 
     def _new_access_log(self) -> AccessLog | None:
-        log = self._config.log
-        return AccessLog(self._writer, as_json=log.format == "json") if log.access else None
+        log, trusted = self._config.log, self._config.trusted_proxies
+        if not log.access:
+            return None
+        client_behind = Proxies(trusted).client if trusted else None
+        return AccessLog(self._writer, as_json=log.format == "json", client_behind=client_behind)
 
-    def _routes(self) -> Routes:
+    def _routes(self) -> Router:
         config = self._config
         key = HmacKey(config.enc_key.reveal())
         get_token = GetToken(
             self._remote,
             TokenIssuer(key, config.token_ttl_s),
+            Failures(config.status_map, passes_bodies=config.pass_remote_errors),
             self._clock,
             forward_headers=config.forward_headers,
+            forwarded_lines=Proxies(config.trusted_proxies).forwarded_lines if config.forwarded_for else None,
             validate_body=config.validate_body,
             on_failure=self._note_remote_failure,
             on_crash=self._note_crash,
@@ -119,7 +127,12 @@ class Worker:
             config.get_token_route: {"POST": get_token},
             config.check_token_route: {"GET": check_token, "POST": check_token},
         }
-        return Routes({**health, **routes}, self._note_crash)
+        table = {**health, **routes}
+        if not config.cors.origins:
+            return Routes(table, self._note_crash)
+        for handlers in table.values():
+            handlers["OPTIONS"] = Preflight(tuple(handlers), config.cors)
+        return CrossOriginRoutes(Routes(table, self._note_crash), config.cors)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Begin to serve on sockets that are bound. `stop` closes them."""

@@ -13,24 +13,24 @@ from urllib.parse import parse_qsl
 import orjson
 
 from txtoken.clock import Clock
-from txtoken.errors import (
-    RemoteError,
-    RemoteInvalid,
-    RemoteOverloaded,
-    RemoteStatus,
-    RemoteTruncated,
-    TokenError,
+from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, TokenError
+from txtoken.http1.messages import (
+    Client,
+    Handler,
+    Peer,
+    Pending,
+    Request,
+    Response,
+    UnloggedResponse,
+    response_head,
 )
-from txtoken.http1.messages import Client, Handler, Pending, Request, Response, UnloggedResponse, response_head
+from txtoken.service.failures import NO_STORE, Failures
 from txtoken.service.remote import Exchange, Outcome, Remote
 from txtoken.service.tokens import NO_TOKEN, TokenIssuer, TokenVerifier, UnusableJson, compact_object
 
-NO_STORE: Final = b"Cache-Control: no-store"
 FORM_FIELDS_MAX: Final = 1000
 _OK: Final = response_head(200, NO_STORE)
 _BAD_REQUEST: Final = response_head(400, NO_STORE)
-_REMOTE_FAILED: Final = response_head(500, NO_STORE)
-_OVERLOADED: Final = response_head(503, NO_STORE, b"Retry-After: 1")
 
 
 def error_response(status: int, code: str, text: str, *lines: bytes) -> Response:
@@ -70,22 +70,36 @@ class Health(Handler):
 class GetToken(Handler):
     """`POST getTokenRoute`: the client's JSON goes to the remote, the remote's reply comes back as a token (§3.1)."""
 
-    __slots__ = ("_clock", "_forward", "_issuer", "_on_crash", "_on_failure", "_remote", "_validate_body")
+    __slots__ = (
+        "_clock",
+        "_failures",
+        "_forward",
+        "_forwarded_lines",
+        "_issuer",
+        "_on_crash",
+        "_on_failure",
+        "_remote",
+        "_validate_body",
+    )
 
     def __init__(
         self,
         remote: Remote,
         issuer: TokenIssuer,
+        failures: Failures,
         clock: Clock,
         *,
         forward_headers: Sequence[str],
+        forwarded_lines: Callable[[Peer, Mapping[bytes, bytes]], bytes] | None,
         validate_body: bool,
         on_failure: Callable[[RemoteError], None],
         on_crash: Callable[[Exception], None],
     ) -> None:
         self._remote = remote
         self._issuer = issuer
+        self._failures = failures
         self._clock = clock
+        self._forwarded_lines = forwarded_lines  # of who sent the request, when the remote is to know
         self._forward = tuple({name.lower().encode("ascii"): name.encode("ascii") for name in forward_headers}.items())
         self._validate_body = validate_body
         self._on_failure = on_failure
@@ -103,6 +117,8 @@ class GetToken(Handler):
         for name, written in self._forward:
             if name in fields and not _is_of_connection(fields, name):
                 lines += b"%b: %b\r\n" % (written, fields[name])
+        if self._forwarded_lines is not None:
+            lines += self._forwarded_lines(client.peer(), fields)
         login = _Login(self, client, lines, request.body)
         try:
             self._remote.post(login)
@@ -130,22 +146,8 @@ class GetToken(Handler):
         return Response(200, _OK, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
 
     def _explain(self, error: RemoteError, remote_s: float) -> Response:
-        """Make the original's answer to a failed remote (contract §3.3): always 500, but 503 for what was not tried."""
         self._on_failure(error)
-        head, status = _REMOTE_FAILED, 500
-        body: dict[str, object]
-        match error:
-            case RemoteStatus():
-                body = {"message": "Remote post status failure.", "status": error.status}
-            case RemoteTruncated():
-                body = {"message": "Remote post failed to parse body.", "error": error.public}
-            case RemoteInvalid():
-                body = {"message": "Can not unmarshal returned json.", "error": error.public}
-            case _:
-                body = {"message": "Remote post failure.", "error": error.public}
-                if isinstance(error, RemoteOverloaded):
-                    head, status = _OVERLOADED, 503
-        return Response(status, head, orjson.dumps(body), error=error.code, remote_s=remote_s)
+        return self._failures.answer(error, self._clock.second, remote_s)
 
 
 class _Login(Exchange):

@@ -404,7 +404,7 @@ class RemoteConnection:
     def _conclude(self, exchange: Exchange, reply: ReplyParser, *, reusable: bool) -> None:
         outcome: Outcome
         if reply.status != 200:
-            outcome = RemoteStatus(reply.status)
+            outcome = RemoteStatus(reply.status, reply.retry_after, b"" if reply.encoded else reply.body)
         elif reply.encoded:
             outcome = RemoteInvalid("bad_encoding", "the reply is compressed, which was not asked for")
         else:

@@ -68,6 +68,11 @@ class ReplyParser:
         """The body so far."""
         return b"".join(self._body)
 
+    @property
+    def retry_after(self) -> bytes:
+        """When the remote wants to be asked again (RFC 9110 §10.2.3), as it came. Empty when it does not say."""
+        return self._fields.get(b"retry-after", b"")
+
     def close(self) -> None:
         """Part from the httptools parser: the two know each other, and would wait for the collector with all that they hold."""
         self._http = None

@@ -1,0 +1,129 @@
+"""Whose word counts about who sent a request, and what the next hop is told of it. Knows header fields; knows no sockets.
+
+Any client can write `X-Forwarded-For`. What it says is believed as far as proxies that are trusted have written it: from
+the right, where the nearest one appended to it, up to the first address that is not such a proxy's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from txtoken.http1.messages import UNIX, UNKNOWN, Peer
+
+# What was found out is remembered, until so many are known: the same few proxies and clients come again and again.
+KNOWN_MAX: Final = 1024
+KNOWN_TEXT_BYTES_MAX: Final = 256  # of a field that is remembered: four hops of IPv6 fit
+HOPS_MAX: Final = 32  # that are looked at: nobody has more, and a field can be 64 KiB long
+
+_MAPPED: Final = b"\0" * 10 + b"\xff\xff"  # an IPv4 address as IPv6 writes it (RFC 4291 §2.5.5.2)
+_WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
+
+
+class Proxies:
+    """The proxies that are trusted: `trusted` holds networks (`10.0.0.0/8`), and `unix` for all who use a Unix socket."""
+
+    __slots__ = ("_clients", "_networks", "_peers", "_trusts_unix")
+
+    def __init__(self, trusted: Sequence[str]) -> None:
+        self._trusts_unix = UNIX in trusted
+        self._networks = [_network(text) for text in trusted if text != UNIX]
+        self._peers: dict[str, bool] = {}
+        self._clients: dict[bytes, str] = {}
+
+    def trusts(self, peer: str) -> bool:
+        """Whether this peer is a proxy that is trusted."""
+        known = self._peers.get(peer)
+        if known is None:
+            packed = _packed(peer)
+            known = self._trusts_unix if peer == UNIX else packed is not None and self._is_trusted(packed)
+            if len(self._peers) >= KNOWN_MAX:
+                self._peers.clear()
+            self._peers[peer] = known
+        return known
+
+    def client(self, peer: str, forwarded_for: bytes) -> str:
+        """Find the client's address: the first from the right that is no trusted proxy's, as far as it is believed.
+
+        An entry that is no address ends the search at the one before it. When all are proxies, the leftmost is the client.
+        """
+        if not self.trusts(peer):
+            return peer
+        known = self._clients.get(forwarded_for)
+        if known is None:
+            known = self._last_believed(forwarded_for)
+            if len(forwarded_for) <= KNOWN_TEXT_BYTES_MAX:
+                if len(self._clients) >= KNOWN_MAX:
+                    self._clients.clear()
+                self._clients[forwarded_for] = known
+        return known or peer
+
+    def forwarded_lines(self, peer: Peer, fields: Mapping[bytes, bytes]) -> bytes:
+        """Write who sent a request with these `fields`, how, and to which host, for the next hop: whole header lines.
+
+        What a trusted proxy wrote is handed on, with its address behind; what anybody else wrote is replaced.
+        """
+        chain = [] if peer.address in (UNIX, UNKNOWN) else [_shown(peer.address)]
+        scheme, host = peer.scheme.encode("ascii"), fields.get(b"host", b"")
+        if self.trusts(peer.address):
+            if forwarded_for := fields.get(b"x-forwarded-for"):
+                chain.insert(0, forwarded_for)
+            scheme = fields.get(b"x-forwarded-proto") or scheme
+            host = fields.get(b"x-forwarded-host") or host
+        lines = b"X-Forwarded-For: %b\r\n" % b", ".join(chain) if chain else b""
+        lines += b"X-Forwarded-Proto: %b\r\n" % scheme
+        return lines + b"X-Forwarded-Host: %b\r\n" % host if host else lines
+
+    def _last_believed(self, forwarded_for: bytes) -> str:
+        """Walk from the right. Empty when not even the last entry is an address."""
+        last = ""
+        for entry in reversed(forwarded_for.rsplit(b",", HOPS_MAX)[-HOPS_MAX:]):
+            packed = _packed(entry.strip().decode("latin-1"))
+            if packed is None:
+                break
+            last = _text(packed)
+            if not self._is_trusted(packed):
+                break
+        return last
+
+    def _is_trusted(self, packed: bytes) -> bool:
+        address = int.from_bytes(packed, "big")
+        return any(length == len(packed) and address >> shift == prefix for length, shift, prefix in self._networks)
+
+
+def _network(text: str) -> tuple[int, int, int]:
+    """Return the length of a network's addresses (in bytes), by how many bits they are shifted, and what is left then."""
+    network = ipaddress.ip_network(text)
+    packed, shift = network.network_address.packed, network.max_prefixlen - network.prefixlen
+    if packed.startswith(_MAPPED) and shift <= 32:
+        packed = packed[12:]
+    return len(packed), shift, int.from_bytes(packed, "big") >> shift
+
+
+def _packed(text: str) -> bytes | None:
+    """Read an address, with or without a port, as 4 or 16 bytes. None: it is none.
+
+    `inet_pton` is strict (no leading zeros, no zones) and takes a tenth of the time of `ipaddress`.
+    """
+    match = _WITH_PORT.fullmatch(text)
+    if match is not None:
+        text = match[1] or match[2]
+    try:
+        if ":" not in text:
+            return socket.inet_pton(socket.AF_INET, text)
+        packed = socket.inet_pton(socket.AF_INET6, text.partition("%")[0])  # a zone is this machine's own affair
+    except (OSError, ValueError):  # ValueError: a NUL in it
+        return None
+    return packed[12:] if packed.startswith(_MAPPED) else packed
+
+
+def _text(packed: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
+def _shown(address: str) -> bytes:
+    packed = _packed(address)
+    return (address if packed is None else _text(packed)).encode("ascii", "replace")

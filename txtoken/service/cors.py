@@ -1,0 +1,118 @@
+"""Who may call from a web page (WHATWG Fetch, "CORS protocol"). Wraps a router: what it answers gets the header lines that
+let a browser hand the answer to a script. Knows no route.
+
+An answer without these lines is an answer all the same: browsers keep it from the page. So errors need them as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from txtoken.config import CorsSettings
+from txtoken.errors import ProtocolError
+from txtoken.http1.messages import Client, Handler, Head, Peer, Pending, Request, Response, Router, response_head
+
+# Fields of our answers that scripts may read beside the few that they always may.
+EXPOSED: Final = b"Access-Control-Expose-Headers: Retry-After, WWW-Authenticate\r\n"
+ALL: Final = "*"
+
+
+class CrossOriginRoutes(Router):
+    """Routes whose answers say which pages may read them. Answers to bytes that are no request say nothing."""
+
+    __slots__ = ("_by_origin", "_others", "_routes")
+
+    def __init__(self, routes: Router, settings: CorsSettings) -> None:
+        self._routes = routes
+        self._by_origin: dict[bytes, bytes] = {}
+        # What is answered does not depend on the origin when all may read it; else caches have to know that it does.
+        self._others = (
+            b"Access-Control-Allow-Origin: *\r\n" + EXPOSED if ALL in settings.origins else b"Vary: Origin\r\n"
+        )
+        credentials = b"Access-Control-Allow-Credentials: true\r\n" if settings.credentials else b""
+        for origin in settings.origins:
+            if origin != ALL:
+                name = origin.encode("ascii")
+                lines = b"Access-Control-Allow-Origin: %b\r\n" % name + credentials + EXPOSED
+                self._by_origin[name] = self._others + lines
+
+    def find(self, head: Head) -> Handler:
+        """Return who answers this request, with the lines for its origin."""
+        lines = self._by_origin.get(head.fields.get(b"origin", b""), self._others)
+        return _Lined(self._routes, self._routes.find(head), lines)
+
+    def refusal(self, error: ProtocolError) -> Response:
+        """Return the answer to bytes that are no request that we serve."""
+        return self._routes.refusal(error)
+
+    def failure(self, error: Exception) -> Response:
+        """Return the answer to a request that made this program fail."""
+        return self._routes.failure(error)
+
+
+class _Lined(Handler):
+    """A handler whose answer gets more header lines on its way to the client. Made for one request."""
+
+    __slots__ = ("_handler", "_lines", "_routes")
+
+    def __init__(self, routes: Router, handler: Handler, lines: bytes) -> None:
+        self._routes = routes
+        self._handler = handler
+        self._lines = lines
+
+    def handle(self, request: Request, client: Client) -> Pending | None:
+        page = _Page(client, self._lines)
+        try:
+            return self._handler.handle(request, page)
+        except Exception as error:
+            if page.is_answered:
+                raise  # the connection notes it
+            page.respond(self._routes.failure(error))
+            return None
+
+
+class _Page(Client):
+    """A client whose browser has to be told who may read the answer."""
+
+    __slots__ = ("_client", "_lines", "is_answered")
+
+    def __init__(self, client: Client, lines: bytes) -> None:
+        self._client = client
+        self._lines = lines
+        self.is_answered = False
+
+    def respond(self, response: Response) -> None:
+        self.is_answered = True
+        self._client.respond(response.with_lines(self._lines))
+
+    def peer(self) -> Peer:
+        return self._client.peer()
+
+
+class Preflight(Handler):
+    """`OPTIONS` of one route: what a browser asks before it sends a request that a plain form could not.
+
+    It is always told what is allowed, and decides by that. `methods` are those of the route.
+    """
+
+    __slots__ = ("_response",)
+
+    def __init__(self, methods: Collection[str], settings: CorsSettings) -> None:
+        names = {*methods, *(["HEAD"] if "GET" in methods else [])}
+        lines = [
+            _list(b"Allow", sorted({*names, "OPTIONS"})),
+            _list(b"Access-Control-Allow-Methods", sorted(names)),
+            b"Access-Control-Max-Age: %d" % int(settings.max_age_s),
+        ]
+        if settings.headers:
+            lines.append(_list(b"Access-Control-Allow-Headers", settings.headers))
+        # 200 and not 204: all answers have a Content-Length, which 204 must not have (RFC 9110 §8.6).
+        self._response = Response(200, response_head(200, *lines, content_type=b""), b"")
+
+    def handle(self, request: Request, client: Client) -> None:
+        client.respond(self._response)
+
+
+def _list(name: bytes, items: Sequence[str]) -> bytes:
+    return name + b": " + ", ".join(items).encode("ascii")

@@ -1,0 +1,116 @@
+"""What a client is told when the remote failed (contract §3.3): a table, made once from `statusMap`. Knows no exchange.
+
+The bodies are the original's, whatever the status; with `passRemoteErrors` the remote's own take their place where both
+statuses are 4xx, when they are JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import orjson
+
+from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, RemoteStatus, RemoteTimeout, RemoteTruncated
+from txtoken.http1.messages import Response, response_head
+
+NO_STORE: Final = b"Cache-Control: no-store"
+UNNAMED: Final = 500  # what the original answers to everything
+PASSED: Final = ("400", "401", "403", "404", "409", "422", "423", "429", "503")
+GATEWAY: Final = {
+    **dict.fromkeys(PASSED, "pass"),
+    **dict.fromkeys(("2xx", "3xx", "4xx", "5xx", "unreachable", "invalid"), "502"),
+    "timeout": "504",
+}
+STATUSES: Final = range(201, 600)  # that a remote can fail with: 1xx are interim replies
+PASSED_BODY_BYTES_MAX: Final = 64 * 1024  # an error that is longer is a page of a debugger, say
+RETRY_AFTER_S_MAX: Final = 3600  # that a client is asked to wait on the remote's word
+WITH_RETRY_AFTER: Final = (429, 503)  # statuses that it belongs to (RFC 9110 §10.2.3, RFC 6585 §4)
+_OVERLOADED: Final = response_head(503, NO_STORE, b"Retry-After: 1")
+
+
+class Failures:
+    """The answers to all that a remote can do wrong. `status_map` is `original`, `gateway` or the configuration's map."""
+
+    __slots__ = ("_by_status", "_heads", "_invalid", "_passes_bodies", "_timeout", "_unreachable")
+
+    def __init__(self, status_map: str | Mapping[str, str], *, passes_bodies: bool) -> None:
+        if isinstance(status_map, str):
+            status_map = GATEWAY if status_map == "gateway" else {}
+        self._by_status: dict[int, int] = {status: _resolve(status_map, status) for status in STATUSES}
+        self._timeout = int(status_map.get("timeout", UNNAMED))
+        self._unreachable = int(status_map.get("unreachable", UNNAMED))
+        self._invalid = int(status_map.get("invalid", UNNAMED))
+        told = {*self._by_status.values(), self._timeout, self._unreachable, self._invalid}
+        self._heads: dict[int, bytes] = {status: _head(status) for status in told}
+        self._passes_bodies = passes_bodies
+
+    def answer(self, error: RemoteError, now_s: int, remote_s: float) -> Response:
+        """Return the answer to a failure. `now_s` is Unix time, `remote_s` how long the remote took."""
+        body: dict[str, object]
+        match error:
+            case RemoteStatus():
+                return self._answer_to_status(error, now_s, remote_s)
+            case RemoteTruncated():
+                status, body = self._invalid, {"message": "Remote post failed to parse body.", "error": error.public}
+            case RemoteInvalid():
+                status, body = self._invalid, {"message": "Can not unmarshal returned json.", "error": error.public}
+            case _:
+                status = self._timeout if isinstance(error, RemoteTimeout) else self._unreachable
+                body = {"message": "Remote post failure.", "error": error.public}
+                if isinstance(error, RemoteOverloaded):  # it was not tried
+                    return Response(503, _OVERLOADED, orjson.dumps(body), error=error.code, remote_s=remote_s)
+        return Response(status, self._heads[status], orjson.dumps(body), error=error.code, remote_s=remote_s)
+
+    def _answer_to_status(self, error: RemoteStatus, now_s: int, remote_s: float) -> Response:
+        status = self._by_status[error.status]
+        head = self._heads[status]
+        if status in WITH_RETRY_AFTER:
+            wait_s = retry_after_s(error.retry_after, now_s)
+            if wait_s is not None:
+                head += b"Retry-After: %d\r\n" % wait_s
+        if self._passes_bodies and status < 500 and 400 <= error.status < 500 and _is_passable(error.body):
+            body = error.body
+        else:
+            body = orjson.dumps({"message": "Remote post status failure.", "status": error.status})
+        return Response(status, head, body, error=error.code, remote_s=remote_s)
+
+
+def retry_after_s(field: bytes, now_s: int) -> int | None:
+    """Read a Retry-After field, seconds or a date (RFC 9110 §10.2.3), as seconds from 1 to an hour. None: it says nothing."""
+    text = field.strip().decode("latin-1")
+    if text.isascii() and text.isdigit():
+        seconds = int(text[:10])
+    else:
+        try:
+            seconds = int(parsedate_to_datetime(text).timestamp()) - now_s
+        except (ValueError, OverflowError):
+            return None
+    return max(1, min(seconds, RETRY_AFTER_S_MAX))
+
+
+def _resolve(status_map: Mapping[str, str], status: int) -> int:
+    told = status_map.get(str(status)) or status_map.get(f"{status // 100}xx")
+    if told is None:
+        return UNNAMED
+    return status if told == "pass" else int(told)
+
+
+def _head(status: int) -> bytes:
+    # A 401 has to say how one authenticates (RFC 9110 §15.5.2). Of all schemes this one opens no window in a browser.
+    return (
+        response_head(status, NO_STORE, b"WWW-Authenticate: Bearer")
+        if status == 401
+        else response_head(status, NO_STORE)
+    )
+
+
+def _is_passable(body: bytes) -> bool:
+    if len(body) > PASSED_BODY_BYTES_MAX:
+        return False
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return True
