@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,17 +10,30 @@ import pytest
 import yaml
 
 from tests.running import KEY
-from txtoken.config import EXAMPLE_KEY, load
+from txtoken.config import EXAMPLE_KEY, KEYS, load
 from txtoken.errors import ConfigError
+from txtoken.process.reload import FIXED
 from txtoken.service.routes import HEALTH_PATHS
+from txtoken.version import VERSION
 
 ROOT: Final = Path(__file__).parents[1]
 KUBERNETES: Final = ROOT / "deploy" / "kubernetes"
+CHART: Final = ROOT / "deploy" / "helm" / "txtoken"
 
 
 def read(name: str) -> Any:
     """Read one object."""
     return yaml.safe_load((KUBERNETES / name).read_text())
+
+
+def pod() -> Any:
+    """The pod of the Deployment."""
+    return read("deployment.yaml")["spec"]["template"]["spec"]
+
+
+def read_chart(name: str) -> Any:
+    """Read a file of the chart that is no template."""
+    return yaml.safe_load((CHART / name).read_text())
 
 
 @pytest.fixture
@@ -36,9 +50,9 @@ def deployed(tmp_path: Path) -> Path:
 def test_the_configuration_loads(deployed: Path) -> None:
     """The ConfigMap holds a good configuration for the container's port."""
     config = load(str(deployed), {})
-    (container,) = read("deployment.yaml")["spec"]["template"]["spec"]["containers"]
+    (container,) = pod()["containers"]
     assert config.port == container["ports"][0]["containerPort"]
-    grace_s = read("deployment.yaml")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    grace_s = pod()["terminationGracePeriodSeconds"]
     assert grace_s > config.timeouts.drain + config.timeouts.drain_delay
 
 
@@ -53,7 +67,7 @@ def test_the_placeholder_is_refused(deployed: Path) -> None:
 
 def test_probes_and_routes_exist() -> None:
     """Probes ask for routes that the service has, and the Ingress passes the two that clients need."""
-    (container,) = read("deployment.yaml")["spec"]["template"]["spec"]["containers"]
+    (container,) = pod()["containers"]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"]["path"] in HEALTH_PATHS
     (rule,) = read("ingress.yaml")["spec"]["rules"]
@@ -66,3 +80,49 @@ def test_every_object_is_in_the_kustomization() -> None:
     assert listed == {file.name for file in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
     for name in listed:
         assert read(name)["metadata"]["name"] == "txtoken"
+
+
+def test_the_chart_runs_the_same_pod() -> None:
+    """Probes, privileges, resources, the time to end, the configuration and the way out are those of the plain objects."""
+    values = read_chart("values.yaml")
+    (container,) = pod()["containers"]
+    assert values["podSecurityContext"] == pod()["securityContext"]
+    assert values["securityContext"] == container["securityContext"]
+    assert values["resources"] == container["resources"]
+    assert values["terminationGracePeriodSeconds"] == pod()["terminationGracePeriodSeconds"]
+    for name, probe in values["probes"].items():
+        plain = dict(container[f"{name}Probe"])
+        path = plain.pop("httpGet")["path"]
+        assert probe == {"path": path, **plain}
+    assert values["networkPolicy"]["egress"] == read("networkpolicy.yaml")["spec"]["egress"]
+    scaling = read("horizontalpodautoscaler.yaml")["spec"]
+    (metric,) = scaling["metrics"]
+    assert values["autoscaling"] == {
+        "enabled": True,
+        "minReplicas": scaling["minReplicas"],
+        "maxReplicas": scaling["maxReplicas"],
+        "targetCPUUtilizationPercentage": metric["resource"]["target"]["averageUtilization"],
+        "behavior": {},
+    }
+    config = yaml.safe_load(read("configmap.yaml")["data"]["txtoken.yml"])
+    config["remote"] = ""  # nobody's login API is known here: the chart asks for it
+    assert {**values["config"], "encKeyFile": f"/secrets/{values['secret']['encKeyName']}"} == config
+
+
+def test_the_chart_replaces_pods_for_what_they_cannot_take_over() -> None:
+    """Each key that needs a restart is either told to the pod's template or cannot be set."""
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text()
+    refused = set(re.findall(r'"(\w+)"', re.search(r"range list (.*?) -}}", helpers)[1]))  # type: ignore[index]
+    told = set(re.findall(r"(\S+)={{", helpers))
+    assert set(FIXED) <= refused | told
+    secrets = {key.name for key in KEYS if key.secret}
+    assert secrets
+    assert secrets <= refused
+
+
+def test_versions_are_the_service_s() -> None:
+    """Image tags and the chart name the release that they belong to."""
+    (image,) = read("kustomization.yaml")["images"]
+    assert image["newTag"] == VERSION
+    chart = read_chart("Chart.yaml")
+    assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
