@@ -126,3 +126,22 @@ def test_versions_are_the_service_s() -> None:
     assert image["newTag"] == VERSION
     chart = read_chart("Chart.yaml")
     assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
+
+
+def test_messages_that_are_explained_exist() -> None:
+    """Each message and code in the tables of docs/operating.md is one of the service's own."""
+    text = (ROOT / "docs" / "operating.md").read_text().partition("## What a message means")[2]
+    source = "".join(file.read_text() for file in (ROOT / "txtoken").rglob("*.py"))
+    cells = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
+    explained = [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
+    assert len(explained) > 20
+    assert not [message for message in explained if message not in source]
+
+
+def test_fields_that_are_explained_exist() -> None:
+    """Each field of a request's line in docs/operating.md is one that is written."""
+    text = (ROOT / "docs" / "operating.md").read_text().partition("## The log")[2].partition("## ")[0]
+    source = (ROOT / "txtoken" / "observe" / "access_log.py").read_text()
+    cells = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
+    fields = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    assert fields == set(re.findall(r'"(\w+)":', source)) - {"time", "level", "message"}
