@@ -75,6 +75,11 @@ def tree_of(root: int, stats: dict[int, Stat]) -> list[Stat]:
         members |= born
 
 
+def children_of(parent: int) -> list[int]:
+    """Name the processes that a living one has started, the oldest first."""
+    return sorted(stat.pid for stat in _stats().values() if stat.parent == parent)
+
+
 def tree_cpu(root: int) -> Cpu:
     """Add up the CPU time of a living tree since its start."""
     return sum((stat.cpu for stat in tree_of(root, _stats())), Cpu(0.0, 0.0))

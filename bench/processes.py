@@ -78,6 +78,17 @@ class Process:
         if code is not None:
             raise Ended(code, self.said())
 
+    def wait(self, seconds: float) -> int:
+        """Wait until it has ended. Returns its exit code.
+
+        Raises:
+            BenchError: it does not end.
+        """
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"did not end within {seconds:g} s: {self.said()}") from None
+
     def end(self) -> None:
         """End it and whatever it started. Ending twice is no matter."""
         if self._is_ended:

@@ -12,6 +12,7 @@ from bench.accounting import (
     TICKS_PER_S,
     Cpu,
     Stat,
+    children_of,
     machine_busy_s,
     parse_busy_s,
     parse_memory,
@@ -71,3 +72,14 @@ def test_a_child_that_has_ended_stays_in_the_account() -> None:
     assert tree_cpu(os.getpid()).total_s > before
     assert machine_busy_s() > 0
     assert tree_memory_kib(os.getpid()) > 1024
+
+
+def test_children_are_those_of_one_parent() -> None:
+    """Whoever a process has started is named, and nobody else."""
+    sleepers = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2)]
+    try:
+        assert {sleeper.pid for sleeper in sleepers} <= set(children_of(os.getpid()))
+        assert children_of(sleepers[0].pid) == []
+    finally:
+        for sleeper in sleepers:
+            sleeper.communicate(b"\n")
