@@ -27,7 +27,17 @@ from txtoken.errors import StartError
 from txtoken.version import VERSION
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
-COMMANDS: Final = ("serve", "check", "demo", "keygen", "health", "token issue", "token verify", "token explain")
+COMMANDS: Final = (
+    "serve",
+    "check",
+    "schema",
+    "demo",
+    "keygen",
+    "health",
+    "token issue",
+    "token verify",
+    "token explain",
+)
 NOON: Final = 1_700_000_000
 
 
@@ -225,7 +235,7 @@ def test_interrupted(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Non
 
 # Bad configurations
 
-CONFIGURED: Final = [command for command in COMMANDS if command not in ("demo", "keygen")]
+CONFIGURED: Final = [command for command in COMMANDS if command not in ("schema", "demo", "keygen")]
 
 
 @pytest.mark.parametrize("command", CONFIGURED)

@@ -12,8 +12,9 @@ service/   What a token service does: `routes` finds the handler, `handlers` ans
 observe/   What people can see of it: log and access lines.
 
 `cli` turns arguments into one command, `demo` shows the service with a login API of its own, `config` reads file and
-environment into one frozen value (`values` says what may stand for each kind of key), `errors` is the tree of all that
-can go wrong, `clock` is this second, read once, `version` is the number of this release.
+environment into one frozen value (`values` says what may stand for each kind of key, `trees` for whole trees, and `schema`
+says it all to editors), `errors` is the tree of all that can go wrong, `clock` is this second, read once, `version` is the
+number of this release.
 
 The import rule, held by tests/test_architecture.py: `process → {service, http1, observe} → {clock, errors, config, values}`.
 `http1` and `service` meet in `process.worker` alone, except that `service` may import `http1.messages`. No cycles, no

@@ -87,6 +87,12 @@ def check(options: argparse.Namespace) -> int:
     return OK
 
 
+def schema(options: argparse.Namespace) -> int:
+    """`txtoken schema`: what editors need to complete and check a configuration file."""
+    _print_json(_load("txtoken.schema", "schema")())
+    return OK
+
+
 def demo(options: argparse.Namespace) -> int:
     """`txtoken demo`."""
     run = _load("txtoken.demo", "demo")
@@ -220,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("serve", serve, "run the service", configured)
     add("check", check, "validate the configuration and show what would run", configured, output)
+    add("schema", schema, "print a JSON Schema of the configuration, by which editors complete and check it")
     shown = add("demo", demo, "run the service in front of a login API of its own")
     shown.add_argument("--once", action="store_true", help="make three requests, show them, and end")
     shown.add_argument("--port", type=_port, default=8888, help="of the service (default: %(default)s, 0: any)")

@@ -2,7 +2,7 @@
 where their values came from; starts nothing.
 
 The table `KEYS` is the model: names, converters, defaults. Reading, the environment's names, the nearest known key and
-what `txtoken check` shows all come from it.
+what `txtoken check` and `txtoken schema` show all come from it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import difflib
 import hmac
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 import yaml
 
-from txtoken import values
+from txtoken import trees, values
 from txtoken.errors import ConfigError, Problem
 from txtoken.values import DAY_S, KIB, MIB
 
@@ -160,7 +160,7 @@ class Key:
     """One key of the file: `name` is dotted within a section, `default` what holds when it is absent."""
 
     name: str
-    read: Callable[[yaml.Node], Any]
+    read: values.Kind[Any]
     default: object
     attribute: str = ""  # of Config, where it is not the name in snake case
     secret: bool = False
@@ -184,7 +184,7 @@ KEYS: Final = (
     Key("expHours", values.read_hours, DAY_S, attribute="token_ttl_s"),
     Key("getTokenRoute", values.read_route, "/getToken"),
     Key("checkTokenRoute", values.read_route, "/checkToken"),
-    Key("requestTokenData", values.read_tree, b"{}"),
+    Key("requestTokenData", trees.read_tree, b"{}"),
     Key("listen", values.read_addresses, ("0.0.0.0",)),  # noqa: S104 - a service is there to be reached
     Key("workers", values.read_workers, 1),
     Key("encKeyFile", values.read_secret_file, None, secret=True, instead_of="encKey"),
@@ -490,6 +490,14 @@ def _attribute(key: Key) -> str:
     return key.attribute or _snake(key.name)
 
 
+def as_written(key: Key, value: object) -> object:
+    """Return a value as the file would say it, for orjson to write."""
+    if key.name == "expHours":
+        assert isinstance(value, int)
+        return round(value / 3600, 6)
+    return orjson.Fragment(value) if isinstance(value, bytes) else value
+
+
 def describe(config: Config) -> dict[str, object]:
     """Return what would run, under the file's own names. Secrets are hidden, times are in seconds."""
     described: dict[str, object] = {}
@@ -499,12 +507,7 @@ def describe(config: Config) -> dict[str, object]:
         shown: object = config
         for part in _attribute(key).split("."):
             shown = getattr(shown, part)
-        if key.name == "expHours":
-            shown = round(config.token_ttl_s / 3600, 6)
-        elif key.secret:
-            shown = HIDDEN
-        elif isinstance(shown, bytes):
-            shown = orjson.Fragment(shown)
+        shown = HIDDEN if key.secret else as_written(key, shown)
         section, _, name = key.name.rpartition(".")
         place = described.setdefault(section, {}) if section else described
         assert isinstance(place, dict)

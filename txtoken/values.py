@@ -1,20 +1,19 @@
 """What a value of the configuration may be: converters from YAML nodes, each for one kind. Knows no key's name.
 
 A converter takes a node and not what YAML makes of it, so that `encKey: 1e5…` stays the text that was written, and so
-that what is wrong can be told with its line. It returns a value or raises `Wrong`.
+that what is wrong can be told with its line. It returns a value or raises `Wrong`. Beside it stands what a JSON Schema can
+say of what it takes.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import json
-import math
 import os
 import re
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -25,16 +24,12 @@ MIB: Final = 1024 * KIB
 DAY_S: Final = 24 * 3600
 SECRET_FILE_BYTES_MAX: Final = 4 * KIB
 WORKERS_MAX: Final = 256
-TREE_DEPTH_MAX: Final = 100
-TREE_NODES_MAX: Final = 10_000  # aliases count each time, so that a small file cannot become a huge token
-TREE_TEXT_PER_VALUE: Final = 100  # characters; a longer text counts as several values, for the same reason
 RESERVED_ROUTES: Final = ("/livez", "/readyz", "/healthz")
 
 # Another tag asks for something that nobody here does: decoding base64, decrypting, looking up a variable.
 TEXT_TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 )
-MERGE_TAG: Final = "tag:yaml.org,2002:merge"  # the key `<<`
 NULL_TAG: Final = "tag:yaml.org,2002:null"
 
 # What an HMAC must not use (RFC 8725 §2.1), as a PEM, SSH or JWK key: whoever knows its public half could sign.
@@ -53,6 +48,9 @@ NEVER_FORWARDED: Final = frozenset(
 )
 
 
+T = TypeVar("T", covariant=True)
+
+
 class Wrong(Exception):
     """What is wrong with one value. `node` says where, when not at the value itself."""
 
@@ -61,9 +59,57 @@ class Wrong(Exception):
         self.node = node
 
 
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A converter and the JSON Schema of what it takes, for editors: these see what YAML makes of a node, so that a text
+    may come as a number, and most bounds hold for numbers only. What the converter takes, the schema takes too.
+    """
+
+    read: Callable[[yaml.Node], T]
+    schema: Mapping[str, Any]
+
+    def __call__(self, node: yaml.Node) -> T:
+        """Return the node's value, or raise `Wrong`."""
+        return self.read(node)
+
+
+def kind(
+    types: str, *, pattern: str | None = None, refused: tuple[object, ...] = (), **schema: object
+) -> Callable[[Callable[[yaml.Node], T]], Kind[T]]:
+    """Say of a converter what JSON types it takes, which pattern the whole of a text matches, which single values it refuses,
+    and what else a schema can say.
+    """
+    if pattern is not None:
+        schema["pattern"] = f"^(?:{pattern})$"
+    if refused:
+        schema["not"] = {"enum": refused}
+    return lambda read: Kind(read, {"type": types.split(), **schema})
+
+
+TEXT: Final = "string number boolean"  # what YAML may make of a text without quotes
+WHOLE_NUMBER: Final = "0|[1-9][0-9]{0,18}"
+SIZE: Final = "([0-9]{1,18}) ?(KiB|MiB|)"
+DURATION: Final = r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|)"
+HOURS: Final = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[0-9]+\."
+HOURS_MAX: Final = 100 * 366 * 24  # a hundred years
+FIELD_NAME: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}"  # RFC 9110 §5.1; the length is a bound of ours
+FAILURE: Final = "[2-5]xx|[2-5][0-9][0-9]|timeout|unreachable|invalid"
+TOLD_STATUS: Final = "[45][0-9][0-9]"
+TOLD_STATUS_SCHEMA: Final = {
+    "type": ["integer", "string"],
+    "minimum": 400,
+    "maximum": 599,
+    "pattern": f"^(?:pass|{TOLD_STATUS})$",
+}
+NETWORK: Final = "unix|[0-9A-Fa-f:.]+(?:/[0-9.]+)?"
+ORIGIN: Final = r"\*|[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?"
+ROUTE: Final = '/[!"$->@-~]*'  # printable ASCII without # and ?
+URL: Final = r"[Hh][Tt][Tt][Pp][Ss]?://[!$-;=?-Z\[\]_a-z~]+"  # printable ASCII without what has to be escaped
+
 # Converters: a node becomes a value, or raises Wrong
 
 
+@kind(TEXT)
 def read_text(node: yaml.Node) -> str:
     """Any one value, as it was written."""
     if not isinstance(node, yaml.ScalarNode):
@@ -76,18 +122,20 @@ def read_text(node: yaml.Node) -> str:
     return text
 
 
-def whole_number(low: int, high: int) -> Callable[[yaml.Node], int]:
+def whole_number(low: int, high: int) -> Kind[int]:
     """A whole number, `low` and `high` included."""
 
+    @kind("integer string", minimum=low, maximum=high, pattern=WHOLE_NUMBER)
     def read(node: yaml.Node) -> int:
         text = read_text(node)
-        if not re.fullmatch(r"0|[1-9][0-9]{0,18}", text) or not low <= int(text) <= high:
+        if not re.fullmatch(WHOLE_NUMBER, text) or not low <= int(text) <= high:
             raise Wrong(f"has to be a whole number from {low} to {high}")
         return int(text)
 
     return read
 
 
+@kind("integer string", minimum=1, maximum=WORKERS_MAX, pattern=f"auto|{WHOLE_NUMBER}")
 def read_workers(node: yaml.Node) -> int:
     """A number of processes; `auto` is one for each CPU that this one may use."""
     if read_text(node) == "auto":
@@ -98,11 +146,12 @@ def read_workers(node: yaml.Node) -> int:
         raise Wrong(f"has to be a whole number from 1 to {WORKERS_MAX}, or auto") from None
 
 
-def size(low: int, high: int) -> Callable[[yaml.Node], int]:
+def size(low: int, high: int) -> Kind[int]:
     """A number of bytes: `4096`, `64KiB`, `1MiB`."""
 
+    @kind("integer string", minimum=low, maximum=high, pattern=SIZE)
     def read(node: yaml.Node) -> int:
-        match = re.fullmatch(r"([0-9]{1,18}) ?(KiB|MiB|)", read_text(node))
+        match = re.fullmatch(SIZE, read_text(node))
         value = int(match[1]) * {"": 1, "KiB": KIB, "MiB": MIB}[match[2]] if match else -1
         if not low <= value <= high:
             raise Wrong(f"has to be a number of bytes from {low} to {high}, or one with KiB or MiB")
@@ -111,11 +160,12 @@ def size(low: int, high: int) -> Callable[[yaml.Node], int]:
     return read
 
 
-def duration(low: float, high: float) -> Callable[[yaml.Node], float]:
+def duration(low: float, high: float) -> Kind[float]:
     """A time in seconds: `5`, `500ms`, `5s`, `1m`."""
 
+    @kind("number string", minimum=low, maximum=high, pattern=DURATION)
     def read(node: yaml.Node) -> float:
-        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|)", read_text(node))
+        match = re.fullmatch(DURATION, read_text(node))
         value = float(match[1]) * {"": 1, "s": 1, "ms": 0.001, "m": 60}[match[2]] if match else -1
         if not low <= value <= high:
             raise Wrong(f"has to be a time from {low:g} to {high:g} seconds: 5, 500ms, 5s, 1m")
@@ -124,6 +174,13 @@ def duration(low: float, high: float) -> Callable[[yaml.Node], float]:
     return read
 
 
+@kind(
+    "number string boolean",
+    minimum=0.1,
+    maximum=DAY_S,
+    pattern=f"[Oo][Ff][Ff]|[Ff][Aa][Ll][Ss][Ee]|{DURATION}",
+    refused=(True,),
+)
 def read_period(node: yaml.Node) -> float | None:
     """How often something is done, in seconds; `off` is never."""
     if read_text(node).lower() in ("off", "false"):
@@ -134,15 +191,17 @@ def read_period(node: yaml.Node) -> float | None:
         raise Wrong(f"{wrong}, or off") from None
 
 
+@kind("number string", exclusiveMinimum=0, maximum=HOURS_MAX, pattern=HOURS)
 def read_hours(node: yaml.Node) -> int:
     """A number of hours, fractions allowed, as whole seconds."""
-    match = re.fullmatch(r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[0-9]+\.", read_text(node))
+    match = re.fullmatch(HOURS, read_text(node))
     hours = float(match[0]) if match else 0.0
-    if not 0 < hours <= 100 * 366 * 24:
+    if not 0 < hours <= HOURS_MAX:
         raise Wrong("has to be a number of hours above 0, fractions allowed, and at most a hundred years")
     return max(1, round(hours * 3600))
 
 
+@kind("boolean string", pattern="[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]")
 def read_flag(node: yaml.Node) -> bool:
     """`true` or `false`, as YAML or as text."""
     text = read_text(node).lower()
@@ -151,9 +210,10 @@ def read_flag(node: yaml.Node) -> bool:
     return text == "true"
 
 
-def choice(*choices: str) -> Callable[[yaml.Node], str]:
+def choice(*choices: str) -> Kind[str]:
     """One of a few words."""
 
+    @kind("string", enum=choices)
     def read(node: yaml.Node) -> str:
         text = read_text(node)
         if text not in choices:
@@ -163,24 +223,26 @@ def choice(*choices: str) -> Callable[[yaml.Node], str]:
     return read
 
 
-def list_of(read_item: Callable[[yaml.Node], str]) -> Callable[[yaml.Node], tuple[str, ...]]:
+def list_of(item: Kind[str]) -> Kind[tuple[str, ...]]:
     """A list, or one value; in the environment its items are separated by commas."""
 
+    @kind(f"array {TEXT}", items=item.schema)
     def read(node: yaml.Node) -> tuple[str, ...]:
         if isinstance(node, yaml.SequenceNode):
-            items = node.value
+            nodes = node.value
             if node.tag != "tag:yaml.org,2002:seq":
                 raise Wrong("has a YAML tag (!…) that has no meaning here")
-            if any(item.tag == NULL_TAG for item in items):
+            if any(each.tag == NULL_TAG for each in nodes):
                 raise Wrong("holds an item without a value")
         else:
             parts = [part.strip() for part in read_text(node).split(",")]
-            items = [scalar(part, node) for part in parts if part]
-        return tuple(read_item(item) for item in items)
+            nodes = [scalar(part, node) for part in parts if part]
+        return tuple(item(each) for each in nodes)
 
     return read
 
 
+@kind("string", pattern="localhost|[0-9A-Fa-f:.]+(?:%[^%]+)?")
 def read_address(node: yaml.Node) -> str:
     """An IP address, or `localhost`."""
     text = read_text(node)
@@ -194,6 +256,7 @@ def read_address(node: yaml.Node) -> str:
     return text
 
 
+@kind(f"array {TEXT}", items=read_address.schema, minItems=1, uniqueItems=True)
 def read_addresses(node: yaml.Node) -> tuple[str, ...]:
     """One address or a list of them, each once."""
     addresses = list_of(read_address)(node)
@@ -204,6 +267,7 @@ def read_addresses(node: yaml.Node) -> tuple[str, ...]:
     return addresses
 
 
+@kind("string", pattern=NETWORK)
 def read_proxies(node: yaml.Node) -> str:
     """A network whose addresses are proxies, as `10.0.0.0/8`; one address is a network too. `unix` is all Unix sockets."""
     text = read_text(node)
@@ -221,6 +285,7 @@ def read_proxies(node: yaml.Node) -> str:
     return str(network)
 
 
+@kind("string", pattern=ORIGIN)
 def read_origin(node: yaml.Node) -> str:
     """An origin as browsers send it (RFC 6454 §6.1): `https://app.example.com`; or `*`."""
     text = read_text(node)
@@ -243,6 +308,12 @@ def read_origin(node: yaml.Node) -> str:
     return text
 
 
+@kind(
+    "string object",
+    pattern=r"original|gateway|\s*\{[\s\S]*",
+    patternProperties={f"^(?:{FAILURE})$": TOLD_STATUS_SCHEMA},
+    additionalProperties=False,
+)
 def read_status_map(node: yaml.Node) -> str | dict[str, str]:
     """`original`, `gateway`, or a map: a section, or a text that holds JSON. What is told to clients for what the remote did."""
     if not isinstance(node, yaml.MappingNode):
@@ -257,7 +328,7 @@ def read_status_map(node: yaml.Node) -> str | dict[str, str]:
             raise Wrong('has to be original, gateway, or a map like {"401": "pass", "4xx": 400, "timeout": 504}')
         return {_failure(name): _told_status(name, str(told)) for name, told in members.items()}
     status_map = {}
-    for key, value in _pairs(node):
+    for key, value in pairs(node):
         try:
             name = _failure(read_text(key))
             status_map[name] = _told_status(name, read_text(value))
@@ -267,7 +338,7 @@ def read_status_map(node: yaml.Node) -> str | dict[str, str]:
 
 
 def _failure(name: str) -> str:
-    if not re.fullmatch(r"[2-5]xx|[2-5][0-9][0-9]|timeout|unreachable|invalid", name):
+    if not re.fullmatch(FAILURE, name):
         raise Wrong("holds a key that is no status (401), class (4xx), timeout, unreachable or invalid")
     if name == "200":
         raise Wrong("cannot map 200, which is success: what is wrong with such a reply is called invalid")
@@ -278,11 +349,12 @@ def _told_status(name: str, told: str) -> str:
     if told == "pass":
         if name[0] not in "45":
             raise Wrong(f"{name} cannot pass: give the status that clients get, from 400 to 599")
-    elif not re.fullmatch(r"[45][0-9][0-9]", told):
+    elif not re.fullmatch(TOLD_STATUS, told):
         raise Wrong(f"{name} needs a status from 400 to 599, or pass")
     return told
 
 
+@kind(TEXT, pattern=FIELD_NAME, refused=("*",))
 def read_script_field_name(node: yaml.Node) -> str:
     """The name of a header field that scripts of web pages may send."""
     text = _field_name(node)
@@ -291,6 +363,7 @@ def read_script_field_name(node: yaml.Node) -> str:
     return text
 
 
+@kind(TEXT, pattern=FIELD_NAME)
 def read_field_name(node: yaml.Node) -> str:
     """The name of a header field that may be forwarded."""
     text = _field_name(node)
@@ -302,21 +375,23 @@ def read_field_name(node: yaml.Node) -> str:
 def _field_name(node: yaml.Node) -> str:
     """The name of a header field (RFC 9110 §5.1)."""
     text = read_text(node)
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}", text):
+    if not re.fullmatch(FIELD_NAME, text):
         raise Wrong("has to be a list of header field names", node)
     return text
 
 
+@kind("string", pattern=ROUTE, refused=RESERVED_ROUTES)
 def read_route(node: yaml.Node) -> str:
     """The path of a route, as it stands in a request line."""
     text = read_text(node)
-    if not re.fullmatch(r"/[!-~]*", text) or "?" in text or "#" in text:
+    if not re.fullmatch(ROUTE, text):
         raise Wrong("has to be a path that starts with /, in printable ASCII, without ? and #")
     if text in RESERVED_ROUTES:
         raise Wrong(f"{text} is taken: the service's health is there")
     return text
 
 
+@kind("string", pattern=URL)
 def read_url(node: yaml.Node) -> str:
     """The absolute URL of the remote (contract §1.1)."""
     text = read_text(node)
@@ -353,6 +428,7 @@ def _is_host_name(host: str) -> bool:
     return len(host) <= 253 and re.fullmatch(r"(?:[a-z0-9_~-]{1,63}\.)*[a-z0-9_~-]{1,63}\.?", host) is not None
 
 
+@kind(TEXT, minLength=32, maxLength=64, writeOnly=True)
 def read_secret(node: yaml.Node) -> str:
     """A secret, exactly as written, 32 to 64 characters."""
     text = read_text(node)
@@ -363,6 +439,7 @@ def read_secret(node: yaml.Node) -> str:
     return text
 
 
+@kind(TEXT)
 def read_secret_file(node: yaml.Node) -> str:
     """A secret from a file, without the one line end at its end."""
     path = read_text(node)
@@ -378,87 +455,6 @@ def read_secret_file(node: yaml.Node) -> str:
         return read_secret(scalar(text, node))
     except Wrong as wrong:
         raise Wrong(f"the secret in {path} {wrong}") from None
-
-
-def read_tree(node: yaml.Node) -> bytes:
-    """Any YAML tree, or a string that holds JSON, as compact JSON."""
-    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str":
-        try:
-            value = orjson.loads(node.value)
-        except (orjson.JSONDecodeError, UnicodeEncodeError):
-            raise Wrong("is text that does not hold JSON: write a YAML section, or JSON in quotes") from None
-        if _depth(value) > TREE_DEPTH_MAX:
-            raise Wrong(f"is nested deeper than {TREE_DEPTH_MAX} levels")
-        value = json.loads(node.value)  # once more, for integers of any size
-    else:
-        nodes_left = iter(range(TREE_NODES_MAX))
-        value = _plain(node, 0, nodes_left)
-    try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, UnicodeEncodeError):
-        raise Wrong("holds something that JSON cannot say") from None
-
-
-def _depth(value: object, limit: int = TREE_DEPTH_MAX + 1) -> int:
-    if limit == 0 or not isinstance(value, dict | list):
-        return 0
-    items = value.values() if isinstance(value, dict) else value
-    return 1 + max((_depth(item, limit - 1) for item in items), default=0)
-
-
-def _plain(node: yaml.Node, depth: int, nodes_left: Iterator[int]) -> object:
-    if depth > TREE_DEPTH_MAX:
-        raise Wrong(f"is nested deeper than {TREE_DEPTH_MAX} levels")
-    _spend(1, nodes_left)
-    if node.tag not in TEXT_TAGS and node.tag not in ("tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"):
-        raise Wrong("has a YAML tag that JSON has no word for", node)
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, depth + 1, nodes_left) for item in node.value]
-    if isinstance(node, yaml.MappingNode):
-        return _plain_members(node, depth, nodes_left)
-    assert isinstance(node, yaml.ScalarNode)
-    _spend(len(node.value) // TREE_TEXT_PER_VALUE, nodes_left)
-    construct = yaml.constructor.SafeConstructor()
-    try:
-        match node.tag.rpartition(":")[2]:
-            case "null":
-                return None
-            case "bool":
-                return construct.construct_yaml_bool(node)
-            case "int":
-                return construct.construct_yaml_int(node)
-            case "float":
-                number = construct.construct_yaml_float(node)
-                if not math.isfinite(number):
-                    raise Wrong("holds a number that JSON has no word for", node)
-                return number
-            case _:
-                return read_text(node)
-    except (ValueError, KeyError, IndexError, OverflowError):
-        raise Wrong("holds a malformed value", node) from None
-
-
-def _plain_members(node: yaml.MappingNode, depth: int, nodes_left: Iterator[int]) -> dict[str, object]:
-    """Read a section's own members, and those that `<<` merges into it: of these the first wins, and own ones over all."""
-    merged: dict[str, object] = {}
-    own: dict[str, object] = {}
-    for key, value in _pairs(node):
-        if key.tag == MERGE_TAG:
-            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                members = _plain(source, depth + 1, nodes_left)
-                if not isinstance(members, dict):
-                    raise Wrong("merges (<<) something that is not a section", key)
-                merged = members | merged
-        else:
-            name = read_text(key)
-            _spend(len(name) // TREE_TEXT_PER_VALUE, nodes_left)
-            own[name] = _plain(value, depth + 1, nodes_left)
-    return merged | own
-
-
-def _spend(count: int, nodes_left: Iterator[int]) -> None:
-    if len(list(islice(nodes_left, count))) < count:
-        raise Wrong(f"holds more than {TREE_NODES_MAX} values, or too much text")
 
 
 def _exists(path: str) -> bool:
@@ -488,7 +484,8 @@ def read_file(path: str, bytes_max: int) -> bytes:
     return data
 
 
-def _pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+def pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    """Return a section's names and values. A name that stands twice is wrong."""
     seen = set()
     for key, value in node.value:
         name = read_text(key)

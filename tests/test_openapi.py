@@ -1,0 +1,279 @@
+"""docs/openapi.yml beside the running service: each of its examples is an answer that comes. `scripts/api-check` tries more."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+import jsonschema
+import jwt
+import pytest
+import yaml
+
+from tests.configuring import EXAMPLE_FILE
+from tests.running import PATIENCE_S, ServiceProcess, service_process
+from txtoken.config import EXAMPLE_KEY, KEYS
+from txtoken.demo import PASSWORD, PROFILE, USER
+from txtoken.service.routes import HEALTH_PATHS
+from txtoken.version import VERSION
+
+API: Final = yaml.safe_load((EXAMPLE_FILE.parent / "docs" / "openapi.yml").read_text())
+JSON: Final = "application/json"
+HOST: Final = "Host: txtoken.example"
+HELD: Final = threading.Semaphore(0)  # logins that are being held
+
+
+class Login(BaseHTTPRequestHandler):
+    """A login API that answers by the password: as that of the demo, or in one of the ways to fail."""
+
+    def do_POST(self) -> None:
+        password = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["password"]
+        if password == "hold":
+            HELD.release()
+            self.rfile.read()  # until txtoken has lost its patience
+            return
+        profile = json.dumps(PROFILE).encode()
+        by_password = {PASSWORD: (200, profile), "cut": (200, profile[:-1]), "list": (200, b"[]")}
+        status, body = by_password.get(password, (401, b"{}"))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(profile) if password == "cut" else len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+        pass
+
+
+def started(folders: pytest.TempPathFactory, *settings: str) -> AbstractContextManager[ServiceProcess]:
+    """Start the service of the example file."""
+    settings = ("port=0", "listen=127.0.0.1", "log.format=json", *settings)
+    arguments = [argument for setting in settings for argument in ("--set", setting)]
+    return service_process(folders.mktemp("service"), "serve", "--config", str(EXAMPLE_FILE), *arguments)
+
+
+@pytest.fixture(scope="module")
+def remote() -> Iterator[str]:
+    """The setting for a service in front of that login API."""
+    login_api = ThreadingHTTPServer(("127.0.0.1", 0), Login)
+    threading.Thread(target=login_api.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"remote=http://127.0.0.1:{login_api.server_address[1]}/login"
+    login_api.shutdown()
+    login_api.server_close()
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory, remote: str) -> Iterator[int]:
+    """The port of a service that has little patience."""
+    impatient = ("timeouts.remote=300ms", "timeouts.body=100ms", "limits.remoteConnections=1", "limits.waiting=0")
+    with started(tmp_path_factory, remote, *impatient) as service:
+        yield service.port
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: Any
+
+
+def asked(path: str, method: str, *lines: str, body: str = "", version: str = "1.1") -> bytes:
+    """Write a request."""
+    length = [f"Content-Length: {len(body)}"] if body else []
+    return "\r\n".join((f"{method.upper()} {path} HTTP/{version}", *lines, *length, "", body)).encode()
+
+
+def send(port: int, request: bytes) -> socket.socket:
+    """Send a request on a connection of its own."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    client.sendall(request)
+    return client
+
+
+def receive(client: socket.socket) -> Answer:
+    """Wait for the answer, and close."""
+    with client, http.client.HTTPResponse(client) as response:
+        response.begin()
+        return Answer(response.status, response.headers, json.loads(response.read()))
+
+
+def resolved(place: Any) -> Any:
+    """Return what a reference stands for."""
+    if "$ref" in place:
+        found = API
+        for part in place["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        return found
+    return place
+
+
+def validate(value: object, schema: dict[str, Any]) -> None:
+    """Assert that a value is what a schema of the file says."""
+    whole = {**schema, "components": API["components"]}
+    jsonschema.Draft202012Validator(whole).validate(value)
+
+
+OPERATIONS: Final = {
+    (path, method): operation for path, methods in API["paths"].items() for method, operation in methods.items()
+}
+EXAMPLES: Final = [
+    (path, method, status, name)
+    for (path, method), operation in OPERATIONS.items()
+    for status, response in operation["responses"].items()
+    for name in resolved(response)["content"][JSON]["examples"]
+]
+
+
+def assert_documented(answer: Answer, path: str, method: str, name: str) -> None:
+    """Assert that an answer is what the file says, and the example of this name to the letter."""
+    responses = OPERATIONS[path, method]["responses"]
+    response = resolved(responses.get(str(answer.status)) or responses[f"{answer.status // 100}XX"])
+    content = response["content"][JSON]
+    validate(answer.body, content["schema"])
+    assert answer.headers["Content-Type"] == f"{JSON}; charset=utf-8"
+    for header, said in response["headers"].items():
+        if header in answer.headers or resolved(said).get("required"):
+            validate(_typed(answer.headers[header]), resolved(said)["schema"])
+    example = content["examples"][name]["value"]
+    if "token" in example:
+        claims, known = (jwt.decode(body["token"], EXAMPLE_KEY, ["HS256"]) for body in (answer.body, example))
+        assert claims["data"] == known["data"] == PROFILE
+    else:
+        assert answer.body == example
+
+
+def _typed(text: str) -> object:
+    return int(text) if text.isdigit() else text
+
+
+GOOD_TOKEN: Final = API["paths"]["/getToken"]["post"]["responses"]["200"]["content"][JSON]["examples"]["good"]["value"][
+    "token"
+]
+CREDENTIALS: Final = API["paths"]["/getToken"]["post"]["requestBody"]["content"][JSON]["examples"]
+LOGINS: Final = {
+    **{name: json.dumps(example["value"]) for name, example in CREDENTIALS.items()},
+    "notJson": f"user={USER}",
+    "cut": '{"password":"cut"}',
+    "notAnObject": '{"password":"list"}',
+}
+CHECKS: Final = {
+    "good": f"Authorization: Bearer {GOOD_TOKEN}",
+    "foreign": f"Authorization: Bearer {jwt.encode({'exp': 1}, EXAMPLE_KEY[::-1], 'HS256')}",
+    "none": "Authorization: Bearer ",
+}
+REFUSED: Final[dict[str, tuple[str, ...]]] = {
+    "malformed": (),
+    "slow": (HOST, "Content-Length: 5"),
+    "large": (HOST, f"Content-Length: {10**9}"),
+    "expecting": (HOST, "Expect: wonders"),
+    "many": (HOST, *["X: y"] * 100),
+    "coding": (HOST, "Transfer-Encoding: gzip, chunked"),
+}
+GATEWAY: Final = {"wrongByGateway": "wrong", "cutByGateway": "cut"}
+ELSEWHERE: Final = (
+    "unreachable",
+    "timeout",
+    "overloaded",
+    "draining",
+    *GATEWAY,
+)  # take more than one request: see below
+
+
+def request_for(path: str, method: str, name: str) -> bytes:
+    """Write what an example is the answer to."""
+    if name in REFUSED:
+        return asked(path, method, *REFUSED[name])
+    if name == "long":
+        return asked(f"{path}?{'x' * 17_000}", method, HOST)
+    if name == "version":
+        return asked(path, method, HOST, version="2.0")
+    if path == "/getToken":
+        return asked(path, method, HOST, body=LOGINS[name])
+    return asked(path, method, HOST, *([CHECKS[name]] if path == "/checkToken" else []))
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "name"),
+    [example for example in EXAMPLES if example[-1] not in ELSEWHERE],
+    ids=lambda part: part.strip("/"),
+)
+def test_examples_are_real_answers(port: int, path: str, method: str, status: str, name: str) -> None:
+    """Each example comes as it stands there, with the headers that stand there."""
+    answer = receive(send(port, request_for(path, method, name)))
+    assert str(answer.status) == status
+    assert_documented(answer, path, method, name)
+
+
+def test_examples_of_a_remote_that_is_slow(port: int) -> None:
+    """While the only connection to the remote is taken others are turned away, and then its time is up."""
+    first = send(port, asked("/getToken", "post", HOST, body='{"password":"hold"}'))
+    assert HELD.acquire(timeout=PATIENCE_S)
+    second = receive(send(port, asked("/getToken", "post", HOST, body=LOGINS["good"])))
+    assert_documented(second, "/getToken", "post", "overloaded")
+    assert_documented(receive(first), "/getToken", "post", "timeout")
+
+
+def test_examples_of_a_status_map(tmp_path_factory: pytest.TempPathFactory, remote: str) -> None:
+    """With `statusMap` the status says what the remote did."""
+    with started(tmp_path_factory, remote, "statusMap=gateway") as service:
+        port = service.port
+        answers = {
+            name: receive(send(port, request_for("/getToken", "post", login))) for name, login in GATEWAY.items()
+        }
+    assert [answer.status for answer in answers.values()] == [401, 502]
+    for name, answer in answers.items():
+        assert_documented(answer, "/getToken", "post", name)
+
+
+def test_examples_of_a_service_without_a_remote(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nobody can log in where nobody listens, and a service that is ending says so."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        remote = f"remote=http://127.0.0.1:{unused.getsockname()[1]}/"
+    with started(tmp_path_factory, remote, "timeouts.drainDelay=20s") as service:
+        port = service.port
+        login = receive(send(port, asked("/getToken", "post", HOST, body=LOGINS["good"])))
+        service.send(signal.SIGTERM)
+        service.line_with('"draining"')
+        readiness = receive(send(port, asked("/readyz", "get", HOST)))
+    assert_documented(login, "/getToken", "post", "unreachable")
+    assert_documented(readiness, "/readyz", "get", "draining")
+
+
+def test_every_route_is_in_it(port: int) -> None:
+    """The paths are the default ones, and other methods than those of the file are refused with these and HEAD."""
+    defaults = {str(key.default) for key in KEYS if key.name.endswith("TokenRoute")}
+    assert set(API["paths"]) == {*defaults, *HEALTH_PATHS}
+    for path, methods in API["paths"].items():
+        answer = receive(send(port, asked(path, "DELETE", HOST)))
+        allowed = {method.upper() for method in methods} | ({"HEAD"} if "get" in methods else set())
+        assert (answer.status, set(answer.headers["Allow"].split(", "))) == (405, allowed)
+        validate(answer.body, API["components"]["schemas"]["Error"])
+    answer = receive(send(port, asked("/elsewhere", "GET", HOST)))
+    assert answer.status == 404
+    validate(answer.body, API["components"]["schemas"]["Error"])
+
+
+def test_tokens_in_the_body(port: int) -> None:
+    """A token in a POSTed body is looked at in each of the ways that the file names."""
+    check = API["paths"]["/checkToken"]["post"]
+    for media_type in check["requestBody"]["content"]:
+        for name in API["components"]["schemas"]["Presented"]["properties"]:
+            body = json.dumps({name: GOOD_TOKEN}) if media_type == JSON else f"{name}={GOOD_TOKEN}"
+            answer = receive(send(port, asked("/checkToken", "post", HOST, f"Content-Type: {media_type}", body=body)))
+            assert_documented(answer, "/checkToken", "post", "good")
+
+
+def test_it_is_well_formed() -> None:
+    """Its schemas are schemas, and it is of this release."""
+    for schema in API["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    assert API["info"]["version"] == VERSION
