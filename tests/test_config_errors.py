@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.configuring import KEY, OTHER_KEY, REMOTE, REQUIRED, dump, failure, load_text, told, whole
@@ -373,7 +373,6 @@ def outcome(content: bytes, environ: Mapping[str, str], overrides: Mapping[str, 
         return config
 
 
-@settings(deadline=None)  # the time of one example says nothing on a busy machine
 @given(text=st.text(max_size=200) | st.text("{}[]:,-?&*!|>'\"%@#~ \n\tab<=", max_size=60))
 @example(text="!!int : x")
 @example(text="? - a\n: x")
@@ -384,14 +383,12 @@ def test_any_text_is_a_configuration_or_an_error(text: str) -> None:
     outcome(whole(f"requestTokenData: {text}").encode("utf-8", "surrogatepass"), {}, {})
 
 
-@settings(deadline=None)  # the time of one example says nothing on a busy machine
 @given(content=st.binary(max_size=60))
 def test_any_bytes_are_a_configuration_or_an_error(content: bytes) -> None:
     """The same for bytes that are no text."""
     assert isinstance(outcome(content, {}, {}), Config | ConfigError)
 
 
-@settings(deadline=None)  # the time of one example says nothing on a busy machine
 @given(tree=FILES)
 def test_any_tree_is_a_configuration_or_an_error(tree: dict[str, Any]) -> None:
     """The same for values of every kind under names that are known and names that are not."""
@@ -404,7 +401,6 @@ def test_any_tree_is_a_configuration_or_an_error(tree: dict[str, Any]) -> None:
 TEXTS: Final = st.text(st.characters(exclude_categories=(), exclude_characters="\0"), max_size=40) | LIKELY
 
 
-@settings(deadline=None)  # the time of one example says nothing on a busy machine
 @given(
     environ=st.dictionaries(st.sampled_from([key.variable for key in KEYS]) | TEXTS.map("TXTOKEN_{}".format), TEXTS),
     overrides=st.dictionaries(st.sampled_from([key.name for key in KEYS]) | TEXTS, TEXTS),

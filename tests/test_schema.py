@@ -287,7 +287,7 @@ PATTERNS: Final = {
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@settings(deadline=None, max_examples=50)  # the time of one example says nothing on a busy machine
+@settings(max_examples=50)
 @given(data=st.data())
 def test_texts_that_a_key_takes_its_schema_takes(pattern: str, data: st.DataObject) -> None:
     """No editor marks a value that the service would take: texts that look like what is wanted."""
@@ -313,7 +313,6 @@ LINES: Final = st.text(st.characters(exclude_characters="\n"))  # Python's `$` o
         (values.read_route, LINES | LINES.map("/{}".format) | st.sampled_from(["/livez", "/readyz", "/a"])),
     ],
 )  # fmt: skip # a kind a line
-@settings(deadline=None)  # see above
 @given(data=st.data())
 def test_what_the_schema_takes_a_simple_kind_takes(
     kind: Kind[Any], written_values: st.SearchStrategy[object], data: st.DataObject

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 import yaml
 import yarl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from txtoken import values
@@ -381,7 +381,6 @@ _KEY_PIECES: Final = st.sampled_from(
 )  # fmt: skip # the pieces of each kind stand together
 
 
-@settings(deadline=None)  # the time of one example says nothing on a busy machine
 @given(
     text=(st.lists(_KEY_PIECES, max_size=8).map("".join) | st.text(max_size=64)).map(lambda text: text.ljust(32, " "))
 )
@@ -502,7 +501,6 @@ _URL_PIECES: Final = st.sampled_from(
 )
 
 
-@settings(deadline=None)  # the time of one example says nothing on a busy machine
 @given(text=st.lists(_URL_PIECES | st.characters(max_codepoint=127), max_size=12).map("".join).map("http://{}".format))
 def test_url_that_is_taken_can_be_dialled(text: str) -> None:
     """What is accepted as a remote is a URL for yarl too, and its host one that resolvers look at."""
@@ -597,7 +595,6 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         values.read_file("a\0b", 5)
 
 
-@settings(deadline=None)  # the time of one example says nothing on a busy machine
 @given(text=st.text(st.characters(exclude_categories=())))
 def test_printable_text_can_be_written(text: str) -> None:
     """Any text can be written as UTF-8 once it went through `printable`, and good text goes through unchanged."""

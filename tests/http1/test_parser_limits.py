@@ -168,7 +168,7 @@ ALIKE: Final = {
 }
 
 
-@settings(deadline=None, database=None, max_examples=500)
+@settings(max_examples=500)
 @given(names=st.lists(st.sampled_from(sorted(ALIKE)), min_size=2, max_size=4))
 def test_what_came_before_does_not_change_what_a_head_means(names: list[str]) -> None:
     """A head that is like the one before it is taken for it: its own token, version, host or framing is not read."""
@@ -234,7 +234,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise([0, *sorted(p for p in set(places) if 0 < p < len(data)), len(data)])]
 
 
-@settings(deadline=None, database=None, max_examples=400)
+@settings(max_examples=400)
 @given(data=any_bytes, places=cuts)
 def test_any_bytes_however_split(data: bytes, places: list[int]) -> None:
     """Some bytes raise more than a ProtocolError, or what they mean depends on the packets they came in."""
@@ -243,7 +243,7 @@ def test_any_bytes_however_split(data: bytes, places: list[int]) -> None:
     assert parse(crumbs(data)) == outcome
 
 
-@settings(deadline=None, database=None, max_examples=200)
+@settings(max_examples=200)
 @given(data=any_bytes, places=cuts, size=st.integers(1, 60), count=st.integers(1, 3))
 def test_any_bytes_with_small_limits(data: bytes, places: list[int], size: int, count: int) -> None:
     """With tight limits some bytes raise more than a ProtocolError, or pass by being split."""
@@ -311,7 +311,7 @@ def read_by_h11(data: bytes) -> list[tuple[bytes, bytes, dict[bytes, bytes], byt
     return seen
 
 
-@settings(deadline=None, database=None, max_examples=200)
+@settings(max_examples=200)
 @given(requests=st.lists(written(), min_size=1, max_size=5), places=cuts)
 def test_what_was_written_is_read(requests: list[Written], places: list[int]) -> None:
     """A valid request is read as something else than what was written, or than what h11 reads."""

@@ -466,7 +466,7 @@ async def outcome_of(pieces: list[bytes], ending: str) -> bytes | tuple[str, str
     return outcome
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=12), max_size=8),
     st.lists(st.integers(0, 200), max_size=6),
