@@ -11,6 +11,15 @@ from typing import Any
 from tests.running import PATIENCE_S
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A server of one thread a connection, that says nothing of connections which break."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: who gave its login up is not there to take the answer, and that is what some tests are about."""
+
+
 class LoginApi:
     """A remote. With `reply` it answers that to everybody, else a user object to who knows the password `right`, and 401.
 
@@ -42,8 +51,7 @@ class LoginApi:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = QuietServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/login"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 

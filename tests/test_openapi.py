@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 import jsonschema
@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from tests.configuring import EXAMPLE_FILE
+from tests.login_api import QuietServer
 from tests.running import PATIENCE_S, ServiceProcess, service_process
 from txtoken.config import EXAMPLE_KEY, KEYS
 from txtoken.demo import PASSWORD, PROFILE, USER
@@ -62,7 +63,7 @@ def started(folders: pytest.TempPathFactory, *settings: str) -> AbstractContextM
 @pytest.fixture(scope="module")
 def remote() -> Iterator[str]:
     """The setting for a service in front of that login API."""
-    login_api = ThreadingHTTPServer(("127.0.0.1", 0), Login)
+    login_api = QuietServer(("127.0.0.1", 0), Login)
     threading.Thread(target=login_api.serve_forever, args=(0.01,), daemon=True).start()
     yield f"remote=http://127.0.0.1:{login_api.server_address[1]}/login"
     login_api.shutdown()
