@@ -68,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """`txtoken serve`."""
+    _leave_starter()
     config = _config(options)
     return int(_load("txtoken.process.supervisor", "serve")(config, lambda: _config(options)))
 
@@ -89,6 +90,7 @@ def check(options: argparse.Namespace) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """`txtoken demo`."""
+    _leave_starter()
     run = _load("txtoken.demo", "demo")
     return int(run(port=options.port, login_port=options.login_port, once=options.once, say=_say))
 
@@ -286,6 +288,15 @@ def _load(module: str, *names: str) -> Any:
     loaded = importlib.import_module(module)
     found = tuple(getattr(loaded, name) for name in names)
     return found if len(found) > 1 else found[0]
+
+
+def _leave_starter() -> None:
+    """As the one binary: be a process group of its own. PyInstaller's starter waits for this process and passes signals on.
+
+    A terminal sends Ctrl-C to both, so it would come twice, and a second signal ends the service at once.
+    """
+    if getattr(sys, "frozen", False):
+        os.setpgid(0, 0)
 
 
 def _open_closed_streams() -> None:
