@@ -8,13 +8,13 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends binutils gcc libc6-dev python3-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY constraints.txt constraints-run.txt ./
-RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --quiet --require-hashes -r constraints.txt
+COPY constraints-compile.txt constraints-run.txt ./
+RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --quiet --require-hashes -r constraints-compile.txt
 RUN python3 -m venv /opt/txtoken && /opt/txtoken/bin/pip install --no-cache-dir --quiet --require-hashes -r constraints-run.txt
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY txtoken txtoken
 # Half of what the wheels hold is for debuggers and C compilers.
-RUN TXTOKEN_COMPILE=1 /build/bin/python -c 'from setuptools import build_meta; build_meta.build_wheel("/wheels")' > /dev/null \
+RUN TXTOKEN_COMPILE=1 /build/bin/python -c 'from setuptools import build_meta; build_meta.build_wheel("/wheels")' \
     && /opt/txtoken/bin/pip install --no-cache-dir --quiet --no-deps /wheels/*.whl \
     && /opt/txtoken/bin/pip uninstall --quiet --yes setuptools pip \
     && find /opt/txtoken -name '*.so' -exec strip --strip-unneeded {} + \

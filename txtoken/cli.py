@@ -9,6 +9,7 @@ import argparse
 import http.client
 import importlib
 import io
+import ipaddress
 import os
 import secrets
 import sys
@@ -92,7 +93,8 @@ def demo(options: argparse.Namespace) -> int:
     """`txtoken demo`."""
     _leave_starter()
     run = _load("txtoken.demo", "demo")
-    return int(run(port=options.port, login_port=options.login_port, once=options.once, say=_say))
+    ports = {"port": options.port, "login_port": options.login_port}
+    return int(run(**ports, login_only=options.login_only, once=options.once, say=_say))
 
 
 def keygen(options: argparse.Namespace) -> int:
@@ -223,7 +225,16 @@ def _parser() -> argparse.ArgumentParser:
     add("serve", serve, "run the service", configured)
     add("check", check, "validate the configuration and show what would run", configured, output)
     shown = add("demo", demo, "run the service in front of a login API of its own")
-    shown.add_argument("--once", action="store_true", help="make three requests, show them, and end")
+    shape = shown.add_mutually_exclusive_group()
+    shape.add_argument("--once", action="store_true", help="make three requests, show them, and end")
+    shape.add_argument(
+        "--login-only",
+        metavar="ADDRESS",
+        type=_address,
+        nargs="?",
+        const="127.0.0.1",
+        help="run the login API alone, as the remote of a service elsewhere (default address: %(const)s)",
+    )
     shown.add_argument("--port", type=_port, default=8888, help="of the service (default: %(default)s, 0: any)")
     shown.add_argument("--login-port", type=_port, default=8889, help="of the login API (default: %(default)s, 0: any)")
     add("keygen", keygen, "print a new random key for encKey", output)
@@ -267,6 +278,13 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise argparse.ArgumentTypeError("wants a whole number from 0 to 65535")
     return int(text)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError("wants an IP address, for example 0.0.0.0") from None
 
 
 def _ttl_s(text: str) -> int:
