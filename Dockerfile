@@ -9,7 +9,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY constraints-compile.txt constraints-run.txt ./
-RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --quiet --require-hashes -r constraints-compile.txt
+RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --no-compile --quiet --require-hashes -r constraints-compile.txt
 RUN python3 -m venv /opt/txtoken && /opt/txtoken/bin/pip install --no-cache-dir --quiet --require-hashes -r constraints-run.txt
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY txtoken txtoken
