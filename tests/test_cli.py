@@ -160,6 +160,8 @@ def test_version(terminal: Terminal) -> None:
         ["demo", "--port", "70000"],
         ["demo", "--port", "-1"],
         ["demo", "--login-port", "http"],
+        ["demo", "--login-only", "everywhere"],
+        ["demo", "--login-only", "--once"],
         ["token", "issue", "{}", "--hours", "nan"],
         ["token", "issue", "{}", "--hours", "inf"],
         ["token", "issue", "{}", "--hours", "0"],
@@ -211,6 +213,18 @@ def test_serve_reads_cfg_file_and_environment(
     monkeypatch.setenv("TXTOKEN_PORT", "3")
     assert terminal.run("serve").code == OK
     assert [config.port for config in served] == [2, 3]
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_serve_as_one_binary_has_a_process_group_of_its_own(
+    terminal: Terminal, served: list[Config], monkeypatch: pytest.MonkeyPatch, frozen: bool
+) -> None:
+    """What a terminal sends to its group does not reach the binary twice; elsewhere the group stays the caller's."""
+    groups: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.setpgid", lambda pid, group: groups.append((pid, group)))
+    monkeypatch.setattr(sys, "frozen", frozen, raising=False)
+    assert terminal.run("serve").code == OK
+    assert (groups, len(served)) == ([(0, 0)] if frozen else [], 1)
 
 
 def test_serve_that_cannot_start(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

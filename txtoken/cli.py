@@ -9,6 +9,7 @@ import argparse
 import http.client
 import importlib
 import io
+import ipaddress
 import os
 import secrets
 import sys
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """`txtoken serve`."""
+    _leave_starter()
     config = _config(options)
     return int(_load("txtoken.process.supervisor", "serve")(config, lambda: _config(options)))
 
@@ -95,8 +97,10 @@ def schema(options: argparse.Namespace) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """`txtoken demo`."""
+    _leave_starter()
     run = _load("txtoken.demo", "demo")
-    return int(run(port=options.port, login_port=options.login_port, once=options.once, say=_say))
+    ports = {"port": options.port, "login_port": options.login_port}
+    return int(run(**ports, login_only=options.login_only, once=options.once, say=_say))
 
 
 def keygen(options: argparse.Namespace) -> int:
@@ -228,7 +232,16 @@ def _parser() -> argparse.ArgumentParser:
     add("check", check, "validate the configuration and show what would run", configured, output)
     add("schema", schema, "print a JSON Schema of the configuration, by which editors complete and check it")
     shown = add("demo", demo, "run the service in front of a login API of its own")
-    shown.add_argument("--once", action="store_true", help="make three requests, show them, and end")
+    shape = shown.add_mutually_exclusive_group()
+    shape.add_argument("--once", action="store_true", help="make three requests, show them, and end")
+    shape.add_argument(
+        "--login-only",
+        metavar="ADDRESS",
+        type=_address,
+        nargs="?",
+        const="127.0.0.1",
+        help="run the login API alone, as the remote of a service elsewhere (default address: %(const)s)",
+    )
     shown.add_argument("--port", type=_port, default=8888, help="of the service (default: %(default)s, 0: any)")
     shown.add_argument("--login-port", type=_port, default=8889, help="of the login API (default: %(default)s, 0: any)")
     add("keygen", keygen, "print a new random key for encKey", output)
@@ -274,6 +287,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError("wants an IP address, for example 0.0.0.0") from None
+
+
 def _ttl_s(text: str) -> int:
     try:
         hours = float(text)
@@ -293,6 +313,15 @@ def _load(module: str, *names: str) -> Any:
     loaded = importlib.import_module(module)
     found = tuple(getattr(loaded, name) for name in names)
     return found if len(found) > 1 else found[0]
+
+
+def _leave_starter() -> None:
+    """As the one binary: be a process group of its own. PyInstaller's starter waits for this process and passes signals on.
+
+    A terminal sends Ctrl-C to both, so it would come twice, and a second signal ends the service at once.
+    """
+    if getattr(sys, "frozen", False):
+        os.setpgid(0, 0)
 
 
 def _open_closed_streams() -> None:

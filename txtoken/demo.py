@@ -1,12 +1,15 @@
 """The service with a login API of its own, to see it work before anything is configured. Knows no real users.
 
-Everything listens on loopback, and the key is made at start: what the demo signs is worth nothing elsewhere.
+Everything listens on loopback, and the key is made at start: what the demo signs is worth nothing elsewhere. The login API can
+also be had alone, on another address, as the remote of a service that is configured.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import secrets
 import socket
 from collections.abc import Callable
@@ -89,12 +92,16 @@ def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
     )
 
 
-def demo(*, port: int, login_port: int, once: bool, say: Callable[[str], None]) -> int:
+def demo(*, port: int, login_port: int, login_only: str | None, once: bool, say: Callable[[str], None]) -> int:
     """Run the demo until Ctrl-C, or with `once` for three requests of its own. Returns the process's exit code.
 
+    With `login_only`, an IP address, there is no service: the login API alone listens, on that address.
+
     Raises:
-        StartError: a port is in use.
+        StartError: a port is in use, or this machine does not have the address.
     """
+    if login_only is not None:
+        return run(_login_api_alone(login_only, login_port, say))
     if once:
         port = login_port = 0
     settings = LogSettings(level="error" if once else "info", format="text", access=not once)
@@ -117,7 +124,7 @@ async def _demo(
     once: bool,
 ) -> int:
     signals = Signals()
-    login_api, login_url = await _start_login_api(login_port)
+    login_api, login_url = await _start_login_api(LOOPBACK, login_port)
     config = demo_config(port, login_url, settings)
     sockets: list[socket.socket] = []
     try:
@@ -141,19 +148,31 @@ async def _demo(
         await login_api.cleanup()
 
 
-async def _start_login_api(port: int) -> tuple[web.AppRunner, str]:
+async def _login_api_alone(host: str, port: int, say: Callable[[str], None]) -> int:
+    signals = Signals()
+    login_api, login_url = await _start_login_api(host, port)
+    try:
+        say(f"The demo's login API is at {login_url}. It knows {USER}, whose password is {PASSWORD}; Ctrl-C ends it.")
+        await signals.first.wait()
+        return 0
+    finally:
+        await login_api.cleanup()
+
+
+async def _start_login_api(host: str, port: int) -> tuple[web.AppRunner, str]:
     app = web.Application()
     app.router.add_post(LOGIN_PATH, login)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    place = f"[{host}]" if ":" in host else host
     try:
-        await web.TCPSite(runner, LOOPBACK, port).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
-        raise StartError(
-            f"the demo's login API cannot listen on {LOOPBACK}:{port}: the port is in use. Choose another with --login-port."
-        ) from error
-    return runner, f"http://{LOOPBACK}:{runner.addresses[0][1]}{LOGIN_PATH}"
+        in_use = "the port is in use. Choose another with --login-port."
+        why = in_use if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
+        raise StartError(f"the demo's login API cannot listen on {place}:{port}: {why}") from error
+    return runner, f"http://{place}:{runner.addresses[0][1]}{LOGIN_PATH}"
 
 
 def _greeting(service_url: str, login_url: str) -> str:

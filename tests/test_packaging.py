@@ -1,0 +1,143 @@
+"""What makes the image and the one binary names things that exist. Builds neither."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import json
+import pkgutil
+import re
+import runpy
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+
+from txtoken.cli import _parser, health, serve
+from txtoken.config import load
+from txtoken.version import VERSION
+
+ROOT: Final = Path(__file__).parents[1]
+DOCKERFILE: Final = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())
+# constraints-api.txt is left out: schemathesis asks for other versions of what only tests use.
+PINS: Final = sorted({*ROOT.glob("constraints*.txt")} - {ROOT / "constraints.txt", ROOT / "constraints-api.txt"})
+
+
+def instructions(name: str) -> Iterator[str]:
+    """Give what follows an instruction, for each of its kind, in order."""
+    for line in DOCKERFILE.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == name:
+            yield rest.strip()
+
+
+def test_what_the_image_copies_is_there() -> None:
+    """Every file that the Dockerfile copies is in the repository, and .dockerignore lets it through."""
+    copied = {source for line in instructions("COPY") if "--from" not in line for source in line.split()[:-1]}
+    assert "txtoken" in copied
+    assert all((ROOT / source).exists() for source in copied)
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert allowed == copied
+    pins = {name for line in instructions("RUN") for name in re.findall(r"-r (\S+)", line)}
+    assert pins == {source for source in copied if source.startswith("constraints")}
+
+
+def test_what_the_image_runs() -> None:
+    """The image serves, asks for health without a shell, ends by SIGTERM, and is not root's."""
+    (script,) = PROJECT["project"]["scripts"]
+    (entry,) = instructions("ENTRYPOINT")
+    assert json.loads(entry) == [script]
+    (command,) = instructions("CMD")
+    assert _parser().parse_args(json.loads(command)).command is serve
+    (check,) = instructions("HEALTHCHECK")
+    word, *arguments = json.loads(check.partition("CMD ")[2])
+    assert (word, _parser().parse_args(arguments).command) == (script, health)
+    assert list(instructions("STOPSIGNAL")) == ["SIGTERM"]
+    assert list(instructions("USER")) == ["65532:65532"]
+
+
+def test_what_the_image_says_of_itself() -> None:
+    """Labels, port and path are those of the package and its documentation."""
+    (label,) = instructions("LABEL")
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', label))
+    assert labels == {
+        "title": PROJECT["project"]["name"],
+        "description": PROJECT["project"]["description"],
+        "version": VERSION,
+        "licenses": PROJECT["project"]["license"],
+    }
+    config = load(str(ROOT / "example_cfg.yml"), {})
+    assert list(instructions("EXPOSE")) == [str(config.port)]
+    assert any("CFG_FILE=/config/txtoken.yml" in line for line in instructions("ENV"))
+
+
+@pytest.mark.parametrize("file", PINS, ids=lambda file: file.name)
+def test_what_is_built_was_tested(file: Path) -> None:
+    """No environment pins another version than the one that the tests run with."""
+    tested, pinned = (
+        dict(re.findall(r"^([\w.-]+)==(\S+)", path.read_text(), re.MULTILINE))
+        for path in (ROOT / "constraints.txt", file)
+    )
+    assert pinned
+    assert {name: version for name, version in pinned.items() if tested.get(name, version) != version} == {}
+
+
+def submodules(package: str) -> list[str]:
+    """Name all modules of a package, as PyInstaller's function of a longer name does."""
+    path = importlib.import_module(package).__path__
+    return [module.name for module in pkgutil.walk_packages(path, f"{package}.")]
+
+
+class Recipe:
+    """Runs deploy/binary.spec with stand-ins for PyInstaller, and keeps what it was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        hooks = ModuleType("PyInstaller.utils.hooks")
+        hooks.collect_submodules = submodules  # type: ignore[attr-defined] # a module has what one gives it
+        monkeypatch.setitem(sys.modules, "PyInstaller", ModuleType("PyInstaller"))
+        monkeypatch.setitem(sys.modules, "PyInstaller.utils", ModuleType("PyInstaller.utils"))
+        monkeypatch.setitem(sys.modules, "PyInstaller.utils.hooks", hooks)
+        monkeypatch.setattr(sysconfig, "get_path", lambda _: str(ROOT))
+        self.scripts: list[str] = []
+        self.hidden: list[str] = []
+        self.excluded: list[str] = []
+        given = {"Analysis": self._analyse, "PYZ": lambda _: None, "EXE": lambda *_, **__: None}
+        runpy.run_path(str(ROOT / "deploy" / "binary.spec"), given)
+
+    def _analyse(self, scripts: list[str], *, hiddenimports: list[str], excludes: list[str]) -> Any:
+        self.scripts, self.hidden, self.excluded = scripts, hiddenimports, excludes
+        found = ModuleType("found")
+        found.pure = found.scripts = found.binaries = found.datas = []  # type: ignore[attr-defined] # see above
+        return found
+
+
+def test_the_binary_has_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules that the command line loads by name, and what modules that are compiled import, are in the binary."""
+    recipe = Recipe(monkeypatch)
+    assert recipe.scripts == [str(ROOT / "txtoken" / "__main__.py")]
+    calls = [
+        node for node in ast.walk(ast.parse((ROOT / "txtoken" / "cli.py").read_text())) if isinstance(node, ast.Call)
+    ]
+    loaded = {ast.literal_eval(call.args[0]) for call in calls if getattr(call.func, "id", "") == "_load"}
+    assert {"txtoken.demo", "txtoken.process.supervisor"} <= loaded
+    assert loaded <= set(recipe.hidden)
+    assert {"httptools", "jwt"} <= {name.partition(".")[0] for name in recipe.hidden}
+    for name in recipe.hidden:
+        if name != "uvloop":  # not on every machine
+            assert importlib.util.find_spec(name), name
+
+
+def test_the_binary_leaves_out_what_nothing_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left out of the binary is nothing that the package imports or depends on."""
+    recipe = Recipe(monkeypatch)
+    needed = {name.partition(".")[0] for name in recipe.hidden}
+    needed |= {re.split(r"[<>=;]", text)[0].lower() for text in PROJECT["project"]["dependencies"]}
+    assert recipe.excluded
+    assert not needed & set(recipe.excluded)
