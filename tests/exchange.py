@@ -10,6 +10,7 @@ from aiohttp.connector import Connection as DialledConnection
 from txtoken.config import Config
 from txtoken.http1.connection import Connection
 from txtoken.observe.logs import LineWriter, open_log
+from txtoken.process.admin import make_admin_port
 from txtoken.process.worker import Worker
 from txtoken.service.remote import RemoteConnection
 
@@ -86,7 +87,9 @@ class House:
 
     def __init__(self, config: Config) -> None:
         self.writer = LineWriter(1)
-        self.worker = Worker(config, open_log(self.writer, level="error", as_json=True), self.writer)
+        log = open_log(self.writer, level="error", as_json=True)
+        admin_port = None if config.admin_port is None else make_admin_port([], 1, loop="", build="")
+        self.worker = Worker(config, log, self.writer, admin_port=admin_port)
         self.client = Connection(self.worker._server)
         self.to_client = Transport()
         self.client.connection_made(cast("asyncio.Transport", self.to_client))

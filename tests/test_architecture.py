@@ -52,7 +52,9 @@ RESERVED: Final = {
     "jwt": ("txtoken.service.keys",),
     "uvloop": ("txtoken.process.worker",),
     "signal": ("txtoken.process.supervisor", "txtoken.process.worker"),
-    "importlib": ("txtoken.cli",),  # loads a command's modules when it is run: `health` has no use for aiohttp's 0.3 s
+    # Loads a command's modules when it is run (`health` has no use for aiohttp's 0.3 s), and what only an admin port needs.
+    "importlib": ("txtoken.cli", "txtoken.process.admin"),
+    "prometheus_client": ("txtoken.observe.exposition",),
     "threading": ("txtoken.observe.logs",),
 }
 

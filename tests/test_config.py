@@ -61,6 +61,9 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("workers", "", 1),
     ("workers", "workers: 3", 3),
     ("workers", "workers: auto", len(os.sched_getaffinity(0))),
+    ("admin_port", "", None),
+    ("admin_port", "adminPort: 9090", 9090),
+    ("admin_port", "port: 0\nadminPort: 0", 0),
     ("listen", "", ("0.0.0.0",)),  # noqa: S104 - the contract's default, nothing is bound
     ("listen", "listen: 127.0.0.1", ("127.0.0.1",)),
     ("listen", 'listen: "::"', ("::",)),
@@ -163,6 +166,9 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("reload", "reload: never", 1, "or off"),
     ("workers", "workers: 0", 1, "has to be a whole number from 1 to 256, or auto"),
     ("workers", "workers: many", 1, "has to be a whole number from 1 to 256, or auto"),
+    ("adminPort", "adminPort: 65536", 1, "has to be a whole number from 0 to 65535"),
+    ("adminPort", "port: 9090\nadminPort: 9090", 2, "has to differ from port"),
+    ("adminPort", "\nadminPort: 8888", 2, "has to differ from port"),
     ("listen", "listen: example.com", 1, "has to be an IP address"),
     ("listen", "listen:\n  - 127.0.0.1\n  - nowhere", 3, "has to be an IP address"),
     ("listen", "listen: unix:/run/x", 1, "Unix socket is not supported yet"),
@@ -589,7 +595,7 @@ def test_example_loads_and_is_the_default(tmp_path: Path) -> None:
     assert config.debug
     assert len(config.warnings) == 1
     full = uncommented(example_text)
-    for name in ("encKeyFile", "requestKey", "requestKeyFile"):  # they have no default
+    for name in ("encKeyFile", "requestKey", "requestKeyFile", "adminPort"):  # they have no default
         full, count = re.subn(rf"^{name}: .*\n", "", full, flags=re.MULTILINE)
         assert count == 1
     given = yaml.safe_load(full)

@@ -36,6 +36,7 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
 
 EVERYTHING: Final[dict[str, Any]] = {
+    "admin_port": 0,
     "status_map": "gateway",
     "pass_remote_errors": True,
     "trusted_proxies": ("127.0.0.0/8",),
@@ -44,11 +45,13 @@ EVERYTHING: Final[dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=["access log", "no access log", "all that can be switched on"])
+@pytest.fixture(params=["access log", "no access log", "metrics", "all that can be switched on"])
 def config(request: pytest.FixtureRequest) -> Config:
-    """The service as it is configured without a word, with and without its access log, and with everything."""
+    """The service as it is configured without a word, with and without its access log, with metrics, and with everything."""
     log = LogSettings(access=request.param != "no access log")
     config = demo_config(0, "http://127.0.0.1:9/login", log)
+    if request.param == "metrics":
+        return replace(config, admin_port=0)
     return replace(config, **EVERYTHING) if request.param.startswith("all") else config
 
 

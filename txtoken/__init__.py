@@ -3,13 +3,13 @@
 The map, in the order a request meets it:
 
 process/   How it runs under Unix. `supervisor` forks and replaces workers; `worker` binds the sockets, builds one of each
-           thing below, serves, drains and leaves; `reload` reads a changed configuration.
+           thing below, serves, drains and leaves; `reload` reads a changed configuration; `admin` is the second port.
 http1/     HTTP/1.1. Bytes on one side, requests and responses on the other; every limit on clients lives here, and whose
            word counts about who they are (`proxies`). Knows no tokens.
 service/   What a token service does: `routes` finds the handler, `handlers` answer, `remote` speaks to the one upstream
            and `reply` reads what it says, `failures` tells clients when that is nothing good, `tokens` and `keys` sign and
            verify, `cors` lets web pages in. Knows no sockets but the remote's.
-observe/   What people can see of it: log and access lines.
+observe/   What people can see of it: log and access lines, numbers (`metrics`) and how Prometheus reads them (`exposition`).
 
 `cli` turns arguments into one command, `demo` shows the service with a login API of its own, `config` reads file and
 environment into one frozen value (`values` says what may stand for each kind of key, `trees` for whole trees, and `schema`

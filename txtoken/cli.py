@@ -118,7 +118,8 @@ def health(options: argparse.Namespace) -> int:
     config = _config(options)
     host = config.listen[0]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is asked, not listened on
-    connection = http.client.HTTPConnection(host, config.port, timeout=HEALTH_TIMEOUT_S)
+    port = config.port if config.admin_port is None else config.admin_port
+    connection = http.client.HTTPConnection(host, port, timeout=HEALTH_TIMEOUT_S)
     started = time.perf_counter()
     try:
         connection.request("GET", "/readyz")
@@ -133,7 +134,7 @@ def health(options: argparse.Namespace) -> int:
     if options.output == "json":
         _print_json({"ready": status == 200, "status": status, "ms": ms})
     else:
-        _say(f"{host}:{config.port}: {reason} ({ms} ms)")
+        _say(f"{host}:{port}: {reason} ({ms} ms)")
     return OK if status == 200 else FAILED
 
 

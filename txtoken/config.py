@@ -127,6 +127,7 @@ class Config:
     listen: tuple[str, ...]
     port: int
     workers: int
+    admin_port: int | None  # a second port, for health and metrics; None for none
     debug: bool
     enc_key: Secret
     remote: str
@@ -187,6 +188,7 @@ KEYS: Final = (
     Key("requestTokenData", trees.read_tree, b"{}"),
     Key("listen", values.read_addresses, ("0.0.0.0",)),  # noqa: S104 - a service is there to be reached
     Key("workers", values.read_workers, 1),
+    Key("adminPort", values.whole_number(0, 65535), None),
     Key("encKeyFile", values.read_secret_file, None, secret=True, instead_of="encKey"),
     Key("requestKey", values.read_secret, None, secret=True, instead_of="requestKeyFile"),
     Key("requestKeyFile", values.read_secret_file, None, secret=True, instead_of="requestKey"),
@@ -409,6 +411,9 @@ def _assemble(reader: _Reader, source: str) -> Config:
     if value["getTokenRoute"] == value["checkTokenRoute"]:
         where, line = reader.where("checkTokenRoute")
         reader.complain("checkTokenRoute", where, "has to differ from getTokenRoute", line)
+    if value["adminPort"] and value["adminPort"] == value["port"]:
+        where, line = reader.where("adminPort")
+        reader.complain("adminPort", where, "has to differ from port", line)
     for name in ("encKey", "encKeyFile", "requestKey", "requestKeyFile"):
         weakness = _weakness(value[name])
         if weakness and debug:
@@ -436,6 +441,7 @@ def _assemble(reader: _Reader, source: str) -> Config:
         listen=value["listen"],
         port=value["port"],
         workers=value["workers"],
+        admin_port=value["adminPort"],
         debug=debug,
         enc_key=enc_key,
         remote=value["remote"] or "",

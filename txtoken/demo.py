@@ -67,6 +67,7 @@ def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
         listen=(LOOPBACK,),
         port=port,
         workers=1,
+        admin_port=None,
         debug=False,
         enc_key=Secret(secrets.token_urlsafe(36).encode()),
         remote=login_url,

@@ -24,6 +24,8 @@ MEANINGS: Final = {
     "or a string that holds JSON.",
     "listen": "An IP address, or a list of them.",
     "workers": "Processes that serve. One uses one core; auto: one for each core.",
+    "adminPort": "A second port for /livez, /readyz, /healthz and /metrics, which are then not on `port`. Default: none, "
+    "and no metrics. It speaks plain HTTP and asks nobody who they are: keep it on a network that you trust.",
     "encKeyFile": "The secret from a file, in place of encKey. One line end at its end is dropped.",
     "requestKey": "A secret of its own for the token that is presented to the remote. Default: encKey.",
     "requestKeyFile": "That one from a file, in place of requestKey.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any, Final
 
 import pytest
@@ -40,7 +39,7 @@ def lines_of(
         writer = LineWriter(file.fileno())
         log = AccessLog(writer, as_json=as_json, client_behind=client_behind)
         for request_head, answer in calls:
-            log.add(request_head, answer, perf_counter(), "127.0.0.1")
+            log.add(request_head, answer, 0.015, "127.0.0.1")
         log.flush()
         writer.close()
         file.seek(0)
@@ -51,7 +50,6 @@ def test_json_line() -> None:
     """A JSON line holds method, path, status, duration, client, request id and the remote's share."""
     (line,) = lines_of((head(x_request_id=b"r-1"), response(remote_s=0.012)))
     event = json.loads(line)
-    assert 0 <= event.pop("ms") < 1000
     assert event.pop("time").endswith("Z")
     assert event == {
         "level": "info",
@@ -59,6 +57,7 @@ def test_json_line() -> None:
         "method": "POST",
         "path": "/getToken",
         "status": 200,
+        "ms": 15.0,
         "client": "127.0.0.1",
         "request_id": "r-1",
         "remote_ms": 12.0,

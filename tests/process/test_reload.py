@@ -117,12 +117,12 @@ def test_a_secret_that_vanished_changes_nothing(tmp_path: Path, caplog: pytest.L
 def test_what_needs_a_restart_is_told_and_left(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Keys that a running service cannot change are named, and the others are taken over."""
     reload = reload_of(file)
-    put(file, text_of(more="workers: 4\nexpHours: 1").replace("port: 0", "port: 1"))
+    put(file, text_of(more="workers: 4\nexpHours: 1\nadminPort: 9090").replace("port: 0", "port: 1"))
     config = reload.read_again()
     assert config is not None
-    assert (config.port, config.workers, config.token_ttl_s) == (0, 1, 3600)
+    assert (config.port, config.workers, config.admin_port, config.token_ttl_s) == (0, 1, None, 3600)
     told = {record.levelname: record.fields["keys"] for record in caplog.records if hasattr(record, "fields")}
-    assert sorted(told["WARNING"]) == ["port", "workers"]
+    assert sorted(told["WARNING"]) == ["adminPort", "port", "workers"]
 
 
 def test_what_changed_is_named_without_values(file: Path, caplog: pytest.LogCaptureFixture) -> None:

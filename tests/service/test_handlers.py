@@ -565,7 +565,7 @@ def test_health() -> None:
     health.handle(request(method=b"GET"), second)
     told = first.told + second.told
     assert [response.status for response in told] == [200, 503]
-    assert [json.loads(response.body) for response in told] == [{"status": "ok"}, {"status": "draining"}]
+    assert [json.loads(response.body) for response in told] == [{"status": "ok"}, {"status": "not ready"}]
     for response in told:
         assert isinstance(response, UnloggedResponse)
         assert not response.is_logged

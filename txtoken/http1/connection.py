@@ -22,6 +22,7 @@ from txtoken.http1.messages import (
     UNIX,
     UNKNOWN,
     Client,
+    Head,
     Peer,
     Pending,
     Request,
@@ -217,7 +218,7 @@ class Connection(Client):
         server = self._server
         while True:
             self._request = request
-            if server.access_log is not None:
+            if server.access_log is not None or server.tally is not None:
                 self._received_at = perf_counter()
             try:
                 pending = server.router.find(request.head).handle(request, self)
@@ -265,8 +266,8 @@ class Connection(Client):
         else:
             line = KEEP_ALIVE_LINE if head.minor_version == 0 else b""
         self._output.append(render(response, server.clock.date_line, line, with_body=head.method != b"HEAD"))
-        if server.access_log is not None and response.is_logged:
-            server.access_log.add(head, response, self._received_at, self._client or self._name_client())
+        if server.access_log is not None or server.tally is not None:
+            self._tell(head, response, perf_counter() - self._received_at)
         if self._pending is not None:
             self._pending = None
             self._flush()
@@ -314,10 +315,17 @@ class Connection(Client):
         server = self._server
         response = server.router.refusal(error)
         self._output.append(render(response, server.clock.date_line, CLOSE_LINE))
-        if server.access_log is not None:
-            server.access_log.add(None, response, perf_counter(), self._client or self._name_client())
+        self._tell(None, response, 0.0)
         self._flush()
         self._linger()
+
+    def _tell(self, head: Head | None, response: Response, elapsed_s: float) -> None:
+        """Have a response counted and logged, by who wants to know of it."""
+        server = self._server
+        if server.tally is not None:
+            server.tally.add(head, response, elapsed_s)
+        if server.access_log is not None and response.is_logged:
+            server.access_log.add(head, response, elapsed_s, self._client or self._name_client())
 
     def _flush(self) -> None:
         output = self._output

@@ -226,3 +226,15 @@ class Router:
     def failure(self, error: Exception) -> Response:
         """Return the answer to a request that made this program fail."""
         raise NotImplementedError
+
+
+class Tally:
+    """Takes every response of a server, to count it."""
+
+    __slots__ = ()
+
+    def add(self, head: Head | None, response: Response, elapsed_s: float) -> None:
+        """Count a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long it
+        took since its request was complete.
+        """
+        raise NotImplementedError

@@ -12,7 +12,7 @@ from typing import Final, Protocol, cast
 from txtoken.clock import Clock
 from txtoken.config import Limits, Timeouts
 from txtoken.http1.connection import Connection
-from txtoken.http1.messages import Head, Response, Router
+from txtoken.http1.messages import Head, Response, Router, Tally
 
 # A client that was answered just before the drain began is about to send its next request: it gets this long, and then
 # an answer with `Connection: close` instead of a closed door.
@@ -23,7 +23,7 @@ LISTEN_BACKLOG: Final = 4096  # connections that the kernel keeps for us; it cut
 class AccessLog(Protocol):
     """Takes one line a response. `head` is None where no request could be made of the client's bytes."""
 
-    def add(self, head: Head | None, response: Response, received_at: float, client: str) -> None: ...
+    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None: ...
 
 
 class Server:
@@ -44,14 +44,22 @@ class Server:
         "_sockets",
         "access_log",
         "clock",
+        "held_back",
         "limits",
         "router",
+        "tally",
         "time",
         "timeouts",
     )
 
     def __init__(
-        self, router: Router, limits: Limits, timeouts: Timeouts, clock: Clock, access_log: AccessLog | None
+        self,
+        router: Router,
+        limits: Limits,
+        timeouts: Timeouts,
+        clock: Clock,
+        access_log: AccessLog | None,
+        tally: Tally | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
@@ -67,6 +75,8 @@ class Server:
         self.timeouts = timeouts
         self.clock = clock
         self.access_log = access_log
+        self.tally = tally
+        self.held_back = 0  # connections that found no place when they came; whoever tells of them sets it back
         self.time: Callable[[], float] = self._loop.time
 
     def use(self, router: Router, limits: Limits, timeouts: Timeouts, access_log: AccessLog | None) -> None:
@@ -111,6 +121,7 @@ class Server:
             self._connections.add(connection)
         else:
             self._held.append(connection)
+            self.held_back += 1
             connection.hold_back()
             self._stop_accepting()
         if self._draining:

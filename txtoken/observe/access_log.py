@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from time import perf_counter
 from typing import Final
 
 import orjson
@@ -46,15 +45,14 @@ class AccessLog:
         self._second = 0
         self._stamp = b""
 
-    def add(self, head: Head | None, response: Response, received_at: float, client: str) -> None:
-        """Note one response. `received_at` is when its request was complete (perf_counter); `client` the peer's address."""
-        ended = perf_counter()
+    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
+        """Note one response. `elapsed_s` is how long it took since its request was complete; `client` the peer's address."""
         now = time.time()
         second = int(now)
         if second != self._second:
             self._second = second
             self._stamp = timestamp(second)[:-4].encode("ascii")
-        ms = (ended - received_at) * 1000
+        ms = elapsed_s * 1000
         method = path = b"null"
         request_id = trace_id = None
         if head is not None:

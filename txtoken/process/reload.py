@@ -14,7 +14,7 @@ from typing import Final
 from txtoken.config import SECTIONS, Config, describe
 from txtoken.errors import ConfigError
 
-FIXED: Final = ("port", "listen", "workers", "log.format")  # what a running service cannot change
+FIXED: Final = ("port", "listen", "workers", "adminPort", "log.format")  # what a running service cannot change
 
 Signature = tuple[int, int, int] | None  # of a file: inode, time and size; None where there is none
 
@@ -61,6 +61,7 @@ class Reload:
             port=self.config.port,
             listen=self.config.listen,
             workers=self.config.workers,
+            admin_port=self.config.admin_port,
             log=replace(config.log, format=self.config.log.format),
         )
         if self._tells:

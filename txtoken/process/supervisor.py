@@ -25,8 +25,9 @@ from txtoken.config import Config
 from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import worker
+from txtoken.process.admin import AdminPort
 from txtoken.process.reload import Reload
-from txtoken.process.worker import AT_ONCE, HELD_BACK, STDOUT_FD, Family, bind, tell_start
+from txtoken.process.worker import AT_ONCE, HELD_BACK, STDOUT_FD, Family, bind, open_admin, tell_start
 
 OK: Final = 0
 FAILED: Final = 1
@@ -54,8 +55,9 @@ def serve(config: Config, load: Callable[[], Config]) -> int:
     for sock in alone:
         sock.close()
     places = [bind(same, is_shared=True) for _ in range(config.workers)]
+    admin_port = open_admin(config)
     log = open_log(DirectWriter(STDOUT_FD), level=config.log.level, as_json=config.log.format == "json")
-    return Supervisor(config, load, places, log).run()
+    return Supervisor(config, load, places, admin_port, log).run()
 
 
 @dataclass(slots=True)
@@ -76,13 +78,19 @@ class Supervisor:
     """The parent of all workers. Call `run` once."""
 
     def __init__(
-        self, config: Config, load: Callable[[], Config], places: list[list[socket.socket]], log: logging.Logger
+        self,
+        config: Config,
+        load: Callable[[], Config],
+        places: list[list[socket.socket]],
+        admin_port: AdminPort | None,
+        log: logging.Logger,
     ) -> None:
         self._config = config
         self._load = load
         self._reload = Reload(load, config, log)
         self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log = log
+        self._admin_port = admin_port
         self._places = [Place(number, sockets) for number, sockets in enumerate(places)]
         self._selector = selectors.DefaultSelector()
         self._told: list[int] = []  # signals that came
@@ -97,6 +105,8 @@ class Supervisor:
     def run(self) -> int:
         """Supervise until no worker is left. Returns the exit code."""
         self._listen_to_signals()
+        if self._admin_port is not None:
+            self._admin_port.board.service.set_gauge("pid", os.getpid())
         gc.collect()
         gc.freeze()  # the workers share what is here now, and no collection writes to it
         while any(place.pid for place in self._places) or not self._is_stopping:
@@ -153,8 +163,13 @@ class Supervisor:
         if self._is_stopping:
             return
         config = self._reload.read_again()
+        board = None if self._admin_port is None else self._admin_port.board
         if config is None:
+            if board is not None:
+                board.note_failed_reload(board.service)
             return
+        if board is not None:
+            board.note_reload(has_new_key=config.enc_key != self._config.enc_key)
         self._config = config
         self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log.setLevel(config.log.level.upper())
@@ -184,6 +199,9 @@ class Supervisor:
         self._close_at = inf
         for place in self._places:
             for sock in place.sockets:
+                sock.close()
+        if self._admin_port is not None:
+            for sock in self._admin_port.sockets:
                 sock.close()
 
     # Workers
@@ -239,10 +257,11 @@ class Supervisor:
                     if other.ready_fd >= 0:
                         os.close(other.ready_fd)
             code = worker.serve_as(
-                Family(lambda: os.write(ready_fd, b"1"), self._lifeline[0]),
+                Family(place.number, lambda: os.write(ready_fd, b"1"), self._lifeline[0]),
                 self._config,
                 self._load,
                 place.sockets,
+                self._admin_port,
             )
         except BaseException:  # noqa: BLE001 - whatever it is: this process ends here, and must not return into its parent's code
             traceback.print_exc()
@@ -258,7 +277,7 @@ class Supervisor:
         self._log.debug("worker ready", extra={"fields": {"worker": place.number, "pid": place.pid}})
         if not self._is_told and all(other.is_ready for other in self._places):
             self._is_told = True
-            tell_start(self._log, self._config, self._places[0].sockets)
+            tell_start(self._log, self._config, self._places[0].sockets, self._admin_port)
 
     def _forget_ready_fd(self, place: Place) -> None:
         self._selector.unregister(place.ready_fd)
@@ -282,6 +301,8 @@ class Supervisor:
         if place.ready_fd >= 0:
             was_ready = was_ready or bool(os.read(place.ready_fd, 1))
             self._forget_ready_fd(place)
+        if self._admin_port is not None:
+            self._admin_port.board.workers[place.number].clear_gauges()
         if self._is_stopping:
             if code != OK:
                 self._code = FAILED
@@ -293,6 +314,8 @@ class Supervisor:
             self._code = FAILED
             self._stop()
             return
+        if self._admin_port is not None:
+            self._admin_port.board.service.event("workers_replaced")
         if was_ready and time.monotonic() - place.started >= LIVED_S:
             place.short_lives, place.start_at = 0, 0.0
         else:

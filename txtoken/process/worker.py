@@ -25,13 +25,14 @@ from txtoken.http1.proxies import Proxies
 from txtoken.http1.server import LISTEN_BACKLOG, Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter, Repeats, open_log
+from txtoken.process.admin import Admin, AdminPort, make_admin_port
 from txtoken.process.reload import Reload
 from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
-from txtoken.service.handlers import CheckToken, GetToken, Health
+from txtoken.service.handlers import CheckToken, GetToken
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
-from txtoken.service.routes import HEALTH_PATHS, Routes
+from txtoken.service.routes import Routes, health_routes
 from txtoken.service.tokens import TokenIssuer, TokenVerifier
 from txtoken.version import VERSION
 
@@ -65,7 +66,14 @@ class Worker:
     """One process's service. Make it inside a running loop, `start` it once, `stop` it once."""
 
     def __init__(
-        self, config: Config, log: logging.Logger, writer: LineWriter, *, life_level: int = logging.INFO
+        self,
+        config: Config,
+        log: logging.Logger,
+        writer: LineWriter,
+        *,
+        life_level: int = logging.INFO,
+        admin_port: AdminPort | None = None,
+        number: int = 0,
     ) -> None:
         self._config = config
         self._log = log
@@ -75,6 +83,7 @@ class Worker:
         self._repeats = Repeats()
         self._beat_s = _beat_s(config.timeouts)
         self._beat_timer: asyncio.TimerHandle | None = None
+        self._beat_due = self._loop.time()
         self._ready = False
         self._writer = writer
         self._dropped = 0  # lines of the log that were told to be lost
@@ -82,7 +91,12 @@ class Worker:
         self._closing: set[asyncio.Task[None]] = set()
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self._access_log = self._new_access_log()
-        self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log)
+        self._verifier = self._new_verifier()
+        self.admin: Admin | None = None
+        if admin_port is not None:
+            self.admin = Admin(admin_port, number, _paths(config), self._clock, self._publish, self._note_crash)
+        meter = None if self.admin is None else self.admin.meter
+        self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log, meter)
 
     def _new_remote(self) -> Remote:
         config = self._config
@@ -103,12 +117,20 @@ class Worker:
         client_behind = Proxies(trusted).client if trusted else None
         return AccessLog(self._writer, as_json=log.format == "json", client_behind=client_behind)
 
+    def _new_verifier(self) -> TokenVerifier:
+        config = self._config
+        return TokenVerifier(
+            HmacKey(config.enc_key.reveal()),
+            config.verify,
+            check_response=config.check_response,
+            cache_entries=CACHED_TOKENS,
+        )
+
     def _routes(self) -> Router:
         config = self._config
-        key = HmacKey(config.enc_key.reveal())
         get_token = GetToken(
             self._remote,
-            TokenIssuer(key, config.token_ttl_s),
+            TokenIssuer(HmacKey(config.enc_key.reveal()), config.token_ttl_s),
             Failures(config.status_map, passes_bodies=config.pass_remote_errors),
             self._clock,
             forward_headers=config.forward_headers,
@@ -117,12 +139,8 @@ class Worker:
             on_failure=self._note_remote_failure,
             on_crash=self._note_crash,
         )
-        verifier = TokenVerifier(key, config.verify, check_response=config.check_response, cache_entries=CACHED_TOKENS)
-        check_token = CheckToken(verifier, self._clock)
-        alive, ready = Health(lambda: True), Health(lambda: self._ready)
-        health: dict[str, dict[str, Handler]] = {
-            path: {"GET": ready if path == "/readyz" else alive} for path in HEALTH_PATHS
-        }
+        check_token = CheckToken(self._verifier, self._clock)
+        health = health_routes(lambda: True, lambda: self._ready) if config.admin_port is None else {}
         routes: dict[str, dict[str, Handler]] = {
             config.get_token_route: {"POST": get_token},
             config.check_token_route: {"GET": check_token, "POST": check_token},
@@ -139,6 +157,9 @@ class Worker:
         self._beat()
         await self._server.listen(sockets)
         self._ready = True
+        if self.admin is not None:
+            self._publish()
+            await self.admin.start()
         gc.collect()
         gc.freeze()  # what lives as long as the process is not looked at by the collector again
         gc.set_threshold(GARBAGE_OBJECTS)
@@ -149,16 +170,20 @@ class Worker:
         """
         if config == self._config:
             return
-        before = self._config, self._remote, self._access_log
+        self._publish()
+        before = self._config, self._remote, self._access_log, self._verifier
         try:
             self._config = config
             if _of_remote(before[0]) != _of_remote(config):
                 self._remote = self._new_remote()
             self._access_log = self._new_access_log()
+            self._verifier = self._new_verifier()
             routes = self._routes()
         except Exception:
-            self._config, self._remote, self._access_log = before
+            self._config, self._remote, self._access_log, self._verifier = before
             raise
+        if self.admin is not None:
+            self.admin.meter.use(_paths(config))
         if self._remote is not before[1]:
             self._retired.append(before[1])
         if before[2] is not None:
@@ -171,11 +196,14 @@ class Worker:
     async def stop(self) -> None:
         """Drain (contract §4.3): not ready, `drainDelay`, then nobody new, and up to `timeouts.drain` for who is here."""
         self._ready = False
+        self._publish()
         fields = {"connections": self._server.connection_count}
         self._log.log(self._life_level, "draining", extra={"fields": fields})
         if self._config.timeouts.drain_delay:
             await asyncio.sleep(self._config.timeouts.drain_delay)
         await self._server.drain()
+        if self.admin is not None:
+            await self.admin.server.drain()  # only now: until here it told that this worker drains
         await self.abandon()
         self._log.log(self._life_level, "stopped")
 
@@ -184,6 +212,8 @@ class Worker:
         if self._beat_timer is not None:
             self._beat_timer.cancel()
         self._server.abort()
+        if self.admin is not None:
+            self.admin.server.abort()
         for remote in (self._remote, *self._retired):
             await remote.close()
         if self._access_log is not None:
@@ -192,14 +222,22 @@ class Worker:
     def _beat(self) -> None:
         """Do all that is due by time: one timer for the process in place of one a request."""
         second_left = self._clock.tick()
+        now = self._loop.time()
         try:
-            self._sweep(self._loop.time())
+            if self.admin is not None:
+                self.admin.meter.note_beat(max(0.0, now - self._beat_due))
+            self._sweep(now)
         except Exception as error:  # noqa: BLE001 - the next beat must come, or time stands still for all deadlines
             self._note_crash(error)
         # Waking up just behind the turn of a second keeps `exp` and Date right to a few milliseconds.
-        self._beat_timer = self._loop.call_later(min(self._beat_s, second_left + 0.001), self._beat)
+        wait_s = min(self._beat_s, second_left + 0.001)
+        self._beat_due = self._loop.time() + wait_s
+        self._beat_timer = self._loop.call_later(wait_s, self._beat)
 
     def _sweep(self, now: float) -> None:
+        if self.admin is not None:
+            self._publish()  # before anything is let go of that was counting
+            self.admin.server.sweep(now)
         self._server.sweep(now)
         self._remote.sweep(now)
         if self._retired:
@@ -208,13 +246,24 @@ class Worker:
             self._access_log.flush()
         if self._writer.dropped != self._dropped:
             lines = self._writer.dropped - self._dropped
-            self._dropped = self._writer.dropped
+            self._dropped += lines
             self._log.warning("nobody took these lines of the log in time", extra={"fields": {"lines": lines}})
+
+    def _publish(self) -> None:
+        """Show every process of the service what is so in this one."""
+        if self.admin is not None:
+            self.admin.publish(
+                self._server,
+                (self._remote, *self._retired),
+                self._verifier,
+                self._writer.dropped,
+                ready=self._ready,
+            )
 
     def _sweep_retired(self, now: float) -> None:
         for remote in tuple(self._retired):
             remote.sweep(now)
-            if not remote.is_busy:
+            if not remote.active_count:
                 self._retired.remove(remote)
                 closing = self._loop.create_task(remote.close())
                 self._closing.add(closing)
@@ -239,11 +288,14 @@ class Worker:
 class Family:
     """What a worker that is one of several has to know of the others."""
 
+    number: int  # its place
     on_ready: Callable[[], object]  # to be called when it serves
     lifeline_fd: int  # at its end: the supervisor is gone, so this worker drains and ends
 
 
-def tell_start(log: logging.Logger, config: Config, sockets: Sequence[socket.socket]) -> None:
+def tell_start(
+    log: logging.Logger, config: Config, sockets: Sequence[socket.socket], admin_port: AdminPort | None = None
+) -> None:
     """Say that the service listens, where, and what it does not like about its configuration."""
     for warning in config.warnings:
         log.warning(warning)
@@ -259,6 +311,8 @@ def tell_start(log: logging.Logger, config: Config, sockets: Sequence[socket.soc
         "check_token": config.check_token_route,
         "token_hours": round(config.token_ttl_s / 3600, 4),
     }
+    if admin_port is not None:
+        fields["admin_addresses"] = [address(sock) for sock in admin_port.sockets]
     log.info("listening", extra={"fields": fields})
 
 
@@ -284,10 +338,11 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     return replace(config, limits=replace(limits, connections=connections))
 
 
-def bind(config: Config, *, is_shared: bool = False) -> list[socket.socket]:
+def bind(config: Config, *, is_shared: bool = False, key: str = "port") -> list[socket.socket]:
     """Bind every address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
 
-    With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them.
+    With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them. `key` is
+    where the port comes from.
 
     Raises:
         StartError: an address cannot be bound.
@@ -310,7 +365,7 @@ def bind(config: Config, *, is_shared: bool = False) -> list[socket.socket]:
         except OSError as error:
             for opened in sockets:
                 opened.close()
-            raise StartError(_why_not_bound(error, host, port)) from error
+            raise StartError(_why_not_bound(error, host, port, key)) from error
         port = sock.getsockname()[1]
     return sockets
 
@@ -327,25 +382,54 @@ def serve(config: Config, load: Callable[[], Config]) -> int:
     Raises:
         StartError: the service cannot start.
     """
-    return _serve_on(config, load, bind(config), None)
+    sockets = bind(config)
+    try:
+        admin_port = open_admin(config)
+    except StartError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return _serve_on(config, load, sockets, None, admin_port)
 
 
-def serve_as(family: Family, config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket]) -> int:
+def open_admin(config: Config) -> AdminPort | None:
+    """Bind `adminPort`, if there is to be one, and make ready what is shown there.
+
+    Raises:
+        StartError: an address cannot be bound.
+    """
+    if config.admin_port is None:
+        return None
+    sockets = bind(replace(config, port=config.admin_port), key="adminPort")
+    return make_admin_port(sockets, config.workers, loop=LOOP_NAME, build=BUILD)
+
+
+def serve_as(
+    family: Family,
+    config: Config,
+    load: Callable[[], Config],
+    sockets: Sequence[socket.socket],
+    admin_port: AdminPort | None,
+) -> int:
     """Be one worker of several until a signal ends it. Returns the process's exit code."""
-    return _serve_on(config, load, sockets, family)
+    return _serve_on(config, load, sockets, family, admin_port)
 
 
 def _serve_on(
-    config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket], family: Family | None
+    config: Config,
+    load: Callable[[], Config],
+    sockets: Sequence[socket.socket],
+    family: Family | None,
+    admin_port: AdminPort | None,
 ) -> int:
     # Several processes that write to one pipe mix their lines up, but for pieces that the kernel takes whole.
     writer = LineWriter(STDOUT_FD, piece_bytes_max=select.PIPE_BUF if family else None)
     log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
     try:
         reload = Reload(load, config, log, tells=family is None)
-        return run(_serve(with_room(config, log), reload, sockets, log, writer, family))
+        return run(_serve(with_room(config, log), reload, sockets, log, writer, family, admin_port))
     finally:
-        for sock in sockets:
+        for sock in (*sockets, *(admin_port.sockets if admin_port is not None else ())):
             sock.close()
         writer.close()
 
@@ -363,12 +447,14 @@ async def _serve(
     log: logging.Logger,
     writer: LineWriter,
     family: Family | None,
+    admin_port: AdminPort | None,
 ) -> int:
     signals = Signals(family)
-    worker = Worker(config, log, writer, life_level=logging.DEBUG if family else logging.INFO)
+    level, number = (logging.INFO, 0) if family is None else (logging.DEBUG, family.number)
+    worker = Worker(config, log, writer, life_level=level, admin_port=admin_port, number=number)
     await worker.start(sockets)
     if family is None:
-        tell_start(log, config, sockets)
+        tell_start(log, config, sockets, admin_port)
     else:
         family.on_ready()
     # Of several workers none looks at files by itself: the supervisor does, and sends a SIGHUP.
@@ -397,12 +483,20 @@ async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.
         signals.reload.clear()
         if not asked and not reload.has_changed():
             continue
+        key = reload.config.enc_key
         config = reload.read_again()
+        is_taken_over = False
         if config is not None:
             try:
                 worker.take_over(with_room(config, log))
+                is_taken_over = True
             except Exception as error:  # whatever cannot be built of it, the old configuration is in use
                 log.error("the new configuration cannot be taken over, the old one stays in use", exc_info=error)
+        if worker.admin is not None:
+            if not is_taken_over:
+                worker.admin.note_failed_reload()
+            elif looks:
+                worker.admin.note_reload(has_new_key=reload.config.enc_key != key)
 
 
 class Signals:
@@ -439,6 +533,14 @@ class Signals:
         (self.second if self.first.is_set() else self.first).set()
 
 
+def _paths(config: Config) -> dict[bytes, str]:
+    """Say which paths are counted as which route."""
+    return {
+        config.get_token_route.encode("ascii"): "get_token",
+        config.check_token_route.encode("ascii"): "check_token",
+    }
+
+
 def _of_remote(config: Config) -> tuple[object, ...]:
     """What the exchange with the remote depends on."""
     limits, timeouts = config.limits, config.timeouts
@@ -458,14 +560,14 @@ def _numeric(host: str) -> str:
     return "127.0.0.1" if host == "localhost" else str(ipaddress.ip_address(host))
 
 
-def _why_not_bound(error: OSError, host: str, port: int) -> str:
+def _why_not_bound(error: OSError, host: str, port: int, key: str) -> str:
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     match error.errno:
         case errno.EADDRINUSE:
-            return f"cannot listen on {place}: the port is in use. End what uses it, or choose another with `port`."
+            return f"cannot listen on {place}: the port is in use. End what uses it, or choose another with `{key}`."
         case errno.EACCES:
             return (
-                f"cannot listen on {place}: not permitted. Ports below 1024 need a privilege; choose a higher `port`."
+                f"cannot listen on {place}: not permitted. Ports below 1024 need a privilege; choose a higher `{key}`."
             )
         case errno.EADDRNOTAVAIL:
             return f"cannot listen on {place}: this machine does not have that address. Correct `listen`."

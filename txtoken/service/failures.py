@@ -46,8 +46,10 @@ class Failures:
         self._heads: dict[int, bytes] = {status: _head(status) for status in told}
         self._passes_bodies = passes_bodies
 
-    def answer(self, error: RemoteError, now_s: int, remote_s: float) -> Response:
-        """Return the answer to a failure. `now_s` is Unix time, `remote_s` how long the remote took."""
+    def answer(self, error: RemoteError, now_s: int, remote_s: float | None) -> Response:
+        """Return the answer to a failure. `now_s` is Unix time, `remote_s` how long the remote took, None when it was not
+        asked.
+        """
         body: dict[str, object]
         match error:
             case RemoteStatus():
@@ -63,7 +65,7 @@ class Failures:
                     return Response(503, _OVERLOADED, orjson.dumps(body), error=error.code, remote_s=remote_s)
         return Response(status, self._heads[status], orjson.dumps(body), error=error.code, remote_s=remote_s)
 
-    def _answer_to_status(self, error: RemoteStatus, now_s: int, remote_s: float) -> Response:
+    def _answer_to_status(self, error: RemoteStatus, now_s: int, remote_s: float | None) -> Response:
         status = self._by_status[error.status]
         head = self._heads[status]
         if status in WITH_RETRY_AFTER:

@@ -61,10 +61,23 @@ class Health(Handler):
     def __init__(self, is_good: Callable[[], bool]) -> None:
         self._is_good = is_good
         self._good = UnloggedResponse(200, _OK, b'{"status":"ok"}')
-        self._not_good = UnloggedResponse(503, response_head(503, NO_STORE), b'{"status":"draining"}')
+        self._not_good = UnloggedResponse(503, response_head(503, NO_STORE), b'{"status":"not ready"}')
 
     def handle(self, request: Request, client: Client) -> None:
         client.respond(self._good if self._is_good() else self._not_good)
+
+
+class Metrics(Handler):
+    """`/metrics`: text that is written anew each time."""
+
+    __slots__ = ("_head", "_render")
+
+    def __init__(self, render: Callable[[], bytes], content_type: str) -> None:
+        self._render = render
+        self._head = response_head(200, NO_STORE, content_type=content_type.encode("ascii"))
+
+    def handle(self, request: Request, client: Client) -> None:
+        client.respond(UnloggedResponse(200, self._head, self._render()))
 
 
 class GetToken(Handler):
@@ -123,7 +136,7 @@ class GetToken(Handler):
         try:
             self._remote.post(login)
         except RemoteOverloaded as error:
-            client.respond(self._explain(error, 0.0))
+            client.respond(self._explain(error, None))
             return None
         return login
 
@@ -145,7 +158,7 @@ class GetToken(Handler):
         token = self._issuer.issue(data, self._clock.second)
         return Response(200, _OK, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
 
-    def _explain(self, error: RemoteError, remote_s: float) -> Response:
+    def _explain(self, error: RemoteError, remote_s: float | None) -> Response:
         self._on_failure(error)
         return self._failures.answer(error, self._clock.second, remote_s)
 

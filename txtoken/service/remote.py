@@ -81,7 +81,8 @@ class Exchange(Pending):
     def cancel(self) -> None:
         """Nobody wants the outcome any more: give the request up, and the connection that carries it."""
         assert self._remote is not None, "it was posted"
-        self._remote.give_up(self)
+        if self._remote.give_up(self):
+            self._remote.given_up += 1
 
 
 class Remote:
@@ -110,6 +111,7 @@ class Remote:
         "_target",
         "_timeouts",
         "_waiting",
+        "given_up",
         "time",
     )
 
@@ -138,6 +140,7 @@ class Remote:
         self._waiting: deque[Exchange] = deque()
         self._active: dict[Exchange, None] = {}  # in the order of their deadlines, since all are given the same time
         self._open = 0  # connections, those being dialled included
+        self.given_up = 0  # requests whose clients went away before; whoever tells of them sets it back
         self._dialling = 0
         self._dials: set[asyncio.Task[None]] = set()
         self._known_heads: dict[bytes, KnownHead] = {}  # of replies, by their text
@@ -164,9 +167,19 @@ class Remote:
         return len(self._idle)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether an exchange runs."""
-        return bool(self._active)
+    def dialling_count(self) -> int:
+        """Connections that are being opened."""
+        return self._dialling
+
+    @property
+    def waiting_count(self) -> int:
+        """Requests in line for a connection."""
+        return len(self._waiting)
+
+    @property
+    def active_count(self) -> int:
+        """Requests without an outcome yet, those in line included."""
+        return len(self._active)
 
     def post(self, exchange: Exchange) -> None:
         """Begin an exchange. It is concluded later, never before return.
@@ -198,14 +211,15 @@ class Remote:
             self._head_second = second
         return self._head
 
-    def give_up(self, exchange: Exchange) -> None:
-        """Forget an exchange whose outcome nobody wants. One that has ended already is no matter."""
+    def give_up(self, exchange: Exchange) -> bool:
+        """Forget an exchange whose outcome nobody wants. False when it has ended already, which is no matter."""
         if self._active.pop(exchange, exchange) is exchange:
-            return
+            return False
         if exchange.connection is not None:
             exchange.connection.discard()
         else:
             self._waiting.remove(exchange)
+        return True
 
     def finish(self, exchange: Exchange, outcome: Outcome) -> None:
         """Report an exchange's outcome, unless it was reported or given up before."""

@@ -6,9 +6,15 @@ from collections.abc import Callable, Mapping
 
 from txtoken.errors import ProtocolError
 from txtoken.http1.messages import Handler, Head, Response, Router
-from txtoken.service.handlers import CRASHED, Fixed, error_response
+from txtoken.service.handlers import CRASHED, Fixed, Health, error_response
 
 HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
+
+
+def health_routes(is_alive: Callable[[], bool], is_ready: Callable[[], bool]) -> dict[str, dict[str, Handler]]:
+    """Return the routes of health: `/readyz` asks `is_ready`, the others `is_alive`."""
+    alive, ready = Health(is_alive), Health(is_ready)
+    return {path: {"GET": ready if path == "/readyz" else alive} for path in HEALTH_PATHS}
 
 
 class Routes(Router):

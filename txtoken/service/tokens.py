@@ -201,6 +201,7 @@ class TokenVerifier:
         "_seen_once",
         "_told",
         "_young",
+        "hits",
     )
 
     def __init__(self, key: HmacKey, rules: VerifyRules, *, check_response: str, cache_entries: int) -> None:
@@ -211,6 +212,7 @@ class TokenVerifier:
         self._cache_entries = cache_entries
         self._young: dict[bytes, Verdict] = {}
         self._old: dict[bytes, Verdict] = {}
+        self.hits = 0  # tokens that were found in memory; whoever tells of them sets it back
         self._seen_once: set[int] = set()  # hashes of valid tokens; two with the same one do no harm
         self._known_headers: dict[bytes, bytes] = {}  # header segments that were found good, and what they say
 
@@ -227,6 +229,8 @@ class TokenVerifier:
                 self._remember(token, verdict)
         elif not verdict.valid_from <= now < verdict.valid_until:
             return self._judge(token, now)  # which says what has become of it
+        else:
+            self.hits += 1
         return verdict
 
     def _remember(self, token: bytes, verdict: Verdict) -> None:

@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The whole configuration file: what was given as `config`, and what the chart knows better. */}}
 {{- define "txtoken.config" -}}
-{{- range list "port" "listen" "workers" "encKey" "encKeyFile" "requestKey" "requestKeyFile" -}}
+{{- range list "port" "listen" "adminPort" "workers" "encKey" "encKeyFile" "requestKey" "requestKeyFile" -}}
 {{- if hasKey $.Values.config . -}}
 {{- fail (printf "config.%s cannot be set: the chart sets it (see `secret` and `workers` in its values)" .) -}}
 {{- end -}}

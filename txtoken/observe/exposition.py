@@ -1,0 +1,281 @@
+"""What was counted, as metrics for Prometheus: their names, labels and meanings. Counts nothing.
+
+Loaded when there is an `adminPort` and only then: prometheus_client takes 1.4 MB and 20 to 50 ms. docs/metrics.md says what
+each metric is good for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from txtoken.observe import metrics
+from txtoken.observe.metrics import (
+    BOUNDS_S,
+    BUCKETS,
+    ERRORS,
+    INTERNAL,
+    LIMITS,
+    REFUSALS,
+    REMOTE_REASONS,
+    ROUTES,
+    STATUSES,
+    TOKEN_REASONS,
+    Board,
+)
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+OK: Final = "200"
+# Statuses that are shown before they were ever answered, so that a rate is right from the first one on.
+_USUAL: Final[dict[str, tuple[str, ...]]] = {
+    "get_token": ("200", "500", "503"),
+    "check_token": ("200", "401"),
+    "preflight": (),
+    "other": ("404",),
+}
+_BOUND_LABELS: Final = [*map(str, BOUNDS_S), "+Inf"]
+
+
+class Exposition(Collector):
+    """All metrics of a service, whichever of its processes is asked. `build` are the labels of `txtoken_build_info`."""
+
+    def __init__(self, board: Board, build: Mapping[str, str]) -> None:
+        self._board = board
+        self._build = build
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def render(self) -> bytes:
+        """Write all metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def describe(self) -> Iterable[Metric]:
+        """Name no metric: so none is collected at registration, which is too early."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Add all blocks up."""
+        sums = _Sums(self._board)
+        yield _info("txtoken_build", "What serves.", self._build)
+        yield from _service(self._board)
+        yield from _requests(sums)
+        yield from _tokens(sums)
+        yield from _remote(sums)
+        yield from _saturation(sums)
+        yield _total(
+            "txtoken_log_lines_dropped", "Lines of the log that nobody took in time.", sums.total("log_lines_dropped")
+        )
+        yield from _processes(self._board)
+
+
+class _Sums:
+    """The numbers of all blocks, added up."""
+
+    def __init__(self, board: Board) -> None:
+        blocks = board.blocks
+        self.counts: list[int] = [
+            sum(cells) for cells in zip(*(block.counts.tolist() for block in blocks), strict=True)
+        ]
+        self.seconds: list[float] = [
+            sum(cells) for cells in zip(*(block.seconds.tolist() for block in blocks), strict=True)
+        ]
+
+    def histogram(self, first: int) -> list[int]:
+        return self.counts[first : first + BUCKETS]
+
+    def error(self, code: str) -> int:
+        return self.counts[metrics.FIRST_ERROR + ERRORS.index(code)]
+
+    def total(self, name: str) -> int:
+        return self.counts[metrics.FIRST_TOTAL + metrics.TOTALS.index(name)]
+
+    def gauge(self, name: str) -> int:
+        return self.counts[metrics.FIRST_GAUGE + metrics.GAUGES.index(name)]
+
+    def responses(self, route: str, status: str) -> list[int]:
+        """Return the histogram of a route's responses of one status."""
+        return self.histogram(ROUTES.index(route) * metrics.ROUTE_CELLS + STATUSES.index(status) * BUCKETS)
+
+
+def _service(board: Board) -> Iterator[Metric]:
+    service = board.service
+    events = {
+        name: sum(block.counts[metrics.FIRST_EVENT + place] for block in board.blocks)
+        for place, name in enumerate(metrics.EVENTS)
+    }
+    reloaded, failed = service.moment("reloaded"), service.moment("reload_failed")
+    yield _gauge("txtoken_workers_configured", "Workers that there are to be.", len(board.workers))
+    ready = sum(block.gauge("is_ready") for block in board.workers)
+    yield _gauge("txtoken_workers_ready", "Workers that serve and do not drain.", ready)
+    yield _total("txtoken_workers_replaced", "Workers that died and were replaced.", events["workers_replaced"])
+    yield _labelled_total(
+        "txtoken_config_reloads",
+        "Configurations that were read again, by whether they could be used.",
+        ["result"],
+        [(["success"], events["reloads"]), (["failure"], events["reloads_failed"])],
+    )
+    yield _gauge(
+        "txtoken_config_last_reload_successful",
+        "Whether the configuration that was read last is in use (1), or could not be used (0).",
+        int(reloaded >= failed),
+    )
+    yield _gauge(
+        "txtoken_config_last_reload_success_timestamp_seconds",
+        "When the configuration was last read and found good, the start included.",
+        reloaded,
+    )
+    yield _gauge(
+        "txtoken_signing_key_loaded_timestamp_seconds",
+        "Since when the key that signs is in use here, by start or reload.",
+        service.moment("key_loaded"),
+    )
+
+
+def _requests(sums: _Sums) -> Iterator[Metric]:
+    answered = []
+    durations = HistogramMetricFamily(
+        "txtoken_request_duration_seconds",
+        "From a complete request to its response, by route.",
+        labels=["route"],
+    )
+    for place, route in enumerate(ROUTES):
+        histogram = [0] * BUCKETS
+        for status in STATUSES:
+            of_status = sums.responses(route, status)
+            count = sum(of_status)
+            histogram = [sum(pair) for pair in zip(histogram, of_status, strict=True)]
+            if count or status in _USUAL[route]:
+                answered.append(([route, status], count))
+        durations.add_metric([route], _cumulated(histogram), sums.seconds[place])
+    yield _labelled_total("txtoken_requests", "Responses, by route and status.", ["route", "status"], answered)
+    yield durations
+    yield _gauge("txtoken_requests_in_flight", "Logins that have no answer yet.", sums.gauge("active"))
+    yield _labelled_total(
+        "txtoken_requests_refused",
+        "Requests that were not served for what they are, by reason.",
+        ["reason"],
+        [([code], sums.error(code)) for code in REFUSALS],
+    )
+    yield _total("txtoken_internal_errors", "Requests that made the service fail.", sums.error(INTERNAL))
+    limits = [([code], sums.error(code)) for code in (*LIMITS, "overloaded")]
+    yield _labelled_total(
+        "txtoken_limits_hit",
+        "How often a limit was met, by kind.",
+        ["kind"],
+        [*limits, (["connections"], sums.total("connections_held_back"))],
+    )
+
+
+def _tokens(sums: _Sums) -> Iterator[Metric]:
+    yield _total("txtoken_tokens_issued", "Tokens that were handed out.", sum(sums.responses("get_token", OK)))
+    checked = [(["valid"], sum(sums.responses("check_token", OK)))]
+    checked += [([code], sums.error(code)) for code in TOKEN_REASONS]
+    yield _labelled_total("txtoken_tokens_checked", "Tokens that were checked, by result.", ["result"], checked)
+    yield _total(
+        "txtoken_token_cache_hits",
+        "Checks whose token was found among those that are remembered as valid.",
+        sums.total("cache_hits"),
+    )
+
+
+def _remote(sums: _Sums) -> Iterator[Metric]:
+    outcomes = {"ok": sum(sums.responses("get_token", OK)), **dict.fromkeys(REMOTE_REASONS.values(), 0)}
+    for code, outcome in REMOTE_REASONS.items():
+        outcomes[outcome] += sums.error(code)
+    outcomes["given_up"] = sums.total("given_up")
+    yield _labelled_total(
+        "txtoken_remote_requests",
+        "Logins by what the remote made of them; given_up: the client went away before.",
+        ["outcome"],
+        [([outcome], count) for outcome, count in outcomes.items()],
+    )
+    yield _labelled_total(
+        "txtoken_remote_failures",
+        "Logins that failed at the remote, by outcome and reason.",
+        ["outcome", "reason"],
+        [([outcome, code], sums.error(code)) for code, outcome in REMOTE_REASONS.items()],
+    )
+    durations = HistogramMetricFamily(
+        "txtoken_remote_duration_seconds",
+        "From the request for a login to the remote's reply or failure, waiting for a connection included.",
+    )
+    durations.add_metric([], _cumulated(sums.histogram(metrics.REMOTE)), sums.seconds[metrics.REMOTE_S])
+    yield durations
+
+
+def _saturation(sums: _Sums) -> Iterator[Metric]:
+    yield _gauge("txtoken_connections_open", "Connections of clients.", sums.gauge("connections"))
+    connections = GaugeMetricFamily(
+        "txtoken_remote_connections", "Connections to the remote, by state.", labels=["state"]
+    )
+    for state in ("idle", "busy", "dialling"):
+        connections.add_metric([state], sums.gauge(f"remote_{state}"))
+    yield connections
+    yield _gauge("txtoken_requests_waiting", "Logins in line for a connection to the remote.", sums.gauge("waiting"))
+    limits = GaugeMetricFamily("txtoken_limit", "What all workers together take on, by kind.", labels=["kind"])
+    for kind in ("connections", "remote_connections", "waiting"):
+        limits.add_metric([kind], sums.gauge(f"{kind}_max"))
+    yield limits
+    delays = HistogramMetricFamily(
+        "txtoken_loop_delay_seconds",
+        "How late a worker came to what was due: requests that arrive wait as long before they are read.",
+    )
+    delays.add_metric([], _cumulated(sums.histogram(metrics.LOOP)), sums.seconds[metrics.LOOP_S])
+    yield delays
+
+
+def _processes(board: Board) -> Iterator[Metric]:
+    """The usual metrics of a process, of each one by itself.
+
+    A sum would be wrong: it falls when a worker dies, which looks like a restart of all of them, and counts what they share
+    once for each.
+    """
+    families: dict[str, Metric] = {}
+    named = [("supervisor", board.service)]
+    named += [(f"worker_{number}", block) for number, block in enumerate(board.workers)]
+    for name, block in named:
+        if not block.gauge("pid"):
+            continue
+        for found in ProcessCollector(pid=partial(block.gauge, "pid"), registry=None).collect():
+            family = families.setdefault(found.name, Metric(found.name, found.documentation, found.type))
+            for sample in found.samples:
+                family.add_sample(sample.name, {"process": name}, sample.value)
+    yield from families.values()
+
+
+def _cumulated(histogram: Sequence[int]) -> list[tuple[str, float]]:
+    """Return a histogram's buckets as Prometheus counts them: each with all that are below it."""
+    reached = 0
+    buckets: list[tuple[str, float]] = []
+    for label, count in zip(_BOUND_LABELS, histogram, strict=True):
+        reached += count
+        buckets.append((label, reached))
+    return buckets
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)
+
+
+def _total(name: str, documentation: str, value: float) -> Metric:
+    return CounterMetricFamily(name, documentation, value=value)
+
+
+def _labelled_total(
+    name: str, documentation: str, labels: list[str], values: Iterable[tuple[list[str], float]]
+) -> Metric:
+    family = CounterMetricFamily(name, documentation, labels=labels)
+    for label_values, value in values:
+        family.add_metric(label_values, value)
+    return family
+
+
+def _info(name: str, documentation: str, labels: Mapping[str, str]) -> Metric:
+    family = GaugeMetricFamily(f"{name}_info", documentation, labels=[*labels])
+    family.add_metric([*labels.values()], 1)
+    return family

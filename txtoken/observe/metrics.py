@@ -1,0 +1,243 @@
+"""What is counted while serving, in memory that all processes of the service share. Knows no Prometheus and no names of metrics.
+
+Each worker counts in a block of its own, so nobody waits for a lock, and whoever is asked adds all blocks up. A block is made
+before the fork and outlives its worker: the next one in its place counts on. `observe/exposition` makes metrics of it.
+
+A request costs one addition in shared memory, a login two, and what goes wrong one more. Sums of seconds, and what can be read
+off the service at any time (connections, lines dropped), are copied into the block with every beat.
+"""
+
+from __future__ import annotations
+
+import mmap
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from txtoken.http1.messages import Head, Response, Tally
+
+# Upper ends of a histogram's buckets, in seconds: from a check (some 10 µs) to a login at `timeouts.remote` and past it.
+FIRST_BOUND_S: Final = 0.0001
+BOUNDS_S: Final[list[float]] = [
+    *(FIRST_BOUND_S, 0.00025, 0.0005, 0.001, 0.0025, 0.005),
+    *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0),
+]
+# `preflight` is OPTIONS on any path, the last one all that is not named.
+ROUTES: Final[list[str]] = ["get_token", "check_token", "preflight", "other"]
+PREFLIGHT: Final = 2
+# A `statusMap` can hold others than those that have a name: they are counted by their class.
+STATUSES: Final[list[str]] = [*(str(int(status)) for status in HTTPStatus if status >= HTTPStatus.OK), "4xx", "5xx"]
+
+# What can go wrong with a request: the codes of `errors` and `handlers`, which the access log shows too. A test holds that none
+# is missing.
+LIMITS: Final[list[str]] = [  # on what clients send
+    *("uri_too_long", "head_too_large", "too_many_fields", "body_too_large", "chunk_overhead"),
+    *("head_timeout", "body_timeout"),
+]
+REFUSALS: Final[list[str]] = [
+    *("bad_body", "bad_framing", "bad_host", "bad_request", "bad_target", "expectation_failed", "host_missing"),
+    *("incomplete_request", "method_not_allowed", "not_found", "not_implemented", "tls_on_plain_port"),
+    *("upgrade_with_body", "version_not_supported"),
+]
+INTERNAL: Final = "internal"
+TOKEN_REASONS: Final[list[str]] = [
+    *("no_token", "segments", "malformed", "algorithm", "signature"),
+    *("no_expiry", "expired", "not_yet", "issuer", "audience"),
+]
+REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (see `errors`)
+    **dict.fromkeys(
+        ("refused", "reset", "closed", "dns", "tls", "tls_verify", "unreachable", "bad_response"), "unreachable"
+    ),
+    **dict.fromkeys(("timeout", "connect_timeout"), "timeout"),
+    **dict.fromkeys(("overloaded", "exhausted"), "overloaded"),
+    **dict.fromkeys(("truncated", "too_large", "surplus"), "truncated"),
+    **dict.fromkeys(("bad_encoding", "bad_json"), "invalid"),
+    "status": "status",
+}
+ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *REMOTE_REASONS]
+
+# What somebody else counts, and a worker copies.
+TOTALS: Final[list[str]] = ["cache_hits", "given_up", "log_lines_dropped", "connections_held_back"]
+# What is so at this moment, and is no more when the worker has died.
+GAUGES: Final[list[str]] = [
+    *("pid", "is_ready", "connections", "active", "waiting"),
+    *("remote_idle", "remote_busy", "remote_dialling", "connections_max", "remote_connections_max", "waiting_max"),
+]
+# What happens to the service as a whole.
+EVENTS: Final[list[str]] = ["reloads", "reloads_failed", "workers_replaced"]
+# When something was last so: `beat` by time.monotonic, the others in Unix time.
+MOMENTS: Final[list[str]] = ["beat", "reloaded", "reload_failed", "key_loaded"]
+
+# A block: counts, then seconds. A route has a histogram for each status, so that one addition counts both.
+BUCKETS: Final[int] = len(BOUNDS_S) + 1
+ROUTE_CELLS: Final[int] = len(STATUSES) * BUCKETS
+REMOTE: Final[int] = len(ROUTES) * ROUTE_CELLS
+LOOP: Final[int] = REMOTE + BUCKETS
+FIRST_ERROR: Final[int] = LOOP + BUCKETS
+FIRST_TOTAL: Final[int] = FIRST_ERROR + len(ERRORS)
+FIRST_EVENT: Final[int] = FIRST_TOTAL + len(TOTALS)
+FIRST_GAUGE: Final[int] = FIRST_EVENT + len(EVENTS)
+COUNTS: Final[int] = FIRST_GAUGE + len(GAUGES)
+REMOTE_S: Final[int] = len(ROUTES)  # behind the sums of the routes
+LOOP_S: Final[int] = REMOTE_S + 1
+FIRST_MOMENT: Final[int] = LOOP_S + 1
+SECONDS: Final[int] = FIRST_MOMENT + len(MOMENTS)
+CELL_BYTES: Final = 8
+
+BEAT_LATE_S: Final = 5.0  # a worker without a sign of life for so long hangs
+
+
+class Block:
+    """The numbers of one process. `counts` are integers, `seconds` floating-point numbers; the names above say where what is."""
+
+    __slots__ = ("counts", "seconds")
+
+    def __init__(self) -> None:
+        memory = memoryview(mmap.mmap(-1, (COUNTS + SECONDS) * CELL_BYTES))  # anonymous and shared: children inherit it
+        self.counts = memory[: COUNTS * CELL_BYTES].cast("Q")
+        self.seconds = memory[COUNTS * CELL_BYTES :].cast("d")
+
+    def event(self, name: str) -> None:
+        """Count one of `EVENTS`."""
+        self.counts[FIRST_EVENT + EVENTS.index(name)] += 1
+
+    def gauge(self, name: str) -> int:
+        """Return one of `GAUGES`."""
+        return int(self.counts[FIRST_GAUGE + GAUGES.index(name)])
+
+    def set_gauge(self, name: str, value: int) -> None:
+        """Set one of `GAUGES`."""
+        self.counts[FIRST_GAUGE + GAUGES.index(name)] = value
+
+    def moment(self, name: str) -> float:
+        """Return one of `MOMENTS`."""
+        return float(self.seconds[FIRST_MOMENT + MOMENTS.index(name)])
+
+    def set_moment(self, name: str, value: float) -> None:
+        """Set one of `MOMENTS`."""
+        self.seconds[FIRST_MOMENT + MOMENTS.index(name)] = value
+
+    def clear_gauges(self) -> None:
+        """Its process has died: what was so is no more. What was counted stays."""
+        for index in range(FIRST_GAUGE, COUNTS):
+            self.counts[index] = 0
+
+
+class Board:
+    """All blocks of a service: `service` for it as a whole, and one for each worker. Make it before the workers are forked."""
+
+    __slots__ = ("service", "workers")
+
+    def __init__(self, workers: int) -> None:
+        self.service = Block()
+        self.workers = [Block() for _ in range(workers)]
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Every block, the service's first."""
+        return [self.service, *self.workers]
+
+    def is_ready(self) -> bool:
+        """Whether every worker serves, and has shown within `BEAT_LATE_S` that it does not hang."""
+        early = time.monotonic() - BEAT_LATE_S
+        return all(block.gauge("is_ready") and block.moment("beat") > early for block in self.workers)
+
+    def note_start(self) -> None:
+        """The service starts: its configuration and its key are in use from now on."""
+        now = time.time()
+        self.service.set_moment("reloaded", now)
+        self.service.set_moment("key_loaded", now)
+
+    def note_reload(self, *, has_new_key: bool) -> None:
+        """A configuration was read again and can be used."""
+        now = time.time()
+        self.service.event("reloads")
+        self.service.set_moment("reloaded", now)
+        if has_new_key:
+            self.service.set_moment("key_loaded", now)
+
+    def note_failed_reload(self, block: Block) -> None:
+        """A configuration was read again and cannot be used, in the process of `block`."""
+        block.event("reloads_failed")
+        self.service.set_moment("reload_failed", time.time())
+
+
+class Sum:
+    """Seconds that were added up since the block was told. Here an addition takes 2 ns, in shared memory 45."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+
+class Meter(Tally):
+    """Counts one worker's responses in its block. `paths` says which path is which of `ROUTES`."""
+
+    __slots__ = ("_counts", "_error_cells", "_route_of", "_status_cells", "_sums", "block")
+
+    def __init__(self, block: Block, paths: Mapping[bytes, str]) -> None:
+        self.block = block
+        self._counts = block.counts
+        self._sums = [Sum() for _ in range(LOOP_S + 1)]
+        self._route_of: dict[bytes, int] = {}
+        self._status_cells: list[int] = []
+        for status in range(600):
+            name = str(status) if str(status) in STATUSES else "4xx" if status < 500 else "5xx"
+            self._status_cells.append(STATUSES.index(name) * BUCKETS)
+        self._error_cells = {error: FIRST_ERROR + place for place, error in enumerate(ERRORS)}
+        self.use(paths)
+
+    def use(self, paths: Mapping[bytes, str]) -> None:
+        """Take over other paths."""
+        self._route_of = {path: ROUTES.index(route) for path, route in paths.items()}
+
+    def add(self, head: Head | None, response: Response, elapsed_s: float) -> None:
+        route = len(ROUTES) - 1
+        if head is not None:
+            route = PREFLIGHT if head.method == b"OPTIONS" else self._route_of.get(head.path, route)
+        counts = self._counts
+        counts[route * ROUTE_CELLS + self._status_cells[response.status] + _bucket(elapsed_s)] += 1
+        self._sums[route].seconds += elapsed_s
+        remote_s = response.remote_s
+        if remote_s is not None:
+            counts[REMOTE + _bucket(remote_s)] += 1
+            self._sums[REMOTE_S].seconds += remote_s
+        if response.error is not None:
+            cell = self._error_cells.get(response.error)
+            if cell is not None:
+                counts[cell] += 1
+
+    def note_beat(self, delay_s: float) -> None:
+        """Count a beat of the worker by how late it came: whatever arrived meanwhile waited as long."""
+        self._counts[LOOP + _bucket(delay_s)] += 1
+        self._sums[LOOP_S].seconds += delay_s
+
+    def publish(self, more: list[int], gauges: list[int]) -> None:
+        """Tell the sums, copy what is read off the service, and show that this worker is alive.
+
+        `more` is what has come to each of `TOTALS` since the last time, `gauges` are in the order of `GAUGES`.
+        """
+        counts = self._counts
+        for place, told in enumerate(self._sums):
+            self.block.seconds[place] += told.seconds
+            told.seconds = 0.0
+        for place, count in enumerate(more):
+            counts[FIRST_TOTAL + place] += count
+        for place, gauge in enumerate(gauges):
+            counts[FIRST_GAUGE + place] = gauge
+        self.block.set_moment("beat", time.monotonic())
+
+
+def _bucket(seconds: float) -> int:
+    """Find a duration's place in a histogram. Most are in one of the first: looking at them in turn beats halving."""
+    if seconds <= FIRST_BOUND_S:  # a check: compared in place this takes nothing, in the list 30 ns
+        return 0
+    place = 0
+    for bound in BOUNDS_S:
+        if seconds <= bound:
+            return place
+        place += 1
+    return place

@@ -1,0 +1,119 @@
+"""The second port: health and metrics for those who run the service, never for its clients. Decides nothing about a token.
+
+Its socket is one for all processes, so whoever is free answers, and a worker that died or hangs keeps nobody waiting. Every
+answer speaks for the whole service, by the memory that all share.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from txtoken.clock import Clock
+from txtoken.config import Limits, Timeouts
+from txtoken.http1.messages import Handler
+from txtoken.http1.server import Server
+from txtoken.observe.metrics import Board, Meter
+from txtoken.service.handlers import Metrics
+from txtoken.service.remote import Remote
+from txtoken.service.routes import Routes, health_routes
+from txtoken.service.tokens import TokenVerifier
+from txtoken.version import VERSION
+
+# Probes and scrapers are few, and send next to nothing. Nobody waits for them at the end.
+ADMIN_TIMEOUTS: Final = Timeouts(drain=1.0)
+ADMIN_LIMITS: Final = Limits(body_bytes=1024, connections=32)
+EXPOSITION: Final = "txtoken.observe.exposition"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminPort:
+    """What all processes of a service have in common: the bound sockets, the numbers, and how they are shown."""
+
+    sockets: Sequence[socket.socket]
+    board: Board
+    render: Callable[[], bytes]
+    content_type: str
+
+
+def make_admin_port(sockets: Sequence[socket.socket], workers: int, *, loop: str, build: str) -> AdminPort:
+    """Make what so many workers count in, and load what shows it. To be done before they are forked."""
+    exposition = importlib.import_module(EXPOSITION)
+    board = Board(workers)
+    board.note_start()
+    labels = {"version": VERSION, "python": platform.python_version(), "loop": loop, "build": build}
+    return AdminPort(sockets, board, exposition.Exposition(board, labels).render, exposition.CONTENT_TYPE)
+
+
+class Admin:
+    """One worker's part of the admin port: it answers there, and counts what it does elsewhere.
+
+    `paths` says which path is which of `metrics.ROUTES`; `publish` is called before numbers are shown.
+    """
+
+    def __init__(
+        self,
+        port: AdminPort,
+        number: int,
+        paths: Mapping[bytes, str],
+        clock: Clock,
+        publish: Callable[[], None],
+        on_crash: Callable[[Exception], None],
+    ) -> None:
+        self._board = port.board
+        self._block = port.board.workers[number]
+        self.meter = Meter(self._block, paths)
+        self._sockets = port.sockets
+        self._render = port.render
+        self._publish = publish
+        self._dropped = 0  # lines of the log that were told to be lost
+        routes: dict[str, dict[str, Handler]] = health_routes(lambda: True, port.board.is_ready)
+        routes["/metrics"] = {"GET": Metrics(self._show, port.content_type)}
+        self.server = Server(Routes(routes, on_crash), ADMIN_LIMITS, ADMIN_TIMEOUTS, clock, None)
+
+    async def start(self) -> None:
+        """Begin to answer."""
+        await self.server.listen(self._sockets)
+
+    def publish(
+        self, server: Server, remotes: Sequence[Remote], verifier: TokenVerifier, dropped: int, *, ready: bool
+    ) -> None:
+        """Copy what is so at this moment, and what was counted elsewhere, to where every process sees it.
+
+        `dropped` are the lines of the log that were lost so far.
+        """
+        given_up = sum(remote.given_up for remote in remotes)
+        more = [verifier.hits, given_up, dropped - self._dropped, server.held_back]
+        self._dropped = dropped
+        verifier.hits = server.held_back = 0
+        for remote in remotes:
+            remote.given_up = 0
+        idle = sum(remote.idle_count for remote in remotes)
+        dialling = sum(remote.dialling_count for remote in remotes)
+        busy = sum(remote.open_count for remote in remotes) - idle - dialling
+        active = sum(remote.active_count for remote in remotes)
+        waiting = sum(remote.waiting_count for remote in remotes)
+        limits = server.limits
+        gauges = [
+            *(os.getpid(), int(ready), server.connection_count, active, waiting),
+            *(idle, busy, dialling),
+            *(limits.connections, limits.remote_connections, limits.waiting),
+        ]
+        self.meter.publish(more, gauges)
+
+    def note_reload(self, *, has_new_key: bool) -> None:
+        """The configuration was read again and is in use."""
+        self._board.note_reload(has_new_key=has_new_key)
+
+    def note_failed_reload(self) -> None:
+        """The configuration was read again and cannot be used, here at least."""
+        self._board.note_failed_reload(self._block)
+
+    def _show(self) -> bytes:
+        self._publish()
+        return self._render()
