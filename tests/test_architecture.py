@@ -21,15 +21,16 @@ LINES_MAX: Final = 600
 # Layers: what stands in a folder (or module) may import what is named here, beside its own folder.
 ALLOWED: Final = {
     "txtoken.__main__": ("txtoken.cli",),
-    "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.version"),
+    "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.values", "txtoken.version"),
     "txtoken.demo": (
-        *("txtoken.config", "txtoken.errors", "txtoken.observe.logs"),
+        *("txtoken.certificates", "txtoken.config", "txtoken.errors", "txtoken.observe.logs"),
         "txtoken.process.worker",
     ),
-    "txtoken.config": ("txtoken.errors", "txtoken.trees", "txtoken.values"),
+    "txtoken.config": ("txtoken.certificates", "txtoken.errors", "txtoken.trees", "txtoken.values"),
     "txtoken.schema": ("txtoken.config",),
     "txtoken.trees": ("txtoken.values",),
-    "txtoken.values": (),
+    "txtoken.values": ("txtoken.certificates",),
+    "txtoken.certificates": (),
     "txtoken.errors": (),
     "txtoken.clock": (),
     "txtoken.version": (),
@@ -38,7 +39,7 @@ ALLOWED: Final = {
     "txtoken.observe": ("txtoken.http1.messages",),
     "txtoken.process": (
         *("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1", "txtoken.observe"),
-        *("txtoken.service", "txtoken.version"),
+        *("txtoken.service", "txtoken.values", "txtoken.version"),
     ),
 }
 # Libraries and what may use them.

@@ -11,6 +11,8 @@ import importlib
 import io
 import os
 import secrets
+import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +21,8 @@ from typing import Any, Final, TextIO
 import orjson
 
 from txtoken import config as configuration
-from txtoken.errors import ConfigError, TokenError, TxtokenError
+from txtoken.errors import ConfigError, StartError, TokenError, TxtokenError
+from txtoken.values import UNIX_PREFIX
 from txtoken.version import VERSION
 
 OK: Final = 0
@@ -29,6 +32,7 @@ BAD_CONFIG: Final = 78
 
 KEY_BYTES: Final = 36  # make 48 characters of base64url, which encKey's 32 to 64 want
 HEALTH_TIMEOUT_S: Final = 2.0
+FIRST_PASSED_FD: Final = 3  # SD_LISTEN_FDS_START
 HOURS_MAX: Final = 100 * 366 * 24  # as expHours
 JSON_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
@@ -69,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(options: argparse.Namespace) -> int:
     """`txtoken serve`."""
     config = _config(options)
-    return int(_load("txtoken.process.supervisor", "serve")(config, lambda: _config(options)))
+    return int(_load("txtoken.process.supervisor", "serve")(config, lambda: _config(options), _passed_sockets()))
 
 
 def check(options: argparse.Namespace) -> int:
@@ -112,11 +116,14 @@ def keygen(options: argparse.Namespace) -> int:
 def health(options: argparse.Namespace) -> int:
     """`txtoken health`: does the service that this configuration describes answer?"""
     config = _config(options)
-    host = config.listen[0]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is asked, not listened on
-    connection = http.client.HTTPConnection(host, config.port, timeout=HEALTH_TIMEOUT_S)
+    place = config.listen[0]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place, place)  # noqa: S104 - it is asked, not listened on
+    is_unix = place.startswith(UNIX_PREFIX)
+    name = place if is_unix else f"{host}:{config.port}"
+    connection = http.client.HTTPConnection("localhost" if is_unix else host, config.port)
     started = time.perf_counter()
     try:
+        connection.sock = _connect(config, host)
         connection.request("GET", "/readyz")
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
@@ -129,8 +136,33 @@ def health(options: argparse.Namespace) -> int:
     if options.output == "json":
         _print_json({"ready": status == 200, "status": status, "ms": ms})
     else:
-        _say(f"{host}:{config.port}: {reason} ({ms} ms)")
+        _say(f"{name}: {reason} ({ms} ms)")
     return OK if status == 200 else FAILED
+
+
+def _connect(config: configuration.Config, host: str) -> socket.socket:
+    """Open a connection to the service itself, as it listens."""
+    if host.startswith(UNIX_PREFIX):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(HEALTH_TIMEOUT_S)
+        try:
+            sock.connect(host.removeprefix(UNIX_PREFIX))
+        except OSError:
+            sock.close()
+            raise
+    else:
+        sock = socket.create_connection((host, config.port), timeout=HEALTH_TIMEOUT_S)
+    if config.tls.context is None:
+        return sock
+    # Nothing is verified: whose certificate it is does not matter to who asks his own service, by an address that no
+    # certificate names, whether it is ready, and tells it nothing.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if config.tls.client_ca_file and config.tls.cert_file and config.tls.key_file:
+        # A certificate is asked for, and there is one at hand. The service takes it if the same authority has made it.
+        context.load_cert_chain(config.tls.cert_file.path, config.tls.key_file.path)
+    return context.wrap_socket(sock)
 
 
 def token_issue(options: argparse.Namespace) -> int:
@@ -259,6 +291,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _config(options: argparse.Namespace) -> configuration.Config:
     return configuration.load(options.config, os.environ, dict(options.set))
+
+
+def _passed_sockets() -> range:
+    """Name the file descriptors of sockets that systemd has opened for this process, if it did (sd_listen_fds(3)).
+
+    Raises:
+        StartError: there are some, but nobody can tell how many.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return range(0)  # meant for another process, from which this one has inherited its environment
+    count = os.environ.get("LISTEN_FDS", "")
+    if not (count.isascii() and count.isdigit() and len(count) <= 4):
+        raise StartError("LISTEN_PID names this process, but LISTEN_FDS is no number of sockets")
+    return range(FIRST_PASSED_FD, FIRST_PASSED_FD + int(count))
 
 
 def _pair(text: str) -> tuple[str, str]:

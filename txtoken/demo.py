@@ -16,6 +16,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
+from txtoken.certificates import ListenTls, RemoteTls
 from txtoken.config import Config, CorsSettings, Limits, LogSettings, Secret, Timeouts, VerifyRules
 from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
@@ -84,6 +85,8 @@ def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
         trusted_proxies=(),
         forwarded_for=False,
         cors=CorsSettings(),
+        tls=ListenTls(),
+        remote_tls=RemoteTls(),
         log=log,
         warnings=(),
     )

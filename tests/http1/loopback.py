@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple, cast
 
@@ -311,6 +312,7 @@ async def house(
     place: Place | None = None,
     listeners: int = 1,
     sweeping: bool = True,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[House]:
     """Serve on loopback ports until the end. No exception may have been left to the loop."""
     loop = asyncio.get_running_loop()
@@ -329,6 +331,7 @@ async def house(
         timer = loop.call_later(SWEEP_S, beat)
 
     try:
+        server.secure(tls)
         await server.listen(sockets)
         if sweeping:
             beat()

@@ -1,8 +1,9 @@
 """Several workers as one service: it binds, forks, replaces, passes signals on and reaps. Knows no request and runs no loop.
 
 Each worker has a listening socket of its own (SO_REUSEPORT), which the supervisor made and keeps open: when a worker dies,
-who waits in its backlog waits for the next one. Workers are forked before any loop or thread exists. A worker that dies is
-replaced, at once if it had lived for a while, else a little later each time; one that cannot even start ends the service.
+who waits in its backlog waits for the next one. Unix sockets, and such as were passed to the service, all workers share.
+Workers are forked before any loop or thread exists. A worker that dies is replaced, at once if it had lived for a while,
+else a little later each time; one that cannot even start ends the service.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from types import FrameType
@@ -26,6 +27,7 @@ from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import worker
 from txtoken.process.reload import Reload
+from txtoken.process.sockets import take_passed, unix_sockets
 from txtoken.process.worker import AT_ONCE, HELD_BACK, STDOUT_FD, Family, bind, tell_start
 
 OK: Final = 0
@@ -37,25 +39,32 @@ KILL_AFTER_S: Final = 5.0  # past the time that a worker has to end
 _HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
-def serve(config: Config, load: Callable[[], Config]) -> int:
+def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()) -> int:
     """Run the service with as many workers as it says, until a signal ends it. Returns the process's exit code.
 
-    `load` reads the configuration again, as it was read at first.
+    `load` reads the configuration again, as it was read at first. Sockets that were `passed` to this process (their file
+    descriptors) are listened on in place of what the configuration names.
 
     One worker needs no supervisor: it is this process.
 
     Raises:
         StartError: the service cannot start.
     """
-    if config.workers == 1:
-        return worker.serve(config, load)
-    alone = bind(config)  # not to be shared with anybody: a port that another service shares is a port in use
-    same = replace(config, port=alone[0].getsockname()[1])
-    for sock in alone:
-        sock.close()
-    places = [bind(same, is_shared=True) for _ in range(config.workers)]
-    log = open_log(DirectWriter(STDOUT_FD), level=config.log.level, as_json=config.log.format == "json")
-    return Supervisor(config, load, places, log).run()
+    to_bind = replace(config, listen=()) if passed else config
+    with unix_sockets(to_bind.listen) as unix:
+        shared = [*take_passed(passed), *unix]
+        if config.workers == 1:
+            return worker.serve(config, load, [*bind(to_bind), *shared])
+        alone = bind(to_bind)  # not to be shared with anybody: a port that another service shares is a port in use
+        same = replace(to_bind, port=alone[0].getsockname()[1] if alone else config.port)
+        for sock in alone:
+            sock.close()
+        # The kernel spreads clients over sockets with the same address and port; all others are one for all workers.
+        places = [[*bind(same, is_shared=True), *(sock.dup() for sock in shared)] for _ in range(config.workers)]
+        for sock in shared:
+            sock.close()
+        log = open_log(DirectWriter(STDOUT_FD), level=config.log.level, as_json=config.log.format == "json")
+        return Supervisor(config, load, places, log).run()
 
 
 @dataclass(slots=True)

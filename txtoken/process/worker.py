@@ -26,6 +26,7 @@ from txtoken.http1.server import LISTEN_BACKLOG, Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter, Repeats, open_log
 from txtoken.process.reload import Reload
+from txtoken.process.sockets import Passed
 from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
 from txtoken.service.handlers import CheckToken, GetToken, Health
@@ -33,6 +34,7 @@ from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
 from txtoken.service.routes import HEALTH_PATHS, Routes
 from txtoken.service.tokens import TokenIssuer, TokenVerifier
+from txtoken.values import UNIX_PREFIX
 from txtoken.version import VERSION
 
 try:
@@ -83,6 +85,7 @@ class Worker:
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self._access_log = self._new_access_log()
         self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log)
+        self._server.secure(config.tls.context, self._note_tls_failure)
 
     def _new_remote(self) -> Remote:
         config = self._config
@@ -94,6 +97,8 @@ class Worker:
             config.timeouts,
             self._clock,
             f"txtoken/{VERSION}",
+            tls=config.remote_tls.context,
+            server_name=config.remote_tls.server_name,
         )
 
     def _new_access_log(self) -> AccessLog | None:
@@ -166,6 +171,8 @@ class Worker:
         self._log.setLevel(config.log.level.upper())
         self._beat_s = _beat_s(config.timeouts)
         self._server.use(routes, config.limits, config.timeouts, self._access_log)
+        if before[0].tls != config.tls:
+            self._server.secure(config.tls.context, self._note_tls_failure)
         self._log.debug("serving by another configuration")
 
     async def stop(self) -> None:
@@ -230,6 +237,10 @@ class Worker:
                 fields["repeated"] = kept_back
             self._log.warning("the remote failed", extra={"fields": fields})
 
+    def _note_tls_failure(self, cause: str) -> None:
+        if self._repeats.due("handshake") is not None:  # on every open port somebody knocks who is no client
+            self._log.debug("a client's TLS handshake failed", extra={"fields": {"cause": cause}})
+
     def _note_crash(self, error: Exception) -> None:
         if self._repeats.due(type(error).__name__) is not None:
             self._log.error("a request made the service fail", exc_info=error)
@@ -249,6 +260,8 @@ def tell_start(log: logging.Logger, config: Config, sockets: Sequence[socket.soc
         log.warning(warning)
     if LOOP_NAME != "uvloop":
         log.warning("uvloop is not installed: serving on asyncio's own loop, which is slower")
+    if any(isinstance(sock, Passed) for sock in sockets):
+        log.info("sockets that were passed to this process (LISTEN_FDS) take the place of listen and port")
     fields = {
         "addresses": [address(sock) for sock in sockets],
         "version": VERSION,
@@ -285,14 +298,15 @@ def with_room(config: Config, log: logging.Logger) -> Config:
 
 
 def bind(config: Config, *, is_shared: bool = False) -> list[socket.socket]:
-    """Bind every address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
+    """Bind every IP address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
 
     With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them.
 
     Raises:
         StartError: an address cannot be bound.
     """
-    addresses = [(socket.AF_INET6 if ":" in host else socket.AF_INET, host) for host in map(_numeric, config.listen)]
+    hosts = [host for host in config.listen if not host.startswith(UNIX_PREFIX)]
+    addresses = [(socket.AF_INET6 if ":" in host else socket.AF_INET, host) for host in map(_numeric, hosts)]
     v6_only = any(family == socket.AF_INET for family, _ in addresses)
     sockets: list[socket.socket] = []
     port = config.port
@@ -316,18 +330,16 @@ def bind(config: Config, *, is_shared: bool = False) -> list[socket.socket]:
 
 
 def address(sock: socket.socket) -> str:
-    """Write a bound address as people do: `0.0.0.0:8888`, `[::]:8888`."""
+    """Write a bound address as people do: `0.0.0.0:8888`, `[::]:8888`, `unix:/run/txtoken.sock`."""
+    if sock.family == socket.AF_UNIX:
+        return f"{UNIX_PREFIX}{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def serve(config: Config, load: Callable[[], Config]) -> int:
-    """Run the service in this process until a signal ends it. `load` reads its configuration again. Returns the exit code.
-
-    Raises:
-        StartError: the service cannot start.
-    """
-    return _serve_on(config, load, bind(config), None)
+def serve(config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket]) -> int:
+    """Run the service in this process until a signal ends it. `load` reads its configuration again. Returns the exit code."""
+    return _serve_on(config, load, sockets, None)
 
 
 def serve_as(family: Family, config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket]) -> int:
@@ -443,7 +455,7 @@ def _of_remote(config: Config) -> tuple[object, ...]:
     """What the exchange with the remote depends on."""
     limits, timeouts = config.limits, config.timeouts
     return (
-        *(config.remote, config.request_key, config.request_token_data, config.request_token_s),
+        *(config.remote, config.remote_tls, config.request_key, config.request_token_data, config.request_token_s),
         *(limits.reply_bytes, limits.remote_connections, limits.waiting),
         *(timeouts.connect, timeouts.remote, timeouts.remote_idle),
     )
