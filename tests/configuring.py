@@ -10,8 +10,9 @@ from typing import Final
 
 import pytest
 
-from txtoken.config import Config, load
+from txtoken.config import load
 from txtoken.errors import ConfigError
+from txtoken.settings import Config
 
 KEY: Final = "sesame-0123456789-abcdefghijklmnop"
 OTHER_KEY: Final = "barley-9876543210-ponmlkjihgfedcba"

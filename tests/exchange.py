@@ -7,12 +7,12 @@ from typing import Any, Final, cast
 
 from aiohttp.connector import Connection as DialledConnection
 
-from txtoken.config import Config
 from txtoken.http1.connection import Connection
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.admin import make_admin_port
 from txtoken.process.worker import Worker
 from txtoken.service.remote import RemoteConnection
+from txtoken.settings import Config
 
 LOGIN: Final = (
     b"POST /getToken HTTP/1.1\r\nHost: 127.0.0.1:8888\r\nContent-Type: application/json\r\nContent-Length: 34\r\n\r\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,11 +23,12 @@ class QuietServer(ThreadingHTTPServer):
 
 class LoginApi:
     """A remote. With `reply` it answers that to everybody, else a user object to who knows the password `right`, and 401.
+    With `tls` it speaks that.
 
     While `gate` is closed its answers wait; `arrived` counts the requests it has, `bearers` are what they presented.
     """
 
-    def __init__(self, reply: Mapping[str, object] | None = None) -> None:
+    def __init__(self, reply: Mapping[str, object] | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.arrived = threading.Semaphore(0)
@@ -52,6 +54,8 @@ class LoginApi:
                 pass
 
         self._server = QuietServer(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/login"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 

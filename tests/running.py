@@ -8,10 +8,11 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -38,9 +39,19 @@ def clean_environment() -> dict[str, str]:
 class ServiceProcess:
     """`python -m txtoken …` as a process. Its stdout is read line by line, its stderr kept."""
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, arguments: list[str], environment: Mapping[str, str], folder: Path, passed: Sequence[socket.socket] = ()
+    ) -> None:
+        command = [sys.executable, "-m", "txtoken", *arguments]
+        fds = [sock.fileno() for sock in passed]
+        if fds:
+            # As systemd does it: descriptors from 3 on, and the environment names the process that they are for.
+            places = " ".join(f"{number}<&{fd}" for number, fd in enumerate(fds, 3))
+            start = f'LISTEN_PID=$$ LISTEN_FDS={len(fds)} LISTEN_FDNAMES=x exec "$@" {places}'
+            command = ["bash", "-c", start, "bash", *command]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "txtoken", *arguments],
+            command,
+            pass_fds=fds,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -101,12 +112,18 @@ class ServiceProcess:
 
 @contextlib.contextmanager
 def service_process(
-    folder: Path, *arguments: str, config: str | None = None, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    config: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    passed: Sequence[socket.socket] = (),
 ) -> Iterator[ServiceProcess]:
-    """Start the service (or another command of it) in `folder`, with `config` as its `example_cfg.yml`."""
+    """Start the service (or another command of it) in `folder`, with `config` as its `example_cfg.yml`, and with sockets
+    that are `passed` to it.
+    """
     if config is not None:
         (folder / "example_cfg.yml").write_text(config)
-    process = ServiceProcess(list(arguments), environment or {}, folder)
+    process = ServiceProcess(list(arguments), environment or {}, folder, passed)
     try:
         yield process
     finally:

@@ -13,9 +13,10 @@ from typing import Final
 
 from tests.configuring import KEY, load_text
 from tests.http1.loopback import Answer, Client
-from txtoken.config import Config
 from txtoken.observe.logs import LineWriter, open_log
-from txtoken.process.worker import Worker, bind
+from txtoken.process.sockets import bind
+from txtoken.process.worker import Worker
+from txtoken.settings import Config
 
 NOBODY: Final = "http://127.0.0.1:9/login"  # the discard port, where nobody listens
 
@@ -73,7 +74,7 @@ async def serving(config: Config) -> AsyncIterator[Served]:
     with tempfile.TemporaryFile() as file:
         writer = LineWriter(file.fileno())
         worker = Worker(config, open_log(writer, level="error", as_json=True), writer)
-        sockets = bind(config)
+        sockets = bind(config.listen, config.port)
         served = Served(worker, sockets[0].getsockname()[1], file.fileno(), writer)
         try:
             await worker.start(sockets)

@@ -21,24 +21,27 @@ LINES_MAX: Final = 600
 # Layers: what stands in a folder (or module) may import what is named here, beside its own folder.
 ALLOWED: Final = {
     "txtoken.__main__": ("txtoken.cli",),
-    "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.version"),
+    "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.settings", "txtoken.values", "txtoken.version"),
     "txtoken.demo": (
-        *("txtoken.config", "txtoken.errors", "txtoken.observe.logs"),
-        "txtoken.process.worker",
+        *("txtoken.certificates", "txtoken.errors", "txtoken.observe.logs", "txtoken.process", "txtoken.settings"),
     ),
-    "txtoken.config": ("txtoken.errors", "txtoken.trees", "txtoken.values"),
+    "txtoken.config": (
+        *("txtoken.certificates", "txtoken.errors", "txtoken.settings", "txtoken.trees", "txtoken.values"),
+    ),
+    "txtoken.settings": ("txtoken.certificates", "txtoken.values"),
     "txtoken.schema": ("txtoken.config",),
     "txtoken.trees": ("txtoken.values",),
-    "txtoken.values": (),
+    "txtoken.values": ("txtoken.certificates",),
+    "txtoken.certificates": (),
     "txtoken.errors": (),
     "txtoken.clock": (),
     "txtoken.version": (),
-    "txtoken.http1": ("txtoken.clock", "txtoken.config", "txtoken.errors"),
-    "txtoken.service": ("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1.messages"),
+    "txtoken.http1": ("txtoken.clock", "txtoken.errors", "txtoken.settings"),
+    "txtoken.service": ("txtoken.clock", "txtoken.errors", "txtoken.http1.messages", "txtoken.settings"),
     "txtoken.observe": ("txtoken.http1.messages",),
     "txtoken.process": (
         *("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1", "txtoken.observe"),
-        *("txtoken.service", "txtoken.version"),
+        *("txtoken.service", "txtoken.settings", "txtoken.values", "txtoken.version"),
     ),
 }
 # Libraries and what may use them.

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -22,8 +22,9 @@ import pytest
 
 from tests.running import KEY, PATIENCE_S
 from txtoken.cli import BAD_CONFIG, FAILED, OK, USAGE, main
-from txtoken.config import EXAMPLE_KEY, HIDDEN, KEYS, Config, load
+from txtoken.config import EXAMPLE_KEY, KEYS, load
 from txtoken.errors import StartError
+from txtoken.settings import HIDDEN, Config
 from txtoken.version import VERSION
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
@@ -95,11 +96,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     """What `serve` was asked to run, in place of running it."""
     configs: list[Config] = []
 
-    def serve(config: Config, load: Callable[[], Config]) -> int:
+    def serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) -> int:
         configs.append(config)
         return OK
 
-    monkeypatch.setattr("txtoken.process.worker.serve", serve)
+    monkeypatch.setattr("txtoken.process.supervisor.serve", serve)
     return configs
 
 
@@ -230,20 +231,20 @@ def test_serve_as_one_binary_has_a_process_group_of_its_own(
 def test_serve_that_cannot_start(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stops a good configuration from running is one line on stderr and exit code 1."""
 
-    def serve(config: Config, load: Callable[[], Config]) -> int:
+    def serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) -> int:
         raise StartError(f"no room for {config.port}")
 
-    monkeypatch.setattr("txtoken.process.worker.serve", serve)
+    monkeypatch.setattr("txtoken.process.supervisor.serve", serve)
     assert terminal.run("serve") == Ran(FAILED, "", "txtoken: no room for 0\n")
 
 
 def test_interrupted(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a command without a traceback."""
 
-    def serve(_: Config, load: Callable[[], Config]) -> int:
+    def serve(_: Config, load: Callable[[], Config], passed: Sequence[int]) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("txtoken.process.worker.serve", serve)
+    monkeypatch.setattr("txtoken.process.supervisor.serve", serve)
     assert terminal.run("serve") == Ran(FAILED, "", "")
 
 

@@ -14,19 +14,10 @@ import pytest
 import yaml
 
 from tests.configuring import EXAMPLE_FILE, KEY, OTHER_KEY, REMOTE, REQUIRED, failure, load_text, told, whole
-from txtoken.config import (
-    EXAMPLE_KEY,
-    KEYS,
-    SECTIONS,
-    CorsSettings,
-    Limits,
-    LogSettings,
-    Timeouts,
-    VerifyRules,
-    describe,
-    load,
-)
+from txtoken.certificates import ListenTls, RemoteTls
+from txtoken.config import EXAMPLE_KEY, KEYS, SECTIONS, describe, load
 from txtoken.errors import ConfigError
+from txtoken.settings import CorsSettings, Limits, LogSettings, Timeouts, VerifyRules
 
 # Contract §1.1 and §1.2, row by row
 
@@ -68,6 +59,8 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("listen", "listen: 127.0.0.1", ("127.0.0.1",)),
     ("listen", 'listen: "::"', ("::",)),
     ("listen", "listen: [127.0.0.1, '::1']", ("127.0.0.1", "::1")),
+    ("listen", "listen: unix:/run/t.sock", ("unix:/run/t.sock",)),
+    ("listen", "listen: ['::1', 'unix:/run/t.sock']", ("::1", "unix:/run/t.sock")),
     ("request_token_s", "", 300),
     ("request_token_s", "requestTokenSeconds: 10", 10),
     ("request_token_s", "requestTokenSeconds: 86400", 86_400),
@@ -112,6 +105,12 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("cors.origins", "cors: {origins: 'http://[::1]:3000'}", ("http://[::1]:3000",)),
     ("cors.origins", "cors: {origins: moz-extension://1f-2}", ("moz-extension://1f-2",)),
     ("cors.headers", "cors: {origins: [], headers: []}", ()),
+    ("tls", "", ListenTls()),
+    ("tls", "tls: {certFile: null}", ListenTls()),
+    ("remote_tls", "", RemoteTls()),
+    ("remote_tls", "remote: https://h/\nremoteTls: {serverName: login.example}", RemoteTls(server_name="login.example")),
+    ("remote_tls", "remote: https://h/\nremoteTls: {serverName: 10.0.0.1}", RemoteTls(server_name="10.0.0.1")),
+    ("remote_tls", "remote: HTTPS://h/\nremoteTls: {verify: false}", RemoteTls(verify=False)),
     ("verify", "", VerifyRules(0.0, None, (), True, None)),
     ("verify", "verify: {leeway: 30s, iss: me, aud: [a, b], requireExp: false, maxAge: 1m}",
      VerifyRules(30.0, "me", ("a", "b"), False, 60.0)),
@@ -171,7 +170,7 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("adminPort", "\nadminPort: 8888", 2, "has to differ from port"),
     ("listen", "listen: example.com", 1, "has to be an IP address"),
     ("listen", "listen:\n  - 127.0.0.1\n  - nowhere", 3, "has to be an IP address"),
-    ("listen", "listen: unix:/run/x", 1, "Unix socket is not supported yet"),
+    ("listen", "listen: unix:run/x", 1, "has to name a Unix socket by its whole path"),
     ("listen", "listen: []", 1, "names no address"),
     ("encKeyFile", "encKeyFile: /no/such/file", 1, "names a file that does not exist"),
     ("encKeyFile", f"encKeyFile: /dev/null\nencKey: {KEY}", 1, "is not a file"),
@@ -243,6 +242,14 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("cors.headers", "cors: {origins: '*', headers: [X A]}", 1, "has to be a list of header field names"),
     ("cors.maxAge", "cors: {origins: '*', maxAge: 1d}", 1, "has to be a time from 0 to 86400 seconds"),
     ("cors.credentials", "cors:\n  origins: '*'\n  credentials: true", 3, "cannot go with origins: '*'"),
+    ("tls.certFile", "tls: {certFile: /no/such/file}", 1, "names a file that does not exist"),
+    ("tls.keyFile", "tls:\n  keyFile: /dev/null", 2, "is not a file"),
+    ("tls.clientCaFile", "tls: {clientCaFile: KEY_FILE}", 1, "holds no certificate in PEM form"),
+    ("remoteTls.caFile", "remoteTls: {caFile: KEY_FILE}", 1, "holds no certificate in PEM form"),
+    ("remoteTls.certFile", "remoteTls: {certFile: KEY_FILE}", 1, "holds no certificate in PEM form"),
+    ("remoteTls.keyFile", "remoteTls: {keyFile: KEY_FILE}", 1, "holds no private key in PEM form"),
+    ("remoteTls.serverName", "remoteTls: {serverName: 'a b'}", 1, "has to be a host's name"),
+    ("remoteTls.verify", "remoteTls: {verify: maybe}", 1, "has to be true or false"),
     ("verify.leeway", "verify: {leeway: -1}", 1, "has to be a time from 0"),
     ("verify.iss", "verify: {iss: [a]}", 1, "has to be one value"),
     ("verify.aud", "verify: {aud: {a: b}}", 1, "has to be one value"),

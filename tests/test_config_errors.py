@@ -15,11 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.configuring import KEY, OTHER_KEY, REMOTE, REQUIRED, dump, failure, load_text, told, whole
-from txtoken.config import HIDDEN, KEYS, SECTIONS, Config, describe, load
+from txtoken.config import KEYS, SECTIONS, describe, load
 from txtoken.errors import ConfigError
 from txtoken.http1.proxies import Proxies
 from txtoken.service.failures import Failures
 from txtoken.service.keys import HmacKey
+from txtoken.settings import HIDDEN, Config
 
 # What is told
 

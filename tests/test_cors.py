@@ -12,11 +12,11 @@ from tests.running import run
 from tests.service.faulty_remote import FaultyRemote, good
 from tests.service.listener import Listener
 from tests.serving import Served, configuration, serving
-from txtoken.config import CorsSettings
 from txtoken.http1.messages import Client, Handler, Head, Request
 from txtoken.service.cors import CrossOriginRoutes
 from txtoken.service.handlers import CRASHED
 from txtoken.service.routes import Routes
+from txtoken.settings import CorsSettings
 
 PAGE: Final = "https://app.example.com"
 OTHER: Final = "http://127.0.0.1:3000"

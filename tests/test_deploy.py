@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from tests.running import KEY
+from tests.running import KEY, PATIENCE_S
 from txtoken.config import EXAMPLE_KEY, KEYS, load
 from txtoken.errors import ConfigError
 from txtoken.process.reload import FIXED
@@ -145,3 +147,19 @@ def test_fields_that_are_explained_exist() -> None:
     cells = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
     fields = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
     assert fields == set(re.findall(r'"(\w+)":', source)) - {"time", "level", "message"}
+
+
+def test_the_socket_unit_opens_the_default_port() -> None:
+    """Who turns socket activation on finds the service where it was."""
+    lines = (ROOT / "deploy" / "systemd" / "txtoken.socket").read_text().splitlines()
+    (default,) = (key.default for key in KEYS if key.name == "port")
+    assert [line for line in lines if line.startswith("ListenStream=")] == [f"ListenStream={default}"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_takes_the_units() -> None:
+    """systemd finds nothing wrong with the units, but that the service is not installed."""
+    units = [ROOT / "deploy" / "systemd" / name for name in ("txtoken.service", "txtoken.socket")]
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, timeout=PATIENCE_S, check=False)
+    complaints = [line for line in done.stderr.decode().splitlines() if "txtoken" in line]
+    assert [line for line in complaints if "is not executable" not in line] == []

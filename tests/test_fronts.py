@@ -24,7 +24,7 @@ import trustme
 
 from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, service_process
-from txtoken.config import Limits
+from txtoken.settings import Limits
 
 DEPLOY: Final = Path(__file__).parents[1] / "deploy"
 NAME: Final = "tokens.example.com"

@@ -75,6 +75,12 @@ def refused(read: Callable[[yaml.Node], object], value: yaml.Node) -> Wrong:
         (values.read_address, "10.0.0.1", "10.0.0.1"),
         (values.read_address, "::", "::"),
         (values.read_address, "localhost", "localhost"),
+        (values.read_address, "unix:/run/txtoken.sock", "unix:/run/txtoken.sock"),
+        (values.read_address, f"unix:/{'x' * 106}", f"unix:/{'x' * 106}"),
+        (values.read_server_name, "login.internal", "login.internal"),
+        (values.read_server_name, "LOGIN-2.example.", "LOGIN-2.example."),
+        (values.read_server_name, "10.0.0.1", "10.0.0.1"),
+        (values.read_server_name, "2001:db8::1", "2001:db8::1"),
         (values.read_addresses, "127.0.0.1,::1", ("127.0.0.1", "::1")),
         (values.read_field_name, "X-Request-Id", "X-Request-Id"),
         (values.read_field_name, "!#$%&'*+.^_`|~09azAZ-", "!#$%&'*+.^_`|~09azAZ-"),
@@ -211,9 +217,18 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
         (
             values.read_address,
             ["", "256.0.0.1", "1.2.3", "0.0.0.0:80", "[::1]", "example.com", "*", "01.2.3.4", "127.0.0.1/8"],
-            "has to be an IP address like 0.0.0.0, 127.0.0.1 or ::, or localhost",
+            "has to be an IP address like 0.0.0.0, 127.0.0.1 or ::, localhost, or unix:/path",
         ),
-        (values.read_address, ["unix:/run/x.sock"], "not supported yet"),
+        (
+            values.read_address,
+            ["unix:", "unix:x.sock", "unix:@x", "unix:/run/", f"unix:/{'x' * 107}", f"unix:/{'ü' * 54}"],
+            "has to name a Unix socket by its whole path, at most 107 bytes long: unix:/run/txtoken.sock",
+        ),
+        (
+            values.read_server_name,
+            ["", "a b", "https://h", "h:443", "[::1]", "x" * 64, "ü.example"],
+            "a host's name, like",
+        ),
         (values.read_addresses, ["", " , "], "names no address"),
         (values.read_addresses, ["::1,::1", "127.0.0.1, 127.0.0.1"], "names an address twice"),
         (

@@ -13,10 +13,10 @@ import pytest
 
 from tests.exchange import REPLY_BODY, House, check_request
 from tests.running import run
-from txtoken.config import Config, CorsSettings, LogSettings
 from txtoken.demo import demo_config
 from txtoken.service.keys import HmacKey
 from txtoken.service.tokens import TokenIssuer
+from txtoken.settings import Config, CorsSettings, LogSettings
 
 COUNTED: Final = ("create_task", "create_future", "call_later", "call_at", "call_soon", "call_soon_threadsafe")
 ROUNDS: Final = 50

@@ -2,8 +2,9 @@
 
 The map, in the order a request meets it:
 
-process/   How it runs under Unix. `supervisor` forks and replaces workers; `worker` binds the sockets, builds one of each
-           thing below, serves, drains and leaves; `reload` reads a changed configuration; `admin` is the second port.
+process/   How it runs under Unix. `supervisor` forks and replaces workers; `worker` builds one of each
+           thing below, serves, drains and leaves; `reload` reads a changed configuration; `admin` is the second port;
+           `sockets` are all that it listens on.
 http1/     HTTP/1.1. Bytes on one side, requests and responses on the other; every limit on clients lives here, and whose
            word counts about who they are (`proxies`). Knows no tokens.
 service/   What a token service does: `routes` finds the handler, `handlers` answer, `remote` speaks to the one upstream
@@ -12,11 +13,11 @@ service/   What a token service does: `routes` finds the handler, `handlers` ans
 observe/   What people can see of it: log and access lines, numbers (`metrics`) and how Prometheus reads them (`exposition`).
 
 `cli` turns arguments into one command, `demo` shows the service with a login API of its own, `config` reads file and
-environment into one frozen value (`values` says what may stand for each kind of key, `trees` for whole trees, and `schema`
-says it all to editors), `errors` is the tree of all that can go wrong, `clock` is this second, read once, `version` is the
-number of this release.
+environment into one frozen value (`settings` are its parts, `values` says what may stand for each kind of key, `trees` for
+whole trees, `certificates` what may stand in a file of certificates, and `schema` says it all to editors), `errors` is the
+tree of all that can go wrong, `clock` is this second, read once, `version` is the number of this release.
 
-The import rule, held by tests/test_architecture.py: `process → {service, http1, observe} → {clock, errors, config, values}`.
+The import rule, held by tests/test_architecture.py: `process → {service, http1, observe} → {clock, errors, settings}`.
 `http1` and `service` meet in `process.worker` alone, except that `service` may import `http1.messages`. No cycles, no
 imports inside functions, and nobody imports this module, which re-exports nothing.
 """

@@ -12,6 +12,8 @@ import io
 import ipaddress
 import os
 import secrets
+import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +22,9 @@ from typing import Any, Final, TextIO
 import orjson
 
 from txtoken import config as configuration
-from txtoken.errors import ConfigError, TokenError, TxtokenError
+from txtoken.errors import ConfigError, StartError, TokenError, TxtokenError
+from txtoken.settings import Config
+from txtoken.values import LOOPBACK, UNIX_PREFIX
 from txtoken.version import VERSION
 
 OK: Final = 0
@@ -30,6 +34,7 @@ BAD_CONFIG: Final = 78
 
 KEY_BYTES: Final = 36  # make 48 characters of base64url, which encKey's 32 to 64 want
 HEALTH_TIMEOUT_S: Final = 2.0
+FIRST_PASSED_FD: Final = 3  # SD_LISTEN_FDS_START
 HOURS_MAX: Final = 100 * 366 * 24  # as expHours
 JSON_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
@@ -71,7 +76,7 @@ def serve(options: argparse.Namespace) -> int:
     """`txtoken serve`."""
     _leave_starter()
     config = _config(options)
-    return int(_load("txtoken.process.supervisor", "serve")(config, lambda: _config(options)))
+    return int(_load("txtoken.process.supervisor", "serve")(config, lambda: _config(options), _passed_sockets()))
 
 
 def check(options: argparse.Namespace) -> int:
@@ -116,12 +121,19 @@ def keygen(options: argparse.Namespace) -> int:
 def health(options: argparse.Namespace) -> int:
     """`txtoken health`: does the service that this configuration describes answer?"""
     config = _config(options)
-    host = config.listen[0]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is asked, not listened on
-    port = config.port if config.admin_port is None else config.admin_port
-    connection = http.client.HTTPConnection(host, port, timeout=HEALTH_TIMEOUT_S)
+    place, port = config.listen[0], config.port
+    if config.admin_port is not None:
+        place, port = (
+            next((place for place in config.listen if not place.startswith(UNIX_PREFIX)), LOOPBACK),
+            config.admin_port,
+        )
+    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(place, place)  # noqa: S104 - it is asked, not listened on
+    is_unix = place.startswith(UNIX_PREFIX)
+    name = place if is_unix else f"{host}:{port}"
+    connection = http.client.HTTPConnection("localhost" if is_unix else host, port)
     started = time.perf_counter()
     try:
+        connection.sock = _connect(config, host, port)
         connection.request("GET", "/readyz")
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
@@ -134,8 +146,33 @@ def health(options: argparse.Namespace) -> int:
     if options.output == "json":
         _print_json({"ready": status == 200, "status": status, "ms": ms})
     else:
-        _say(f"{host}:{port}: {reason} ({ms} ms)")
+        _say(f"{name}: {reason} ({ms} ms)")
     return OK if status == 200 else FAILED
+
+
+def _connect(config: Config, host: str, port: int) -> socket.socket:
+    """Open a connection to the service itself, as it listens. The admin port is always in the clear."""
+    if host.startswith(UNIX_PREFIX):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(HEALTH_TIMEOUT_S)
+        try:
+            sock.connect(host.removeprefix(UNIX_PREFIX))
+        except OSError:
+            sock.close()
+            raise
+    else:
+        sock = socket.create_connection((host, port), timeout=HEALTH_TIMEOUT_S)
+    if config.tls.context is None or port == config.admin_port:
+        return sock
+    # Nothing is verified: whose certificate it is does not matter to who asks his own service, by an address that no
+    # certificate names, whether it is ready, and tells it nothing.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if config.tls.client_ca_file and config.tls.cert_file and config.tls.key_file:
+        # A certificate is asked for, and there is one at hand. The service takes it if the same authority has made it.
+        context.load_cert_chain(config.tls.cert_file.path, config.tls.key_file.path)
+    return context.wrap_socket(sock)
 
 
 def token_issue(options: argparse.Namespace) -> int:
@@ -271,8 +308,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _config(options: argparse.Namespace) -> configuration.Config:
+def _config(options: argparse.Namespace) -> Config:
     return configuration.load(options.config, os.environ, dict(options.set))
+
+
+def _passed_sockets() -> range:
+    """Name the file descriptors of sockets that systemd has opened for this process, if it did (sd_listen_fds(3)).
+
+    Raises:
+        StartError: there are some, but nobody can tell how many.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return range(0)  # meant for another process, from which this one has inherited its environment
+    count = os.environ.get("LISTEN_FDS", "")
+    if not (count.isascii() and count.isdigit() and len(count) <= 4):
+        raise StartError("LISTEN_PID names this process, but LISTEN_FDS is no number of sockets")
+    return range(FIRST_PASSED_FD, FIRST_PASSED_FD + int(count))
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -305,7 +356,7 @@ def _ttl_s(text: str) -> int:
     return max(1, round(hours * 3600))
 
 
-def _key(config: configuration.Config) -> Any:
+def _key(config: Config) -> Any:
     return _load("txtoken.service.keys", "HmacKey")(config.enc_key.reveal())
 
 

@@ -8,24 +8,24 @@ what `txtoken check` and `txtoken schema` show all come from it.
 from __future__ import annotations
 
 import difflib
-import hmac
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 import yaml
 
 from txtoken import trees, values
+from txtoken.certificates import PemFile, Unusable, dialling, listening
 from txtoken.errors import ConfigError, Problem
+from txtoken.settings import HIDDEN, Config, CorsSettings, Limits, LogSettings, Secret, Timeouts, VerifyRules
 from txtoken.values import DAY_S, KIB, MIB
 
 DEFAULT_PATH: Final = "example_cfg.yml"  # as the original: in the working directory
 ENVIRONMENT_PREFIX: Final = "TXTOKEN_"
 EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.yml: everybody knows it
-HIDDEN: Final = "<hidden>"
 
 # What Kubernetes (and Docker's links) set in every container beside a Service that is called txtoken…: not meant for us.
 _SERVICE_LINK: Final = re.compile(
@@ -36,120 +36,9 @@ _SERVICE_LINK_PORT: Final = re.compile(r"TXTOKEN_(?:\w+_)?PORT=(?:tcp|udp|sctp):
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,31}")  # what is longer than any key's name may be a secret
 
 FORWARDED_FIELDS: Final = frozenset(("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"))
+_T = TypeVar("_T")
+
 FILE_BYTES_MAX: Final = MIB  # of a configuration file; what is larger is some other file
-
-
-class Secret:
-    """Bytes that are never shown by accident. `reveal` is for what signs."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: bytes) -> None:
-        self._value = value
-
-    def reveal(self) -> bytes:
-        """Return the secret itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return HIDDEN
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._value, other._value)
-
-    __hash__ = None  # type: ignore[assignment]  # a hash would be a way to compare that is not constant-time
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one process takes on (contract §4.1)."""
-
-    head_bytes: int = 64 * KIB  # request line and headers: cookies and tokens of several proxies fit
-    header_count: int = 100
-    body_bytes: int = MIB
-    reply_bytes: int = MIB
-    connections: int = 10_000  # clients
-    remote_connections: int = 256
-    waiting: int = 1024  # requests in line for a connection to the remote
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long things may take, in seconds (contract §4.1)."""
-
-    head: float = 10.0
-    body: float = 30.0
-    idle: float = 75.0  # longer than the 60 s of common load balancers: they close first, and no request is lost
-    connect: float = 2.0
-    remote: float = 5.0  # of the whole exchange, as the original
-    remote_idle: float = 15.0
-    drain: float = 30.0
-    drain_delay: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyRules:
-    """What a token has to fulfil beside its signature (contract §3.2)."""
-
-    leeway_s: float = 0
-    issuer: str | None = None
-    audience: tuple[str, ...] = ()
-    require_exp: bool = True
-    max_age_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CorsSettings:
-    """Which web pages' scripts may call the service. Without `origins` it is silent about that, and browsers keep them out."""
-
-    origins: tuple[str, ...] = ()  # or "*" alone
-    headers: tuple[str, ...] = ("Authorization", "Content-Type")  # that a script may send
-    max_age_s: float = 600.0  # how long browsers may remember the answer to a preflight
-    credentials: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LogSettings:
-    """What is logged and how. `level` is debug, info, warning or error; `format` json or text."""
-
-    level: str = "info"
-    format: str = "json"
-    access: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """All that the service needs to know, valid as a whole."""
-
-    source: str  # the file's path, "" without one
-    files: tuple[str, ...]  # all that it was read from, files with secrets included
-    reload_s: float | None  # how often these are looked at for change, None for never
-    listen: tuple[str, ...]
-    port: int
-    workers: int
-    admin_port: int | None  # a second port, for health and metrics; None for none
-    debug: bool
-    enc_key: Secret
-    remote: str
-    token_ttl_s: int
-    get_token_route: str
-    check_token_route: str
-    request_token_data: bytes  # compact JSON
-    request_key: Secret
-    request_token_s: int
-    validate_body: bool
-    limits: Limits
-    timeouts: Timeouts
-    verify: VerifyRules
-    check_response: str  # original or claims
-    status_map: str | Mapping[str, str]  # original, gateway, or 401, 4xx, timeout… → a status or pass
-    pass_remote_errors: bool
-    forward_headers: tuple[str, ...]
-    trusted_proxies: tuple[str, ...]  # networks, and unix
-    forwarded_for: bool
-    cors: CorsSettings
-    log: LogSettings
-    warnings: tuple[str, ...]  # to be said aloud at start
 
 
 def _snake(name: str) -> str:
@@ -219,6 +108,14 @@ KEYS: Final = (
     Key("cors.headers", values.list_of(values.read_script_field_name), _CORS.headers),
     Key("cors.maxAge", values.duration(0, DAY_S), _CORS.max_age_s, attribute="cors.max_age_s"),
     Key("cors.credentials", values.read_flag, _CORS.credentials),
+    Key("tls.certFile", values.read_certificates, None),
+    Key("tls.keyFile", values.read_private_key, None),
+    Key("tls.clientCaFile", values.read_certificates, None),
+    Key("remoteTls.caFile", values.read_certificates, None),
+    Key("remoteTls.certFile", values.read_certificates, None),
+    Key("remoteTls.keyFile", values.read_private_key, None),
+    Key("remoteTls.serverName", values.read_server_name, None),
+    Key("remoteTls.verify", values.read_flag, True),
     Key("verify.leeway", values.duration(0, DAY_S), 0.0, attribute="verify.leeway_s"),
     Key("verify.iss", values.read_text, None, attribute="verify.issuer"),
     Key("verify.aud", values.list_of(values.read_text), (), attribute="verify.audience"),
@@ -364,9 +261,14 @@ class _Reader:
             self.complain(name, place, str(wrong), line)
             return key.default
 
-    def secret_files(self) -> list[str]:
-        """Name the files that secrets were read from."""
-        return [str(given.node.value) for name, given in self.given.items() if name.endswith("KeyFile")]
+    def other_files(self) -> list[str]:
+        """Name the files that secrets and certificates were read from."""
+        return [str(given.node.value) for name, given in self.given.items() if name.endswith("File")]
+
+    def complain_of(self, name: str, text: str) -> None:
+        """Say what is wrong with a value that was read without fault."""
+        where, line = self.where(name)
+        self.complain(name, where, text, line)
 
     def where(self, name: str) -> tuple[str, int]:
         given = self.given.get(name)
@@ -409,34 +311,30 @@ def _assemble(reader: _Reader, source: str) -> Config:
             if name not in reader.given and _BY_NAME[name].instead_of not in reader.given:
                 reader.complain(name, source or "configuration", f"is required: {how}")
     if value["getTokenRoute"] == value["checkTokenRoute"]:
-        where, line = reader.where("checkTokenRoute")
-        reader.complain("checkTokenRoute", where, "has to differ from getTokenRoute", line)
+        reader.complain_of("checkTokenRoute", "has to differ from getTokenRoute")
     if value["adminPort"] and value["adminPort"] == value["port"]:
-        where, line = reader.where("adminPort")
-        reader.complain("adminPort", where, "has to differ from port", line)
+        reader.complain_of("adminPort", "has to differ from port")
     for name in ("encKey", "encKeyFile", "requestKey", "requestKeyFile"):
         weakness = _weakness(value[name])
         if weakness and debug:
             warnings.append(f"{name} {weakness}: this is let through because of debug: true, and never elsewhere")
         elif weakness:
-            where, line = reader.where(name)
             text = f"{weakness}. Replace it (`txtoken keygen` makes one), or try things out with debug: true"
-            reader.complain(name, where, text, line)
+            reader.complain_of(name, text)
     _check_cors(reader, value)
+    _check_remote_tls(reader, value, warnings)
     if value["forwardedFor"]:
         for name in value["forwardHeaders"]:
             if name.lower() in FORWARDED_FIELDS:
-                where, line = reader.where("forwardHeaders")
-                reader.complain("forwardHeaders", where, f"{name} is sent by forwardedFor already: take it out", line)
+                reader.complain_of("forwardHeaders", f"{name} is sent by forwardedFor already: take it out")
     if value["passRemoteErrors"] and value["statusMap"] == "original":
-        warnings.append(
-            "passRemoteErrors does nothing with statusMap: original, which makes all failures of the remote 500"
-        )
+        why = "which makes all failures of the remote 500"
+        warnings.append(f"passRemoteErrors does nothing with statusMap: original, {why}")
     enc_key = Secret((value["encKey"] or value["encKeyFile"] or "").encode())
     request_key = value["requestKey"] or value["requestKeyFile"]
     return Config(
         source=source,
-        files=(*([source] if source else []), *reader.secret_files()),
+        files=(*([source] if source else []), *reader.other_files()),
         reload_s=value["reload"],
         listen=value["listen"],
         port=value["port"],
@@ -462,6 +360,8 @@ def _assemble(reader: _Reader, source: str) -> Config:
         trusted_proxies=value["trustedProxies"],
         forwarded_for=value["forwardedFor"],
         cors=CorsSettings(**_section(value, "cors.")),
+        tls=_tls(reader, value, "tls.", listening),
+        remote_tls=_tls(reader, value, "remoteTls.", dialling),
         log=LogSettings(
             level=value["log.level"] or ("debug" if debug else "info"),
             format=value["log.format"] or ("text" if debug else "json"),
@@ -473,23 +373,42 @@ def _assemble(reader: _Reader, source: str) -> Config:
 
 def _check_cors(reader: _Reader, value: Mapping[str, Any]) -> None:
     origins = value["cors.origins"]
-    where, line = reader.where("cors.origins")
     if "*" in origins and len(origins) > 1:
-        reader.complain("cors.origins", where, "holds * beside other origins: * alone is for all", line)
+        reader.complain_of("cors.origins", "holds * beside other origins: * alone is for all")
     elif "*" in origins and value["cors.credentials"]:
-        where, line = reader.where("cors.credentials")
-        text = "cannot go with origins: '*', which browsers refuse then: name the origins"
-        reader.complain("cors.credentials", where, text, line)
+        reader.complain_of(
+            "cors.credentials", "cannot go with origins: '*', which browsers refuse then: name the origins"
+        )
     given = [name for name in reader.given if name.startswith("cors.")]
     if given and "cors.origins" not in given:
         where, line = reader.where(given[0])
-        reader.complain(
-            "cors.origins", where, "is required in this section: the origins of the pages that may call", line
-        )
+        text = "is required in this section: the origins of the pages that may call"
+        reader.complain("cors.origins", where, text, line)
+
+
+def _tls(reader: _Reader, value: Mapping[str, Any], prefix: str, make: Callable[..., _T]) -> _T:
+    """Make of a section what TLS is spoken with, unless something in it is wrong already."""
+    given = [name for name in reader.given if name.startswith(prefix)]
+    if all(value[name] is not None for name in given):
+        try:
+            return make(**_section(value, prefix))
+        except Unusable as unusable:
+            reader.complain_of(prefix + unusable.key, str(unusable))
+    return make()
+
+
+def _check_remote_tls(reader: _Reader, value: Mapping[str, Any], warnings: list[str]) -> None:
+    asked = [name for name in reader.given if name.startswith("remoteTls.") and value[name] not in (None, True)]
+    if asked and (value["remote"] or "").lower().startswith("http:"):
+        reader.complain_of(asked[0], "is for a remote that speaks TLS: leave remoteTls out, or make remote https://…")
+    if not value["remoteTls.verify"]:
+        danger = "whoever stands between can read every login, and answer in the remote's place"
+        warnings.append(f"remoteTls.verify is false: {danger}. Trust its own authority with remoteTls.caFile instead")
 
 
 def _section(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {_attribute(_BY_NAME[name]).removeprefix(prefix): value[name] for name in value if name.startswith(prefix)}
+    names = [name for name in value if name.startswith(prefix)]
+    return {_attribute(_BY_NAME[name]).rpartition(".")[2]: value[name] for name in names}
 
 
 def _attribute(key: Key) -> str:
@@ -501,6 +420,8 @@ def as_written(key: Key, value: object) -> object:
     if key.name == "expHours":
         assert isinstance(value, int)
         return round(value / 3600, 6)
+    if isinstance(value, PemFile):
+        return value.path
     return orjson.Fragment(value) if isinstance(value, bytes) else value
 
 

@@ -19,10 +19,12 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from txtoken.config import Config, CorsSettings, Limits, LogSettings, Secret, Timeouts, VerifyRules
+from txtoken.certificates import ListenTls, RemoteTls
 from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
-from txtoken.process.worker import STDOUT_FD, Signals, Worker, address, bind, run, tell_start
+from txtoken.process.sockets import address, bind
+from txtoken.process.worker import STDOUT_FD, Signals, Worker, run, tell_start
+from txtoken.settings import Config, CorsSettings, Limits, LogSettings, Secret, Timeouts, VerifyRules
 
 LOOPBACK: Final = "127.0.0.1"
 LOGIN_PATH: Final = "/login"
@@ -88,6 +90,8 @@ def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
         trusted_proxies=(),
         forwarded_for=False,
         cors=CorsSettings(),
+        tls=ListenTls(),
+        remote_tls=RemoteTls(),
         log=log,
         warnings=(),
     )
@@ -129,7 +133,7 @@ async def _demo(
     config = demo_config(port, login_url, settings)
     sockets: list[socket.socket] = []
     try:
-        sockets = bind(config)
+        sockets = bind(config.listen, config.port)
         service_url = f"http://{address(sockets[0])}"
         worker = Worker(config, log, writer)
         if once:

@@ -22,7 +22,7 @@ MEANINGS: Final = {
     "checkTokenRoute": "The path that checks tokens (GET, POST).",
     "requestTokenData": "What the token that txtoken presents to the remote says under `data`: any tree, "
     "or a string that holds JSON.",
-    "listen": "An IP address, or a list of them.",
+    "listen": "An IP address, unix:/path for a Unix socket, or a list of them.",
     "workers": "Processes that serve. One uses one core; auto: one for each core.",
     "adminPort": "A second port for /livez, /readyz, /healthz and /metrics, which are then not on `port`. Default: none, "
     "and no metrics. It speaks plain HTTP and asks nobody who they are: keep it on a network that you trust.",
@@ -48,11 +48,21 @@ MEANINGS: Final = {
     "timeouts.remoteIdle": "past it an unused connection to the remote is closed",
     "timeouts.drain": "at the end, for the requests that run",
     "timeouts.drainDelay": "at the end, before listening stops",
+    "tls": "TLS for clients, by files in PEM form.",
+    "tls.certFile": "the certificate, with what leads up to its authority",
+    "tls.keyFile": "its private key",
+    "tls.clientCaFile": "let only clients in that have a certificate of these authorities",
+    "remoteTls": "TLS to a remote with an https URL, by files in PEM form.",
+    "remoteTls.caFile": "trust these authorities in place of the machine's",
+    "remoteTls.certFile": "the certificate that is shown to the remote",
+    "remoteTls.keyFile": "its private key",
+    "remoteTls.serverName": "the name that the remote's certificate has to hold, in place of the URL's",
+    "remoteTls.verify": "false: take any certificate, so that whoever stands between can read every login",
     "forwardHeaders": "Headers of the client that are passed to the remote.",
     "trustedProxies": "Proxies in front of this service, whose word on who the client is counts (X-Forwarded-For): networks, "
     "addresses, or unix for all who use a Unix socket.",
     "forwardedFor": "Tell the remote who the client is, how it came, and to which host: X-Forwarded-For, -Proto, -Host.",
-    "reload": "How often this file and the files with secrets are looked at for change; off: never. "
+    "reload": "How often this file and the files with secrets and certificates are looked at for change; off: never. "
     "SIGHUP makes it happen at once.",
     "statusMap": "The status of a login that failed at the remote. original: 500; gateway: the remote's 400, 401, 403, 404, 409, "
     "422, 423, 429 and 503 as they are, 504 for a timeout, 502 for all else. Or a map of your own, in which 500 is what is "

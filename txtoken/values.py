@@ -19,10 +19,16 @@ from urllib.parse import urlsplit
 import orjson
 import yaml
 
+from txtoken.certificates import PemFile, Unusable
+
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 DAY_S: Final = 24 * 3600
 SECRET_FILE_BYTES_MAX: Final = 4 * KIB
+PEM_FILE_BYTES_MAX: Final = MIB  # the certificates of all public authorities are a quarter of that
+UNIX_PATH_BYTES_MAX: Final = 107  # of Linux's sockaddr_un, without the byte that ends it
+LOOPBACK: Final = "127.0.0.1"
+UNIX_PREFIX: Final = "unix:"
 WORKERS_MAX: Final = 256
 RESERVED_ROUTES: Final = ("/livez", "/readyz", "/healthz")
 
@@ -242,17 +248,21 @@ def list_of(item: Kind[str]) -> Kind[tuple[str, ...]]:
     return read
 
 
-@kind("string", pattern="localhost|[0-9A-Fa-f:.]+(?:%[^%]+)?")
+@kind("string", pattern=r"localhost|[0-9A-Fa-f:.]+(?:%[^%]+)?|unix:/[\s\S]*[^/]")
 def read_address(node: yaml.Node) -> str:
-    """An IP address, or `localhost`."""
+    """An IP address, `localhost`, or `unix:` and the path of a socket."""
     text = read_text(node)
-    if text.startswith("unix:"):
-        raise Wrong("listening on a Unix socket is not supported yet: give an IP address", node)
-    if text != "localhost":
+    if text.startswith(UNIX_PREFIX):
+        path = text.removeprefix(UNIX_PREFIX)
+        if not path.startswith("/") or path.endswith("/") or len(os.fsencode(path)) > UNIX_PATH_BYTES_MAX:
+            length = f"at most {UNIX_PATH_BYTES_MAX} bytes long"
+            raise Wrong(f"has to name a Unix socket by its whole path, {length}: unix:/run/txtoken.sock", node)
+    elif text != "localhost":
         try:
             ipaddress.ip_address(text)
         except ValueError:
-            raise Wrong("has to be an IP address like 0.0.0.0, 127.0.0.1 or ::, or localhost", node) from None
+            example = "an IP address like 0.0.0.0, 127.0.0.1 or ::, localhost, or unix:/path"
+            raise Wrong(f"has to be {example}", node) from None
     return text
 
 
@@ -455,6 +465,37 @@ def read_secret_file(node: yaml.Node) -> str:
         return read_secret(scalar(text, node))
     except Wrong as wrong:
         raise Wrong(f"the secret in {path} {wrong}") from None
+
+
+@kind(TEXT)
+def read_certificates(node: yaml.Node) -> PemFile:
+    """A file of certificates in PEM form."""
+    return _read_pem(node, PemFile.of_certificates)
+
+
+@kind(TEXT)
+def read_private_key(node: yaml.Node) -> PemFile:
+    """A file with a private key in PEM form."""
+    return _read_pem(node, PemFile.of_private_key)
+
+
+def _read_pem(node: yaml.Node, take: Callable[[str, bytes], PemFile]) -> PemFile:
+    path = read_text(node)
+    if not _exists(path):
+        raise Wrong("names a file that does not exist")  # without the name: it may be the key itself, put here
+    try:
+        return take(path, read_file(path, PEM_FILE_BYTES_MAX))
+    except Unusable as unusable:
+        raise Wrong(str(unusable)) from None
+
+
+@kind(TEXT)
+def read_server_name(node: yaml.Node) -> str:
+    """The name, or address, that a certificate has to be made out to."""
+    text = read_text(node)
+    if not _is_host_name(text.lower()) and not _is_ipv6(text):
+        raise Wrong("has to be a host's name, like login.internal, or an IP address")
+    return text
 
 
 def _exists(path: str) -> bool:

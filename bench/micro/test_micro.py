@@ -18,13 +18,13 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from tests.exchange import LOGIN, REPLY_BODY, House, check_request
-from txtoken.config import Config, Limits, LogSettings, VerifyRules
 from txtoken.demo import demo_config
 from txtoken.http1.messages import Response, render, response_head
 from txtoken.http1.parser import RequestParser
 from txtoken.process.worker import new_event_loop
 from txtoken.service.keys import HmacKey
 from txtoken.service.tokens import TokenIssuer, TokenVerifier, compact_object
+from txtoken.settings import Config, Limits, LogSettings, VerifyRules
 
 SECRET: Final = b"a-key-for-benches-0123456789-abcdefghijk"
 DISTINCT: Final = 5000

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import h11
 
 from txtoken.clock import Clock
-from txtoken.config import Limits, Timeouts
 from txtoken.errors import ProtocolError
 from txtoken.http1 import messages
 from txtoken.http1.connection import Connection, Phase
@@ -26,6 +26,7 @@ from txtoken.http1.messages import (
     response_head,
 )
 from txtoken.http1.server import Server
+from txtoken.settings import Limits, Timeouts
 
 HOST: Final = b"Host: a.example\r\n"
 SWEEP_S: Final = 0.01  # as the worker's beat, only faster
@@ -311,6 +312,7 @@ async def house(
     place: Place | None = None,
     listeners: int = 1,
     sweeping: bool = True,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[House]:
     """Serve on loopback ports until the end. No exception may have been left to the loop."""
     loop = asyncio.get_running_loop()
@@ -329,6 +331,7 @@ async def house(
         timer = loop.call_later(SWEEP_S, beat)
 
     try:
+        server.secure(tls)
         await server.listen(sockets)
         if sweeping:
             beat()

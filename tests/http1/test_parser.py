@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from txtoken.config import Limits
 from txtoken.errors import ProtocolError
 from txtoken.http1.messages import Request
 from txtoken.http1.parser import (
@@ -16,6 +15,7 @@ from txtoken.http1.parser import (
     RequestParser,
     Stage,
 )
+from txtoken.settings import Limits
 
 HOST: Final = b"Host: a.example\r\n"
 FOLLOWING: Final = b"PUT /following HTTP/1.1\r\nHost: next.example\r\nContent-Length: 3\r\n\r\n\r\n\r"

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.http1.test_parser import CL, HOST, TE, Way, crumbs, followed, get, head_of, parse, post, whole
-from txtoken.config import Limits
 from txtoken.http1.parser import CHUNK_OVERHEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX, RequestParser, Stage
+from txtoken.settings import Limits
 
 KEEP_ALIVE: Final = 5  # its place among the facts of a request
 

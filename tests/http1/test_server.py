@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 
 from tests.http1.loopback import Client, Go, House, Place, get, house, post, turn, until
-from txtoken.config import Limits, Timeouts
 from txtoken.http1.connection import Connection, Phase
 from txtoken.http1.server import DRAIN_IDLE_GRACE_S
+from txtoken.settings import Limits, Timeouts
 
 LONG: Final = 1000.0
 

@@ -23,8 +23,8 @@ from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
 from tests.running import KEY, PATIENCE_S, ServiceProcess, clean_environment, run, service_process
 from tests.scrape import Scrape, get, scrape
-from txtoken.config import LogSettings
 from txtoken.demo import demo_config
+from txtoken.settings import LogSettings
 
 HEALTH: Final = ("/livez", "/readyz", "/healthz")
 OTHER_KEY: Final = "another-key-for-tests-0123456789-abcdefgh"

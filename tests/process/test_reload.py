@@ -18,8 +18,9 @@ import pytest
 
 from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, service_process
-from txtoken.config import Config, load
+from txtoken.config import load
 from txtoken.process.reload import Reload
+from txtoken.settings import Config
 
 OTHER_KEY: Final = "another-key-for-tests-0123456789-abcdefgh"
 

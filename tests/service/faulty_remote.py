@@ -15,10 +15,11 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Self, cast
 
+from txtoken.certificates import RemoteTls
 from txtoken.clock import Clock
-from txtoken.config import Limits, Timeouts
 from txtoken.errors import RemoteError
 from txtoken.service.remote import Exchange, Outcome, Remote
+from txtoken.settings import Limits, Timeouts
 
 GOOD_BODY: Final = b'{"user":"ada"}'
 BEARER: Final = b"bearer-of-the-test"
@@ -273,9 +274,21 @@ class Call(Exchange):
 
 
 @contextlib.asynccontextmanager
-async def calling(url: str, *, limits: Limits | None = None, timeouts: Timeouts | None = None) -> AsyncIterator[Remote]:
+async def calling(
+    url: str, *, limits: Limits | None = None, timeouts: Timeouts | None = None, tls: RemoteTls | None = None
+) -> AsyncIterator[Remote]:
     """Make the `Remote` under test, and close it at the end. Then it has nothing open and nobody in line."""
-    remote = Remote(url, lambda second: BEARER, limits or Limits(), timeouts or Timeouts(), Clock(), AGENT)
+    tls = tls or RemoteTls()
+    remote = Remote(
+        url,
+        lambda second: BEARER,
+        limits or Limits(),
+        timeouts or Timeouts(),
+        Clock(),
+        AGENT,
+        tls=tls.context,
+        server_name=tls.server_name,
+    )
     try:
         yield remote
     finally:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txtoken.config import VerifyRules
 from txtoken.service.explanation import duration, explain
 from txtoken.service.keys import HmacKey
 from txtoken.service.tokens import TokenVerifier
+from txtoken.settings import VerifyRules
 
 KEY: Final = "a-key-for-tests-only-0123456789-abcdefgh"
 NOW: Final = 1_700_000_000

@@ -13,7 +13,6 @@ from tests.running import KEY, run
 from tests.service.faulty_remote import GOOD, FaultyRemote, Script, answer, calling, good, says, silent
 from tests.service.listener import Listener
 from txtoken.clock import Clock
-from txtoken.config import Limits, VerifyRules
 from txtoken.errors import RemoteError
 from txtoken.http1.messages import Head, Request, Response, UnloggedResponse, response_head
 from txtoken.service.failures import Failures
@@ -21,6 +20,7 @@ from txtoken.service.handlers import CRASHED, CheckToken, Fixed, GetToken, Healt
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
 from txtoken.service.tokens import TokenIssuer, TokenVerifier
+from txtoken.settings import Limits, VerifyRules
 
 TTL_S: Final = 3600
 OK: Final = b"HTTP/1.1 200 OK\r\n"

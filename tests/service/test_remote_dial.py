@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import errno
 import socket
 import ssl
@@ -13,9 +12,9 @@ from typing import Any, Final, NoReturn
 
 import aiohttp
 import pytest
-import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from tests.certifying import OTHER_CA, YESTERDAY, client_context, server_context
 from tests.running import run
 from tests.service.faulty_remote import (
     GOOD,
@@ -30,8 +29,8 @@ from tests.service.faulty_remote import (
     silent,
     turning,
 )
-from txtoken.config import Limits, Timeouts
 from txtoken.service.remote import Remote
+from txtoken.settings import Limits, Timeouts
 
 SOON: Final = Timeouts(connect=0.1)
 NAME: Final = "http://login.internal:%d/login"
@@ -273,22 +272,6 @@ def test_12_over_before_it_began(script: Script, monkeypatch: pytest.MonkeyPatch
 
 # TLS
 
-CA: Final = trustme.CA()
-
-
-def server_context(*names: str, ca: trustme.CA = CA, not_after: datetime.datetime | None = None) -> ssl.SSLContext:
-    """Make the remote's side of TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(*names, not_after=not_after).configure_cert(context)
-    return context
-
-
-def client_context() -> ssl.SSLContext:
-    """Make the side that trusts the tests' CA."""
-    context = ssl.create_default_context()
-    CA.configure_trust(context)
-    return context
-
 
 def test_tls() -> None:
     """Over TLS requests go through, connections are kept, and one that the remote closes is dropped while idle."""
@@ -310,13 +293,10 @@ def test_tls() -> None:
     run(main())
 
 
-YESTERDAY: Final = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-
-
 @pytest.mark.parametrize(
     "context",
     [
-        pytest.param(server_context("localhost", ca=trustme.CA()), id="7-unknown-ca"),
+        pytest.param(server_context("localhost", ca=OTHER_CA), id="7-unknown-ca"),
         pytest.param(server_context("other.example"), id="7-wrong-name"),
         pytest.param(server_context("localhost", not_after=YESTERDAY), id="7-expired"),
     ],

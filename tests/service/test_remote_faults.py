@@ -27,10 +27,10 @@ from tests.service.faulty_remote import (
     silent,
     turning,
 )
-from txtoken.config import Limits
 from txtoken.errors import RemoteStatus
 from txtoken.service.remote import KNOWN_HEADS_MAX, KnownHead, Remote
 from txtoken.service.reply import FRAMING_BYTES_MAX, HEAD_BYTES_MAX, INTERIM_REPLIES_MAX
+from txtoken.settings import Limits
 
 LIMITS: Final = Limits(reply_bytes=2000)
 OK: Final = b"HTTP/1.1 200 OK\r\n"

@@ -22,9 +22,9 @@ from tests.service.faulty_remote import (
     silent,
     turning,
 )
-from txtoken.config import Limits, Timeouts
 from txtoken.errors import RemoteError, RemoteOverloaded
 from txtoken.service.remote import Exchange, Outcome, Remote
+from txtoken.settings import Limits, Timeouts
 
 CLOSED: Final = ("RemoteUnreachable", "closed")
 TIMEOUT: Final = ("RemoteTimeout", "timeout")

@@ -12,10 +12,10 @@ import pytest
 from tests.running import KEY, run
 from tests.service.faulty_remote import AGENT, BEARER, GOOD_BODY, FaultyRemote, calling, good, post
 from txtoken.clock import Clock
-from txtoken.config import Limits, Timeouts
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote, request_head
 from txtoken.service.tokens import TokenIssuer
+from txtoken.settings import Limits, Timeouts
 
 TTL_S: Final = 300
 

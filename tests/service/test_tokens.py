@@ -14,7 +14,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from txtoken.config import VerifyRules
 from txtoken.errors import TokenError
 from txtoken.service.keys import HmacKey
 from txtoken.service.tokens import (
@@ -25,6 +24,7 @@ from txtoken.service.tokens import (
     decode_segment,
     encode_segment,
 )
+from txtoken.settings import VerifyRules
 
 KEY: Final = b"a-key-for-tests-only-0123456789-abcdefgh"
 NOW: Final = 1_700_000_000

@@ -83,6 +83,7 @@ class Connection(Client):
 
     __slots__ = (
         "_client",
+        "_client_ends",
         "_close_after",
         "_lingered",
         "_output",
@@ -108,6 +109,7 @@ class Connection(Client):
         self._reading = True
         self._writable = True
         self._close_after = False  # the next response is the last
+        self._client_ends = False  # the client has said that it sends no more requests, and sent the last
         self._lingered = 0  # bytes thrown away while lingering
         self._received_at = 0.0  # of the current request, by perf_counter
         self._client = ""
@@ -262,6 +264,7 @@ class Connection(Client):
         server = self._server
         if self._close_after or not head.keep_alive:
             self._close_after = True
+            self._client_ends = not head.keep_alive
             line = CLOSE_LINE
         else:
             line = KEEP_ALIVE_LINE if head.minor_version == 0 else b""
@@ -367,8 +370,11 @@ class Connection(Client):
             with contextlib.suppress(OSError):  # reset by the client just now, which asyncio's own loop tells
                 transport.write_eof()
             self._resume_reading()
-        else:
+        elif self._client_ends:
             transport.close()
+        else:
+            # Over TLS writing cannot be shut down alone, and the loops reset a client that sends behind a close.
+            self._resume_reading()
 
     def _cancel(self) -> None:
         if self._pending is not None:

@@ -14,9 +14,9 @@ from typing import Final, NoReturn
 
 import httptools
 
-from txtoken.config import Limits
 from txtoken.errors import ProtocolError
 from txtoken.http1.messages import Head, Request
+from txtoken.settings import Limits
 
 REQUEST_LINE_BYTES_MAX: Final = 16 * 1024  # twice what RFC 9112 §3 asks everybody to accept
 CHUNK_OVERHEAD_BYTES_MAX: Final = 16 * 1024  # extensions and trailers of one body together: nobody needs more

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from txtoken.clock import Clock
-from txtoken.config import Limits, Timeouts
 from txtoken.http1.messages import Handler
 from txtoken.http1.server import Server
 from txtoken.observe.metrics import Board, Meter
@@ -23,6 +22,7 @@ from txtoken.service.handlers import Metrics
 from txtoken.service.remote import Remote
 from txtoken.service.routes import Routes, health_routes
 from txtoken.service.tokens import TokenVerifier
+from txtoken.settings import Limits, Timeouts
 from txtoken.version import VERSION
 
 # Probes and scrapers are few, and send next to nothing. Nobody waits for them at the end.

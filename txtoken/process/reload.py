@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from txtoken.config import SECTIONS, Config, describe
+from txtoken.config import SECTIONS, describe
 from txtoken.errors import ConfigError
+from txtoken.settings import Config
 
 FIXED: Final = ("port", "listen", "workers", "adminPort", "log.format")  # what a running service cannot change
 
@@ -106,15 +107,17 @@ def _stat(path: str) -> Signature:
 
 def _flat(config: Config) -> dict[str, object]:
     flat: dict[str, object] = {}
-    for key, value in describe(config).items():
-        if key in SECTIONS:
-            assert isinstance(value, dict)
-            flat |= {f"{key}.{name}": part for name, part in value.items()}
-        else:
-            flat[key] = value
-    # `describe` hides secrets, and wraps JSON in something that compares by identity.
-    return flat | {
+    # `describe` hides secrets, names files without their content, and wraps JSON in something that compares by identity.
+    whole: dict[str, object] = {
         "encKey": config.enc_key,
         "requestKey": config.request_key,
         "requestTokenData": config.request_token_data,
+        "tls": config.tls,
+        "remoteTls": config.remote_tls,
     }
+    for key, value in (describe(config) | whole).items():
+        if key in SECTIONS and isinstance(value, dict):
+            flat |= {f"{key}.{name}": part for name, part in value.items()}
+        else:
+            flat[key] = value
+    return flat

@@ -1,8 +1,9 @@
 """Several workers as one service: it binds, forks, replaces, passes signals on and reaps. Knows no request and runs no loop.
 
 Each worker has a listening socket of its own (SO_REUSEPORT), which the supervisor made and keeps open: when a worker dies,
-who waits in its backlog waits for the next one. Workers are forked before any loop or thread exists. A worker that dies is
-replaced, at once if it had lived for a while, else a little later each time; one that cannot even start ends the service.
+who waits in its backlog waits for the next one. Unix sockets, and such as were passed to the service, all workers share.
+Workers are forked before any loop or thread exists. A worker that dies is replaced, at once if it had lived for a while,
+else a little later each time; one that cannot even start ends the service.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import inf
 from types import FrameType
 from typing import Final
 
-from txtoken.config import Config
 from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import worker
 from txtoken.process.admin import AdminPort
 from txtoken.process.reload import Reload
-from txtoken.process.worker import AT_ONCE, HELD_BACK, STDOUT_FD, Family, bind, open_admin, tell_start
+from txtoken.process.sockets import bind, take_passed, unix_sockets
+from txtoken.process.worker import AT_ONCE, HELD_BACK, STDOUT_FD, Family, open_admin, tell_start
+from txtoken.settings import Config
 
 OK: Final = 0
 FAILED: Final = 1
@@ -38,26 +40,35 @@ KILL_AFTER_S: Final = 5.0  # past the time that a worker has to end
 _HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
-def serve(config: Config, load: Callable[[], Config]) -> int:
+def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()) -> int:
     """Run the service with as many workers as it says, until a signal ends it. Returns the process's exit code.
 
-    `load` reads the configuration again, as it was read at first.
+    `load` reads the configuration again, as it was read at first. Sockets that were `passed` to this process (their file
+    descriptors) are listened on in place of what the configuration names.
 
     One worker needs no supervisor: it is this process.
 
     Raises:
         StartError: the service cannot start.
     """
-    if config.workers == 1:
-        return worker.serve(config, load)
-    alone = bind(config)  # not to be shared with anybody: a port that another service shares is a port in use
-    same = replace(config, port=alone[0].getsockname()[1])
-    for sock in alone:
-        sock.close()
-    places = [bind(same, is_shared=True) for _ in range(config.workers)]
-    admin_port = open_admin(config)
-    log = open_log(DirectWriter(STDOUT_FD), level=config.log.level, as_json=config.log.format == "json")
-    return Supervisor(config, load, places, admin_port, log).run()
+    listen = () if passed else config.listen
+    with unix_sockets(listen) as unix:
+        shared = [*take_passed(passed), *unix]
+        if config.workers == 1:
+            return worker.serve(config, load, [*bind(listen, config.port), *shared])
+        alone = bind(listen, config.port)  # not to be shared with anybody: a port that another service shares is in use
+        port = alone[0].getsockname()[1] if alone else config.port
+        for sock in alone:
+            sock.close()
+        # The kernel spreads clients over sockets with the same address and port; all others are one for all workers.
+        places = [
+            [*bind(listen, port, is_shared=True), *(sock.dup() for sock in shared)] for _ in range(config.workers)
+        ]
+        for sock in shared:
+            sock.close()
+        admin_port = open_admin(config)
+        log = open_log(DirectWriter(STDOUT_FD), level=config.log.level, as_json=config.log.format == "json")
+        return Supervisor(config, load, places, admin_port, log).run()
 
 
 @dataclass(slots=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
-import ipaddress
 import logging
 import resource
 import select
@@ -17,16 +15,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from txtoken.clock import Clock
-from txtoken.config import Config, Timeouts
 from txtoken.errors import RemoteError, StartError
 from txtoken.http1 import parser
 from txtoken.http1.messages import Handler, Router
 from txtoken.http1.proxies import Proxies
-from txtoken.http1.server import LISTEN_BACKLOG, Server
+from txtoken.http1.server import Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter, Repeats, open_log
 from txtoken.process.admin import Admin, AdminPort, make_admin_port
 from txtoken.process.reload import Reload
+from txtoken.process.sockets import Passed, address, bind
 from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
 from txtoken.service.handlers import CheckToken, GetToken
@@ -34,6 +32,8 @@ from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
 from txtoken.service.routes import Routes, health_routes
 from txtoken.service.tokens import TokenIssuer, TokenVerifier
+from txtoken.settings import Config, Timeouts
+from txtoken.values import LOOPBACK, UNIX_PREFIX
 from txtoken.version import VERSION
 
 try:
@@ -97,6 +97,7 @@ class Worker:
             self.admin = Admin(admin_port, number, _paths(config), self._clock, self._publish, self._note_crash)
         meter = None if self.admin is None else self.admin.meter
         self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log, meter)
+        self._server.secure(config.tls.context, self._note_tls_failure)
 
     def _new_remote(self) -> Remote:
         config = self._config
@@ -108,6 +109,8 @@ class Worker:
             config.timeouts,
             self._clock,
             f"txtoken/{VERSION}",
+            tls=config.remote_tls.context,
+            server_name=config.remote_tls.server_name,
         )
 
     def _new_access_log(self) -> AccessLog | None:
@@ -191,6 +194,8 @@ class Worker:
         self._log.setLevel(config.log.level.upper())
         self._beat_s = _beat_s(config.timeouts)
         self._server.use(routes, config.limits, config.timeouts, self._access_log)
+        if before[0].tls != config.tls:
+            self._server.secure(config.tls.context, self._note_tls_failure)
         self._log.debug("serving by another configuration")
 
     async def stop(self) -> None:
@@ -279,6 +284,10 @@ class Worker:
                 fields["repeated"] = kept_back
             self._log.warning("the remote failed", extra={"fields": fields})
 
+    def _note_tls_failure(self, cause: str) -> None:
+        if self._repeats.due("handshake") is not None:  # on every open port somebody knocks who is no client
+            self._log.debug("a client's TLS handshake failed", extra={"fields": {"cause": cause}})
+
     def _note_crash(self, error: Exception) -> None:
         if self._repeats.due(type(error).__name__) is not None:
             self._log.error("a request made the service fail", exc_info=error)
@@ -301,6 +310,8 @@ def tell_start(
         log.warning(warning)
     if LOOP_NAME != "uvloop":
         log.warning("uvloop is not installed: serving on asyncio's own loop, which is slower")
+    if any(isinstance(sock, Passed) for sock in sockets):
+        log.info("sockets that were passed to this process (LISTEN_FDS) take the place of listen and port")
     fields = {
         "addresses": [address(sock) for sock in sockets],
         "version": VERSION,
@@ -338,51 +349,12 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     return replace(config, limits=replace(limits, connections=connections))
 
 
-def bind(config: Config, *, is_shared: bool = False, key: str = "port") -> list[socket.socket]:
-    """Bind every address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
-
-    With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them. `key` is
-    where the port comes from.
-
-    Raises:
-        StartError: an address cannot be bound.
-    """
-    addresses = [(socket.AF_INET6 if ":" in host else socket.AF_INET, host) for host in map(_numeric, config.listen)]
-    v6_only = any(family == socket.AF_INET for family, _ in addresses)
-    sockets: list[socket.socket] = []
-    port = config.port
-    for family, host in addresses:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sockets.append(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if is_shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
-        try:
-            sock.bind((host, port))
-            sock.listen(LISTEN_BACKLOG)
-        except OSError as error:
-            for opened in sockets:
-                opened.close()
-            raise StartError(_why_not_bound(error, host, port, key)) from error
-        port = sock.getsockname()[1]
-    return sockets
-
-
-def address(sock: socket.socket) -> str:
-    """Write a bound address as people do: `0.0.0.0:8888`, `[::]:8888`."""
-    host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def serve(config: Config, load: Callable[[], Config]) -> int:
+def serve(config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket]) -> int:
     """Run the service in this process until a signal ends it. `load` reads its configuration again. Returns the exit code.
 
     Raises:
-        StartError: the service cannot start.
+        StartError: `adminPort` cannot be had.
     """
-    sockets = bind(config)
     try:
         admin_port = open_admin(config)
     except StartError:
@@ -393,14 +365,16 @@ def serve(config: Config, load: Callable[[], Config]) -> int:
 
 
 def open_admin(config: Config) -> AdminPort | None:
-    """Bind `adminPort`, if there is to be one, and make ready what is shown there.
+    """Bind `adminPort`, if there is to be one, and make ready what is shown there. It has the addresses of `listen`; where
+    these are Unix sockets alone it is for this machine alone.
 
     Raises:
         StartError: an address cannot be bound.
     """
     if config.admin_port is None:
         return None
-    sockets = bind(replace(config, port=config.admin_port), key="adminPort")
+    hosts = [place for place in config.listen if not place.startswith(UNIX_PREFIX)] or [LOOPBACK]
+    sockets = bind(hosts, config.admin_port, key="adminPort")
     return make_admin_port(sockets, config.workers, loop=LOOP_NAME, build=BUILD)
 
 
@@ -545,7 +519,7 @@ def _of_remote(config: Config) -> tuple[object, ...]:
     """What the exchange with the remote depends on."""
     limits, timeouts = config.limits, config.timeouts
     return (
-        *(config.remote, config.request_key, config.request_token_data, config.request_token_s),
+        *(config.remote, config.remote_tls, config.request_key, config.request_token_data, config.request_token_s),
         *(limits.reply_bytes, limits.remote_connections, limits.waiting),
         *(timeouts.connect, timeouts.remote, timeouts.remote_idle),
     )
@@ -554,22 +528,3 @@ def _of_remote(config: Config) -> tuple[object, ...]:
 def _beat_s(timeouts: Timeouts) -> float:
     shortest = min(timeouts.head, timeouts.body, timeouts.idle, timeouts.remote, timeouts.remote_idle)
     return min(BEAT_S_MAX, shortest / BEATS_PER_TIMEOUT)
-
-
-def _numeric(host: str) -> str:
-    return "127.0.0.1" if host == "localhost" else str(ipaddress.ip_address(host))
-
-
-def _why_not_bound(error: OSError, host: str, port: int, key: str) -> str:
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"cannot listen on {place}: the port is in use. End what uses it, or choose another with `{key}`."
-        case errno.EACCES:
-            return (
-                f"cannot listen on {place}: not permitted. Ports below 1024 need a privilege; choose a higher `{key}`."
-            )
-        case errno.EADDRNOTAVAIL:
-            return f"cannot listen on {place}: this machine does not have that address. Correct `listen`."
-        case _:
-            return f"cannot listen on {place}: {error.strerror}"

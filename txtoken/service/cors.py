@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from txtoken.config import CorsSettings
 from txtoken.errors import ProtocolError
 from txtoken.http1.messages import Client, Handler, Head, Peer, Pending, Request, Response, Router, response_head
+from txtoken.settings import CorsSettings
 
 # Fields of our answers that scripts may read beside the few that they always may.
 EXPOSED: Final = b"Access-Control-Expose-Headers: Retry-After, WWW-Authenticate\r\n"

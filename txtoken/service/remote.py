@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ssl
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -22,7 +23,6 @@ from aiohttp.connector import Connection as DialledConnection
 from yarl import URL
 
 from txtoken.clock import Clock
-from txtoken.config import Limits, Timeouts
 from txtoken.errors import (
     RemoteError,
     RemoteInvalid,
@@ -33,6 +33,7 @@ from txtoken.errors import (
 )
 from txtoken.http1.messages import Pending, end_of_head
 from txtoken.service.reply import EMPTY_LINE, ReplyParser, lost_before_reply
+from txtoken.settings import Limits, Timeouts
 
 KNOWN_HEADS_MAX: Final = 64
 
@@ -89,7 +90,8 @@ class Remote:
     """The remote, as a function from a body to its outcome. One a process.
 
     Call `sweep` a few times a second with the loop's time and `close` at the end. `bearer` makes the token that txtoken
-    presents, for a given second.
+    presents, for a given second. `tls` says how the remote is spoken to where its URL is https, True as aiohttp does by
+    itself; `server_name` is whom its certificate has to name in place of the URL's host.
     """
 
     __slots__ = (
@@ -123,6 +125,9 @@ class Remote:
         timeouts: Timeouts,
         clock: Clock,
         user_agent: str,
+        *,
+        tls: ssl.SSLContext | bool = True,
+        server_name: str | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.time = self._loop.time
@@ -132,7 +137,9 @@ class Remote:
         self._clock = clock
         # Our own pool counts connections, so the connector has no limit. Its cache of addresses lasts 10 s.
         self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=10)
-        self._target = aiohttp.ClientRequest("POST", URL(url, encoded=True), loop=self._loop)
+        self._target = aiohttp.ClientRequest(
+            "POST", URL(url, encoded=True), loop=self._loop, ssl=tls, server_hostname=server_name
+        )
         self._fixed_head = request_head(url, user_agent)
         self._head = b""
         self._head_second = 0

@@ -6,6 +6,7 @@ httptools (llhttp) does the grammar; sizes, versions, interim replies and coding
 from __future__ import annotations
 
 import re
+import ssl
 from typing import Final, NoReturn
 
 import httptools
@@ -196,4 +197,7 @@ def lost_before_reply(error: Exception | None) -> RemoteError:
     """Say that a connection ended before a byte of a reply. `error` is why, None for an end in order."""
     if error is None:
         return RemoteUnreachable("closed", "the remote closed the connection without an answer")
+    if isinstance(error, ssl.SSLError):
+        # In TLS 1.3 the client's part of the handshake is over before the remote has judged the client's certificate.
+        return RemoteUnreachable("tls", "the TLS handshake with the remote failed")
     return RemoteUnreachable("reset", "the connection to the remote was reset")

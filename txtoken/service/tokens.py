@@ -14,9 +14,9 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from txtoken.config import VerifyRules
 from txtoken.errors import TokenError
 from txtoken.service.keys import HmacKey
+from txtoken.settings import VerifyRules
 
 TOKEN_BYTES_MAX: Final = 32 * 1024  # contract §3.2
 NESTING_MAX: Final = 200  # levels of a reply (contract §3.1)

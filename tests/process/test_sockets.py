@@ -1,0 +1,186 @@
+"""Unix sockets and their files, and sockets that were passed to the process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from txtoken.errors import StartError
+from txtoken.process.sockets import Passed, address, bind, bind_unix, take_passed, unix_sockets
+
+
+@pytest.fixture
+def opened() -> Iterator[list[socket.socket]]:
+    """Sockets that are closed at the end."""
+    sockets: list[socket.socket] = []
+    yield sockets
+    for sock in sockets:
+        sock.close()
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
+def test_the_file(tmp_path: Path, opened: list[socket.socket], umask: int) -> None:
+    """The socket's file is for its owner and his group whatever the umask says, which stays what it was."""
+    before = os.umask(umask)
+    try:
+        opened.append(bind_unix(str(tmp_path / "s")))
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    mode = (tmp_path / "s").stat().st_mode
+    assert (stat.S_ISSOCK(mode), stat.S_IMODE(mode)) == (True, 0o660)
+    assert address(opened[0]) == f"unix:{tmp_path}/s"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "s"))
+
+
+def test_a_dead_socket_is_replaced(tmp_path: Path, opened: list[socket.socket]) -> None:
+    """The file of a process that was killed is no obstacle."""
+    bind_unix(str(tmp_path / "s")).close()
+    opened.append(bind_unix(str(tmp_path / "s")))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "s"))
+
+
+@pytest.mark.parametrize("backlog_is_full", [False, True])
+def test_a_live_socket_is_not(tmp_path: Path, opened: list[socket.socket], backlog_is_full: bool) -> None:
+    """A socket that somebody serves is left alone, also while nobody can get through to it."""
+    path = str(tmp_path / "s")
+    live = socket.socket(socket.AF_UNIX)
+    opened.append(live)
+    live.bind(path)
+    live.listen(0)
+    if backlog_is_full:
+        opened.append(socket.socket(socket.AF_UNIX))
+        opened[-1].connect(path)
+    with pytest.raises(StartError, match=rf"cannot listen on unix:{path}: the socket is in use\."):
+        bind_unix(path)
+    assert (tmp_path / "s").is_socket()
+
+
+def test_places_that_cannot_be_had(tmp_path: Path) -> None:
+    """What is in the way is told, and left as it is."""
+    (tmp_path / "file").write_text("mine")
+    for path, why in (
+        ("file", "a file that is no socket is there"),
+        ("none/s", f"the directory {tmp_path}/none does not exist"),
+        ("file/s", f"{tmp_path}/file is no directory"),
+    ):
+        with pytest.raises(StartError, match=f"cannot listen on unix:{tmp_path}/{path}: {why}"):
+            bind_unix(f"{tmp_path}/{path}")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may do all")
+def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
+    """A folder that may not be written to is told as such."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(StartError, match="not permitted"):
+        bind_unix(str(tmp_path / "s"))
+
+
+def test_files_are_removed(tmp_path: Path) -> None:
+    """At the end the files are gone, those of a start that fails half way too, and others' are not."""
+    good, bad = f"unix:{tmp_path}/good", f"unix:{tmp_path}/none/bad"
+    with unix_sockets(["127.0.0.1", good]) as sockets:
+        assert [address(sock) for sock in sockets] == [good]
+        assert (tmp_path / "good").is_socket()
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(StartError), unix_sockets([good, bad]):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with unix_sockets([good]) as sockets:
+        sockets[0].close()
+        successor = bind_unix(f"{tmp_path}/good")
+    assert (tmp_path / "good").is_socket()
+    successor.close()
+
+
+def test_passed_sockets(tmp_path: Path, opened: list[socket.socket]) -> None:
+    """Listening sockets of every kind are taken over, are not handed on to programs, and stay what they are when shared."""
+    opened += [socket.create_server(("127.0.0.1", 0)), bind_unix(str(tmp_path / "s"))]
+    numbers = [os.dup(sock.fileno()) for sock in opened]
+    os.set_inheritable(numbers[0], True)
+    taken = take_passed(numbers)
+    opened += taken
+    assert [sock.getsockname() for sock in taken] == [sock.getsockname() for sock in opened[:2]]
+    assert not os.get_inheritable(numbers[0])
+    opened.append(taken[1].dup())
+    assert isinstance(opened[-1], Passed)
+
+
+@pytest.mark.parametrize("kind", ["file", "closed", "connected", "datagram"])
+def test_what_is_no_listening_socket(tmp_path: Path, opened: list[socket.socket], kind: str) -> None:
+    """Anything else in their place is told with its number."""
+    number = os.open(tmp_path, os.O_RDONLY)
+    if kind == "connected":
+        opened += socket.socketpair()
+        os.dup2(opened[0].fileno(), number)
+    elif kind == "datagram":
+        opened.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        os.dup2(opened[0].fileno(), number)
+    elif kind == "closed":
+        os.close(number)
+    with pytest.raises(StartError, match=rf"file descriptor {number}, which was passed .* no socket that listens"):
+        take_passed([number])
+    if kind == "file":
+        os.close(number)
+
+
+# Addresses and ports
+
+
+def test_the_kernel_chooses_a_port(opened: list[socket.socket]) -> None:
+    """Port 0 gives one free port, the same on every address."""
+    opened += bind(("127.0.0.1", "127.0.0.2"), 0)
+    first, second = (sock.getsockname() for sock in opened)
+    assert first[0] == "127.0.0.1"
+    assert second[0] == "127.0.0.2"
+    assert first[1] == second[1] != 0
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+@pytest.mark.parametrize(("listen", "reached_by_v4"), [(("::",), True), (("::", "127.0.0.1"), True), (("::1",), False)])
+def test_ipv6(opened: list[socket.socket], listen: tuple[str, ...], reached_by_v4: bool) -> None:
+    """`::` alone takes IPv4 clients too, and beside an IPv4 address both can be bound."""
+    opened += bind(listen, 0)
+    port = opened[0].getsockname()[1]
+    with socket.create_connection(("::1", port), timeout=5):
+        pass
+    if reached_by_v4:
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass
+    assert address(opened[0]).startswith("[")
+
+
+def test_a_port_in_use(opened: list[socket.socket]) -> None:
+    """A port that another process has is told, with what to do, and nothing stays bound."""
+    opened += bind(("127.0.0.2",), 0)
+    taken = opened[0].getsockname()[1]
+    with pytest.raises(StartError, match=rf"127\.0\.0\.2:{taken}: the port is in use.*choose another with `port`"):
+        bind(("127.0.0.1", "127.0.0.2"), taken)
+    opened += bind(("127.0.0.1",), taken)
+
+
+@pytest.mark.parametrize(
+    ("listen", "port", "words"),
+    [
+        ("192.0.2.1", 0, r"cannot listen on 192\.0\.2\.1:0: this machine does not have that address"),
+        ("2001:db8::1", 0, r"cannot listen on \[2001:db8::1\]:0: "),
+    ],
+)
+def test_an_address_that_is_not_ours(listen: str, port: int, words: str) -> None:
+    """An address of another machine is told as such."""
+    with pytest.raises(StartError, match=words):
+        bind((listen,), port)
+
+
+def test_localhost(opened: list[socket.socket]) -> None:
+    """`localhost` is the loopback address."""
+    opened += bind(("localhost",), 0)
+    assert address(opened[0]).startswith("127.0.0.1:")

@@ -1,0 +1,216 @@
+"""Listening sockets: those of addresses and ports, Unix sockets with their files, and those that were open before this process
+began. Knows nobody who serves on them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import ipaddress
+import os
+import socket
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from txtoken.errors import StartError
+from txtoken.http1.server import LISTEN_BACKLOG
+from txtoken.values import LOOPBACK, UNIX_PREFIX
+
+UNIX_MODE: Final = 0o660  # of a socket's file: to connect takes the right to write, which the owner and his group have
+_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+
+
+def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str = "port") -> list[socket.socket]:
+    """Bind every IP address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
+
+    With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them. `key` is
+    where the port comes from.
+
+    Raises:
+        StartError: an address cannot be bound.
+    """
+    hosts = [_numeric(host) for host in listen if not host.startswith(UNIX_PREFIX)]
+    addresses = [(socket.AF_INET6 if ":" in host else socket.AF_INET, host) for host in hosts]
+    v6_only = any(family == socket.AF_INET for family, _ in addresses)
+    sockets: list[socket.socket] = []
+    for family, host in addresses:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sockets.append(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
+        try:
+            sock.bind((host, port))
+            sock.listen(LISTEN_BACKLOG)
+        except OSError as error:
+            for opened in sockets:
+                opened.close()
+            raise StartError(_why_not_bound(error, host, port, key)) from error
+        port = sock.getsockname()[1]
+    return sockets
+
+
+def address(sock: socket.socket) -> str:
+    """Write a bound address as people do: `0.0.0.0:8888`, `[::]:8888`, `unix:/run/txtoken.sock`."""
+    if sock.family == socket.AF_UNIX:
+        return f"{UNIX_PREFIX}{sock.getsockname()}"
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _numeric(host: str) -> str:
+    return LOOPBACK if host == "localhost" else str(ipaddress.ip_address(host))
+
+
+def _why_not_bound(error: OSError, host: str, port: int, key: str) -> str:
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"cannot listen on {place}: the port is in use. End what uses it, or choose another with `{key}`."
+        case errno.EACCES:
+            return (
+                f"cannot listen on {place}: not permitted. Ports below 1024 need a privilege; choose a higher `{key}`."
+            )
+        case errno.EADDRNOTAVAIL:
+            return f"cannot listen on {place}: this machine does not have that address. Correct `listen`."
+        case _:
+            return f"cannot listen on {place}: {error.strerror}"
+
+
+class Passed(socket.socket):
+    """A listening socket that was open before this process began: systemd made it (sd_listen_fds(3))."""
+
+
+def take_passed(numbers: Sequence[int]) -> list[socket.socket]:
+    """Take over the sockets that were passed to this process under these file descriptors.
+
+    Raises:
+        StartError: one of them is no listening stream socket.
+    """
+    sockets: list[socket.socket] = []
+    for number in numbers:
+        listens = False
+        with contextlib.suppress(OSError):
+            sockets.append(Passed(fileno=number))
+            os.set_inheritable(number, False)
+            listens = sockets[-1].family in _FAMILIES and _listens(sockets[-1])
+        if not listens:
+            for sock in sockets:
+                sock.close()
+            raise StartError(
+                f"file descriptor {number}, which was passed to this process (LISTEN_FDS), is no socket that listens for "
+                "streams. In a systemd socket unit use ListenStream= and Accept=no."
+            )
+    return sockets
+
+
+def _listens(sock: socket.socket) -> bool:
+    return sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
+
+
+@contextlib.contextmanager
+def unix_sockets(listen: Sequence[str]) -> Iterator[list[socket.socket]]:
+    """Listen on every Unix socket that is named there. At the end their files are removed, unless others have put their own
+    in place of them.
+
+    Raises:
+        StartError: a path cannot be had.
+    """
+    sockets: list[socket.socket] = []
+    made: dict[str, tuple[int, int, int]] = {}
+    try:
+        for path in (place.removeprefix(UNIX_PREFIX) for place in listen if place.startswith(UNIX_PREFIX)):
+            sockets.append(bind_unix(path))
+            made[path] = _identity(path)
+        yield sockets
+    finally:
+        for sock in sockets:
+            sock.close()
+        for path, identity in made.items():
+            with contextlib.suppress(OSError):
+                if _identity(path) == identity:
+                    os.unlink(path)
+
+
+def bind_unix(path: str) -> socket.socket:
+    """Listen on a Unix socket. A file that a dead process left is replaced, a socket that somebody serves is not.
+
+    Raises:
+        StartError: the path cannot be had.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _alone_in(os.path.dirname(path)):
+            _clear(path)
+            umask = os.umask(0o777 & ~UNIX_MODE)  # from the first moment on: to change it later would leave a gap
+            try:
+                sock.bind(path)
+            finally:
+                os.umask(umask)
+            sock.listen(LISTEN_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"cannot listen on unix:{path}: {_why_not(error, path)}") from error
+    return sock
+
+
+@contextlib.contextmanager
+def _alone_in(folder: str) -> Iterator[None]:
+    """Keep others who do the same in this folder waiting: of two that start at once, the second must find the first."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _clear(path: str) -> None:
+    """Remove a socket that nobody serves.
+
+    Raises:
+        OSError: somebody does (EADDRINUSE), or what is there is no socket (ENOTSOCK).
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(errno.ENOTSOCK, "no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        visitor.setblocking(False)
+        try:
+            visitor.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except BlockingIOError:  # so many want to be served that there is no place in the line
+            pass
+    raise OSError(errno.EADDRINUSE, "in use")
+
+
+def _identity(path: str) -> tuple[int, int, int]:
+    """Tell a file from others that stood, or will stand, at the same path: the number of an inode is used again."""
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _why_not(error: OSError, path: str) -> str:
+    folder = os.path.dirname(path)
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "the socket is in use. End what uses it, or choose another with `listen`."
+        case errno.ENOTSOCK:
+            return "a file that is no socket is there. Move it away, or choose another path with `listen`."
+        case errno.ENOENT:
+            return f"the directory {folder} does not exist. Make it, or choose another with `listen`."
+        case errno.ENOTDIR:
+            return f"{folder} is no directory. Choose another with `listen`."
+        case errno.EACCES | errno.EPERM:
+            return f"not permitted. The service has to be able to read {folder} and to write to it."
+        case _:
+            return error.strerror or "it cannot be made"
