@@ -53,7 +53,8 @@ def test_the_configuration_loads(deployed: Path) -> None:
     """The ConfigMap holds a good configuration for the container's port."""
     config = load(str(deployed), {})
     (container,) = pod()["containers"]
-    assert config.port == container["ports"][0]["containerPort"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"http": config.port, "metrics": config.admin_port}
     grace_s = pod()["terminationGracePeriodSeconds"]
     assert grace_s > config.timeouts.drain + config.timeouts.drain_delay
 
@@ -72,8 +73,19 @@ def test_probes_and_routes_exist() -> None:
     (container,) = pod()["containers"]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"]["path"] in HEALTH_PATHS
+        assert container[probe]["httpGet"]["port"] == "metrics"
     (rule,) = read("ingress.yaml")["spec"]["rules"]
     assert {path["path"] for path in rule["http"]["paths"]} == {"/getToken", "/checkToken"}
+
+
+def test_metrics_are_reached_by_their_port() -> None:
+    """The Service, the NetworkPolicy and the ServiceMonitor speak of the port by the name that the pod gives it."""
+    assert {port["targetPort"] for port in read("service.yaml")["spec"]["ports"]} == {"http", "metrics"}
+    allowed = [port["port"] for rule in read("networkpolicy.yaml")["spec"]["ingress"] for port in rule["ports"]]
+    assert allowed == ["http", "metrics"]
+    (endpoint,) = read("servicemonitor/servicemonitor.yaml")["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
+    assert read("servicemonitor/kustomization.yaml")["resources"] == ["servicemonitor.yaml"]
 
 
 def test_every_object_is_in_the_kustomization() -> None:
@@ -96,7 +108,9 @@ def test_the_chart_runs_the_same_pod() -> None:
         plain = dict(container[f"{name}Probe"])
         path = plain.pop("httpGet")["path"]
         assert probe == {"path": path, **plain}
-    assert values["networkPolicy"]["egress"] == read("networkpolicy.yaml")["spec"]["egress"]
+    policy = read("networkpolicy.yaml")["spec"]
+    assert values["networkPolicy"]["egress"] == policy["egress"]
+    assert values["networkPolicy"]["metricsFrom"] == policy["ingress"][1]["from"]
     scaling = read("horizontalpodautoscaler.yaml")["spec"]
     (metric,) = scaling["metrics"]
     assert values["autoscaling"] == {
@@ -108,7 +122,7 @@ def test_the_chart_runs_the_same_pod() -> None:
     }
     config = yaml.safe_load(read("configmap.yaml")["data"]["txtoken.yml"])
     config["remote"] = ""  # nobody's login API is known here: the chart asks for it
-    assert {**values["config"], "encKeyFile": f"/secrets/{values['secret']['encKeyName']}"} == config
+    assert {**values["config"], "encKeyFile": f"/secrets/{values['secret']['encKeyName']}", "adminPort": values["adminPort"]} == config
 
 
 def test_the_chart_replaces_pods_for_what_they_cannot_take_over() -> None:

@@ -33,14 +33,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The whole configuration file: what was given as `config`, and what the chart knows better. */}}
 {{- define "txtoken.config" -}}
-{{- range list "port" "listen" "adminPort" "workers" "encKey" "encKeyFile" "requestKey" "requestKeyFile" -}}
+{{- range list "port" "adminPort" "listen" "workers" "encKey" "encKeyFile" "requestKey" "requestKeyFile" -}}
 {{- if hasKey $.Values.config . -}}
-{{- fail (printf "config.%s cannot be set: the chart sets it (see `secret` and `workers` in its values)" .) -}}
+{{- fail (printf "config.%s cannot be set: the chart sets it (see `secret`, `workers` and `adminPort` in its values)" .) -}}
 {{- end -}}
 {{- end -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $_ := set $config "remote" (required "config.remote is required: the URL that logins are POSTed to" .Values.config.remote) -}}
 {{- $_ := set $config "workers" .Values.workers -}}
+{{- with .Values.adminPort -}}
+{{- $_ := set $config "adminPort" (int .) -}}
+{{- end -}}
 {{- $_ := set $config "encKeyFile" (printf "/secrets/%s" .Values.secret.encKeyName) -}}
 {{- if .Values.secret.requestKeyName -}}
 {{- $_ := set $config "requestKeyFile" (printf "/secrets/%s" .Values.secret.requestKeyName) -}}
@@ -51,5 +54,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What a running service does not take over, so that the pods have to be replaced when it changes. */}}
 {{- define "txtoken.fixed" -}}
 {{- $format := dig "log" "format" "" .Values.config -}}
-workers={{ .Values.workers }} log.format={{ $format | default (ternary "text" "json" (eq (toString .Values.config.debug) "true")) }}
+workers={{ .Values.workers }} adminPort={{ .Values.adminPort }} log.format={{ $format | default (ternary "text" "json" (eq (toString .Values.config.debug) "true")) }}
+{{- end -}}
+
+{{/* The name of the port that health is on. */}}
+{{- define "txtoken.healthPort" -}}
+{{- ternary "metrics" "http" (ne (int .Values.adminPort) 0) -}}
 {{- end -}}
