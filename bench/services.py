@@ -34,7 +34,7 @@ COMPILE: Final = ROOT / "scripts" / "compile"
 COMPILED: Final = ROOT / ".venv-compiled" / "bin" / "txtoken"  # what that makes
 READY_S: Final = 30.0  # the slowest imports 300 modules; on an emulated CPU that takes its time
 READY_POLL_S: Final = 0.02
-PREPARE_S: Final = 300.0  # a first run may fetch packages
+PREPARE_S: Final = 1800.0  # a first run may fetch packages, and compile on a small board
 
 
 @dataclass(frozen=True, slots=True)
