@@ -1,5 +1,6 @@
 # The service, compiled, in a slim image: no shell, compiler or pip is needed at run time.
-# docker build -t txtoken . && docker run -p 8888:8888 -v "$PWD/example_cfg.yml:/config/txtoken.yml:ro" txtoken
+# docker build -t txtoken . && docker run --network host -v "$PWD/example_cfg.yml:/config/txtoken.yml:ro" txtoken
+# (The example's remote is on the same machine: scripts/demo --port 9999.)
 ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${PYTHON} AS build

@@ -19,6 +19,8 @@ from typing import Any, Final, TypeVar
 from txtoken.process.worker import new_event_loop
 
 KEY: Final = "a-key-for-tests-only-0123456789-abcdefgh"
+# The service as a command. SERVICE_PYTHON=.venv-compiled/bin/python scripts/test: the same tests of the compiled one.
+PROGRAM: Final = (str(Path(os.environ.get("SERVICE_PYTHON", sys.executable)).absolute()), "-P", "-m", "txtoken")
 PATIENCE_S: Final = 20.0  # generous: two cores run many tests at once
 
 T = TypeVar("T")
@@ -42,7 +44,7 @@ class ServiceProcess:
     def __init__(
         self, arguments: list[str], environment: Mapping[str, str], folder: Path, passed: Sequence[socket.socket] = ()
     ) -> None:
-        command = [sys.executable, "-m", "txtoken", *arguments]
+        command = [*PROGRAM, *arguments]
         fds = [sock.fileno() for sock in passed]
         if fds:
             # As systemd does it: descriptors from 3 on, and the environment names the process that they are for.

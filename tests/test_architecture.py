@@ -24,6 +24,7 @@ ALLOWED: Final = {
     "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.settings", "txtoken.values", "txtoken.version"),
     "txtoken.demo": (
         *("txtoken.certificates", "txtoken.errors", "txtoken.observe.logs", "txtoken.process", "txtoken.settings"),
+        "txtoken.values",
     ),
     "txtoken.config": (
         *("txtoken.certificates", "txtoken.errors", "txtoken.settings", "txtoken.trees", "txtoken.values"),

@@ -149,6 +149,14 @@ def test_what_is_the_same(tmp_path: Path) -> None:
     assert PemFile("a", b"1") == PemFile("a", b"1") != PemFile("b", b"1")
 
 
+def test_words_beside_the_certificates(tmp_path: Path) -> None:
+    """What stands around the certificates of a file is a comment, in whatever language."""
+    authority = write_authority(tmp_path)
+    authority.write_bytes("# Fő tanúsítvány\n".encode() + authority.read_bytes())
+    config = load_text(tmp_path, whole(f"remote: https://h/\nremoteTls: {{caFile: {authority}}}"))
+    assert str(authority) in config.files
+
+
 def test_no_verification_is_a_warning(tmp_path: Path) -> None:
     """`verify: false` is said aloud."""
     (warning,) = load_text(tmp_path, whole("remote: https://h/\nremoteTls: {verify: false}")).warnings

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import jwt
 
-from tests.running import KEY, PATIENCE_S, clean_environment, service_process
+from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
 from txtoken.cli import BAD_CONFIG, FAILED, OK
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
@@ -21,9 +21,8 @@ GOOD: Final = jwt.encode({"data": {"name": "Ünal"}, "exp": 4_000_000_000}, KEY,
 
 def run_process(folder: Path, *arguments: str, environment: dict[str, str] | None = None, **streams: Any) -> int:
     """Run a command as a process, and return its exit code."""
-    command = [sys.executable, "-m", "txtoken", *arguments]
-    source = {"PYTHONPATH": str(Path(__file__).parents[1])}
-    environ = clean_environment() | source | (environment or {})
+    command = [*PROGRAM, *arguments]
+    environ = clean_environment() | (environment or {})
     return subprocess.run(command, cwd=folder, env=environ, timeout=PATIENCE_S, check=False, **streams).returncode
 
 
@@ -49,7 +48,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 
 def test_closed_streams_do_no_harm(tmp_path: Path) -> None:
     """A command that is started with its streams closed does its work without a traceback."""
-    command = f"exec {sys.executable} -m txtoken keygen --output json <&- >&- 2>{tmp_path}/stderr"
+    command = f"exec {shlex.join(PROGRAM)} keygen --output json <&- >&- 2>{tmp_path}/stderr"
     code = subprocess.run(["bash", "-c", command], timeout=PATIENCE_S, check=False).returncode
     assert (code, (tmp_path / "stderr").read_text()) == (OK, "")
 

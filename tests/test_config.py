@@ -415,6 +415,14 @@ def test_good_keys_raise_no_warning(tmp_path: Path) -> None:
     assert load_text(tmp_path, whole("debug: true")).warnings == ()
 
 
+@pytest.mark.parametrize(("rule", "claim"), [("iss: me", "iss"), ("aud: [a]", "aud"), ("maxAge: 1m", "iat")])
+def test_rules_that_no_own_token_fulfils_are_a_warning(tmp_path: Path, rule: str, claim: str) -> None:
+    """Who asks for a claim that this service does not write is told that its own tokens will be refused."""
+    (warning,) = load_text(tmp_path, whole(f"verify: {{{rule}}}")).warnings
+    assert warning.startswith(f"verify.{rule.partition(':')[0]} refuses every token that this service issues")
+    assert f"`{claim}`" in warning
+
+
 # Sources
 
 

@@ -121,6 +121,7 @@ def test_keys_that_stand_twice(tmp_path: Path, text: str, key: str, line: int, f
         (b"port: 1\ndebug: \ttrue: x\n", ", line 2", "is not valid YAML"),
         (b"port: 1\nremote: [\n", ", line 3", "is not valid YAML"),
         (b"port: 1\nencKey: 'open\nremote: x\n", ", line 4", "is not valid YAML"),
+        (b"port: 1\nencKey: @begins-with-it\n", ", line 2", "has to be in quotes"),
         (b"port: 1\n a: b\n", ", line 2", "is not valid YAML"),
         (b"port: *nowhere\n", ", line 1", "is not valid YAML"),
         (b"port: 1\n---\nport: 2\n", ", line 2", "is not valid YAML"),

@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import jwt
 import pytest
 
 from tests.login_api import LoginApi
-from tests.running import KEY, PATIENCE_S, ServiceProcess, service_process
+from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, service_process
 
 
 @pytest.fixture
@@ -270,7 +269,7 @@ def test_logs(tmp_path: Path, login_api: LoginApi) -> None:
 def test_a_closed_log_does_not_stop_it(tmp_path: Path, login_api: LoginApi) -> None:
     """When whoever reads the log goes away, serving goes on."""
     (tmp_path / "example_cfg.yml").write_text(settings(login_api))
-    command = f"exec {shlex.quote(sys.executable)} -m txtoken serve > >(exec head -n 1)"
+    command = f"exec {shlex.join(PROGRAM)} serve > >(exec head -n 1)"
     with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, cwd=tmp_path) as process:
         assert process.stdout is not None
         port = int(json.loads(process.stdout.readline())["addresses"][0].rpartition(":")[2])

@@ -9,14 +9,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import jwt
 import pytest
 
-from tests.running import KEY, PATIENCE_S, ServiceProcess, clean_environment, service_process
+from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, service_process
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-socket-activate") is None, reason="systemd is not installed")
@@ -202,7 +201,7 @@ def test_systemd(tmp_path: Path, workers: int) -> None:
     """systemd's own tool starts the service with a socket when the first client comes, and that client is answered."""
     path = f"{tmp_path}/t.sock"
     (tmp_path / "example_cfg.yml").write_text(settings("127.0.0.1", workers))
-    command = ["systemd-socket-activate", f"--listen={path}", sys.executable, "-m", "txtoken"]
+    command = ["systemd-socket-activate", f"--listen={path}", *PROGRAM]
     for name, text in clean_environment().items():
         if name in ("PATH", "PYTHONPATH"):
             command[1:1] = [f"--setenv={name}={text}"]

@@ -75,7 +75,7 @@ def refused(read: Callable[[yaml.Node], object], value: yaml.Node) -> Wrong:
         (values.read_address, "10.0.0.1", "10.0.0.1"),
         (values.read_address, "::", "::"),
         (values.read_address, "localhost", "localhost"),
-        (values.read_address, "unix:/run/txtoken.sock", "unix:/run/txtoken.sock"),
+        (values.read_address, "unix:/run/txtoken/txtoken.sock", "unix:/run/txtoken/txtoken.sock"),
         (values.read_address, f"unix:/{'x' * 106}", f"unix:/{'x' * 106}"),
         (values.read_server_name, "login.internal", "login.internal"),
         (values.read_server_name, "LOGIN-2.example.", "LOGIN-2.example."),
@@ -222,7 +222,7 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
         (
             values.read_address,
             ["unix:", "unix:x.sock", "unix:@x", "unix:/run/", f"unix:/{'x' * 107}", f"unix:/{'ü' * 54}"],
-            "has to name a Unix socket by its whole path, at most 107 bytes long: unix:/run/txtoken.sock",
+            "has to name a Unix socket by its whole path, at most 107 bytes long: unix:/run/txtoken/txtoken.sock",
         ),
         (
             values.read_server_name,

@@ -42,7 +42,7 @@ class PemFile:
         if _CERTIFICATE not in data:
             raise Unusable(f"{path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data.decode("ascii", "replace"))
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data.decode("ascii", "ignore"))
         except (ssl.SSLError, ValueError):
             raise Unusable(f"{path} holds a certificate that is damaged") from None
         return cls(path, hashlib.sha256(data).digest())

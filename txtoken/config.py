@@ -330,6 +330,9 @@ def _assemble(reader: _Reader, source: str) -> Config:
     if value["passRemoteErrors"] and value["statusMap"] == "original":
         why = "which makes all failures of the remote 500"
         warnings.append(f"passRemoteErrors does nothing with statusMap: original, {why}")
+    for name, claim in (("verify.iss", "iss"), ("verify.aud", "aud"), ("verify.maxAge", "iat")):
+        if value[name]:
+            warnings.append(f"{name} refuses every token that this service issues: they hold no `{claim}`")
     enc_key = Secret((value["encKey"] or value["encKeyFile"] or "").encode())
     request_key = value["requestKey"] or value["requestKeyFile"]
     return Config(
@@ -456,7 +459,8 @@ def _explain_yaml(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     if mark is None:
         return text.count("\n", 0, getattr(error, "position", 0)) + 1, "holds a character that YAML does not allow"
     problem = re.sub(r"['\"].*", "…", str(getattr(error, "problem", "")), flags=re.DOTALL)
-    return mark.line + 1, f"is not valid YAML from column {mark.column + 1} on: {problem}"
+    hint = " (text that begins with a special character has to be in quotes)" if "found character" in problem else ""
+    return mark.line + 1, f"is not valid YAML from column {mark.column + 1} on: {problem}{hint}"
 
 
 def _is_given(node: yaml.Node) -> bool:

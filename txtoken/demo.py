@@ -25,8 +25,8 @@ from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.sockets import address, bind
 from txtoken.process.worker import STDOUT_FD, Signals, Worker, run, tell_start
 from txtoken.settings import Config, CorsSettings, Limits, LogSettings, Secret, Timeouts, VerifyRules
+from txtoken.values import LOOPBACK
 
-LOOPBACK: Final = "127.0.0.1"
 LOGIN_PATH: Final = "/login"
 USER: Final = "ada"
 PASSWORD: Final = "engine"  # noqa: S105 - the demo prints it

@@ -79,7 +79,7 @@ MEANINGS: Final = {
     "verify.iss": "the `iss` that is asked for",
     "verify.aud": "the `aud` that is asked for, one or a list",
     "verify.requireExp": "refuse tokens that never expire",
-    "verify.maxAge": "refuse tokens that are older, by their `iat`",
+    "verify.maxAge": "refuse tokens that are older, by their `iat`, and those without one, as txtoken's own are",
     "checkResponse": "What a good check is answered with: `original`, or `claims` for the claims alone.",
     "log": "To stdout, one line an event. `debug: true` alone means {level: debug, format: text}.",
     "log.level": "debug, info, warning, error",

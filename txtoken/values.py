@@ -174,7 +174,7 @@ def duration(low: float, high: float) -> Kind[float]:
         match = re.fullmatch(DURATION, read_text(node))
         value = float(match[1]) * {"": 1, "s": 1, "ms": 0.001, "m": 60}[match[2]] if match else -1
         if not low <= value <= high:
-            raise Wrong(f"has to be a time from {low:g} to {high:g} seconds: 5, 500ms, 5s, 1m")
+            raise Wrong(f"has to be a time from {low:.12g} to {high:.12g} seconds: 5, 500ms, 5s, 1m")
         return value
 
     return read
@@ -256,7 +256,7 @@ def read_address(node: yaml.Node) -> str:
         path = text.removeprefix(UNIX_PREFIX)
         if not path.startswith("/") or path.endswith("/") or len(os.fsencode(path)) > UNIX_PATH_BYTES_MAX:
             length = f"at most {UNIX_PATH_BYTES_MAX} bytes long"
-            raise Wrong(f"has to name a Unix socket by its whole path, {length}: unix:/run/txtoken.sock", node)
+            raise Wrong(f"has to name a Unix socket by its whole path, {length}: unix:/run/txtoken/txtoken.sock", node)
     elif text != "localhost":
         try:
             ipaddress.ip_address(text)

@@ -5,7 +5,8 @@ local requests, count, turn = {}, 0, 0
 
 function init(arguments)
   for index, token in ipairs(lines_of(os.getenv("BENCH_TOKENS"))) do
-    requests[index] = wrk.format("GET", "/checkToken", { ["Host"] = wrk.headers["Host"], ["Authorization"] = "Bearer " .. token })
+    -- In this order, for what differs in the tokens to stand in the middle of the text: see bench/answers.py.
+    requests[index] = ("GET /checkToken HTTP/1.1\r\nAuthorization: Bearer %s\r\nHost: %s\r\n\r\n"):format(token, wrk.headers["Host"])
   end
   count = #requests
   ready()

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,7 +20,7 @@ import pytest
 from tests.exchange import House
 from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
-from tests.running import KEY, PATIENCE_S, ServiceProcess, clean_environment, run, service_process
+from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, run, service_process
 from tests.scrape import Scrape, get, scrape
 from txtoken.demo import demo_config
 from txtoken.settings import LogSettings
@@ -340,7 +339,7 @@ def test_health_asks_the_admin_port(tmp_path: Path) -> None:
         port, admin = ports_of(service)
         for asked, code in ((admin, 0), (port, 1)):
             done = subprocess.run(
-                [sys.executable, "-m", "txtoken", "health", "--set", f"adminPort={asked}"],
+                [*PROGRAM, "health", "--set", f"adminPort={asked}"],
                 cwd=tmp_path,
                 env=clean_environment(),
                 capture_output=True,
@@ -390,7 +389,7 @@ def test_lines_that_are_dropped(tmp_path: Path) -> None:
     )
     with open("/dev/full", "wb") as full:
         service = subprocess.Popen(
-            [sys.executable, "-m", "txtoken"],
+            PROGRAM,
             stdout=full,
             cwd=tmp_path,
             env=clean_environment(),

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # Closing at once would make the kernel send a reset, and the reset would swallow the answer (RFC 9112 §9.6).
 LINGER_S: Final = 1.0
 LINGER_BYTES_MAX: Final = 4 * 1024 * 1024
+CLOSE_S: Final = 3.0  # that a transport gets to close; longer than what the server gives TLS for it
 
 # How soon a connection without a request rests: 10 000 of them are common, and 1.8 KB each are worth having back. A client
 # that asks again later costs 3 µs more.
@@ -46,6 +47,10 @@ REST_AFTER_S: Final = 0.25
 # Answers that leave with one write. After so many it is asked whether the client reads them: thousands of small requests
 # arrive with one read, and all their answers would be held for a client that never reads.
 ANSWERS_A_WRITE_MAX: Final = 64
+
+
+# For the log alone: the client went away before its answer was there. 499 is what others call that, too; it is never sent.
+GIVEN_UP: Final = Response(499, b"", b"", error="given_up")
 
 
 class Phase(Enum):
@@ -59,6 +64,7 @@ class Phase(Enum):
     ANSWERING = auto()  # a handler works on an answer; whatever it waits for has a deadline of its own
     WRITING = auto()  # the client does not read what it was sent
     LINGERING = auto()  # the last answer was sent; what still arrives is thrown away
+    CLOSING = auto()  # the transport was told to close, and may take a while: TLS has to be ended by both sides
     CLOSED = auto()
 
 
@@ -71,6 +77,7 @@ _BODY: Final = Phase.BODY
 _ANSWERING: Final = Phase.ANSWERING
 _WRITING: Final = Phase.WRITING
 _LINGERING: Final = Phase.LINGERING
+_CLOSING: Final = Phase.CLOSING
 _CLOSED: Final = Phase.CLOSED
 
 
@@ -128,7 +135,9 @@ class Connection(Client):
         if phase is _LINGERING:
             self._lingered += len(data)
             if self._lingered > LINGER_BYTES_MAX:
-                self._transport.close()
+                self._close()
+            return
+        if phase is _CLOSING:
             return
         if phase is _ANSWERING or phase is _WRITING or phase is _HELD:
             # Pausing here and not with every request that waits saves two system calls (epoll_ctl) of each login. And
@@ -194,10 +203,11 @@ class Connection(Client):
             self._refuse(ProtocolError(408, "head_timeout", "the request's header section did not arrive in time"))
         elif self.phase is _BODY:
             self._refuse(ProtocolError(408, "body_timeout", "the request's body did not arrive in time"))
-        elif self._transport.get_write_buffer_size():
+        elif self.phase is _CLOSING or self._transport.get_write_buffer_size():
+            self.deadline = inf
             self._transport.abort()  # closing would wait for a client that does not read
         else:
-            self._transport.close()
+            self._close()
 
     def drain(self, idle_deadline: float) -> None:
         """No request follows the one that runs. A client that was answered just now has until `idle_deadline` (loop time)
@@ -207,7 +217,7 @@ class Connection(Client):
         if self.phase is _IDLE:
             self.deadline = min(self.deadline, idle_deadline)
         elif self.phase is _RESTING or self.phase is _HELD:
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         """End now, without a word: the client may see a reset."""
@@ -270,7 +280,7 @@ class Connection(Client):
             line = KEEP_ALIVE_LINE if head.minor_version == 0 else b""
         self._output.append(render(response, server.clock.date_line, line, with_body=head.method != b"HEAD"))
         if server.access_log is not None or server.tally is not None:
-            self._tell(head, response, perf_counter() - self._received_at)
+            self._tell(head, response, self._elapsed_s())
         if self._pending is not None:
             self._pending = None
             self._flush()
@@ -330,6 +340,11 @@ class Connection(Client):
         if server.access_log is not None and response.is_logged:
             server.access_log.add(head, response, elapsed_s, self._client or self._name_client())
 
+    def _elapsed_s(self) -> float:
+        """How long the current request has taken; 0 where nobody asked for it when it came."""
+        received_at, self._received_at = self._received_at, 0.0
+        return perf_counter() - received_at if received_at else 0.0
+
     def _flush(self) -> None:
         output = self._output
         if output:
@@ -371,16 +386,24 @@ class Connection(Client):
                 transport.write_eof()
             self._resume_reading()
         elif self._client_ends:
-            transport.close()
+            self._close()
         else:
             # Over TLS writing cannot be shut down alone, and the loops reset a client that sends behind a close.
             self._resume_reading()
 
+    def _close(self) -> None:
+        """Close, once: asyncio's own TLS transport is of no use any more when it is told so twice."""
+        self._enter(_CLOSING, CLOSE_S)
+        self._transport.close()
+
     def _cancel(self) -> None:
+        request, self._request = self._request, None
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
-        self._request = None
+            access_log = self._server.access_log
+            if access_log is not None and request is not None:
+                access_log.add(request.head, GIVEN_UP, self._elapsed_s(), self._client or self._name_client())
 
     def _stop_reading(self) -> None:
         self._reading = False

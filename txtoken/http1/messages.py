@@ -168,8 +168,9 @@ def end_of_head(length: int) -> bytes:
     end = _ends_of_heads.get(length)
     if end is None:
         end = b"Content-Length: %d\r\n\r\n" % length
-        if len(_ends_of_heads) < KNOWN_LENGTHS_MAX:  # the same few sizes come again and again
-            _ends_of_heads[length] = end
+        if len(_ends_of_heads) >= KNOWN_LENGTHS_MAX:  # the same few sizes come again and again
+            _ends_of_heads.clear()
+        _ends_of_heads[length] = end
     return end
 
 

@@ -60,9 +60,11 @@ class RequestParser:
         "_body",
         "_body_size",
         "_chunk_start",
+        "_chunks",
         "_complete",
         "_data",
         "_failure",
+        "_field_count",
         "_fields",
         "_framing_size",
         "_head",
@@ -89,10 +91,14 @@ class RequestParser:
         self._tail = b""  # the last bytes consumed, while an empty line may be split between them and the next
         self._head_text = b""  # the head so far
         self._fields: dict[bytes, bytes] = {}
+        self._field_count = 0
         self._head: Head | None = None  # complete, its body is being read
         self._told = False  # whether httptools saw that head, and so has to see the body
         self._missing = 0  # bytes still to come of a body whose length is known
-        self._body: list[bytes] = []
+        self._body: list[bytes] = []  # of a known length, as it arrives
+        self._chunks: bytearray | None = (
+            None  # of a chunked body: thousands of small ones are no larger than one large one
+        )
         self._body_size = 0  # bytes of a chunked body so far
         self._chunk_start = 0  # of them those that came before the current chunk
         self._framing_size = 0  # bytes around it so far, less what its chunks cannot do without
@@ -118,7 +124,7 @@ class RequestParser:
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1)."""
-        return self._head is not None and self._head.expects_continue and not self._body
+        return self._head is not None and self._head.expects_continue and not (self._body or self._chunks)
 
     def rest(self) -> None:
         """Keep nothing that is of use only to a client that is about to ask. To be called between two requests."""
@@ -206,6 +212,7 @@ class RequestParser:
         else:
             text = piece.lstrip(b"\r\n")  # empty lines before a request do not begin one (RFC 9112 §2.2)
             self._fields = {}
+            self._field_count = 0
         self._head_text = text
         self._parse(piece)
         head = self._head
@@ -260,8 +267,6 @@ class RequestParser:
         text, fields = self._head_text, self._fields
         if len(text) > self._unchecked_bytes:
             self._check_head_size(text)
-        if len(text) > 4 * self._limits.header_count and text.count(b"\r\n") - 2 > self._limits.header_count:
-            self._fail(431, "too_many_fields", "the request has too many header fields")
         method, target, minor_version = self._read_request_line(text[: text.find(b"\r\n")])
         if (host := fields.get(b"host")) is not None:
             if host not in _known_hosts:
@@ -320,7 +325,9 @@ class RequestParser:
         match = _HOST.fullmatch(host)
         if match is None or (match[1] and (len(match[1]) > 5 or int(match[1]) > 65535)):
             self._fail(400, "bad_host", "the Host header field is malformed")
-        if len(_known_hosts) < KNOWN_HOSTS_MAX and len(host) < 256:
+        if len(host) < 256:
+            if len(_known_hosts) >= KNOWN_HOSTS_MAX:
+                _known_hosts.clear()
             _known_hosts.add(host)
 
     def _read_content_length(self, minor_version: int) -> int:
@@ -356,6 +363,7 @@ class RequestParser:
             self._missing = length
         else:
             self._body_size = self._chunk_start = self._framing_size = 0
+            self._chunks = bytearray()
             self._complete = False
         return None
 
@@ -386,9 +394,9 @@ class RequestParser:
             return None
         head = self._head
         assert head is not None
-        body = b"".join(self._body)
-        self._body = []
-        self._head = None
+        assert self._chunks is not None
+        body = bytes(self._chunks)
+        self._chunks = self._head = None
         return Request(head, body)
 
     # What httptools calls. It swallows nothing: what is raised here comes out of feed_data.
@@ -396,6 +404,10 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is not None:
             return  # a trailer, which has no say in anything here (RFC 9110 §6.5.1)
+        # Here and not when all are there: fields of one name are joined one by one.
+        self._field_count += 1
+        if self._field_count > self._limits.header_count:
+            self._fail(431, "too_many_fields", "the request has too many header fields")
         name = name.lower()
         value = value.rstrip(b" \t")
         fields = self._fields
@@ -420,7 +432,8 @@ class RequestParser:
         self._body_size += len(body)
         if self._body_size > self._limits.body_bytes:
             self._fail(413, "body_too_large", "the request body is too large")
-        self._body.append(body)
+        assert self._chunks is not None
+        self._chunks += body
 
     def on_message_complete(self) -> None:
         self._complete = True

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Final, Protocol, cast
 
 from txtoken.clock import Clock
@@ -113,6 +114,11 @@ class Server:
         """Open connections, those that are held back and those that are no more than accepted included."""
         return len(self._connections) + len(self._held) + len(self._greetings)
 
+    @property
+    def _taken(self) -> int:
+        """How many of the places that there are."""
+        return len(self._connections) + len(self._greetings)
+
     async def listen(self, sockets: Sequence[socket.socket]) -> None:
         """Accept clients on sockets that are bound. `drain` closes them."""
         self._sockets = sockets
@@ -151,7 +157,8 @@ class Server:
 
     def _take_clients(self, sock: socket.socket) -> None:
         for _ in range(GREETED_AT_ONCE_MAX):
-            if len(self._connections) + len(self._greetings) >= self.limits.connections:
+            if self._taken >= self.limits.connections:
+                self.held_back += 1
                 self._stop_accepting()
                 return
             try:
@@ -225,8 +232,7 @@ class Server:
 
     def _resume_accepting(self) -> None:
         """Open the listeners again, if there is room."""
-        taken = len(self._connections) + len(self._greetings)
-        if self._draining or self._held or taken >= self.limits.connections:
+        if self._draining or self._held or self._taken >= self.limits.connections:
             return
         if self._resuming is None or self._resuming.done():
             self._resuming = self._loop.create_task(self._accept_again())
@@ -249,12 +255,13 @@ class Server:
     async def drain(self) -> None:
         """Close the sockets, let running requests finish for up to `timeouts.drain` seconds, then end what is left.
 
-        Who had connected before is served: the kernel would reset who still waits in a backlog. Who comes later is refused
-        at once, and can go elsewhere.
+        Who had connected before is served, as far as there are places: the kernel would reset who still waits in a backlog. Who
+        comes later is refused at once, and can go elsewhere.
         """
         self._draining = True
         self._stop_accepting()
-        waiting = [client for sock in self._sockets for client in _backlog(sock)]
+        places = max(0, self.limits.connections - self._taken)
+        waiting = [*islice((client for sock in self._sockets for client in _backlog(sock)), places)]
         for sock in self._sockets:
             sock.close()
         idle_deadline = self.time() + DRAIN_IDLE_GRACE_S
@@ -282,7 +289,7 @@ class Server:
 
 
 def _backlog(listening: socket.socket) -> Iterator[socket.socket]:
-    """Accept all who wait, and nobody who is yet to come."""
+    """Accept who waits, until nobody does."""
     listening.setblocking(False)
     while True:
         try:

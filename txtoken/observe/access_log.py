@@ -16,6 +16,7 @@ from txtoken.http1.messages import Head, Response
 from txtoken.observe.logs import LineWriter, timestamp
 
 BUFFERED_LINES_MAX: Final = 512
+KNOWN_TEXTS_MAX: Final = 512  # methods and paths: the same few come again and again
 TEXT_CHARACTERS_MAX: Final = 200  # of a path or a request id: a client's text must not fill the log
 # W3C Trace Context §3.2: version, trace, parent, flags. A version past ours may have more behind a dash.
 _TRACEPARENT: Final = re.compile(
@@ -77,7 +78,7 @@ class AccessLog:
                 )
             )
             if request_id is not None:
-                line += b',"request_id":%b' % self._text(request_id)
+                line += b',"request_id":%b' % _quoted(request_id)
             if trace_id is not None:
                 line += b',"trace_id":"%b"' % trace_id
             if response.remote_s is not None:
@@ -96,7 +97,7 @@ class AccessLog:
                 client.encode("ascii", "replace"),
             )
             if request_id is not None:
-                line += b" request_id=%b" % self._text(request_id)
+                line += b" request_id=%b" % _quoted(request_id)
             if trace_id is not None:
                 line += b" trace_id=%b" % trace_id
             if response.remote_s is not None:
@@ -115,14 +116,21 @@ class AccessLog:
             self._lines.clear()
 
     def _text(self, text: bytes) -> bytes:
-        """Write a client's text as a JSON string, cut to a sane length, with anything like a token taken out."""
+        """Write a text that is likely to come again."""
         known = self._known_texts.get(text)
         if known is None:
-            shown = text.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX]
-            known = orjson.dumps(_TOKEN_LIKE.sub("[token]", shown))
-            if len(self._known_texts) < BUFFERED_LINES_MAX and len(text) <= TEXT_CHARACTERS_MAX:
+            known = _quoted(text)
+            if len(text) <= TEXT_CHARACTERS_MAX:
+                if len(self._known_texts) >= KNOWN_TEXTS_MAX:
+                    self._known_texts.clear()
                 self._known_texts[text] = known
         return known
+
+
+def _quoted(text: bytes) -> bytes:
+    """Write a client's text as a JSON string, cut to a sane length, with anything like a token taken out."""
+    shown = text.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX]
+    return orjson.dumps(_TOKEN_LIKE.sub("[token]", shown))
 
 
 def _trace_id(traceparent: bytes) -> bytes | None:

@@ -39,7 +39,12 @@ class Reload:
         may be there now.
         """
         before, self._seen = self._seen, _look(self._seen)
-        return bool(self._problems) or self._seen != before
+        return self.has_failed or self._seen != before
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last attempt failed."""
+        return bool(self._problems)
 
     def read_again(self) -> Config | None:
         """Read again. Returns what is to be in use from now on, None when that cannot be used and nothing changes."""
@@ -50,7 +55,7 @@ class Reload:
             self._fail(error.problems)
             return None
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the service goes on
-            self._fail((repr(error),))
+            self._fail((type(error).__name__,))  # its text may hold what a file held
             return None
         self._problems = ()
         self._seen = {path: seen[path] if path in seen else _stat(path) for path in config.files}

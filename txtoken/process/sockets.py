@@ -36,14 +36,14 @@ def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str 
     v6_only = any(family == socket.AF_INET for family, _ in addresses)
     sockets: list[socket.socket] = []
     for family, host in addresses:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sockets.append(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if is_shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
         try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if is_shared:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
             sock.bind((host, port))
             sock.listen(LISTEN_BACKLOG)
         except OSError as error:
@@ -55,7 +55,7 @@ def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str 
 
 
 def address(sock: socket.socket) -> str:
-    """Write a bound address as people do: `0.0.0.0:8888`, `[::]:8888`, `unix:/run/txtoken.sock`."""
+    """Write a bound address as people do: `0.0.0.0:8888`, `[::]:8888`, `unix:/run/txtoken/txtoken.sock`."""
     if sock.family == socket.AF_UNIX:
         return f"{UNIX_PREFIX}{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
@@ -75,6 +75,8 @@ def _why_not_bound(error: OSError, host: str, port: int, key: str) -> str:
             return (
                 f"cannot listen on {place}: not permitted. Ports below 1024 need a privilege; choose a higher `{key}`."
             )
+        case errno.EAFNOSUPPORT:
+            return f"cannot listen on {place}: this machine has no IPv6. Correct `listen`."
         case errno.EADDRNOTAVAIL:
             return f"cannot listen on {place}: this machine does not have that address. Correct `listen`."
         case _:

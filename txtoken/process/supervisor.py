@@ -286,7 +286,7 @@ class Supervisor:
             return  # it died before, which `_reap` finds
         place.is_ready = True
         self._log.debug("worker ready", extra={"fields": {"worker": place.number, "pid": place.pid}})
-        if not self._is_told and all(other.is_ready for other in self._places):
+        if not self._is_told and not self._is_stopping and all(other.is_ready for other in self._places):
             self._is_told = True
             tell_start(self._log, self._config, self._places[0].sockets, self._admin_port)
 
@@ -308,7 +308,7 @@ class Supervisor:
                     self._bury(place, os.waitstatus_to_exitcode(status))
 
     def _bury(self, place: Place, code: int) -> None:
-        was_ready, place.pid = place.is_ready, 0
+        was_ready, place.is_ready, place.pid = place.is_ready, False, 0
         if place.ready_fd >= 0:
             was_ready = was_ready or bool(os.read(place.ready_fd, 1))
             self._forget_ready_fd(place)

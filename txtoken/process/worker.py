@@ -59,6 +59,7 @@ HELD_BACK: Final = (
 GARBAGE_OBJECTS: Final = 50_000
 CACHED_TOKENS: Final = 4096  # verified tokens of each of two generations: 10 MB at most with tokens of 300 bytes
 BEAT_S_MAX: Final = 0.25  # between two looks at the deadlines
+BEAT_S_MIN: Final = 0.01  # each looks at every connection
 BEATS_PER_TIMEOUT: Final = 10  # a deadline is met to a tenth of the shortest timeout
 
 
@@ -449,15 +450,17 @@ async def _serve(
 
 
 async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.Logger, *, looks: bool) -> None:
-    """Take a changed configuration over, for ever. Without `looks` only when a signal says so."""
+    """Take a changed configuration over, for ever. Without `looks` only when a signal says so, or the last time failed."""
     while True:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(signals.reload.wait(), reload.config.reload_s if looks else None)
+            await asyncio.wait_for(
+                signals.reload.wait(), reload.config.reload_s if looks or reload.has_failed else None
+            )
         asked = signals.reload.is_set()
         signals.reload.clear()
         if not asked and not reload.has_changed():
             continue
-        key = reload.config.enc_key
+        before = reload.config
         config = reload.read_again()
         is_taken_over = False
         if config is not None:
@@ -465,12 +468,13 @@ async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.
                 worker.take_over(with_room(config, log))
                 is_taken_over = True
             except Exception as error:  # whatever cannot be built of it, the old configuration is in use
+                reload.config = before
                 log.error("the new configuration cannot be taken over, the old one stays in use", exc_info=error)
         if worker.admin is not None:
             if not is_taken_over:
                 worker.admin.note_failed_reload()
             elif looks:
-                worker.admin.note_reload(has_new_key=reload.config.enc_key != key)
+                worker.admin.note_reload(has_new_key=reload.config.enc_key != before.enc_key)
 
 
 class Signals:
@@ -527,4 +531,4 @@ def _of_remote(config: Config) -> tuple[object, ...]:
 
 def _beat_s(timeouts: Timeouts) -> float:
     shortest = min(timeouts.head, timeouts.body, timeouts.idle, timeouts.remote, timeouts.remote_idle)
-    return min(BEAT_S_MAX, shortest / BEATS_PER_TIMEOUT)
+    return max(BEAT_S_MIN, min(BEAT_S_MAX, shortest / BEATS_PER_TIMEOUT))

@@ -24,7 +24,7 @@ class KeyMaterialError(TxtokenError):
 class HmacKey:
     """An HS256 key (RFC 7518 §3.2). The two halves of the HMAC are hashed once and copied for each signature.
 
-    1.9 µs a signature of 250 bytes, where `hmac.digest` takes 3.2 and `jwt.encode` 15.
+    In bench/micro: `test_hmac_ours` against `test_hmac_digest`.
 
     Raises:
         KeyMaterialError: the secret is a PEM or SSH key. Whoever knows its public half could sign.

@@ -49,7 +49,7 @@ class ReplyParser:
         self._http: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._reply_bytes_max = reply_bytes_max
         self._fields: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
+        self._body = bytearray()
         self._failure: RemoteError | None = None
         self._received = 0  # bytes
         self._framing_size = 0  # bytes of a chunked body that are not its content
@@ -67,7 +67,7 @@ class ReplyParser:
     @property
     def body(self) -> bytes:
         """The body so far."""
-        return b"".join(self._body)
+        return bytes(self._body)
 
     @property
     def retry_after(self) -> bytes:
@@ -167,7 +167,7 @@ class ReplyParser:
         self._framing_size -= len(body)
         if self.body_size > self._reply_bytes_max:
             self._fail(RemoteTruncated("too_large", "the reply is too large"))
-        self._body.append(body)
+        self._body += body
 
     def on_message_complete(self) -> None:
         if self._in_body:

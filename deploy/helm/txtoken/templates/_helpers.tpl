@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The whole configuration file: what was given as `config`, and what the chart knows better. */}}
 {{- define "txtoken.config" -}}
-{{- range list "port" "adminPort" "listen" "workers" "encKey" "encKeyFile" "requestKey" "requestKeyFile" -}}
+{{- range list "port" "adminPort" "workers" "encKey" "encKeyFile" "requestKey" "requestKeyFile" -}}
 {{- if hasKey $.Values.config . -}}
 {{- fail (printf "config.%s cannot be set: the chart sets it (see `secret`, `workers` and `adminPort` in its values)" .) -}}
 {{- end -}}
@@ -54,7 +54,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What a running service does not take over, so that the pods have to be replaced when it changes. */}}
 {{- define "txtoken.fixed" -}}
 {{- $format := dig "log" "format" "" .Values.config -}}
-workers={{ .Values.workers }} adminPort={{ .Values.adminPort }} log.format={{ $format | default (ternary "text" "json" (eq (toString .Values.config.debug) "true")) }}
+listen={{ toJson .Values.config.listen }} workers={{ .Values.workers }} adminPort={{ .Values.adminPort }} log.format={{ $format | default (ternary "text" "json" (eq (toString .Values.config.debug) "true")) }}
 {{- end -}}
 
 {{/* The name of the port that health is on. */}}
