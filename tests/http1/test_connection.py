@@ -358,6 +358,22 @@ def test_every_answer_is_a_line(go: Go) -> None:
     go(main())
 
 
+def test_what_was_given_up_is_told(go: Go) -> None:
+    """A client that went away before its answer was there leaves no access line."""
+
+    async def main() -> None:
+        async with house() as home:
+            client, connection, _ = await home.pair()
+            await client.send(get(b"/later"))
+            later = await home.place.arrivals.get()
+            client.sock.close()
+            await later.cancelled.wait()
+            await until(connection, Phase.CLOSED)
+            assert [line[:2] for line in home.place.lines] == [(b"/later", 499)]
+
+    go(main())
+
+
 def test_the_service_can_do_without_an_access_log(go: Go) -> None:
     """With the access log off, requests fail."""
 

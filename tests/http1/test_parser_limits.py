@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -116,6 +117,7 @@ EARLY: Final = {
     "declared-length": (post(b"Content-Length: 1048577"), 413),
     "line-without-end": (b"GET /" + REQUEST_LINE_BYTES_MAX * b"x", 414),
     "head-without-end": (get(b"X: " + 65536 * b"x")[:-4], 431),
+    "fields-without-end": (get(*(101 * [b"a:"]))[:-2], 431),
     "chunk-without-end": (post(TE, body=b"fffffff\r\n" + 1048577 * b"x"), 413),
     "extension-without-end": (post(TE, body=b"1;" + (CHUNK_OVERHEAD_BYTES_MAX + 32) * b"e"), 431),
     "trailers-without-end": (post(TE, body=b"0\r\n" + (CHUNK_OVERHEAD_BYTES_MAX // 4 + 10) * b"a:\r\n"), 431),
@@ -130,6 +132,24 @@ def test_refused_before_its_end(name: str, way: Way) -> None:
     outcome = parse(way(data))
     assert outcome.refusal is not None
     assert (outcome.requests, outcome.refusal.status) == ((), status)
+
+
+def test_small_chunks_take_no_more_than_large_ones() -> None:
+    """A body in thousands of chunks takes many times its size while it arrives."""
+    parser = RequestParser(Limits())
+    tracemalloc.start()
+    try:
+        assert parser.feed(post(TE)) is None
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(100):
+            assert parser.feed(1000 * b"2\r\nxy\r\n") is None
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * 200_000
+    request = parser.feed(b"0\r\n\r\n")
+    assert request is not None
+    assert request.body == 100_000 * b"xy"
 
 
 # Heads that are like the last one

@@ -14,6 +14,7 @@ import pytest
 
 from tests.certifying import OTHER_CA, client_context, server_context
 from tests.http1.loopback import Answer, Go, House, Place, get, house, post, read_answers, turn
+from txtoken.http1 import connection
 from txtoken.settings import Limits, Timeouts
 
 SERVER: Final = server_context("localhost")
@@ -181,6 +182,19 @@ def test_a_client_that_never_reads(go: Go) -> None:
     go(main())
 
 
+def test_a_client_that_does_not_end_tls(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is told to end TLS and says nothing is let go, and the sweep goes on meanwhile for all others."""
+    monkeypatch.setattr(connection, "CLOSE_S", QUICK)
+
+    async def main() -> None:
+        async with house(timeouts=Timeouts(idle=QUICK), tls=SERVER) as home, connected(home) as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            while home.server.connection_count:
+                await turn()
+
+    go(main())
+
+
 def test_a_client_that_goes_away(go: Go) -> None:
     """What runs for a client is given up when it ends TLS, and when it is reset."""
 
@@ -254,6 +268,7 @@ def test_handshakes_count_as_connections(go: Go) -> None:
                 await turn()
             assert home.server.connection_count == 2
             assert not late.done()
+            assert home.server.held_back
             silent[0].sock.close()
             client = await late
             await client.send(get(b"/now?1", b"Connection: close"))

@@ -93,12 +93,14 @@ def test_a_broken_file_changes_nothing(file: Path, broken: str, caplog: pytest.L
     put(file, broken)
     assert reload.has_changed()
     assert reload.read_again() is None
+    assert reload.has_failed
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.fields["problems"]  # type: ignore[attr-defined]  # `extra` makes it
     put(file, text_of(more="expHours: 1"))
     assert reload.has_changed()
     assert reload.read_again() is not None
+    assert not reload.has_failed
 
 
 def test_a_secret_that_vanished_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -149,6 +150,35 @@ def test_workers_do_not_outlive_their_supervisor(service: ServiceProcess) -> Non
     # The pipe of their log ends with the last of them.
     assert service.ended()[0] == -signal.SIGKILL
     assert len(workers) == WORKERS
+
+
+def test_the_end_while_workers_start(tmp_path: Path) -> None:
+    """Whoever is asked to end while its workers are still starting ends in order, and they with it."""
+    shadow, gate_path, fifo = tmp_path / "shadow", tmp_path / "gate", tmp_path / "here"
+    shadow.mkdir()
+    os.mkfifo(fifo)
+    (shadow / "sitecustomize.py").write_text(
+        "import fcntl, uvloop\n"
+        "make = uvloop.new_event_loop\n"
+        "def wait():\n"
+        f"    with open({str(fifo)!r}, 'w') as here: here.write('x')\n"
+        f"    with open({str(gate_path)!r}) as gate: fcntl.flock(gate, fcntl.LOCK_SH)\n"
+        "    return make()\n"
+        "uvloop.new_event_loop = wait\n"
+    )
+    environment = {"PYTHONPATH": str(shadow)}
+    with gate_path.open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        with service_process(tmp_path, config=CONFIG, environment=environment) as process:
+            come = 0
+            while come < WORKERS:
+                come += len(fifo.read_text())  # waits for who writes
+            process.send(signal.SIGTERM)
+            process.line_with('"draining"')
+            fcntl.flock(gate, fcntl.LOCK_UN)
+            code, output, errors = process.ended()
+    assert (code, errors) == (0, "")
+    assert '"listening"' not in output
 
 
 def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
