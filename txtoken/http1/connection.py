@@ -334,11 +334,16 @@ class Connection(Client):
 
     def _tell(self, head: Head | None, response: Response, elapsed_s: float) -> None:
         """Have a response counted and logged, by who wants to know of it."""
-        server = self._server
-        if server.tally is not None:
-            server.tally.add(head, response, elapsed_s)
-        if server.access_log is not None and response.is_logged:
-            server.access_log.add(head, response, elapsed_s, self._client or self._name_client())
+        tally = self._server.tally
+        if tally is not None:
+            tally.add(head, response, elapsed_s)
+        if response.is_logged:
+            self._log(head, response, elapsed_s)
+
+    def _log(self, head: Head | None, response: Response, elapsed_s: float) -> None:
+        access_log = self._server.access_log
+        if access_log is not None:
+            access_log.add(head, response, elapsed_s, self._client or self._name_client())
 
     def _elapsed_s(self) -> float:
         """How long the current request has taken; 0 where nobody asked for it when it came."""
@@ -401,9 +406,8 @@ class Connection(Client):
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
-            access_log = self._server.access_log
-            if access_log is not None and request is not None:
-                access_log.add(request.head, GIVEN_UP, self._elapsed_s(), self._client or self._name_client())
+            if request is not None:
+                self._log(request.head, GIVEN_UP, self._elapsed_s())
 
     def _stop_reading(self) -> None:
         self._reading = False

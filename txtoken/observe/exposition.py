@@ -200,12 +200,12 @@ def _remote(sums: _Sums) -> Iterator[Metric]:
         ["outcome", "reason"],
         [([outcome, code], sums.error(code)) for code, outcome in REMOTE_REASONS.items()],
     )
-    durations = HistogramMetricFamily(
+    yield _histogram(
         "txtoken_remote_duration_seconds",
         "From the request for a login to the remote's reply or failure, waiting for a connection included.",
+        sums.histogram(metrics.REMOTE),
+        sums.seconds[metrics.REMOTE_S],
     )
-    durations.add_metric([], _cumulated(sums.histogram(metrics.REMOTE)), sums.seconds[metrics.REMOTE_S])
-    yield durations
 
 
 def _saturation(sums: _Sums) -> Iterator[Metric]:
@@ -221,12 +221,12 @@ def _saturation(sums: _Sums) -> Iterator[Metric]:
     for kind in ("connections", "remote_connections", "waiting"):
         limits.add_metric([kind], sums.gauge(f"{kind}_max"))
     yield limits
-    delays = HistogramMetricFamily(
+    yield _histogram(
         "txtoken_loop_delay_seconds",
         "How late a worker came to what was due: requests that arrive wait as long before they are read.",
+        sums.histogram(metrics.LOOP),
+        sums.seconds[metrics.LOOP_S],
     )
-    delays.add_metric([], _cumulated(sums.histogram(metrics.LOOP)), sums.seconds[metrics.LOOP_S])
-    yield delays
 
 
 def _processes(board: Board) -> Iterator[Metric]:
@@ -260,6 +260,10 @@ def _cumulated(histogram: Sequence[int]) -> list[tuple[str, float]]:
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(name, documentation, value=value)
+
+
+def _histogram(name: str, documentation: str, counts: Sequence[int], seconds: float) -> Metric:
+    return HistogramMetricFamily(name, documentation, buckets=_cumulated(counts), sum_value=seconds)
 
 
 def _total(name: str, documentation: str, value: float) -> Metric:

@@ -362,7 +362,7 @@ def serve(config: Config, load: Callable[[], Config], sockets: Sequence[socket.s
         for sock in sockets:
             sock.close()
         raise
-    return _serve_on(config, load, sockets, None, admin_port)
+    return serve_as(None, config, load, sockets, admin_port)
 
 
 def open_admin(config: Config) -> AdminPort | None:
@@ -380,23 +380,13 @@ def open_admin(config: Config) -> AdminPort | None:
 
 
 def serve_as(
-    family: Family,
-    config: Config,
-    load: Callable[[], Config],
-    sockets: Sequence[socket.socket],
-    admin_port: AdminPort | None,
-) -> int:
-    """Be one worker of several until a signal ends it. Returns the process's exit code."""
-    return _serve_on(config, load, sockets, family, admin_port)
-
-
-def _serve_on(
-    config: Config,
-    load: Callable[[], Config],
-    sockets: Sequence[socket.socket],
     family: Family | None,
+    config: Config,
+    load: Callable[[], Config],
+    sockets: Sequence[socket.socket],
     admin_port: AdminPort | None,
 ) -> int:
+    """Be one worker of several, or without `family` the only one, until a signal ends it. Returns the process's exit code."""
     # Several processes that write to one pipe mix their lines up, but for pieces that the kernel takes whole.
     writer = LineWriter(STDOUT_FD, piece_bytes_max=select.PIPE_BUF if family else None)
     log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
