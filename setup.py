@@ -11,6 +11,7 @@ from setuptools import setup
 COMPILED = (
     "txtoken/clock.py",
     "txtoken/http1/connection.py",
+    "txtoken/http1/heads.py",
     "txtoken/http1/messages.py",
     "txtoken/http1/parser.py",
     "txtoken/http1/proxies.py",

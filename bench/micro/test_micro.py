@@ -19,6 +19,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from tests.exchange import LOGIN, REPLY_BODY, House, check_request
 from txtoken.demo import demo_config
+from txtoken.http1.heads import KnownHeads
 from txtoken.http1.messages import Response, render, response_head
 from txtoken.http1.parser import RequestParser
 from txtoken.process.worker import new_event_loop
@@ -108,7 +109,7 @@ def test_verify_pyjwt(benchmark: BenchmarkFixture) -> None:
 
 def test_parse_known_head(benchmark: BenchmarkFixture) -> None:
     """A request whose head is the last one's."""
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     parser.feed(LOGIN)
     assert benchmark(lambda: parser.feed(LOGIN))
     parser.close()
@@ -116,14 +117,14 @@ def test_parse_known_head(benchmark: BenchmarkFixture) -> None:
 
 def test_parse_another_token(benchmark: BenchmarkFixture) -> None:
     """A request whose head differs from the last one's by its token alone."""
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     assert benchmark(in_turn([check_request(token) for token in tokens(SECRET)], parser.feed))
     parser.close()
 
 
 def test_parse_another_head(benchmark: BenchmarkFixture) -> None:
     """A request whose head has to be read from its first byte to its last."""
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     heads = [LOGIN.replace(b"Content-Type", b"X-Request-Id: %d\r\nContent-Type" % number) for number in range(DISTINCT)]
     assert benchmark(in_turn(heads, parser.feed))
     parser.close()

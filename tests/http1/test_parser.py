@@ -9,12 +9,9 @@ from typing import Final, NamedTuple
 import pytest
 
 from txtoken.errors import ProtocolError
+from txtoken.http1.heads import KNOWN_HEAD_BYTES_MAX, KnownHeads
 from txtoken.http1.messages import Request
-from txtoken.http1.parser import (
-    REMEMBERED_HEAD_BYTES_MAX,
-    RequestParser,
-    Stage,
-)
+from txtoken.http1.parser import RequestParser, Stage
 from txtoken.settings import Limits
 
 HOST: Final = b"Host: a.example\r\n"
@@ -49,7 +46,7 @@ def facts(request: Request) -> tuple[object, ...]:
 
 def parse(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
     """Feed pieces as a connection does: ask until there is no more, and stop behind a refusal or a last request."""
-    parser = RequestParser(limits or Limits())
+    parser = RequestParser(limits or Limits(), KnownHeads())
     requests = []
     refusal = None
     try:
@@ -372,7 +369,7 @@ def test_refused_as_the_second(name: str, way: Way) -> None:
 @pytest.mark.parametrize("way", [whole, crumbs])
 def test_stage(data: bytes, stage: Stage, expects_continue: bool, way: Way) -> None:
     """The parser names another part of a message than the one that is missing, so the wrong deadline runs."""
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     for piece in way(data):
         parser.feed(piece)
     assert (parser.stage, parser.expects_continue) == (stage, expects_continue)
@@ -382,7 +379,7 @@ def test_stage(data: bytes, stage: Stage, expects_continue: bool, way: Way) -> N
 
 def test_held_bytes_are_kept_in_order() -> None:
     """Bytes that arrive while an answer is waited for are lost, or parsed in another order."""
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     first = parser.feed(get(target=b"/1") + get(target=b"/2")[:9])
     parser.hold(get(target=b"/2")[9:20])
     parser.hold(get(target=b"/2")[20:] + get(target=b"/3"))
@@ -400,7 +397,7 @@ def read_one(parser: RequestParser, data: bytes) -> Request:
 
 def test_a_repeated_head_is_remembered() -> None:
     """A head that comes again to the letter is parsed again, or the body or a later request is read wrongly for it."""
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     first = read_one(parser, post(CL, body=b"hello"))
     again = read_one(parser, post(CL, body=b"\r\n\r\nx"))
     assert again.head is first.head
@@ -430,8 +427,8 @@ def test_a_head_that_begins_like_the_remembered_one(way: Way) -> None:
 @pytest.mark.parametrize(
     ("data", "remembered"),
     [
-        (head_of(REMEMBERED_HEAD_BYTES_MAX), True),
-        (head_of(REMEMBERED_HEAD_BYTES_MAX + 1), False),
+        (head_of(KNOWN_HEAD_BYTES_MAX), True),
+        (head_of(KNOWN_HEAD_BYTES_MAX + 1), False),
         (post(TE, body=b"0\r\n\r\n"), False),
         (get(*UPGRADE), True),
     ],
@@ -439,7 +436,7 @@ def test_a_head_that_begins_like_the_remembered_one(way: Way) -> None:
 )
 def test_what_is_remembered(data: bytes, remembered: bool) -> None:
     """An idle connection holds on to a large head, or a head is remembered whose body needs httptools."""
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     first, again = read_one(parser, data), read_one(parser, data)
     assert facts(first) == facts(again)
     assert (first.head is again.head) is remembered

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.http1.test_parser import CL, HOST, TE, Way, crumbs, followed, get, head_of, parse, post, whole
+from txtoken.http1.heads import KnownHeads
 from txtoken.http1.parser import CHUNK_OVERHEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX, RequestParser, Stage
 from txtoken.settings import Limits
 
@@ -136,7 +137,7 @@ def test_refused_before_its_end(name: str, way: Way) -> None:
 
 def test_small_chunks_take_no_more_than_large_ones() -> None:
     """A body in thousands of chunks takes many times its size while it arrives."""
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     tracemalloc.start()
     try:
         assert parser.feed(post(TE)) is None
@@ -217,7 +218,7 @@ def test_a_version_is_no_token(first: str, second: str) -> None:
 
 def test_another_token_is_recognized() -> None:
     """A proxy that asks for one client after the other has every head parsed anew, or all get the first one's token."""
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     tokens = [b"aaa.bbb.ccc", b"d", b"e.f.g"]
     for token in tokens:
         request = parser.feed(auth(b"Authorization: Bearer " + token))
@@ -336,7 +337,7 @@ def read_by_h11(data: bytes) -> list[tuple[bytes, bytes, dict[bytes, bytes], byt
 def test_what_was_written_is_read(requests: list[Written], places: list[int]) -> None:
     """A valid request is read as something else than what was written, or than what h11 reads."""
     data = b"".join(request.data for request in requests)
-    parser = RequestParser(Limits())
+    parser = RequestParser(Limits(), KnownHeads())
     seen = []
     for piece in cut(data, places):
         request = parser.feed(piece)

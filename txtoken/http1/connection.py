@@ -109,7 +109,7 @@ class Connection(Client):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._transport: asyncio.Transport
-        self._parser = RequestParser(server.limits)
+        self._parser = RequestParser(server.limits, server.known_heads)
         self._request: Request | None = None  # the one being answered
         self._pending: Pending | None = None  # its answer, when it has to be waited for
         self._output: list[bytes] = []  # responses that leave with the next write

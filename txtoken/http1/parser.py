@@ -15,13 +15,13 @@ from typing import Final, NoReturn
 import httptools
 
 from txtoken.errors import ProtocolError
+from txtoken.http1.heads import KNOWN_HEAD_BYTES_MAX, KnownHead, KnownHeads
 from txtoken.http1.messages import Head, Request
 from txtoken.settings import Limits
 
 REQUEST_LINE_BYTES_MAX: Final = 16 * 1024  # twice what RFC 9112 §3 asks everybody to accept
 CHUNK_OVERHEAD_BYTES_MAX: Final = 16 * 1024  # extensions and trailers of one body together: nobody needs more
 CHUNK_FRAMING_BYTES_MAX: Final = 32  # a chunk's size and line ends, counted before the chunk is known to be complete
-REMEMBERED_HEAD_BYTES_MAX: Final = 2 * 1024  # what an idle connection may hold on to
 EMPTY_LINE: Final = b"\r\n\r\n"
 
 ONLY_THESE_VERSIONS: Final = "only HTTP/1.1 and HTTP/1.0 are served here"
@@ -32,9 +32,6 @@ _CODING_REASONS: Final = {"Invalid `Transfer-Encoding` header value", "Empty Tra
 
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::([0-9]*))?")
 _ABSOLUTE_FORM: Final = re.compile(rb"[hH][tT][tT][pP][sS]?://([^/?#]+)([/?].*|)", re.DOTALL)
-
-_AUTHORIZATION: Final = b"\r\nauthorization: "
-_TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
 # Host values that were found valid: the same few come with every request, and a set is faster than the pattern.
 KNOWN_HOSTS_MAX: Final = 64
@@ -70,20 +67,20 @@ class RequestParser:
         "_head",
         "_head_text",
         "_http",
+        "_known",
+        "_known_heads",
         "_limits",
         "_missing",
         "_position",
-        "_remembered_end",
-        "_remembered_head",
-        "_remembered_start",
-        "_remembered_text",
         "_tail",
         "_told",
         "_unchecked_bytes",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, known_heads: KnownHeads) -> None:
         self._limits = limits
+        self._known_heads = known_heads
+        self._known: KnownHead | None = None  # the last head, if it is one that may well come again
         self._unchecked_bytes = min(limits.head_bytes, REQUEST_LINE_BYTES_MAX)  # a head of that size breaks no limit
         self._http: httptools.HttpRequestParser | None = None  # made when there is something to parse
         self._data = b""  # what was fed; what was not yet consumed of it starts at _position
@@ -104,10 +101,6 @@ class RequestParser:
         self._framing_size = 0  # bytes around it so far, less what its chunks cannot do without
         self._complete = False
         self._failure: ProtocolError | None = None
-        self._remembered_text = b""  # the last head as it came, and what it means
-        self._remembered_head: Head | None = None
-        self._remembered_start = b""  # what stands before and behind the token in its Authorization field
-        self._remembered_end = b""
 
     @property
     def stage(self) -> Stage:
@@ -130,8 +123,7 @@ class RequestParser:
         """Keep nothing that is of use only to a client that is about to ask. To be called between two requests."""
         self._http = None
         self._fields = {}
-        self._remembered_head = None
-        self._remembered_text = self._remembered_start = self._remembered_end = b""
+        self._known = None
 
     def close(self) -> None:
         """Let go of everything. The parser is of no more use."""
@@ -145,14 +137,16 @@ class RequestParser:
         Raises:
             ProtocolError: the bytes are not a request that we serve. Requests before them were returned already.
         """
-        head = self._remembered_head
-        if head is not None and self.is_at_rest:
+        known = self._known
+        if known is not None and self.is_at_rest:
             # The short way for most requests there are: the head of this connection's last one, and its whole body.
-            size = len(self._remembered_text)
-            if len(data) == size + head.content_length and data.startswith(self._remembered_text):
-                return Request(head, data[size:])
-            if head.content_length == 0 and (known := self._with_another_token(data)) is not None:
-                return Request(known, b"")
+            size = len(known.text)
+            if len(data) == size + known.content_length and data.startswith(known.text):
+                return Request(known.head, data[size:])
+            if known.content_length == 0:
+                head = known.with_another_token(data, self._unchecked_bytes)
+                if head is not None:
+                    return Request(head, b"")
         self.hold(data)
         return self.next_request()
 
@@ -202,13 +196,9 @@ class RequestParser:
         text = self._head_text
         if text:
             text += piece
-        elif piece == self._remembered_text and self._remembered_head is not None:
-            # The head of this connection's last request once more: its meaning is known, httptools has nothing to add.
-            self._told = False
-            return self._begin_body(self._remembered_head)
-        elif (known := self._with_another_token(piece)) is not None:
-            self._told = False
-            return self._begin_body(known)
+        elif (head := self._known_meaning(piece)) is not None:
+            self._told = False  # httptools has nothing to add
+            return self._begin_body(head)
         else:
             text = piece.lstrip(b"\r\n")  # empty lines before a request do not begin one (RFC 9112 §2.2)
             self._fields = {}
@@ -221,37 +211,21 @@ class RequestParser:
                 self._check_head_size(text)
             return None
         self._head_text = b""
-        if len(text) <= REMEMBERED_HEAD_BYTES_MAX and head.content_length >= 0 and head.keep_alive:
-            self._remember(text, head)
+        if len(text) <= KNOWN_HEAD_BYTES_MAX and head.content_length >= 0 and head.keep_alive:
+            self._known = self._known_heads.learn(text, head)
         self._told = True
         return self._begin_body(head)
 
-    def _remember(self, text: bytes, head: Head) -> None:
-        self._remembered_text, self._remembered_head = text, head
-        self._remembered_start = b""
-        value = head.fields.get(b"authorization")
-        if value is not None and (at := text.lower().find(_AUTHORIZATION)) >= 0:
-            start = at + len(_AUTHORIZATION)
-            end = start + len(value)
-            if text[start:end] == value and text[end : end + 2] == b"\r\n":
-                self._remembered_start = text[: start + value.rfind(b" ") + 1]
-                self._remembered_end = text[end:]
-
-    def _with_another_token(self, piece: bytes) -> Head | None:
-        """Recognize the last head with another token in it: what a proxy sends that asks for each of its clients.
-
-        A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. 1 µs, where parsing takes 3.
-        """
-        start, end = self._remembered_start, self._remembered_end
-        if not start or not piece.startswith(start) or not piece.endswith(end):
-            return None
-        token = piece[len(start) : len(piece) - len(end)]
-        if not token or token.translate(None, _TOKEN68) or len(piece) > self._unchecked_bytes:
-            return None
-        head = self._remembered_head
-        assert head is not None
-        scheme = head.fields[b"authorization"]
-        return head.with_authorization(scheme[: scheme.rfind(b" ") + 1] + token)
+    def _known_meaning(self, piece: bytes) -> Head | None:
+        """Return what a whole head means, if it was seen before, here or on another connection."""
+        known = self._known
+        if known is None or piece != known.text:
+            found = self._known_heads.find(piece)
+            if found is not None:
+                self._known = known = found
+            elif known is not None:
+                return known.with_another_token(piece, self._unchecked_bytes)
+        return known.head if known is not None else None
 
     def _check_head_size(self, text: bytes) -> None:
         line_end = text.find(b"\r\n")

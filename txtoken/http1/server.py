@@ -12,6 +12,7 @@ from typing import Final, Protocol, cast
 
 from txtoken.clock import Clock
 from txtoken.http1.connection import Connection
+from txtoken.http1.heads import KnownHeads
 from txtoken.http1.messages import Head, Response, Router, Tally
 from txtoken.settings import Limits, Timeouts
 
@@ -55,6 +56,7 @@ class Server:
         "access_log",
         "clock",
         "held_back",
+        "known_heads",
         "limits",
         "router",
         "tally",
@@ -86,6 +88,7 @@ class Server:
         self._drained: asyncio.Future[None] | None = None  # made when the end of the last connection is waited for
         self.router = router
         self.limits = limits
+        self.known_heads = KnownHeads()
         self.timeouts = timeouts
         self.clock = clock
         self.access_log = access_log
@@ -95,6 +98,8 @@ class Server:
 
     def use(self, router: Router, limits: Limits, timeouts: Timeouts, access_log: AccessLog | None) -> None:
         """Answer by another router, and take on as much as other limits say, from the next request on."""
+        if limits != self.limits:
+            self.known_heads = KnownHeads()  # what was good within the old limits may not be within the new
         self.router, self.limits, self.timeouts, self.access_log = router, limits, timeouts, access_log
 
     def secure(self, tls: ssl.SSLContext | None, on_failure: Callable[[str], object] = lambda _: None) -> None:
