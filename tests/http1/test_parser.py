@@ -45,8 +45,16 @@ def facts(request: Request) -> tuple[object, ...]:
 
 
 def parse(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
-    """Feed pieces as a connection does: ask until there is no more, and stop behind a refusal or a last request."""
-    parser = RequestParser(limits or Limits(), KnownHeads())
+    """Feed pieces as a connection does. A second and a third connection have to make the same of them as the first."""
+    pieces = list(pieces)
+    known_heads = KnownHeads()
+    outcomes = [parse_one(pieces, RequestParser(limits or Limits(), known_heads)) for _ in range(3)]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    return outcomes[0]
+
+
+def parse_one(pieces: Iterable[bytes], parser: RequestParser) -> Outcome:
+    """Ask until there is no more, and stop behind a refusal or a last request."""
     requests = []
     refusal = None
     try:

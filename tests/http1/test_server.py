@@ -394,6 +394,23 @@ def test_abort(go: Go) -> None:
     go(main())
 
 
+def test_smaller_limits_hold_for_known_heads(go: Go) -> None:
+    """A head that was good within the old limits lets a body pass that the new ones forbid."""
+
+    async def main() -> None:
+        async with house() as home:
+            for _ in range(3):
+                client = await home.client()
+                await client.send(post(b"12345"))
+                assert [answer.status for answer in await client.answers(1)] == [200]
+            home.server.use(home.place, Limits(body_bytes=4), Timeouts(), None)
+            late = await home.client()
+            await late.send(post(b"12345"))
+            assert [answer.status for answer in await late.to_the_end()] == [413]
+
+    go(main())
+
+
 def test_nothing_is_left_of_a_connection(go: Go) -> None:
     """A connection that has ended is kept alive by its parser, so that memory waits for the collector."""
 

@@ -1,0 +1,66 @@
+"""Heads that the connections of one server know together. That they change nothing is held by `parse` in test_parser."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tests.http1.test_parser import CL, get, post, read_one
+from txtoken.http1.heads import KNOWN_HEADS_MAX, SEEN_ONCE_MAX, KnownHeads
+from txtoken.http1.messages import Head
+from txtoken.http1.parser import RequestParser
+from txtoken.settings import Limits
+
+LOGIN, CHECK = post(CL, body=b"hello"), get(b"Authorization: Bearer a.b.c")
+
+
+def heads(known_heads: KnownHeads, *data: bytes) -> list[Head]:
+    """Send requests on one new connection."""
+    parser = RequestParser(Limits(), known_heads)
+    seen = [read_one(parser, request).head for request in data]
+    parser.close()
+    return seen
+
+
+def test_connections_share_heads() -> None:
+    """Each connection keeps a copy of a head that all send, or the first one's is taken for a head that comes again."""
+    known_heads = KnownHeads()
+    first, second, third, fourth = (heads(known_heads, LOGIN)[0] for _ in range(4))
+    assert first is not second
+    assert second is third is fourth
+
+
+def test_a_connection_takes_turns() -> None:
+    """A client that sends two kinds of requests in turn has each of them parsed every time."""
+    seen = heads(KnownHeads(), *[LOGIN, CHECK] * 4)
+    logins, checks = seen[2::2], seen[3::2]
+    assert all(one is another for kind in (logins, checks) for one, another in pairwise(kind))
+
+
+def test_another_token_behind_a_shared_head() -> None:
+    """A head that another connection taught is of no use for one that differs by its token."""
+    known_heads = KnownHeads()
+    heads(known_heads, CHECK, LOGIN, CHECK, LOGIN)
+    check, other, again = heads(known_heads, CHECK, CHECK.replace(b"a.b.c", b"d.e.f"), CHECK)
+    assert [head.fields[b"authorization"] for head in (check, other)] == [b"Bearer a.b.c", b"Bearer d.e.f"]
+    assert again is check
+
+
+def test_heads_that_never_come_again() -> None:
+    """Requests that carry an id push out the heads that do come again, or are all kept."""
+    known_heads = KnownHeads()
+    shared = heads(known_heads, LOGIN, CHECK, LOGIN)[2]
+    for number in range(SEEN_ONCE_MAX + KNOWN_HEADS_MAX):
+        heads(known_heads, get(b"X-Request-Id: %d" % number))
+    assert heads(known_heads, LOGIN)[0] is shared
+    assert known_heads.find(get(b"X-Request-Id: 7")) is None
+
+
+def test_what_is_known_is_bounded() -> None:
+    """However many heads come twice, at most so many are kept, and those that still come are known again."""
+    known_heads = KnownHeads()
+    sent = [get(b"X-Client: %d" % number) for number in range(2 * KNOWN_HEADS_MAX + 1)]
+    for data in sent:
+        heads(known_heads, data, LOGIN, data)
+    assert sum(known_heads.find(data) is not None for data in sent) <= KNOWN_HEADS_MAX
+    heads(known_heads, sent[0], LOGIN, sent[0])
+    assert heads(known_heads, sent[0])[0] is heads(known_heads, sent[0])[0]
