@@ -83,14 +83,14 @@ SCENARIOS: Final = {
         Scenario("big_reply_1k", "logins with a reply of 1 KiB", "get_token", reply_bytes=KIB),
         Scenario("big_reply_8k", "logins with a reply of 8 KiB", "get_token", reply_bytes=8 * KIB),
         Scenario("big_reply_64k", "logins with a reply of 64 KiB", "get_token", reply_bytes=64 * KIB),
-        Scenario("connections_1000", "logins on 1 000 connections", "get_token", connections=1000, of_peers=False),
+        Scenario("connections_1000", "logins on 1 000 connections", "get_token", connections=1000, of_floor=True),
         Scenario(
             "connections_1000_check",
             "checks of one token on 1 000 connections",
             "check_token",
             connections=1000,
             logins=0.0,
-            of_peers=False,
+            of_floor=True,
         ),
         Scenario("access_log", "logins with the access log on", "get_token", of_peers=False, logs=True),
         Scenario(

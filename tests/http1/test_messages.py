@@ -12,6 +12,7 @@ from txtoken.http1.messages import (
     CLOSE_LINE,
     CONTINUE,
     KEEP_ALIVE_LINE,
+    Head,
     Response,
     UnloggedResponse,
     render,
@@ -155,3 +156,18 @@ def test_what_the_access_log_reads() -> None:
     assert (response.status, response.error, response.remote_s) == (502, "timeout", 0.25)
     plain = answer(b"{}")
     assert (plain.error, plain.remote_s) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("field", "token"),
+    [
+        *[(b"Bearer x", b"x"), (b"BEARER  x ", b"x"), (b"x", b"x"), (b"Bearerx", b"Bearerx"), (b"Basic x", b"Basic x")],
+        *[(b"Bearer", b""), (b"bearer ", b""), (b"", b""), (None, b"")],
+    ],
+)
+def test_the_token_of_a_head(field: bytes | None, token: bytes) -> None:
+    """The scheme is taken off in any case, once and only with the space behind it; or another head's token is kept."""
+    fields = {} if field is None else {b"authorization": field}
+    head = Head(b"GET", b"/", b"", fields, minor_version=1, keep_alive=True, content_length=0, expects_continue=False)
+    assert head.token == token
+    assert head.with_authorization(b"Bearer y").token == b"y"

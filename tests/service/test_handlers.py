@@ -16,7 +16,7 @@ from txtoken.clock import Clock
 from txtoken.errors import RemoteError
 from txtoken.http1.messages import Head, Request, Response, UnloggedResponse, response_head
 from txtoken.service.failures import Failures
-from txtoken.service.handlers import CRASHED, CheckToken, Fixed, GetToken, Health, bearer_token
+from txtoken.service.handlers import CRASHED, CheckToken, Fixed, GetToken, Health
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
 from txtoken.service.tokens import TokenIssuer, TokenVerifier
@@ -541,15 +541,6 @@ def test_a_token_that_is_not_valid(asked: Request, text: str | None) -> None:
             assert json.loads(response.body) == {"error": text}
         assert b'WWW-Authenticate: Bearer error="invalid_token"' in lines(response)
         assert b"Cache-Control: no-store" in lines(response)
-
-
-@pytest.mark.parametrize(
-    ("field", "token"),
-    [(b"Bearer x", b"x"), (b"BEARER  x ", b"x"), (b"x", b"x"), (b"Bearerx", b"Bearerx"), (b"Basic x", b"Basic x")],
-)
-def test_bearer_token(field: bytes, token: bytes) -> None:
-    """The scheme is taken off in any case, once and only with the space behind it."""
-    assert bearer_token(field) == token
 
 
 # Health

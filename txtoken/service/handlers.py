@@ -218,19 +218,12 @@ def _is_of_connection(fields: Mapping[bytes, bytes], name: bytes) -> bool:
 def presented_token(request: Request) -> bytes:
     """Find the token that a client presents, in the contract's order (§3.2). Empty when there is none."""
     head = request.head
-    token = bearer_token(head.fields.get(b"authorization", b""))
+    token = head.token
     if not token and head.query:
         token = _form_member(head.query, "access_token")
     if not token and request.body and head.method == b"POST":
         token = _body_token(request)
     return token
-
-
-def bearer_token(authorization: bytes) -> bytes:
-    """Take the token from an Authorization field. The scheme is case-insensitive, and optional as in the original."""
-    if authorization[:7].lower() == b"bearer ":
-        return authorization[7:].strip()
-    return b"" if authorization.lower() == b"bearer" else authorization
 
 
 def _body_token(request: Request) -> bytes:
