@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from tests.http1.test_parser import CL, get, post, read_one
 from txtoken.http1.heads import KNOWN_HEADS_MAX, SEEN_ONCE_MAX, KnownHeads
 from txtoken.http1.messages import Head
@@ -21,12 +23,22 @@ def heads(known_heads: KnownHeads, *data: bytes) -> list[Head]:
     return seen
 
 
-def test_connections_share_heads() -> None:
+@pytest.mark.parametrize("data", [LOGIN, CHECK, get(b"Connection: close")], ids=["login", "check", "close"])
+def test_connections_share_heads(data: bytes) -> None:
     """Each connection keeps a copy of a head that all send, or the first one's is taken for a head that comes again."""
     known_heads = KnownHeads()
-    first, second, third, fourth = (heads(known_heads, LOGIN)[0] for _ in range(4))
+    first, second, third, fourth = (heads(known_heads, data)[0] for _ in range(4))
     assert first is not second
     assert second is third is fourth
+
+
+def test_a_known_head_needs_no_httptools() -> None:
+    """A connection that sends what another has sent has a parser of its own all the same, which takes 4 µs and 0.5 KB."""
+    known_heads = KnownHeads()
+    heads(known_heads, CHECK, LOGIN, CHECK)
+    parser = RequestParser(Limits(), known_heads)
+    assert read_one(parser, CHECK).head.token == b"a.b.c"
+    assert parser._http is None
 
 
 def test_a_connection_takes_turns() -> None:

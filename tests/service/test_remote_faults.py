@@ -28,7 +28,7 @@ from tests.service.faulty_remote import (
     turning,
 )
 from txtoken.errors import RemoteStatus
-from txtoken.service.remote import KNOWN_HEADS_MAX, KnownHead, Remote
+from txtoken.service.remote import KNOWN_HEADS_MAX, KnownReplyHead, Remote
 from txtoken.service.reply import FRAMING_BYTES_MAX, HEAD_BYTES_MAX, INTERIM_REPLIES_MAX
 from txtoken.settings import Limits
 
@@ -367,7 +367,7 @@ def test_known_heads_and_faults(
             FaultyRemote(ends_on(go, ending), good).listening() as faulty,
             calling(faulty.url) as remote,
         ):
-            remote.remember(KnownHead(GOOD[:-14], 14, 15.0))
+            remote.remember(KnownReplyHead(GOOD[:-14], 14, 15.0))
             call = post(remote)
             await faulty.requested(1)
             feed(call, pieces)

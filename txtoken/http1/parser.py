@@ -37,6 +37,8 @@ _ABSOLUTE_FORM: Final = re.compile(rb"[hH][tT][tT][pP][sS]?://([^/?#]+)([/?].*|)
 KNOWN_HOSTS_MAX: Final = 64
 _known_hosts: Final[set[bytes]] = set()
 
+_NO_FIELDS: Final[dict[bytes, bytes]] = {}  # stays empty: each head that is parsed begins with a new one
+
 
 class Stage(Enum):
     """Where in a message the bytes so far have ended: it decides which deadline runs."""
@@ -87,12 +89,12 @@ class RequestParser:
         self._position = 0
         self._tail = b""  # the last bytes consumed, while an empty line may be split between them and the next
         self._head_text = b""  # the head so far
-        self._fields: dict[bytes, bytes] = {}
+        self._fields = _NO_FIELDS  # so far
         self._field_count = 0
         self._head: Head | None = None  # complete, its body is being read
         self._told = False  # whether httptools saw that head, and so has to see the body
         self._missing = 0  # bytes still to come of a body whose length is known
-        self._body: list[bytes] = []  # of a known length, as it arrives
+        self._body: list[bytes] | None = None  # of a known length, as it arrives; None where it came in one piece
         self._chunks: bytearray | None = (
             None  # of a chunked body: thousands of small ones are no larger than one large one
         )
@@ -122,7 +124,7 @@ class RequestParser:
     def rest(self) -> None:
         """Keep nothing that is of use only to a client that is about to ask. To be called between two requests."""
         self._http = None
-        self._fields = {}
+        self._fields = _NO_FIELDS
         self._known = None
 
     def close(self) -> None:
@@ -211,7 +213,7 @@ class RequestParser:
                 self._check_head_size(text)
             return None
         self._head_text = b""
-        if len(text) <= KNOWN_HEAD_BYTES_MAX and head.content_length >= 0 and head.keep_alive:
+        if len(text) <= KNOWN_HEAD_BYTES_MAX and head.content_length >= 0:
             self._known = self._known_heads.learn(text, head)
         self._told = True
         return self._begin_body(head)
@@ -343,12 +345,15 @@ class RequestParser:
 
     def _take_body(self, piece: bytes) -> Request | None:
         self._missing -= len(piece)
-        if self._missing or self._body:
-            self._body.append(piece)
+        body = self._body
+        if self._missing or body is not None:
+            if body is None:
+                self._body = body = []
+            body.append(piece)
             if self._missing:
                 return None
-            piece = b"".join(self._body)
-            self._body = []
+            piece = b"".join(body)
+            self._body = None
         head = self._head
         assert head is not None
         if self._told:

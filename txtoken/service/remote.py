@@ -44,7 +44,7 @@ Outcome = bytes | RemoteError
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
 
-class KnownHead:
+class KnownReplyHead:
     """What the head of a 200 reply means: how long its body is, and how many seconds its connection may idle."""
 
     __slots__ = ("body_size", "idle_s", "text")
@@ -150,8 +150,8 @@ class Remote:
         self.given_up = 0  # requests whose clients went away before; whoever tells of them sets it back
         self._dialling = 0
         self._dials: set[asyncio.Task[None]] = set()
-        self._known_heads: dict[bytes, KnownHead] = {}  # of replies, by their text
-        self._recent_head: KnownHead | None = None  # the one of the last reply, which is the next one's most likely
+        self._known_heads: dict[bytes, KnownReplyHead] = {}  # of replies, by their text
+        self._recent_head: KnownReplyHead | None = None  # the one of the last reply, which is the next one's most likely
 
     @property
     def reply_bytes_max(self) -> int:
@@ -245,7 +245,7 @@ class Remote:
         for connection in [connection for connection in self._idle if connection.idle_deadline <= now]:
             connection.discard()
 
-    def known_head(self, data: bytes) -> KnownHead | None:
+    def known_head(self, data: bytes) -> KnownReplyHead | None:
         """Return the head that a reply begins with, if it was seen before."""
         recent = self._recent_head
         if recent is None or not data.startswith(recent.text):
@@ -254,7 +254,7 @@ class Remote:
                 self._recent_head = recent
         return recent
 
-    def remember(self, head: KnownHead) -> None:
+    def remember(self, head: KnownReplyHead) -> None:
         """Know a head when it comes again."""
         if len(self._known_heads) >= KNOWN_HEADS_MAX:
             self._known_heads.clear()  # a remote's Date makes new ones each second; the old are of no use
@@ -384,7 +384,7 @@ class RemoteConnection:
             return
         if complete:
             if reply.remembered_head:
-                self._remote.remember(KnownHead(reply.remembered_head, reply.body_size, self._idle_s(reply)))
+                self._remote.remember(KnownReplyHead(reply.remembered_head, reply.body_size, self._idle_s(reply)))
             self._conclude(exchange, reply, reusable=reply.keep_alive)
 
     def eof_received(self) -> None:
