@@ -151,7 +151,9 @@ class Remote:
         self._dialling = 0
         self._dials: set[asyncio.Task[None]] = set()
         self._known_heads: dict[bytes, KnownReplyHead] = {}  # of replies, by their text
-        self._recent_head: KnownReplyHead | None = None  # the one of the last reply, which is the next one's most likely
+        self._recent_head: KnownReplyHead | None = (
+            None  # the one of the last reply, which is the next one's most likely
+        )
 
     @property
     def reply_bytes_max(self) -> int:
