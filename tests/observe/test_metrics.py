@@ -184,14 +184,15 @@ def test_an_error_without_a_name(board: Board) -> None:
 def test_what_is_published(board: Board) -> None:
     """What is so at a moment is added up over the workers, and what has come since the last time over all times."""
     first, second = (Meter(block, PATHS) for block in board.workers)
-    first.publish([1, 2, 3, 4], gauges(connections=5, active=2, waiting=1, remote_busy=1, connections_max=10))
-    first.publish([1, 0, 0, 1], gauges(connections=7, remote_idle=3, connections_max=10))
+    first.publish([1, 2, 3, 4, 5], gauges(connections=5, active=2, waiting=1, remote_busy=1, connections_max=10))
+    first.publish([1, 0, 0, 1, 1], gauges(connections=7, remote_idle=3, connections_max=10))
     second.publish(NOTHING, gauges(connections=1, active=1, connections_max=10, waiting_max=4))
     found = shown(board)
     assert found.value("txtoken_token_cache_hits_total") == 2
     assert found.value("txtoken_remote_requests_total", outcome="given_up") == 2
     assert found.value("txtoken_log_lines_dropped_total") == 3
     assert found.value("txtoken_limits_hit_total", kind="connections") == 5
+    assert found.value("txtoken_tls_handshake_failures_total") == 6
     assert found.value("txtoken_connections_open") == 8
     assert found.value("txtoken_requests_in_flight") == 1
     assert found.value("txtoken_requests_waiting") == 0

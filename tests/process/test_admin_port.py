@@ -359,6 +359,7 @@ def test_nothing_is_told_twice() -> None:
         worker = house.worker
         worker._writer.dropped = 2
         worker._verifier.hits, worker._remote.given_up, worker._server.held_back = 3, 4, 5
+        worker._server.handshakes_failed = 6
         worker.take_over(replace(config, admin_port=0, remote="http://127.0.0.1:9/other", check_response="claims"))
         worker._retired[0].given_up = 1  # by a login that had begun before
         for _ in range(3):
@@ -377,6 +378,7 @@ def test_nothing_is_told_twice() -> None:
     assert found.value("txtoken_token_cache_hits_total") == 3
     assert found.value("txtoken_remote_requests_total", outcome="given_up") == 5
     assert found.value("txtoken_limits_hit_total", kind="connections") == 5
+    assert found.value("txtoken_tls_handshake_failures_total") == 6
 
 
 def test_lines_that_are_dropped(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ class Server:
         "_watched",
         "access_log",
         "clock",
+        "handshakes_failed",
         "held_back",
         "known_heads",
         "limits",
@@ -94,6 +95,7 @@ class Server:
         self.access_log = access_log
         self.tally = tally
         self.held_back = 0  # connections that found no place when they came; whoever tells of them sets it back
+        self.handshakes_failed = 0  # of TLS; likewise
         self.time: Callable[[], float] = self._loop.time
 
     def use(self, router: Router, limits: Limits, timeouts: Timeouts, access_log: AccessLog | None) -> None:
@@ -192,6 +194,7 @@ class Server:
             )
         except OSError as error:  # it speaks no TLS, has no certificate that is good here, takes too long, or has gone
             if is_tls:
+                self.handshakes_failed += 1
                 self._on_tls_failure(str(error))
 
     def _note_greeted(self, greeting: asyncio.Task[None]) -> None:

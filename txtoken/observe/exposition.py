@@ -68,6 +68,11 @@ class Exposition(Collector):
         yield from _remote(sums)
         yield from _saturation(sums)
         yield _total(
+            "txtoken_tls_handshake_failures",
+            "TLS handshakes of clients that did not come to an end.",
+            sums.total("tls_handshakes_failed"),
+        )
+        yield _total(
             "txtoken_log_lines_dropped", "Lines of the log that nobody took in time.", sums.total("log_lines_dropped")
         )
         yield from _processes(self._board)

@@ -59,7 +59,10 @@ REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (s
 ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *REMOTE_REASONS]
 
 # What somebody else counts, and a worker copies.
-TOTALS: Final[list[str]] = ["cache_hits", "given_up", "log_lines_dropped", "connections_held_back"]
+TOTALS: Final[list[str]] = [
+    *("cache_hits", "given_up", "log_lines_dropped"),
+    *("connections_held_back", "tls_handshakes_failed"),
+]
 # What is so at this moment, and is no more when the worker has died.
 GAUGES: Final[list[str]] = [
     *("pid", "is_ready", "connections", "active", "waiting"),

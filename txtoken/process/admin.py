@@ -88,9 +88,9 @@ class Admin:
         `dropped` are the lines of the log that were lost so far.
         """
         given_up = sum(remote.given_up for remote in remotes)
-        more = [verifier.hits, given_up, dropped - self._dropped, server.held_back]
+        more = [verifier.hits, given_up, dropped - self._dropped, server.held_back, server.handshakes_failed]
         self._dropped = dropped
-        verifier.hits = server.held_back = 0
+        verifier.hits = server.held_back = server.handshakes_failed = 0
         for remote in remotes:
             remote.given_up = 0
         idle = sum(remote.idle_count for remote in remotes)
