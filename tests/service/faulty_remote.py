@@ -248,7 +248,7 @@ class Call(Exchange):
         remote.post(self)
         self._may_be_told = True
 
-    def conclude(self, outcome: Outcome) -> None:
+    def conclude(self, outcome: Outcome, seconds: float) -> None:
         """Take the outcome."""
         assert self._may_be_told
         self.told.set_result(outcome)  # raises when it is set already

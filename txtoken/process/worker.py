@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any, Final
 
 from txtoken.clock import Clock
@@ -245,9 +246,9 @@ class Worker:
             self._publish()  # before anything is let go of that was counting
             self.admin.server.sweep(now)
         self._server.sweep(now)
-        self._remote.sweep(now)
+        self._remote.sweep(monotonic())
         if self._retired:
-            self._sweep_retired(now)
+            self._sweep_retired()
         if self._access_log is not None:
             self._access_log.flush()
         if self._writer.dropped != self._dropped:
@@ -266,9 +267,9 @@ class Worker:
                 ready=self._ready,
             )
 
-    def _sweep_retired(self, now: float) -> None:
+    def _sweep_retired(self) -> None:
         for remote in tuple(self._retired):
-            remote.sweep(now)
+            remote.sweep(monotonic())
             if not remote.active_count:
                 self._retired.remove(remote)
                 closing = self._loop.create_task(remote.close())

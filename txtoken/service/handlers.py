@@ -6,7 +6,6 @@ Knows the contract's bodies and texts (§3). Knows no connections: whoever calls
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from time import perf_counter
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -166,16 +165,15 @@ class GetToken(Handler):
 class _Login(Exchange):
     """One client's login on its way."""
 
-    __slots__ = ("_asked_at", "_client", "_handler")
+    __slots__ = ("_client", "_handler")
 
     def __init__(self, handler: GetToken, client: Client, lines: bytes, body: bytes) -> None:
         super().__init__(lines, body)
         self._handler = handler
         self._client = client
-        self._asked_at = perf_counter()
 
-    def conclude(self, outcome: Outcome) -> None:
-        self._client.respond(self._handler.answer(outcome, perf_counter() - self._asked_at))
+    def conclude(self, outcome: Outcome, seconds: float) -> None:
+        self._client.respond(self._handler.answer(outcome, seconds))
 
 
 class CheckToken(Handler):

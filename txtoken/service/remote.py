@@ -16,6 +16,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from math import inf
+from time import monotonic
 from typing import Final, cast
 
 import aiohttp
@@ -61,22 +62,27 @@ class Exchange(Pending):
     Post it once. A class of its own says in `conclude` what is done with the outcome.
     """
 
-    __slots__ = ("_remote", "body", "connection", "deadline", "lines")
+    __slots__ = ("_remote", "asked_at", "body", "connection", "deadline", "lines")
 
     def __init__(self, lines: bytes, body: bytes) -> None:
         self._remote: Remote | None = None  # where it was posted
         self.lines = lines
         self.body = body
-        self.deadline = inf  # loop time
+        self.asked_at = 0.0  # by `monotonic`, as its deadline
+        self.deadline = inf
         self.connection: RemoteConnection | None = None
 
-    def post_to(self, remote: Remote, deadline: float) -> None:
-        """Note where it was posted, and until when it may take."""
+    def post_to(self, remote: Remote, now: float, deadline: float) -> None:
+        """Note where and when it was posted, and until when it may take."""
         self._remote = remote
+        self.asked_at = now
         self.deadline = deadline
 
-    def conclude(self, outcome: Outcome) -> None:
-        """Take the body of a 200 reply, or the reason why there is none. Called exactly once, unless it was given up."""
+    def conclude(self, outcome: Outcome, seconds: float) -> None:
+        """Take the body of a 200 reply, or the reason why there is none, so many seconds after it was posted.
+
+        Called exactly once, unless it was given up.
+        """
         raise NotImplementedError
 
     def cancel(self) -> None:
@@ -89,7 +95,7 @@ class Exchange(Pending):
 class Remote:
     """The remote, as a function from a body to its outcome. One a process.
 
-    Call `sweep` a few times a second with the loop's time and `close` at the end. `bearer` makes the token that txtoken
+    Call `sweep` a few times a second with the time by `monotonic` and `close` at the end. `bearer` makes the token that txtoken
     presents, for a given second. `tls` says how the remote is spoken to where its URL is https, True as aiohttp does by
     itself; `server_name` is whom its certificate has to name in place of the URL's host.
     """
@@ -114,7 +120,6 @@ class Remote:
         "_timeouts",
         "_waiting",
         "given_up",
-        "time",
     )
 
     def __init__(
@@ -130,7 +135,6 @@ class Remote:
         server_name: str | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.time = self._loop.time
         self._bearer = bearer
         self._limits = limits
         self._timeouts = timeouts
@@ -196,7 +200,8 @@ class Remote:
         Raises:
             RemoteOverloaded: too many requests wait for a connection already.
         """
-        exchange.post_to(self, self.time() + self._timeouts.remote)
+        now = monotonic()
+        exchange.post_to(self, now, now + self._timeouts.remote)
         idle = self._idle
         while idle:
             connection = idle.pop()
@@ -230,13 +235,13 @@ class Remote:
             self._waiting.remove(exchange)
         return True
 
-    def finish(self, exchange: Exchange, outcome: Outcome) -> None:
+    def finish(self, exchange: Exchange, outcome: Outcome, now: float) -> None:
         """Report an exchange's outcome, unless it was reported or given up before."""
         if self._active.pop(exchange, exchange) is not exchange:
-            exchange.conclude(outcome)
+            exchange.conclude(outcome, now - exchange.asked_at)
 
     def sweep(self, now: float) -> None:
-        """Act on deadlines that have passed. `now` is loop time."""
+        """Act on deadlines that have passed."""
         expired = []
         for exchange in self._active:
             if exchange.deadline > now:
@@ -275,7 +280,7 @@ class Remote:
     def _end(self, exchange: Exchange, failure: RemoteError) -> None:
         if exchange in self._active:  # and was not given up by what another one's outcome set off
             self.give_up(exchange)
-            exchange.conclude(failure)
+            exchange.conclude(failure, monotonic() - exchange.asked_at)
 
     # The pool
 
@@ -332,7 +337,7 @@ class Remote:
         if self._waiting:
             # Whoever waited longest is told: its connection, or one just like it, could not be had.
             assert failure is not None
-            self.finish(self._waiting.popleft(), failure)
+            self.finish(self._waiting.popleft(), failure, monotonic())
             self._dial_for_waiting()
 
 
@@ -352,7 +357,7 @@ class RemoteConnection:
         assert dialled.transport is not None
         self.transport: asyncio.Transport = dialled.transport
         self.transport.set_protocol(cast("asyncio.Protocol", self))
-        self.idle_deadline = remote.time() + remote.idle_s
+        self.idle_deadline = monotonic() + remote.idle_s
 
     def send(self, exchange: Exchange) -> None:
         """Write one request, whole and at once."""
@@ -418,7 +423,7 @@ class RemoteConnection:
             failure = reply.cut_short()
             reply.close()
         failure.__cause__ = error
-        self._remote.finish(exchange, failure)
+        self._remote.finish(exchange, failure, monotonic())
 
     def _idle_s(self, reply: ReplyParser) -> float:
         announced = reply.keep_alive_timeout_s
@@ -440,19 +445,20 @@ class RemoteConnection:
         if self._reply is not None:
             self._reply.close()
             self._reply = None
+        now = monotonic()
         transport = self.transport
         if idle_s > 0 and not transport.is_closing() and not transport.get_write_buffer_size():
-            self.idle_deadline = self._remote.time() + idle_s
+            self.idle_deadline = now + idle_s
             self._remote.release(self)
         else:
             transport.abort()
-        self._remote.finish(exchange, outcome)
+        self._remote.finish(exchange, outcome, now)
 
     def _fail(self, exchange: Exchange, error: RemoteError) -> None:
         if self._reply is not None:
             self._reply.close()
         self.discard()
-        self._remote.finish(exchange, error)
+        self._remote.finish(exchange, error, monotonic())
 
 
 def request_head(url: str, user_agent: str) -> bytes:
