@@ -16,6 +16,7 @@ from txtoken.errors import ProtocolError
 from txtoken.http1 import messages
 from txtoken.http1.connection import Connection, Phase
 from txtoken.http1.messages import (
+    AccessLog,
     Handler,
     Head,
     Pending,
@@ -110,7 +111,7 @@ class Later(Pending):
         self.cancelled.set()
 
 
-class Place(Router, Handler):
+class Place(Router, Handler, AccessLog):
     """The routes. /now answers with its query, /big with a lot, /later when the test says so, /raise and /both fail."""
 
     def __init__(self, big_bytes: int = 0) -> None:

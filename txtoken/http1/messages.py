@@ -240,6 +240,18 @@ class Router:
         raise NotImplementedError
 
 
+class AccessLog:
+    """Takes one line a response."""
+
+    __slots__ = ()
+
+    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
+        """Note a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long it took
+        since its request was complete, `client` the peer's address.
+        """
+        raise NotImplementedError
+
+
 class Tally:
     """Takes every response of a server, to count it."""
 

@@ -8,12 +8,12 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from txtoken.clock import Clock
 from txtoken.http1.connection import Connection
 from txtoken.http1.heads import KnownHeads
-from txtoken.http1.messages import Head, Response, Router, Tally
+from txtoken.http1.messages import AccessLog, Router, Tally
 from txtoken.settings import Limits, Timeouts
 
 # A client that was answered just before the drain began is about to send its next request: it gets this long, and then
@@ -25,12 +25,6 @@ TLS_CLOSE_S: Final = 2.0
 # Clients that are taken at a time from a socket that several workers share, so that each worker gets some of many.
 GREETED_AT_ONCE_MAX: Final = 16
 LISTEN_BACKLOG: Final = 4096  # connections that the kernel keeps for us; it cuts this down to its own somaxconn
-
-
-class AccessLog(Protocol):
-    """Takes one line a response. `head` is None where no request could be made of the client's bytes."""
-
-    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None: ...
 
 
 class Server:

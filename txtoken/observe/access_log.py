@@ -12,6 +12,7 @@ from typing import Final
 
 import orjson
 
+from txtoken.http1 import messages
 from txtoken.http1.messages import Head, Response
 from txtoken.observe.logs import LineWriter, timestamp
 
@@ -27,7 +28,7 @@ _TRACEPARENT: Final = re.compile(
 _TOKEN_LIKE: Final = re.compile(r"eyJ[\w-]+\.[\w-]*(?:\.[\w-]*)?")
 
 
-class AccessLog:
+class AccessLog(messages.AccessLog):
     """Collects access lines, as JSON or as text.
 
     `client_behind` finds the client by a peer's address and its `X-Forwarded-For`, where there are proxies to believe.
@@ -47,7 +48,6 @@ class AccessLog:
         self._start = b""  # what all lines of this millisecond begin with
 
     def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
-        """Note one response. `elapsed_s` is how long it took since its request was complete; `client` the peer's address."""
         now = int(time.time() * 1000)
         if now != self._now:
             self._begin(now)
