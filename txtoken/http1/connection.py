@@ -353,7 +353,7 @@ class Connection(Client):
         return perf_counter() - received_at if received_at else 0.0
 
     def _put(self, response: bytes) -> None:
-        # Nearly always there is one. A list for it would be one more object of each connection that the collector knows.
+        # Nearly always there is one. A list for it would be one more object of each connection: 60 bytes of an idle one.
         if not self._output:
             self._output = response
         elif self._more_output is None:

@@ -17,12 +17,11 @@ _TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 class KnownHead:
     """One head section: its bytes up to and with the empty line, and their meaning."""
 
-    __slots__ = ("_end", "_start", "content_length", "head", "text")
+    __slots__ = ("_end", "_start", "head", "text")
 
     def __init__(self, text: bytes, head: Head) -> None:
         self.text = text
         self.head = head
-        self.content_length = head.content_length
         self._start = b""  # what stands before and behind the token in its Authorization field
         self._end = b""
         value = head.fields.get(b"authorization")

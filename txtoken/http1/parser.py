@@ -142,13 +142,14 @@ class RequestParser:
         known = self._known
         if known is not None and self.is_at_rest:
             # The short way for most requests there are: the head of this connection's last one, and its whole body.
-            size = len(known.text)
-            if len(data) == size + known.content_length and data.startswith(known.text):
-                return Request(known.head, data[size:])
-            if known.content_length == 0:
-                head = known.with_another_token(data, self._unchecked_bytes)
-                if head is not None:
-                    return Request(head, b"")
+            size, head = len(known.text), known.head
+            if len(data) == size + head.content_length and data.startswith(known.text):
+                return Request(head, data[size:])
+            if (
+                head.content_length == 0
+                and (other := known.with_another_token(data, self._unchecked_bytes)) is not None
+            ):
+                return Request(other, b"")
         self.hold(data)
         return self.next_request()
 
@@ -221,13 +222,13 @@ class RequestParser:
     def _known_meaning(self, piece: bytes) -> Head | None:
         """Return what a whole head means, if it was seen before, here or on another connection."""
         known = self._known
-        if known is None or piece != known.text:
-            found = self._known_heads.find(piece)
-            if found is not None:
-                self._known = known = found
-            elif known is not None:
-                return known.with_another_token(piece, self._unchecked_bytes)
-        return known.head if known is not None else None
+        if known is not None and piece == known.text:
+            return known.head
+        found = self._known_heads.find(piece)
+        if found is not None:
+            self._known = found
+            return found.head
+        return known.with_another_token(piece, self._unchecked_bytes) if known is not None else None
 
     def _check_head_size(self, text: bytes) -> None:
         line_end = text.find(b"\r\n")
