@@ -40,6 +40,7 @@ class Transport:
         self.written: list[bytes] = []
         self.is_closed = False
         self.pauses = 0
+        self.limit: int | None = None  # None: the transport's own
 
     def write(self, data: bytes) -> None:
         assert not self.is_closed, "a write after close"
@@ -53,6 +54,9 @@ class Transport:
 
     def is_closing(self) -> bool:
         return self.is_closed
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.limit = high
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -90,15 +94,30 @@ class House:
         log = open_log(self.writer, level="error", as_json=True)
         admin_port = None if config.admin_port is None else make_admin_port([], 1, loop="", build="")
         self.worker = Worker(config, log, self.writer, admin_port=admin_port)
-        self.client = Connection(self.worker._server)
-        self.to_client = Transport()
-        self.client.connection_made(cast("asyncio.Transport", self.to_client))
-        remote = self.worker._remote
-        dialled = Dialled()
-        self.to_remote = dialled.transport
-        self.remote = RemoteConnection(remote, cast("DialledConnection", dialled))
+        self._connections: list[Connection | RemoteConnection] = []
+        self.client, self.to_client = self.connect()
+        self.remote, self.to_remote = self.dial()
+
+    def connect(self) -> tuple[Connection, Transport]:
+        """Let one more client connect."""
+        client, transport = Connection(self.worker._server), Transport()
+        client.connection_made(cast("asyncio.Transport", transport))
+        self._connections.append(client)
+        return client, transport
+
+    def dial(self) -> tuple[RemoteConnection, Transport]:
+        """Have one more connection to the remote."""
+        dialled, remote = Dialled(), self.worker._remote
+        connection = RemoteConnection(remote, cast("DialledConnection", dialled))
         remote._open += 1
-        remote.release(self.remote)
+        remote.release(connection)
+        self._connections.append(connection)
+        return connection, dialled.transport
+
+    def lose(self, connection: Connection | RemoteConnection) -> None:
+        """Let a connection end."""
+        self._connections.remove(connection)
+        connection.connection_lost(None)
 
     def log_in(self) -> None:
         """One request for a token, from the client's bytes to the answer."""
@@ -112,7 +131,7 @@ class House:
     async def close(self) -> None:
         """End everything."""
         self.to_client.written.clear()
-        self.client.connection_lost(None)
-        self.remote.connection_lost(None)
+        for connection in tuple(self._connections):
+            self.lose(connection)
         await self.worker.abandon()
         self.writer.close()

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import pytest
 
-from tests.exchange import REPLY_BODY, House, check_request
+from tests.exchange import LOGIN, REPLY, REPLY_BODY, House, check_request
 from tests.running import run
 from txtoken.demo import demo_config
 from txtoken.service.keys import HmacKey
+from txtoken.service.remote import CROWD
 from txtoken.service.tokens import TokenIssuer
 from txtoken.settings import Config, CorsSettings, LogSettings
 
@@ -100,6 +101,47 @@ def test_get_token(config: Config) -> None:
     made, to_client, to_remote = count(config, House.log_in)
     assert (to_client, to_remote) == (ROUNDS, ROUNDS)
     assert not made
+
+
+def test_get_token_in_a_crowd(config: Config) -> None:
+    """Many logins that begin in one turn of the loop are written to the remote in a row: one call for all, one write each."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CountingLoop)
+        house = House(config)
+        house.log_in()
+        clients = [(house.client, house.to_client), *(house.connect() for _ in range(4 * CROWD - 1))]
+        remotes = [(house.remote, house.to_remote), *(house.dial() for _ in clients[1:])]
+
+        def writes() -> tuple[list[int], list[int]]:
+            found = [len(one.written) for _, one in clients], [len(one.written) for _, one in remotes]
+            for _, transport in (*clients, *remotes):
+                transport.written.clear()
+            return found
+
+        none, one = [0] * len(clients), [1] * len(clients)
+        writes()
+        for _ in range(2):
+            loop.made.clear()
+            for client, _ in clients:
+                client.data_received(LOGIN)
+            assert dict(loop.made) == {"call_soon": 1}
+            to_clients, to_remotes = writes()
+            assert to_clients == none
+            assert sum(to_remotes) == CROWD - 1  # those that came before there was a crowd
+            await asyncio.sleep(0)
+            assert [sum(pair) for pair in zip(to_remotes, writes()[1], strict=True)] == one
+            assert sum(transport.limit == 0 for _, transport in remotes) == len(remotes) - CROWD + 1
+            loop.made.clear()
+            for connection, _ in reversed(remotes):  # the last is taken first again
+                connection.data_received(REPLY)
+            assert not loop.made
+            assert writes() == (one, none)
+        await house.close()
+
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        runner.run(main())
 
 
 def test_check_token(config: Config) -> None:

@@ -60,6 +60,43 @@ def test_requests_that_arrive_while_one_is_answered(go: Go) -> None:
     go(main())
 
 
+def test_what_arrives_behind_an_expected_head(go: Go) -> None:
+    """A request whose head was expected hides what arrives while it is answered."""
+
+    async def main() -> None:
+        async with house() as home:
+            client = await home.client()
+            for _ in range(3):
+                await client.send(get(b"/later?1"))
+                (await home.place.arrivals.get()).finish()
+                assert await client.bodies(1) == [b"1"]
+            await client.send(get(b"/later?1"))
+            later = await home.place.arrivals.get()
+            await client.send(get(b"/now?2"))
+            assert await client.hears_nothing()
+            later.finish()
+            assert await client.bodies(2) == [b"1", b"2"]
+
+    go(main())
+
+
+def test_the_beginning_of_a_head_before_an_expected_one(go: Go) -> None:
+    """Bytes that look like the next request are taken for it, although another one has begun before them."""
+
+    async def main() -> None:
+        async with house() as home:
+            client = await home.client()
+            for _ in range(3):
+                await client.send(get(b"/now?1"))
+                assert await client.bodies(1) == [b"1"]
+            await client.send(get(b"/now?1") + b"GET /now?")
+            assert await client.bodies(1) == [b"1"]
+            await client.send(get(b"/now?1"))
+            assert [answer.status for answer in await client.answers(1)] == [400]
+
+    go(main())
+
+
 def test_answers_that_are_ready_together_leave_together(go: Go) -> None:
     """Pipelined immediate answers cost a write, and a packet, each."""
 

@@ -101,6 +101,7 @@ def test_a_client_that_rested_is_served(go: Go) -> None:
                 assert await client.bodies(1) == [b"%d" % number]
                 home.server.sweep(home.server.time() + REST_AFTER_S)
                 assert connection.phase is Phase.RESTING
+                assert connection._expected is None  # what may be as large as a head
                 home.server.sweep(connection.deadline - 0.001)
                 assert home.server.connection_count == 1
             home.server.sweep(connection.deadline)

@@ -53,13 +53,19 @@ def parse(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
     return outcomes[0]
 
 
+def take(parser: RequestParser, data: bytes) -> Request | None:
+    """Take bytes as a connection does: by the head that is expected, where they are one request with that, else by parsing."""
+    known = parser.expected
+    return (known and known.read(data)) or parser.feed(data)
+
+
 def parse_one(pieces: Iterable[bytes], parser: RequestParser) -> Outcome:
     """Ask until there is no more, and stop behind a refusal or a last request."""
     requests = []
     refusal = None
     try:
         for piece in pieces:
-            request = parser.feed(piece)
+            request = take(parser, piece)
             while request is not None:
                 requests.append(facts(request))
                 if not request.head.keep_alive:
@@ -398,7 +404,7 @@ def test_held_bytes_are_kept_in_order() -> None:
 
 def read_one(parser: RequestParser, data: bytes) -> Request:
     """Feed one complete request."""
-    request = parser.feed(data)
+    request = take(parser, data)
     assert request is not None
     return request
 

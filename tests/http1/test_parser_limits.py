@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.http1.test_parser import CL, HOST, TE, Way, crumbs, followed, get, head_of, parse, post, whole
+from tests.http1.test_parser import CL, HOST, TE, Way, crumbs, followed, get, head_of, parse, post, take, whole
 from txtoken.http1.heads import KnownHeads
 from txtoken.http1.parser import CHUNK_OVERHEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX, RequestParser, Stage
 from txtoken.settings import Limits
@@ -221,7 +221,7 @@ def test_another_token_is_recognized() -> None:
     parser = RequestParser(Limits(), KnownHeads())
     tokens = [b"aaa.bbb.ccc", b"d", b"e.f.g"]
     for token in tokens:
-        request = parser.feed(auth(b"Authorization: Bearer " + token))
+        request = take(parser, auth(b"Authorization: Bearer " + token))
         assert request is not None
         assert request.head.fields[b"authorization"] == b"Bearer " + token
         parser.next_request()
@@ -340,7 +340,7 @@ def test_what_was_written_is_read(requests: list[Written], places: list[int]) ->
     parser = RequestParser(Limits(), KnownHeads())
     seen = []
     for piece in cut(data, places):
-        request = parser.feed(piece)
+        request = take(parser, piece)
         while request is not None:
             head = request.head
             target = head.path + (b"?" + head.query if head.query else b"")

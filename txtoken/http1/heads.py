@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from txtoken.http1.messages import Head
+from txtoken.http1.messages import Head, Request
 
 KNOWN_HEAD_BYTES_MAX: Final = 2 * 1024  # what an idle connection may hold on to
 KNOWN_HEADS_MAX: Final = 128
@@ -15,13 +15,17 @@ _TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 
 class KnownHead:
-    """One head section: its bytes up to and with the empty line, and their meaning."""
+    """One head section: its bytes up to and with the empty line, and their meaning.
 
-    __slots__ = ("_end", "_start", "head", "text")
+    `bytes_max` is how long the same head may be with another token in it.
+    """
 
-    def __init__(self, text: bytes, head: Head) -> None:
+    __slots__ = ("_bytes_max", "_end", "_start", "head", "text")
+
+    def __init__(self, text: bytes, head: Head, bytes_max: int) -> None:
         self.text = text
         self.head = head
+        self._bytes_max = bytes_max
         self._start = b""  # what stands before and behind the token in its Authorization field
         self._end = b""
         value = head.fields.get(b"authorization")
@@ -32,17 +36,28 @@ class KnownHead:
                 self._start = text[: start + value.rfind(b" ") + 1]
                 self._end = text[end:]
 
-    def with_another_token(self, text: bytes, bytes_max: int) -> Head | None:
+    def read(self, data: bytes) -> Request | None:
+        """Take bytes that are exactly one request with this head, perhaps with another token in it. None for all others.
+
+        The short way of most requests there are.
+        """
+        size, head = len(self.text), self.head
+        if len(data) == size + head.content_length and data.startswith(self.text):
+            return Request(head, data[size:])
+        if head.content_length == 0 and (other := self.with_another_token(data)) is not None:
+            return Request(other, b"")
+        return None
+
+    def with_another_token(self, text: bytes) -> Head | None:
         """Recognize this head with another token in it: what a proxy sends that asks for each of its clients.
 
-        A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. 1 µs, where parsing takes 3. A
-        text of more than `bytes_max` is not recognized.
+        A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. 1 µs, where parsing takes 3.
         """
         start, end = self._start, self._end
         if not start or not text.startswith(start) or not text.endswith(end):
             return None
         token = text[len(start) : len(text) - len(end)]
-        if not token or token.translate(None, _TOKEN68) or len(text) > bytes_max:
+        if not token or token.translate(None, _TOKEN68) or len(text) > self._bytes_max:
             return None
         head = self.head
         scheme = head.fields[b"authorization"]
@@ -67,9 +82,9 @@ class KnownHeads:
         """Return what is known of a head, given to the letter."""
         return self._known.get(text) if len(text) <= KNOWN_HEAD_BYTES_MAX else None  # to hash 64 KiB takes 14 µs
 
-    def learn(self, text: bytes, head: Head) -> KnownHead:
-        """Know a head that was parsed just now, at least for whoever asks."""
-        known = KnownHead(text, head)
+    def learn(self, text: bytes, head: Head, bytes_max: int) -> KnownHead:
+        """Know a head that was parsed just now, at least for whoever asks. `bytes_max` as in `KnownHead`."""
+        known = KnownHead(text, head, bytes_max)
         mark = hash(text)
         if mark in self._seen_once:
             if len(self._known) >= KNOWN_HEADS_MAX:

@@ -117,6 +117,14 @@ class RequestParser:
         return self._head is None and not (self._data or self._head_text or self._tail)
 
     @property
+    def expected(self) -> KnownHead | None:
+        """The head that the next request most likely has, when no byte of it and nothing else was seen.
+
+        What `read` makes of the next bytes is then as good as what `feed` would return, and `feed` need not see them.
+        """
+        return self._known if self.is_at_rest else None
+
+    @property
     def expects_continue(self) -> bool:
         """Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1)."""
         return self._head is not None and self._head.expects_continue and not (self._body or self._chunks)
@@ -139,17 +147,6 @@ class RequestParser:
         Raises:
             ProtocolError: the bytes are not a request that we serve. Requests before them were returned already.
         """
-        known = self._known
-        if known is not None and self.is_at_rest:
-            # The short way for most requests there are: the head of this connection's last one, and its whole body.
-            size, head = len(known.text), known.head
-            if len(data) == size + head.content_length and data.startswith(known.text):
-                return Request(head, data[size:])
-            if (
-                head.content_length == 0
-                and (other := known.with_another_token(data, self._unchecked_bytes)) is not None
-            ):
-                return Request(other, b"")
         self.hold(data)
         return self.next_request()
 
@@ -215,7 +212,7 @@ class RequestParser:
             return None
         self._head_text = b""
         if len(text) <= KNOWN_HEAD_BYTES_MAX and head.content_length >= 0:
-            self._known = self._known_heads.learn(text, head)
+            self._known = self._known_heads.learn(text, head, self._unchecked_bytes)
         self._told = True
         return self._begin_body(head)
 
@@ -228,7 +225,7 @@ class RequestParser:
         if found is not None:
             self._known = found
             return found.head
-        return known.with_another_token(piece, self._unchecked_bytes) if known is not None else None
+        return known.with_another_token(piece) if known is not None else None
 
     def _check_head_size(self, text: bytes) -> None:
         line_end = text.find(b"\r\n")

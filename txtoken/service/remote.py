@@ -38,6 +38,11 @@ from txtoken.settings import Limits, Timeouts
 
 KNOWN_HEADS_MAX: Final = 64
 
+# With so many requests on their way or more, those that begin in one turn of the loop are written together, behind the
+# answers to clients. uvloop by itself writes in no order: a remote and clients on this machine are then woken by turns, and
+# to interrupt another core takes longer than to write. With 64 clients a login takes 3 % less CPU time (0.05 interrupts
+# and not 0.12), with 8 it would take 2 % more.
+CROWD: Final = 10
 
 Outcome = bytes | RemoteError
 
@@ -118,6 +123,7 @@ class Remote:
         "_recent_head",
         "_target",
         "_timeouts",
+        "_unwritten",
         "_waiting",
         "given_up",
     )
@@ -149,6 +155,7 @@ class Remote:
         self._head_second = 0
         self._idle: list[RemoteConnection] = []  # the youngest last: it is the least likely to be closed already
         self._waiting: deque[Exchange] = deque()
+        self._unwritten: list[RemoteConnection] = []  # those that write when this turn of the loop is over
         self._active: dict[Exchange, None] = {}  # in the order of their deadlines, since all are given the same time
         self._open = 0  # connections, those being dialled included
         self.given_up = 0  # requests whose clients went away before; whoever tells of them sets it back
@@ -291,6 +298,17 @@ class Remote:
         else:
             self._idle.append(connection)
 
+    def write_with_others(self, connection: RemoteConnection) -> None:
+        """Have a connection write its request when this turn of the loop is over."""
+        if not self._unwritten:
+            self._loop.call_soon(self._write_all)
+        self._unwritten.append(connection)
+
+    def _write_all(self) -> None:
+        unwritten, self._unwritten = self._unwritten, []
+        for connection in unwritten:
+            connection.write()
+
     def forget(self, connection: RemoteConnection) -> None:
         """A connection is gone. Its place goes to the requests in line."""
         self._open -= 1
@@ -347,12 +365,14 @@ class RemoteConnection:
     An `asyncio.Protocol` in all but name, as `http1.connection.Connection` is, and for the same reason.
     """
 
-    __slots__ = ("_dialled", "_exchange", "_remote", "_reply", "idle_deadline", "transport")
+    __slots__ = ("_dialled", "_exchange", "_in_crowd", "_remote", "_reply", "_unwritten", "idle_deadline", "transport")
 
     def __init__(self, remote: Remote, dialled: DialledConnection) -> None:
         self._remote = remote
         self._dialled = dialled
         self._exchange: Exchange | None = None
+        self._in_crowd = False  # whether the last request was one of many
+        self._unwritten = b""  # that request, until it is written
         self._reply: ReplyParser | None = None  # made when a reply needs more than the short way
         assert dialled.transport is not None
         self.transport: asyncio.Transport = dialled.transport
@@ -360,11 +380,27 @@ class RemoteConnection:
         self.idle_deadline = monotonic() + remote.idle_s
 
     def send(self, exchange: Exchange) -> None:
-        """Write one request, whole and at once."""
+        """Write one request, whole: at once, or with many others in a moment."""
         self._exchange = exchange
         exchange.connection = self
         body = exchange.body
-        self.transport.write(b"".join((self._remote.head(), exchange.lines, end_of_head(len(body)), body)))
+        request = b"".join((self._remote.head(), exchange.lines, end_of_head(len(body)), body))
+        in_crowd = self._remote.active_count >= CROWD
+        if in_crowd is not self._in_crowd:
+            self._in_crowd = in_crowd
+            # What is within the limit uvloop writes when its next turn ends, among the answers to clients.
+            self.transport.set_write_buffer_limits(0 if in_crowd else None)
+        if in_crowd:
+            self._unwritten = request
+            self._remote.write_with_others(self)
+        else:
+            self.transport.write(request)
+
+    def write(self) -> None:
+        """Write the request that was kept until now, unless the connection has ended since."""
+        request, self._unwritten = self._unwritten, b""
+        if not self.transport.is_closing():
+            self.transport.write(request)
 
     def discard(self) -> None:
         """Close for good, whatever state it is in. What still arrives is nobody's."""
@@ -447,7 +483,8 @@ class RemoteConnection:
             self._reply = None
         now = monotonic()
         transport = self.transport
-        if idle_s > 0 and not transport.is_closing() and not transport.get_write_buffer_size():
+        is_written = not self._unwritten and not transport.get_write_buffer_size()
+        if idle_s > 0 and is_written and not transport.is_closing():
             self.idle_deadline = now + idle_s
             self._remote.release(self)
         else:
