@@ -110,7 +110,7 @@ class House:
         dialled, remote = Dialled(), self.worker._remote
         connection = RemoteConnection(remote, cast("DialledConnection", dialled))
         remote._open += 1
-        remote.release(connection)
+        remote.admit(connection)
         self._connections.append(connection)
         return connection, dialled.transport
 

@@ -70,18 +70,24 @@ class Exchange(Pending):
     __slots__ = ("_remote", "asked_at", "body", "connection", "deadline", "lines")
 
     def __init__(self, lines: bytes, body: bytes) -> None:
-        self._remote: Remote | None = None  # where it was posted
+        self._remote: Remote | None = None  # where it was posted, until it is over
         self.lines = lines
         self.body = body
         self.asked_at = 0.0  # by `monotonic`, as its deadline
         self.deadline = inf
         self.connection: RemoteConnection | None = None
 
-    def post_to(self, remote: Remote, now: float, deadline: float) -> None:
+    def begin(self, remote: Remote, now: float, deadline: float) -> None:
         """Note where and when it was posted, and until when it may take."""
         self._remote = remote
         self.asked_at = now
         self.deadline = deadline
+
+    def end(self) -> bool:
+        """Note that it has an outcome, or was given up. False when that is so already."""
+        is_under_way = self._remote is not None
+        self._remote = None
+        return is_under_way
 
     def conclude(self, outcome: Outcome, seconds: float) -> None:
         """Take the body of a 200 reply, or the reason why there is none, so many seconds after it was posted.
@@ -92,9 +98,10 @@ class Exchange(Pending):
 
     def cancel(self) -> None:
         """Nobody wants the outcome any more: give the request up, and the connection that carries it."""
-        assert self._remote is not None, "it was posted"
-        if self._remote.give_up(self):
-            self._remote.given_up += 1
+        remote = self._remote
+        if remote is not None:
+            remote.give_up(self)
+            remote.given_up += 1
 
 
 class Remote:
@@ -109,6 +116,7 @@ class Remote:
         "_active",
         "_bearer",
         "_clock",
+        "_connections",
         "_connector",
         "_dialling",
         "_dials",
@@ -156,7 +164,8 @@ class Remote:
         self._idle: list[RemoteConnection] = []  # the youngest last: it is the least likely to be closed already
         self._waiting: deque[Exchange] = deque()
         self._unwritten: list[RemoteConnection] = []  # those that write when this turn of the loop is over
-        self._active: dict[Exchange, None] = {}  # in the order of their deadlines, since all are given the same time
+        self._active = 0  # requests without an outcome: each is in line, or a connection's
+        self._connections: dict[RemoteConnection, None] = {}  # that are open, in the order in which they came
         self._open = 0  # connections, those being dialled included
         self.given_up = 0  # requests whose clients went away before; whoever tells of them sets it back
         self._dialling = 0
@@ -199,7 +208,7 @@ class Remote:
     @property
     def active_count(self) -> int:
         """Requests without an outcome yet, those in line included."""
-        return len(self._active)
+        return self._active
 
     def post(self, exchange: Exchange) -> None:
         """Begin an exchange. It is concluded later, never before return.
@@ -207,13 +216,11 @@ class Remote:
         Raises:
             RemoteOverloaded: too many requests wait for a connection already.
         """
-        now = monotonic()
-        exchange.post_to(self, now, now + self._timeouts.remote)
         idle = self._idle
         while idle:
             connection = idle.pop()
             if not connection.transport.is_closing():
-                self._active[exchange] = None
+                self._begin(exchange)
                 connection.send(exchange)
                 return
         if self._open >= self._limits.remote_connections:
@@ -221,8 +228,13 @@ class Remote:
                 raise RemoteOverloaded("overloaded", "too many requests are waiting for the remote")
         else:
             self._dial()
-        self._active[exchange] = None
+        self._begin(exchange)
         self._waiting.append(exchange)
+
+    def _begin(self, exchange: Exchange) -> None:
+        now = monotonic()
+        exchange.begin(self, now, now + self._timeouts.remote)
+        self._active += 1
 
     def head(self) -> bytes:
         """Return the request head of this second, up to where `lines` and the length follow. Signed once a second."""
@@ -234,8 +246,9 @@ class Remote:
 
     def give_up(self, exchange: Exchange) -> bool:
         """Forget an exchange whose outcome nobody wants. False when it has ended already, which is no matter."""
-        if self._active.pop(exchange, exchange) is exchange:
+        if not exchange.end():
             return False
+        self._active -= 1
         if exchange.connection is not None:
             exchange.connection.discard()
         else:
@@ -244,18 +257,15 @@ class Remote:
 
     def finish(self, exchange: Exchange, outcome: Outcome, now: float) -> None:
         """Report an exchange's outcome, unless it was reported or given up before."""
-        if self._active.pop(exchange, exchange) is not exchange:
+        if exchange.end():
+            self._active -= 1
             exchange.conclude(outcome, now - exchange.asked_at)
 
     def sweep(self, now: float) -> None:
         """Act on deadlines that have passed."""
-        expired = []
-        for exchange in self._active:
-            if exchange.deadline > now:
-                break
-            expired.append(exchange)
-        for exchange in expired:
-            self._end(exchange, RemoteTimeout("timeout", "the remote did not answer in time"))
+        for exchange in self._under_way():
+            if exchange.deadline <= now:
+                self._end(exchange, RemoteTimeout("timeout", "the remote did not answer in time"))
         for connection in [connection for connection in self._idle if connection.idle_deadline <= now]:
             connection.discard()
 
@@ -278,18 +288,27 @@ class Remote:
         """Close every connection. Exchanges that still run end as unreachable."""
         for dial in tuple(self._dials):
             dial.cancel()
-        for exchange in tuple(self._active):
+        for exchange in self._under_way():
             self._end(exchange, RemoteUnreachable("closed", "the service is ending"))
         for connection in tuple(self._idle):
             connection.discard()
         await self._connector.close()
 
+    def _under_way(self) -> list[Exchange]:
+        """List the requests without an outcome. Those that have a connection were there first."""
+        exchanges = [connection.exchange for connection in self._connections]
+        return [*(exchange for exchange in exchanges if exchange is not None), *self._waiting]
+
     def _end(self, exchange: Exchange, failure: RemoteError) -> None:
-        if exchange in self._active:  # and was not given up by what another one's outcome set off
-            self.give_up(exchange)
+        if self.give_up(exchange):  # which what another one's outcome set off may have done before
             exchange.conclude(failure, monotonic() - exchange.asked_at)
 
     # The pool
+
+    def admit(self, connection: RemoteConnection) -> None:
+        """Take in a connection that was opened."""
+        self._connections[connection] = None
+        self.release(connection)
 
     def release(self, connection: RemoteConnection) -> None:
         """Take back a connection after a complete reply: to the next request in line, else to the pool."""
@@ -312,6 +331,7 @@ class Remote:
     def forget(self, connection: RemoteConnection) -> None:
         """A connection is gone. Its place goes to the requests in line."""
         self._open -= 1
+        self._connections.pop(connection, None)
         if connection in self._idle:
             self._idle.remove(connection)
         self._dial_for_waiting()
@@ -349,7 +369,7 @@ class Remote:
             failure = explain_dial(error)
         self._dialling -= 1
         if connection is not None:
-            self.release(connection)
+            self.admit(connection)
             return
         self._open -= 1
         if self._waiting:
@@ -365,12 +385,12 @@ class RemoteConnection:
     An `asyncio.Protocol` in all but name, as `http1.connection.Connection` is, and for the same reason.
     """
 
-    __slots__ = ("_dialled", "_exchange", "_in_crowd", "_remote", "_reply", "_unwritten", "idle_deadline", "transport")
+    __slots__ = ("_dialled", "_in_crowd", "_remote", "_reply", "_unwritten", "exchange", "idle_deadline", "transport")
 
     def __init__(self, remote: Remote, dialled: DialledConnection) -> None:
         self._remote = remote
         self._dialled = dialled
-        self._exchange: Exchange | None = None
+        self.exchange: Exchange | None = None
         self._in_crowd = False  # whether the last request was one of many
         self._unwritten = b""  # that request, until it is written
         self._reply: ReplyParser | None = None  # made when a reply needs more than the short way
@@ -381,7 +401,7 @@ class RemoteConnection:
 
     def send(self, exchange: Exchange) -> None:
         """Write one request, whole: at once, or with many others in a moment."""
-        self._exchange = exchange
+        self.exchange = exchange
         exchange.connection = self
         body = exchange.body
         request = b"".join((self._remote.head(), exchange.lines, end_of_head(len(body)), body))
@@ -404,11 +424,11 @@ class RemoteConnection:
 
     def discard(self) -> None:
         """Close for good, whatever state it is in. What still arrives is nobody's."""
-        self._exchange = None
+        self.exchange = None
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        exchange = self._exchange
+        exchange = self.exchange
         if exchange is None:
             self.discard()  # nobody asked: a late 408, a second reply. The next exchange must not get it.
             return
@@ -445,14 +465,14 @@ class RemoteConnection:
             self._dialled.protocol.connection_lost(None)
         self._dialled.close()
         self._remote.forget(self)
-        exchange, self._exchange = self._exchange, None
+        exchange, self.exchange = self.exchange, None
         if exchange is None:
             return
         reply = self._reply
         if reply is None:
             failure = lost_before_reply(error)
         elif error is None and reply.ends_with_connection:
-            self._exchange = exchange
+            self.exchange = exchange
             self._conclude(exchange, reply, reusable=False)
             return
         else:
@@ -477,7 +497,7 @@ class RemoteConnection:
 
     def _complete(self, exchange: Exchange, outcome: Outcome, idle_s: float) -> None:
         """End the exchange with its whole reply, and keep the connection when it can be used again."""
-        self._exchange = None
+        self.exchange = None
         if self._reply is not None:
             self._reply.close()
             self._reply = None
