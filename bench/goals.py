@@ -48,12 +48,13 @@ class Goal:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A goal and what came of it. `by_cpu` is what a ratio of requests/s would be if only the services' CPU time counted:
-    where the load generator is at its limit, the ratio itself is too low."""
+    where the load generator is at its limit, the ratio itself is too low. `rounds` is the value of each round by itself."""
 
     goal: Goal
     value: float | None
     reached: Reached
     by_cpu: float | None = None
+    rounds: tuple[float, ...] = ()
 
 
 def standings(result: Result, subject: str = SUBJECT) -> list[Standing]:
@@ -66,12 +67,14 @@ def stand(goal: Goal, result: Result, subject: str = SUBJECT) -> Standing:
     value = goal.figure(result, subject)
     if value is None:
         return Standing(goal, None, Reached.UNKNOWN)
+    singly = (goal.figure(one, subject) for one in result.rounds())
+    rounds = tuple(one for one in singly if one is not None)
     by_cpu = None if goal.cpu is None else goal.cpu(result, subject)
     sign = -1 if goal.at_most else 1
     if sign * value < sign * goal.must:
-        return Standing(goal, value, Reached.NOT, by_cpu)
+        return Standing(goal, value, Reached.NOT, by_cpu, rounds)
     aimed = sign * value > sign * goal.aim if goal.strict_aim else sign * value >= sign * goal.aim
-    return Standing(goal, value, Reached.AIM if aimed else Reached.MUST, by_cpu)
+    return Standing(goal, value, Reached.AIM if aimed else Reached.MUST, by_cpu, rounds)
 
 
 def bound(goal: Goal, value: float) -> str:

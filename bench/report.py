@@ -104,15 +104,16 @@ def page_of(result: Result, source: str, pictures: Sequence[str]) -> Iterator[st
 
 
 def _goals(result: Result, subject: str) -> Iterator[str]:
-    yield f"| {subject}'s | against | must | aim | measured | by CPU time alone | |"
-    yield "|---|---|---|---|---:|---:|---|"
+    yield f"| {subject}'s | against | must | aim | measured | in single rounds | by CPU time alone | |"
+    yield "|---|---|---|---|---:|---:|---:|---|"
     for standing in standings(result, subject):
         goal = standing.goal
         aim = "better" if goal.strict_aim else bound(goal, goal.aim)
         value = "" if standing.value is None else f"{standing.value:.2f} {goal.unit}"
         by_cpu = "" if standing.by_cpu is None else f"{standing.by_cpu:.2f} {goal.unit}"
+        singly = f"{min(standing.rounds):.2f} to {max(standing.rounds):.2f}" if standing.rounds else ""
         must, verdict = bound(goal, goal.must), standing.reached.value
-        yield f"| {goal.what} | {goal.against} | {must} | {aim} | {value} | {by_cpu} | {verdict} |"
+        yield f"| {goal.what} | {goal.against} | {must} | {aim} | {value} | {singly} | {by_cpu} | {verdict} |"
 
 
 def _scenario(result: Result, name: str) -> Iterator[str]:

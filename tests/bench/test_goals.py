@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -75,6 +76,15 @@ def test_a_ratio_to_nothing_is_infinite() -> None:
     """A peer that used nothing measurable does not stop the report."""
     measurements = measured("txtoken", "mixed"), measured("go", "mixed", {"cpu_us": 0.0})
     assert ratio_of("cpu_us", "mixed", "go")(result(*measurements), "txtoken") == inf
+
+
+def test_each_round_by_itself() -> None:
+    """A ratio of medians hides how far its rounds lie apart. A round that is void has none."""
+    rates = {"txtoken": (100.0, 300.0, 260.0), "nginx_lua": (100.0, 200.0, 100.0)}
+    mine, theirs = (measured(name, "get_token", *({"requests_per_s": rate} for rate in rates[name])) for name in rates)
+    assert stand(goal(), result(mine, theirs)).rounds == (1.0, 1.5, 2.6)
+    rounds = (theirs.rounds[0], replace(theirs.rounds[1], void=True))
+    assert stand(goal(), result(mine, replace(theirs, rounds=rounds))).rounds == (1.0,)
 
 
 def test_the_service_from_its_sources_is_held_against_the_same_goals() -> None:
