@@ -11,7 +11,8 @@ from typing import Final
 import pytest
 
 from tests.http1.loopback import Client, Go, Place, get, house, post, turn, until
-from txtoken.http1.connection import LINGER_BYTES_MAX, LINGER_S, REST_AFTER_S, Phase
+from txtoken.http1.connection import LINGER_BYTES_MAX, LINGER_S, Phase
+from txtoken.http1.server import REST_AFTER_S
 from txtoken.settings import Timeouts
 
 QUICK: Final = 0.05

@@ -41,10 +41,6 @@ LINGER_S: Final = 1.0
 LINGER_BYTES_MAX: Final = 4 * 1024 * 1024
 CLOSE_S: Final = 3.0  # that a transport gets to close; longer than what the server gives TLS for it
 
-# How soon a connection without a request rests: 10 000 of them are common, and up to 1.8 KB each are worth having back. A
-# client that asks again later costs up to 3 µs more.
-REST_AFTER_S: Final = 0.25
-
 # Answers that leave with one write. After so many it is asked whether the client reads them: thousands of small requests
 # arrive with one read, and all their answers would be held for a client that never reads.
 ANSWERS_A_WRITE_MAX: Final = 64
@@ -210,10 +206,10 @@ class Connection(Client):
 
     def expire(self) -> None:
         """The deadline has passed."""
-        idle_s = self._server.timeouts.idle
-        if self.phase is _IDLE and idle_s > REST_AFTER_S and not self._close_after:
+        idle_s, rest_after_s = self._server.timeouts.idle, self._server.rest_after_s
+        if self.phase is _IDLE and idle_s > rest_after_s and not self._close_after:
             self.phase = _RESTING
-            self.deadline += idle_s - REST_AFTER_S
+            self.deadline += idle_s - rest_after_s
             self._expected = None
             self._parser.rest()
         elif self.phase is _HEAD:
@@ -395,7 +391,7 @@ class Connection(Client):
         self.deadline = self._server.time() + seconds
 
     def _enter_idle(self) -> None:
-        self._enter(_IDLE, min(self._server.timeouts.idle, REST_AFTER_S))
+        self._enter(_IDLE, self._server.rest_after_s)
 
     def _await_more(self) -> None:
         """Set the deadline of what is missing. One that runs already is left alone: it covers the whole part."""

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
-import orjson
+from orjson import JSONDecodeError
+from orjson import dumps as write_json
+from orjson import loads as read_json
 
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, TokenError
@@ -34,7 +36,7 @@ _BAD_REQUEST: Final = response_head(400, NO_STORE)
 
 def error_response(status: int, code: str, text: str, *lines: bytes) -> Response:
     """Make the answer `{"error": text}`, with more header `lines` where the status wants them."""
-    return Response(status, response_head(status, NO_STORE, *lines), orjson.dumps({"error": text}), error=code)
+    return Response(status, response_head(status, NO_STORE, *lines), write_json({"error": text}), error=code)
 
 
 CRASHED: Final = error_response(500, "internal", "the service failed to answer")
@@ -120,8 +122,8 @@ class GetToken(Handler):
     def handle(self, request: Request, client: Client) -> Pending | None:
         if self._validate_body:
             try:
-                orjson.loads(request.body)
-            except orjson.JSONDecodeError as error:
+                read_json(request.body)
+            except JSONDecodeError as error:
                 client.respond(_not_json(error))
                 return None
         lines = b""
@@ -148,7 +150,7 @@ class GetToken(Handler):
             return CRASHED
 
     def _answer(self, outcome: Outcome, remote_s: float) -> Response:
-        if isinstance(outcome, RemoteError):
+        if not isinstance(outcome, bytes):
             return self._explain(outcome, remote_s)
         try:
             data = compact_object(outcome)
@@ -230,8 +232,8 @@ def _body_token(request: Request) -> bytes:
     if media_type == b"application/x-www-form-urlencoded":
         return _form_member(body, "access_token") or _form_member(body, "token")
     try:
-        members = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        members = read_json(body)
+    except JSONDecodeError:
         return b""
     if isinstance(members, dict):
         for name in ("access_token", "token"):
@@ -253,7 +255,7 @@ def _form_member(text: bytes, name: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
-def _not_json(error: orjson.JSONDecodeError) -> Response:
+def _not_json(error: JSONDecodeError) -> Response:
     # The parser's message names the place and never quotes the text.
-    body = orjson.dumps({"message": "Request body is not valid JSON.", "error": str(error)})
+    body = write_json({"message": "Request body is not valid JSON.", "error": str(error)})
     return Response(400, _BAD_REQUEST, body, error="bad_body")

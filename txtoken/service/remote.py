@@ -130,6 +130,7 @@ class Remote:
         "_open",
         "_recent_head",
         "_target",
+        "_timeout_s",
         "_timeouts",
         "_unwritten",
         "_waiting",
@@ -152,6 +153,7 @@ class Remote:
         self._bearer = bearer
         self._limits = limits
         self._timeouts = timeouts
+        self._timeout_s = timeouts.remote  # of each request
         self._clock = clock
         # Our own pool counts connections, so the connector has no limit. Its cache of addresses lasts 10 s.
         self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=10)
@@ -233,7 +235,7 @@ class Remote:
 
     def _begin(self, exchange: Exchange) -> None:
         now = monotonic()
-        exchange.begin(self, now, now + self._timeouts.remote)
+        exchange.begin(self, now, now + self._timeout_s)
         self._active += 1
 
     def head(self) -> bytes:

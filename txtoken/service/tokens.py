@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
+from hmac import compare_digest
 from itertools import accumulate
 from math import inf, isfinite
 from typing import Any, Final, NoReturn
 
-import orjson
+from orjson import Fragment, JSONDecodeError
+from orjson import dumps as write_json
+from orjson import loads as read_json
 
 from txtoken.errors import TokenError
 from txtoken.service.keys import HmacKey
@@ -62,8 +64,8 @@ def compact_object(text: bytes, nesting_max: int = NESTING_MAX) -> bytes:
 def _read_object(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
     """Read a JSON object, and write it as `compact_object` says. Numbers past 64 bits are rounded in the first alone."""
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = read_json(text)
+    except JSONDecodeError:
         if _HUGE_INTEGER.search(text) is None:
             raise UnusableJson("not JSON") from None
         return _read_huge_integers(text, nesting_max)
@@ -72,10 +74,10 @@ def _read_object(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
     # Each level takes two bytes at least.
     if len(text) > 2 * nesting_max and _nesting_at_most(text) > nesting_max and _nesting(text) > nesting_max:
         raise UnusableJson(f"nested deeper than {nesting_max} levels")
-    written = orjson.dumps(value)
+    written = write_json(value)
     # Text that comes out as it went in is compact, and has lost nothing. Most services write their JSON that way.
     if written != text and _LONG_NUMBER.search(text) is not None:
-        written = orjson.dumps(json.loads(text, parse_int=_verbatim, parse_float=_verbatim))
+        written = write_json(json.loads(text, parse_int=_verbatim, parse_float=_verbatim))
     return value, written
 
 
@@ -88,7 +90,7 @@ def _read_huge_integers(text: bytes, nesting_max: int) -> tuple[dict[str, Any], 
         if not isinstance(value, dict):
             raise UnusableJson("not a JSON object")
         # orjson refuses what json lets through: halves of surrogate pairs.
-        return value, orjson.dumps(json.loads(text, parse_int=_verbatim, parse_float=_verbatim))
+        return value, write_json(json.loads(text, parse_int=_verbatim, parse_float=_verbatim))
     except (ValueError, TypeError):
         raise UnusableJson("not JSON") from None
 
@@ -105,7 +107,7 @@ def _nesting_at_most(text: bytes) -> int:
 
 
 def _verbatim(number: str) -> Any:
-    return orjson.Fragment(number.encode("ascii"))
+    return Fragment(number.encode("ascii"))
 
 
 def _nesting(text: bytes) -> int:
@@ -271,7 +273,7 @@ class TokenVerifier:
         header_text = self._known_headers.get(header)
         if header_text is not None and len(signature) == _SIGNATURE_CHARACTERS:
             signing_input = token[: -_SIGNATURE_CHARACTERS - 1]
-            if hmac.compare_digest(_signature_segment(self._key.sign(signing_input)), signature):
+            if compare_digest(_signature_segment(self._key.sign(signing_input)), signature):
                 claims_text = decode_segment(payload)
                 if claims_text is None:
                     _refuse(_MALFORMED)
@@ -288,12 +290,12 @@ class TokenVerifier:
             compact_object(claims_text, CLAIMS_NESTING_MAX)
         except UnusableJson:
             _refuse(_MALFORMED)
-        members = orjson.loads(header_text)
+        members = read_json(header_text)
         if "crit" in members:
             _refuse(_MALFORMED)  # RFC 7515 §4.1.11: no extension is understood here
         if members.get("alg") != self._key.algorithm:
             _refuse(_ALGORITHM)
-        if not hmac.compare_digest(encode_segment(self._key.sign(header + b"." + payload)), signature):
+        if not compare_digest(encode_segment(self._key.sign(header + b"." + payload)), signature):
             _refuse(_SIGNATURE)
         if len(self._known_headers) < KNOWN_HEADERS_MAX and len(header) <= REMEMBERED_TOKEN_BYTES_MAX:
             self._known_headers[header] = header_text
