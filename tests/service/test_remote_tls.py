@@ -13,6 +13,7 @@ from tests.configuring import load_text, whole
 from tests.running import run
 from tests.service.faulty_remote import GOOD_BODY, FaultyRemote, Peer, calling, good, post, turning
 from txtoken.certificates import RemoteTls
+from txtoken.service.remote import CROWD
 
 VERIFY_FAILED = ("RemoteUnreachable", "tls_verify")
 
@@ -132,3 +133,19 @@ def test_the_name_that_is_asked_for(tmp_path: Path) -> None:
     tls = section(tmp_path, "{caFile: FOLDER/ca.crt, serverName: login.example}")
     assert outcome_of(tls, context) == GOOD_BODY
     assert heard == ["login.example"]
+
+
+def test_many_at_once(tmp_path: Path) -> None:
+    """Requests that are written together: over TLS a transport's limits mean something else, and some would never leave."""
+    tls = section(tmp_path, "{caFile: FOLDER/ca.crt}")
+
+    async def main() -> None:
+        context = server_context("localhost")
+        async with FaultyRemote(good).listening(context) as faulty, calling(faulty.url, tls=tls) as remote:
+            for _ in range(3):
+                calls = [post(remote) for _ in range(3 * CROWD)]
+                assert [await call.outcome() for call in calls] == [GOOD_BODY] * len(calls)
+            assert len(faulty.requests) == 9 * CROWD
+            assert len(faulty.peers) == 3 * CROWD
+
+    run(main())
