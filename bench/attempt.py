@@ -20,7 +20,7 @@ from bench import locust_load, open_loop_load, wrk
 from bench.accounting import Cpu, machine_busy_s
 from bench.answers import Judge, distinct_tokens, sign
 from bench.errors import BenchError
-from bench.figures import Curve, Load, Round
+from bench.figures import BUSY_MARK, Curve, Load, Round
 from bench.idle import idle_connections
 from bench.processes import LineCount, Process, free_port
 from bench.remote import logins_of, started_remote
@@ -207,7 +207,7 @@ class Attempt:
     def _limits_met(self, load: Load, service_cores: float, remote_cores: float) -> Iterator[str]:
         """Say what, beside the service, may have held a figure down."""
         shared = self._settings.load_cores
-        if shared and load.generator_cpu_s / load.seconds + remote_cores > wrk.BUSY_MARK * len(shared):
+        if shared and load.generator_cpu_s / load.seconds + remote_cores > BUSY_MARK * len(shared):
             yield "load generator and remote together used all of their cores"
         # What follows is of use only where everything goes as fast as it can.
         if self._scenario.tool is not Tool.WRK or self._scenario.delay_ms:

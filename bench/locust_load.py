@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import BenchError
-from bench.figures import PERCENTILES, Curve, Load
+from bench.figures import BUSY_MARK, PERCENTILES, Curve, Load
 from bench.processes import Generator
 from bench.stub_remote import LOOPBACK
-from bench.wrk import BUSY_MARK, GLANCE_S, PATIENCE_S
+from bench.wrk import GLANCE_S, PATIENCE_S
 
 FILE: Final = Path(__file__).parent / "locustfile.py"
 USERS: Final = 100

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from bench.answers import LOGIN, LOGIN_ROUTE
 from bench.errors import BenchError
-from bench.figures import Load
+from bench.figures import BUSY_MARK, Load
 from bench.processes import Generator
 from bench.stub_remote import LOOPBACK
-from bench.wrk import BUSY_MARK, GLANCE_S, PATIENCE_S
+from bench.wrk import GLANCE_S, PATIENCE_S
 
 CONNECTIONS: Final = 64
 LATE_US_MAX: Final = 1000  # at its own p99 that the generator may send too late before its figures are marked

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bench.answers import LOGIN
 from bench.errors import BenchError
-from bench.figures import PERCENTILES, Load
+from bench.figures import BUSY_MARK, PERCENTILES, Load
 from bench.processes import Generator
 from bench.stub_remote import LOOPBACK
 
@@ -21,7 +21,6 @@ SCRIPTS: Final = Path(__file__).parent / "wrk"
 TIMEOUT_S: Final = 10
 PATIENCE_S: Final = 30.0
 GLANCE_S: Final = 0.05  # between two looks at an answer while it runs
-BUSY_MARK: Final = 0.95  # of the cores that it can use: past it the generator, not the service, may be the limit
 
 
 @dataclass(frozen=True, slots=True)

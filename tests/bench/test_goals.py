@@ -78,6 +78,21 @@ def test_a_ratio_to_nothing_is_infinite() -> None:
     assert ratio_of("cpu_us", "mixed", "go")(result(*measurements), "txtoken") == inf
 
 
+@pytest.mark.parametrize(
+    ("generator_cores", "cpu_us", "reached"),
+    [(0.97, 7.5, Reached.BY_CPU), (0.97, 7.8, Reached.NOT), (0.9, 7.5, Reached.NOT)],
+)
+def test_a_service_that_was_not_asked_for_all_it_can_do(
+    generator_cores: float, cpu_us: float, reached: Reached
+) -> None:
+    """A load generator at its limit makes the service look slower than it is; or a service is excused that is slower."""
+    (checks,) = (one for one in GOALS if one.what == "checkToken requests/s, repeated")
+    mine = {"requests_per_s": 146.0, "cpu_us": cpu_us, "generator_cores": generator_cores}
+    theirs = {"requests_per_s": 100.0, "cpu_us": 11.5, "generator_cores": 0.7}
+    measurements = measured("txtoken", "check_token", mine), measured("nginx_lua", "check_token", theirs)
+    assert stand(checks, result(*measurements)).reached is reached
+
+
 def test_each_round_by_itself() -> None:
     """A ratio of medians hides how far its rounds lie apart. A round that is void has none."""
     rates = {"txtoken": (100.0, 300.0, 260.0), "nginx_lua": (100.0, 200.0, 100.0)}

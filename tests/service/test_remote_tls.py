@@ -146,6 +146,6 @@ def test_many_at_once(tmp_path: Path) -> None:
                 calls = [post(remote) for _ in range(3 * CROWD)]
                 assert [await call.outcome() for call in calls] == [GOOD_BODY] * len(calls)
             assert len(faulty.requests) == 9 * CROWD
-            assert len(faulty.peers) == 3 * CROWD
+            assert len(faulty.peers) <= 3 * CROWD
 
     run(main())
