@@ -27,9 +27,8 @@ SHOWN: Final = (
 )
 # The percentiles of a curve. wrk and the open loop are asked for the same ones.
 PERCENTILES: Final = (10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 100.0)
-BUSY_MARK: Final = (
-    0.95  # of the cores that a load generator can use: past that it, and not the service, may be the limit
-)
+# Of the cores that a load generator can use: past that it, and not the service, may be the limit.
+BUSY_MARK: Final = 0.95
 
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
 

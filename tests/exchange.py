@@ -109,7 +109,6 @@ class House:
         """Have one more connection to the remote."""
         dialled, remote = Dialled(), self.worker._remote
         connection = RemoteConnection(remote, cast("DialledConnection", dialled))
-        remote._open += 1
         remote.admit(connection)
         self._connections.append(connection)
         return connection, dialled.transport

@@ -140,12 +140,7 @@ def test_closing_before_anything_was_written() -> None:
     """The service ends with requests that are still to be written: it fails over them, or sends them all the same."""
 
     async def main() -> None:
-        async with FaultyRemote(echo).listening() as faulty, calling(faulty.url) as remote:
-            calls = [post(remote, body) for body in bodies(0, MANY)]
-            for call in calls:
-                await call.outcome()
-            await turning(lambda: remote.idle_count == MANY)
-            late = [post(remote, body) for body in bodies(MANY, MANY)]
+        async with crowded() as (faulty, remote, late):
             await remote.close()
             assert {await call.outcome() for call in late} == {("RemoteUnreachable", "closed")}
             await asyncio.gather(*(peer.ended() for peer in faulty.peers))

@@ -127,7 +127,6 @@ class Remote:
         "_known_heads",
         "_limits",
         "_loop",
-        "_open",
         "_recent_head",
         "_target",
         "_timeout_s",
@@ -168,7 +167,6 @@ class Remote:
         self._unwritten: list[RemoteConnection] = []  # those that write when this turn of the loop is over
         self._active = 0  # requests without an outcome: each is in line, or a connection's
         self._connections: dict[RemoteConnection, None] = {}  # that are open, in the order in which they came
-        self._open = 0  # connections, those being dialled included
         self.given_up = 0  # requests whose clients went away before; whoever tells of them sets it back
         self._dialling = 0
         self._dials: set[asyncio.Task[None]] = set()
@@ -190,7 +188,7 @@ class Remote:
     @property
     def open_count(self) -> int:
         """Connections that are open or being dialled."""
-        return self._open
+        return len(self._connections) + self._dialling
 
     @property
     def idle_count(self) -> int:
@@ -225,7 +223,7 @@ class Remote:
                 self._begin(exchange)
                 connection.send(exchange)
                 return
-        if self._open >= self._limits.remote_connections:
+        if self.open_count >= self._limits.remote_connections:
             if len(self._waiting) - self._dialling >= self._limits.waiting:
                 raise RemoteOverloaded("overloaded", "too many requests are waiting for the remote")
         else:
@@ -332,18 +330,16 @@ class Remote:
 
     def forget(self, connection: RemoteConnection) -> None:
         """A connection is gone. Its place goes to the requests in line."""
-        self._open -= 1
-        self._connections.pop(connection, None)
+        del self._connections[connection]
         if connection in self._idle:
             self._idle.remove(connection)
         self._dial_for_waiting()
 
     def _dial_for_waiting(self) -> None:
-        while len(self._waiting) > self._dialling and self._open < self._limits.remote_connections:
+        while len(self._waiting) > self._dialling and self.open_count < self._limits.remote_connections:
             self._dial()
 
     def _dial(self) -> None:
-        self._open += 1
         self._dialling += 1
         dial = self._loop.create_task(self._dial_once())
         self._dials.add(dial)
@@ -353,7 +349,6 @@ class Remote:
         self._dials.discard(dial)
         if dial.cancelled():  # perhaps before its first step, so that it cannot count itself
             self._dialling -= 1
-            self._open -= 1
 
     async def _dial_once(self) -> None:
         connection: RemoteConnection | None = None
@@ -373,7 +368,6 @@ class Remote:
         if connection is not None:
             self.admit(connection)
             return
-        self._open -= 1
         if self._waiting:
             # Whoever waited longest is told: its connection, or one just like it, could not be had.
             assert failure is not None
