@@ -20,7 +20,17 @@ import yaml
 from txtoken import trees, values
 from txtoken.certificates import PemFile, Unusable, dialling, listening
 from txtoken.errors import ConfigError, Problem
-from txtoken.settings import HIDDEN, Config, CorsSettings, Limits, LogSettings, Secret, Timeouts, VerifyRules
+from txtoken.settings import (
+    HIDDEN,
+    Config,
+    CorsSettings,
+    Limits,
+    LogSettings,
+    Secret,
+    SuccessRules,
+    Timeouts,
+    VerifyRules,
+)
 from txtoken.values import DAY_S, KIB, MIB
 
 DEFAULT_PATH: Final = "example_cfg.yml"  # as the original: in the working directory
@@ -88,6 +98,8 @@ KEYS: Final = (
     Key("limits.headerCount", values.whole_number(1, 10_000), _LIMITS.header_count),
     Key("limits.bodyBytes", values.size(1, 64 * MIB), _LIMITS.body_bytes),
     Key("limits.replyBytes", values.size(2, 64 * MIB), _LIMITS.reply_bytes),
+    Key("limits.tokenBytes", values.size(KIB, MIB), _LIMITS.token_bytes),
+    Key("limits.bufferedBytes", values.size(MIB, 64 * 1024 * MIB), _LIMITS.buffered_bytes),
     Key("limits.connections", values.whole_number(1, 1_000_000), _LIMITS.connections),
     Key("limits.remoteConnections", values.whole_number(1, 60_000), _LIMITS.remote_connections),
     Key("limits.waiting", values.whole_number(0, 1_000_000), _LIMITS.waiting),
@@ -346,6 +358,8 @@ def _assemble(reader: _Reader, source: str) -> Config:
         debug=debug,
         enc_key=enc_key,
         remote=value["remote"] or "",
+        remote_proxy=None,
+        success=SuccessRules(),
         token_ttl_s=value["expHours"],
         get_token_route=value["getTokenRoute"],
         check_token_route=value["checkTokenRoute"],

@@ -24,7 +24,7 @@ from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.sockets import address, bind
 from txtoken.process.worker import STDOUT_FD, Signals, Worker, run, tell_start
-from txtoken.settings import Config, CorsSettings, Limits, LogSettings, Secret, Timeouts, VerifyRules
+from txtoken.settings import Config, CorsSettings, Limits, LogSettings, Secret, SuccessRules, Timeouts, VerifyRules
 from txtoken.values import LOOPBACK
 
 LOGIN_PATH: Final = "/login"
@@ -73,6 +73,8 @@ def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
         debug=False,
         enc_key=Secret(secrets.token_urlsafe(36).encode()),
         remote=login_url,
+        remote_proxy=None,
+        success=SuccessRules(),
         token_ttl_s=24 * 3600,
         get_token_route="/getToken",
         check_token_route="/checkToken",

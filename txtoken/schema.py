@@ -36,6 +36,8 @@ MEANINGS: Final = {
     "limits.headerCount": "past it 431",
     "limits.bodyBytes": "past it 413",
     "limits.replyBytes": "of the remote; past it the login fails",
+    "limits.tokenBytes": "of a token; a longer one is neither issued nor taken",
+    "limits.bufferedBytes": "of unfinished requests and untaken answers together; past it those who hold most get 503",
     "limits.connections": "clients; past it they wait",
     "limits.remoteConnections": "to the remote; past it logins wait",
     "limits.waiting": "logins that wait; past it 503",

@@ -43,7 +43,9 @@ class Limits:
     head_bytes: int = 64 * KIB  # request line and headers: cookies and tokens of several proxies fit
     header_count: int = 100
     body_bytes: int = MIB
-    reply_bytes: int = MIB
+    reply_bytes: int = 128 * KIB  # a token of more could not be sent as a header
+    token_bytes: int = 32 * KIB  # that is issued or checked
+    buffered_bytes: int = 64 * MIB  # of unfinished requests, of those behind them, and of answers that nobody takes
     connections: int = 10_000  # clients
     remote_connections: int = 256
     waiting: int = 1024  # requests in line for a connection to the remote
@@ -61,6 +63,23 @@ class Timeouts:
     remote_idle: float = 15.0
     drain: float = 30.0
     drain_delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteProxy:
+    """The HTTP proxy through which the remote is reached (contract §1.2). `url` holds no user and no password."""
+
+    url: str  # http://proxy.internal:3128 or https://…
+    authorization: Secret | None = None  # the value of Proxy-Authorization, scheme included
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessRules:
+    """Which replies of the remote are a login (contract §1.2 `successStatus`, `successWhen`)."""
+
+    statuses: frozenset[int] = frozenset((200,))
+    # JSON Pointers (RFC 6901) into the reply, and the value that each must have, as compact JSON. `null`: absent or null.
+    members: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +126,8 @@ class Config:
     debug: bool
     enc_key: Secret
     remote: str
+    remote_proxy: RemoteProxy | None
+    success: SuccessRules
     token_ttl_s: int
     get_token_route: str
     check_token_route: str

@@ -26,14 +26,10 @@ from tests.running import service_process
 
 KEY: Final = "http-conformance-key-0123456789-abcdefghijklmnopqrstuvwxyz"
 CASES_FILE: Final = Path(__file__).parent.parent / "data" / "http_cases.jsonl"
-CASES_COUNT: Final = 306
+CASES_COUNT: Final = 304
 ANSWER_S: Final = 10.0  # nothing takes that long: it ends a run that would hang
 PROBE: Final = b"GET /livez HTTP/1.1\r\nHost: probe.example\r\nConnection: close\r\n\r\n"
 INTERIM_END: Final = b"\r\n\r\n"
-
-# The cases say what a service does that checks tokens by GET alone. This one checks them by POST too (contract §3.2), so
-# these two meet a known method, and the 401 of a request without a token.
-POST_CHECKS_TOO: Final = {"pl-405-body": ((401,), (401,)), "mt-post-checktoken": ((401,),)}
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def make_case(row: dict[str, Any], name: str, pieces: tuple[bytes, ...]) -> Case
         half_close=row["half_close"],
         slow=row.get("slow", False),
         methods=tuple(row["methods"]),
-        each=POST_CHECKS_TOO.get(row["id"], each),
+        each=each,
         any_status=tuple(expect["statuses"]),
         answers_min=1 if exact is None else exact,
         answers_max=expect["max_responses"] if exact is None else exact,
@@ -234,10 +230,9 @@ def test_slow_case(case: Case, impatient_port: int, stub: Stub) -> None:
 
 
 def test_the_file_is_complete() -> None:
-    """Every case of the file is run, and every override names one of them."""
+    """Every case of the file is run."""
     names = {case.name for case in CASES if not case.name.endswith("/bytes")}
     assert len(names) == CASES_COUNT
-    assert names >= POST_CHECKS_TOO.keys()
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_61_the_content_type_is_not_looked_at(content_type: bytes | None) -> Non
         pytest.param(b'{"a":-Infinity}', UNUSABLE, "not JSON", id="57-negative-infinity"),
         pytest.param(b'{"a":1e999}', UNUSABLE, "not JSON", id="57-1e999"),
         pytest.param(b'{"a":' * 201 + b"1" + b"}" * 201, UNUSABLE, "nested deeper than 200 levels", id="59-201-levels"),
-        pytest.param(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, UNUSABLE, "not JSON", id="59-100000-levels"),
+        pytest.param(b'{"a":' * 20_000 + b"1" + b"}" * 20_000, UNUSABLE, "not JSON", id="59-20000-levels"),
         pytest.param(b'{"a":"\\ud800"}', UNUSABLE, "not JSON", id="60-lone-surrogate"),
     ],
 )
