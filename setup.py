@@ -21,10 +21,13 @@ COMPILED = (
     "txtoken/service/cors.py",
     "txtoken/service/failures.py",
     "txtoken/service/handlers.py",
+    "txtoken/service/json_text.py",
     "txtoken/service/keys.py",
+    "txtoken/service/presented.py",
     "txtoken/service/remote.py",
     "txtoken/service/reply.py",
     "txtoken/service/routes.py",
+    "txtoken/service/segments.py",
     "txtoken/service/tokens.py",
 )
 

@@ -178,7 +178,8 @@ def _connect(config: Config, host: str, port: int) -> socket.socket:
 def token_issue(options: argparse.Namespace) -> int:
     """`txtoken token issue`: a token as the service would sign it, without asking the remote."""
     config = _config(options)
-    compact, unusable, issuer_type = _load("txtoken.service.tokens", "compact_object", "UnusableJson", "TokenIssuer")
+    compact, unusable = _load("txtoken.service.json_text", "compact_object", "UnusableJson")
+    issuer_type = _load("txtoken.service.tokens", "TokenIssuer")
     try:
         data = compact(_argument(options.data))
     except unusable as error:
@@ -197,8 +198,7 @@ def token_issue(options: argparse.Namespace) -> int:
 def token_verify(options: argparse.Namespace) -> int:
     """`txtoken token verify`: the claims of a valid token, or why it is not valid."""
     config = _config(options)
-    verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
-    verifier = verifier_type(_key(config), config.verify, check_response="claims", cache_entries=0)
+    verifier = _verifier(config)
     try:
         verdict = verifier.verify(_token(options.token), time.time())
     except TokenError as error:
@@ -218,9 +218,8 @@ def token_verify(options: argparse.Namespace) -> int:
 def token_explain(options: argparse.Namespace) -> int:
     """`txtoken token explain`: why is this token valid, or why not?"""
     config = _config(options)
-    verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
     explain = _load("txtoken.service.explanation", "explain")
-    verifier = verifier_type(_key(config), config.verify, check_response="claims", cache_entries=0)
+    verifier = _verifier(config)
     told = explain(verifier, _token(options.token), time.time())
     if options.output == "json":
         parts = {name: None if text is None else orjson.Fragment(text) for name, text in
@@ -358,6 +357,17 @@ def _ttl_s(text: str) -> int:
 
 def _key(config: Config) -> Any:
     return _load("txtoken.service.keys", "HmacKey")(config.enc_key.reveal())
+
+
+def _verifier(config: Config) -> Any:
+    verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
+    return verifier_type(
+        _key(config),
+        config.verify,
+        check_response="claims",
+        cache_entries=0,
+        token_bytes_max=config.limits.token_bytes,
+    )
 
 
 def _load(module: str, *names: str) -> Any:

@@ -11,7 +11,8 @@
         ├── RemoteOverloaded     the waiting line is full, nothing was sent                  503
         ├── RemoteStatus         a complete reply with a status other than 200
         ├── RemoteTruncated      a reply cut short, or longer than we accept                 "invalid"
-        └── RemoteInvalid        a complete reply that is not a usable JSON object           "invalid"
+        ├── RemoteInvalid        a complete reply that is not a usable JSON object           "invalid"
+        └── TokenTooLarge        a token of this reply would be longer than is checked       "invalid"
 
 `code` is stable and short, for logs and metrics. `public` may be shown to a client: it never holds an address, a
 secret or a body. The cause is chained (`raise … from error`) and belongs to the log alone.
@@ -118,3 +119,13 @@ class RemoteTruncated(RemoteError):
 
 class RemoteInvalid(RemoteError):
     """A complete reply whose body is not a JSON object that a token can carry."""
+
+
+class TokenTooLarge(RemoteError):
+    """A reply whose token would be longer than `limits.tokenBytes`: the check route would not take it."""
+
+    def __init__(self, token_bytes: int, token_bytes_max: int) -> None:
+        super().__init__(
+            "token_too_large",
+            f"the token would have {token_bytes} bytes, and limits.tokenBytes allows {token_bytes_max}",
+        )

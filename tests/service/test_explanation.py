@@ -23,7 +23,9 @@ GOOD: Final = {"exp": NOW + 90, "iat": NOW, "iss": "login", "aud": "shop"}
 
 def told(token: str, rules: VerifyRules = RULES, now: float = NOW) -> str:
     """Return the reason that a person is told."""
-    judge = TokenVerifier(HmacKey(KEY.encode()), rules, check_response="claims", cache_entries=0)
+    judge = TokenVerifier(
+        HmacKey(KEY.encode()), rules, check_response="claims", cache_entries=0, token_bytes_max=32_768
+    )
     return explain(judge, token.encode(), now).reason
 
 
@@ -78,7 +80,7 @@ def test_forms(token: str, words: str) -> None:
 
 def test_what_can_be_read_is_shown() -> None:
     """Header and claims are shown though the signature is wrong, and not where they are no JSON."""
-    judge = TokenVerifier(HmacKey(b"k" * 32), RULES, check_response="claims", cache_entries=0)
+    judge = TokenVerifier(HmacKey(b"k" * 32), RULES, check_response="claims", cache_entries=0, token_bytes_max=32_768)
     explanation = explain(judge, jwt.encode({"a": 1}, KEY, "HS256").encode(), NOW)
     assert (explanation.valid, explanation.claims) == (False, b'{"a":1}')
     assert explanation.header == b'{"alg":"HS256","typ":"JWT"}'
@@ -106,5 +108,5 @@ def test_duration(seconds: float, words: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes(token: bytes) -> None:
     """Whatever is shown to it, it has a reason."""
-    judge = TokenVerifier(HmacKey(b"k" * 32), RULES, check_response="claims", cache_entries=0)
+    judge = TokenVerifier(HmacKey(b"k" * 32), RULES, check_response="claims", cache_entries=0, token_bytes_max=32_768)
     assert explain(judge, token, NOW).reason

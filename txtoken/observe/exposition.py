@@ -167,7 +167,7 @@ def _requests(sums: _Sums) -> Iterator[Metric]:
         [([code], sums.error(code)) for code in REFUSALS],
     )
     yield _total("txtoken_internal_errors", "Requests that made the service fail.", sums.error(INTERNAL))
-    limits = [([code], sums.error(code)) for code in (*LIMITS, "overloaded")]
+    limits = [([code], sums.error(code)) for code in (*LIMITS, "overloaded", "token_too_large")]
     yield _labelled_total(
         "txtoken_limits_hit",
         "How often a limit was met, by kind.",

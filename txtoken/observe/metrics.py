@@ -53,7 +53,7 @@ REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (s
     **dict.fromkeys(("timeout", "connect_timeout"), "timeout"),
     **dict.fromkeys(("overloaded", "exhausted"), "overloaded"),
     **dict.fromkeys(("truncated", "too_large", "surplus"), "truncated"),
-    **dict.fromkeys(("bad_encoding", "bad_json"), "invalid"),
+    **dict.fromkeys(("bad_encoding", "bad_json", "token_too_large"), "invalid"),
     "status": "status",
 }
 ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *REMOTE_REASONS]

@@ -59,6 +59,7 @@ HELD_BACK: Final = (
 # on their way count as well: with Python's 700 it would look every few milliseconds, for 1 % of the CPU time.
 GARBAGE_OBJECTS: Final = 50_000
 CACHED_TOKENS: Final = 4096  # verified tokens of each of two generations: 10 MB at most with tokens of 300 bytes
+LARGE_TOKENS_S: Final = 60.0  # between two warnings of them
 BEAT_S_MAX: Final = 0.25  # between two looks at the deadlines
 BEAT_S_MIN: Final = 0.01  # each looks at every connection
 BEATS_PER_TIMEOUT: Final = 10  # a deadline is met to a tenth of the shortest timeout
@@ -83,6 +84,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._clock = Clock()
         self._repeats = Repeats()
+        self._large_tokens = Repeats(LARGE_TOKENS_S)
         self._beat_s = _beat_s(config.timeouts)
         self._beat_timer: asyncio.TimerHandle | None = None
         self._beat_due = self._loop.time()
@@ -129,6 +131,7 @@ class Worker:
             config.verify,
             check_response=config.check_response,
             cache_entries=CACHED_TOKENS,
+            token_bytes_max=config.limits.token_bytes,
         )
 
     def _routes(self) -> Router:
@@ -141,7 +144,9 @@ class Worker:
             forward_headers=config.forward_headers,
             forwarded_lines=Proxies(config.trusted_proxies).forwarded_lines if config.forwarded_for else None,
             validate_body=config.validate_body,
+            token_bytes_max=config.limits.token_bytes,
             on_failure=self._note_remote_failure,
+            on_large_token=self._note_large_token,
             on_crash=self._note_crash,
         )
         check_token = CheckToken(self._verifier, self._clock)
@@ -182,7 +187,8 @@ class Worker:
             if _of_remote(before[0]) != _of_remote(config):
                 self._remote = self._new_remote()
             self._access_log = self._new_access_log()
-            self._verifier = self._new_verifier()
+            if _of_verifier(before[0]) != _of_verifier(config):
+                self._verifier = self._new_verifier()  # else it goes on, with all the tokens that it knows
             routes = self._routes()
         except Exception:
             self._config, self._remote, self._access_log, self._verifier = before
@@ -285,6 +291,15 @@ class Worker:
             if kept_back:
                 fields["repeated"] = kept_back
             self._log.warning("the remote failed", extra={"fields": fields})
+
+    def _note_large_token(self, size: int) -> None:
+        kept_back = self._large_tokens.due("token")
+        if kept_back is not None:
+            fields: dict[str, object] = {"bytes": size}
+            if kept_back:
+                fields["repeated"] = kept_back
+            text = "a token is longer than many servers take in a header (8 KiB): a shorter reply of the remote makes it shorter"
+            self._log.warning(text, extra={"fields": fields})
 
     def _note_tls_failure(self, cause: str) -> None:
         if self._repeats.due("handshake") is not None:  # on every open port somebody knocks who is no client
@@ -518,6 +533,11 @@ def _of_remote(config: Config) -> tuple[object, ...]:
         *(limits.reply_bytes, limits.remote_connections, limits.waiting),
         *(timeouts.connect, timeouts.remote, timeouts.remote_idle),
     )
+
+
+def _of_verifier(config: Config) -> tuple[object, ...]:
+    """What a verdict on a token depends on."""
+    return config.enc_key, config.verify, config.check_response, config.limits.token_bytes
 
 
 def _beat_s(timeouts: Timeouts) -> float:

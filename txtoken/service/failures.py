@@ -12,7 +12,15 @@ from typing import Final
 
 import orjson
 
-from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, RemoteStatus, RemoteTimeout, RemoteTruncated
+from txtoken.errors import (
+    RemoteError,
+    RemoteInvalid,
+    RemoteOverloaded,
+    RemoteStatus,
+    RemoteTimeout,
+    RemoteTruncated,
+    TokenTooLarge,
+)
 from txtoken.http1.messages import Response, response_head
 
 NO_STORE: Final = b"Cache-Control: no-store"
@@ -58,6 +66,8 @@ class Failures:
                 status, body = self._invalid, {"message": "Remote post failed to parse body.", "error": error.public}
             case RemoteInvalid():
                 status, body = self._invalid, {"message": "Can not unmarshal returned json.", "error": error.public}
+            case TokenTooLarge():
+                status, body = self._invalid, {"message": "Can not generate return token", "error": error.public}
             case _:
                 status = self._timeout if isinstance(error, RemoteTimeout) else self._unreachable
                 body = {"message": "Remote post failure.", "error": error.public}

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import parse_qsl
 
 from orjson import JSONDecodeError
 from orjson import dumps as write_json
 from orjson import loads as read_json
 
 from txtoken.clock import Clock
-from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, TokenError
+from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, TokenError, TokenTooLarge
 from txtoken.http1.messages import (
     Client,
     Handler,
@@ -26,12 +25,20 @@ from txtoken.http1.messages import (
     response_head,
 )
 from txtoken.service.failures import NO_STORE, Failures
+from txtoken.service.json_text import UnusableJson, compact_object, is_json
+from txtoken.service.presented import presented_token
 from txtoken.service.remote import Exchange, Outcome, Remote
-from txtoken.service.tokens import NO_TOKEN, TokenIssuer, TokenVerifier, UnusableJson, compact_object
+from txtoken.service.tokens import NO_TOKEN, TokenIssuer, TokenVerifier
 
-FORM_FIELDS_MAX: Final = 1000
+# Bodies of clients that are looked at: 64 KiB of the densest JSON hold the loop for 4 ms, so longer ones go to the remote as
+# they are (contract §1.2 validateBody).
+CHECKED_BODY_BYTES_MAX: Final = 64 * 1024
+# And those that are looked at once more where orjson refuses them, which is not for all that RFC 8259 allows.
+RECHECKED_BODY_BYTES_MAX: Final = 16 * 1024
+LARGE_TOKEN_BYTES: Final = 8 * 1024  # past it many servers refuse a request that carries it in a header
 _OK: Final = response_head(200, NO_STORE)
 _BAD_REQUEST: Final = response_head(400, NO_STORE)
+_CHALLENGE: Final = b"WWW-Authenticate: Bearer"
 
 
 def error_response(status: int, code: str, text: str, *lines: bytes) -> Response:
@@ -92,7 +99,9 @@ class GetToken(Handler):
         "_issuer",
         "_on_crash",
         "_on_failure",
+        "_on_large_token",
         "_remote",
+        "_token_bytes_max",
         "_validate_body",
     )
 
@@ -106,7 +115,9 @@ class GetToken(Handler):
         forward_headers: Sequence[str],
         forwarded_lines: Callable[[Peer, Mapping[bytes, bytes]], bytes] | None,
         validate_body: bool,
+        token_bytes_max: int,
         on_failure: Callable[[RemoteError], None],
+        on_large_token: Callable[[int], None],
         on_crash: Callable[[Exception], None],
     ) -> None:
         self._remote = remote
@@ -116,16 +127,20 @@ class GetToken(Handler):
         self._forwarded_lines = forwarded_lines  # of who sent the request, when the remote is to know
         self._forward = tuple({name.lower().encode("ascii"): name.encode("ascii") for name in forward_headers}.items())
         self._validate_body = validate_body
+        self._token_bytes_max = token_bytes_max
         self._on_failure = on_failure
+        self._on_large_token = on_large_token  # how many bytes one has that is longer than many servers take
         self._on_crash = on_crash
 
     def handle(self, request: Request, client: Client) -> Pending | None:
-        if self._validate_body:
+        body = request.body
+        if self._validate_body and len(body) <= CHECKED_BODY_BYTES_MAX:
             try:
-                read_json(request.body)
+                read_json(body)
             except JSONDecodeError as error:
-                client.respond(_not_json(error))
-                return None
+                if len(body) > RECHECKED_BODY_BYTES_MAX or not is_json(body):
+                    client.respond(_not_json(error))
+                    return None
         lines = b""
         fields = request.head.fields
         for name, written in self._forward:
@@ -133,7 +148,7 @@ class GetToken(Handler):
                 lines += b"%b: %b\r\n" % (written, fields[name])
         if self._forwarded_lines is not None:
             lines += self._forwarded_lines(client.peer(), fields)
-        login = _Login(self, client, lines, request.body)
+        login = _Login(self, client, lines, body)
         try:
             self._remote.post(login)
         except RemoteOverloaded as error:
@@ -157,6 +172,11 @@ class GetToken(Handler):
         except UnusableJson as error:
             return self._explain(RemoteInvalid("bad_json", str(error)), remote_s)
         token = self._issuer.issue(data, self._clock.second)
+        size = len(token)
+        if size > LARGE_TOKEN_BYTES:
+            if size > self._token_bytes_max:
+                return self._explain(TokenTooLarge(size, self._token_bytes_max), remote_s)
+            self._on_large_token(size)
         return Response(200, _OK, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
 
     def _explain(self, error: RemoteError, remote_s: float | None) -> Response:
@@ -181,18 +201,20 @@ class _Login(Exchange):
 class CheckToken(Handler):
     """`GET` or `POST checkTokenRoute`: is this token valid, and what does it say (§3.2)?"""
 
-    __slots__ = ("_clock", "_refusals", "_verifier")
+    __slots__ = ("_clock", "_no_token", "_refusals", "_verifier")
 
     def __init__(self, verifier: TokenVerifier, clock: Clock) -> None:
         self._verifier = verifier
         self._clock = clock
+        self._no_token = error_response(401, *NO_TOKEN, _CHALLENGE)
         self._refusals: dict[str, Response] = {}
 
     def handle(self, request: Request, client: Client) -> None:
+        token = presented_token(request)
+        if not token:
+            client.respond(self._no_token)
+            return
         try:
-            token = presented_token(request)
-            if not token:
-                raise NO_TOKEN
             verdict = self._verifier.verify(token, self._clock.second)
         except TokenError as error:
             client.respond(self._refuse(error))
@@ -202,9 +224,7 @@ class CheckToken(Handler):
     def _refuse(self, error: TokenError) -> Response:
         response = self._refusals.get(error.code)
         if response is None:
-            challenge = b"WWW-Authenticate: Bearer"
-            if error.code != NO_TOKEN.code:
-                challenge += b' error="invalid_token"'  # RFC 6750 §3.1
+            challenge = _CHALLENGE + b' error="invalid_token"'  # RFC 6750 §3.1
             response = self._refusals[error.code] = error_response(401, error.code, error.public, challenge)
         return response
 
@@ -213,46 +233,6 @@ def _is_of_connection(fields: Mapping[bytes, bytes], name: bytes) -> bool:
     """Whether the client says that a field is for this connection alone (RFC 9110 §7.6.1)."""
     connection = fields.get(b"connection")
     return connection is not None and name in {option.strip() for option in connection.lower().split(b",")}
-
-
-def presented_token(request: Request) -> bytes:
-    """Find the token that a client presents, in the contract's order (§3.2). Empty when there is none."""
-    head = request.head
-    token = head.token
-    if not token and head.query:
-        token = _form_member(head.query, "access_token")
-    if not token and request.body and head.method == b"POST":
-        token = _body_token(request)
-    return token
-
-
-def _body_token(request: Request) -> bytes:
-    media_type = request.head.fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    body = request.body
-    if media_type == b"application/x-www-form-urlencoded":
-        return _form_member(body, "access_token") or _form_member(body, "token")
-    try:
-        members = read_json(body)
-    except JSONDecodeError:
-        return b""
-    if isinstance(members, dict):
-        for name in ("access_token", "token"):
-            value = members.get(name)
-            if isinstance(value, str) and value:
-                return value.encode()
-    return b""
-
-
-def _form_member(text: bytes, name: str) -> bytes:
-    """Return the first value of this name in form-encoded text (a query or a body). Broken text holds nothing."""
-    if name.encode() not in text:
-        return b""  # 5 000 parameters of something else are not worth taking apart
-    try:
-        pairs = parse_qsl(text.decode("utf-8", "surrogateescape"), max_num_fields=FORM_FIELDS_MAX)
-    except ValueError:
-        return b""
-    value = next((value for key, value in pairs if key == name), "")
-    return value.encode("utf-8", "surrogateescape")
 
 
 def _not_json(error: JSONDecodeError) -> Response:

@@ -1,0 +1,258 @@
+"""JSON as text: what is JSON, what a token can carry, and what it costs to find out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txtoken.service.json_text import UnusableJson, compact_object, is_json, is_nested_deeper
+
+REPLY_BYTES: Final = 128 * 1024  # contract §4.1
+DENSE: Final = {
+    "lists": b'{"a":[%b1]}' % (b"[]," * (REPLY_BYTES // 3 - 4)),
+    "objects": b'{"a":[%b1]}' % (b'{"k":{}},' * (REPLY_BYTES // 9 - 2)),
+    "strings": b'{"a":[%b1]}' % (b'"",' * (REPLY_BYTES // 3 - 4)),
+    "deep": b'{"a":[%b1]}' % ((b"[" * 198 + b"]" * 198 + b",") * (REPLY_BYTES // 400)),
+    "runs of digits": b'{"a":[%b1]}' % ((b"9" * 299 + b",") * (REPLY_BYTES // 300 - 1)),
+    "runs of digits in text": b'{"a":"%b"}' % ((b"9" * 299 + b"x") * (REPLY_BYTES // 300 - 1)),
+    "a huge integer": b'{"b":%b,"a":[%b1]}' % (b"9" * 320, b"1," * (REPLY_BYTES // 2 - 200)),
+    "one integer": b'{"a":%b}' % (b"9" * (REPLY_BYTES - 8)),
+    "exponents": b'{"a":[%b1]}' % (b"1e100," * (REPLY_BYTES // 6 - 4)),
+}
+
+
+def cost_s(work: Callable[[], object]) -> float:
+    """Return the least CPU time of three runs, in seconds."""
+    costs = []
+    for _ in range(3):
+        began = time.process_time()
+        work()
+        costs.append(time.process_time() - began)
+    return min(costs)
+
+
+@pytest.mark.parametrize("blank", [b"", b" "], ids=["compact", "with a blank and a long number"])
+@pytest.mark.parametrize("text", DENSE.values(), ids=DENSE.keys())
+def test_no_reply_holds_the_loop(text: bytes, blank: bytes) -> None:
+    """Whatever stands in 128 KiB, to make it compact takes 10 ms of CPU at most. Measured: 0.1 to 10; it was up to 2 s."""
+    if blank:
+        text = text.replace(b"{", b"{ " + b'"n":12345678901234567890123,', 1)
+    assert cost_s(lambda: compact_object(text)) < 0.025  # with room for a busy machine
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 8_000 + b"]" * 8_000,
+        b"[" * 16_000,
+        b"9" * 16_000,
+        b'["' + b"9" * 16_000,
+        b"[" + b'"\\ud800",' * 1_500 + b"1]",
+        b"[" + b"1," * 7_900 + b"1e999]",
+        b"[" + (b"9" * 299 + b"x") * 50,
+        b'"' * 16_001,
+        b"\\" * 16_000,
+        b'"' + b"\\" * 16_001,
+        b" " * 16_000,
+        b"[" + b" " * 16_000 + b"x",
+    ],
+)
+def test_no_body_holds_the_loop(text: bytes) -> None:
+    """Whatever stands in 16 KiB, to say whether it is JSON takes 10 ms at most. Measured: 0.1 to 7."""
+    assert cost_s(lambda: is_json(text)) < 0.025
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"9" * 400, b"-9e999", b"[1e400]", b'{"a":"\\ud800"}', b'"\\udc00\\ud800"', b"[" * 1_100 + b"]" * 1_100),
+        *(
+            b'{"a":' * 1_100 + b"1" + b"}" * 1_100,
+            b" [ ] ",
+            b'{"":{"":[]}}',
+            b"0",
+            b"-0.0e-0",
+            b"null",
+            b'"\\u00e9\\/"',
+        ),
+    ],
+)
+def test_all_of_rfc_8259_is_json(text: bytes) -> None:
+    """What RFC 8259 allows is JSON, what orjson refuses included."""
+    assert is_json(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            b"",
+            b" ",
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b"[}",
+            b"{]",
+            b"[1}",
+            b"[1,]",
+            b"[,1]",
+            b"[1 2]",
+            b"[1,,2]",
+            b"1 2",
+            b"1,",
+            b"[]]",
+        ),
+        *(
+            b'{"a"}',
+            b'{"a":}',
+            b'{"a":1,}',
+            b'{,"a":1}',
+            b'{"a" 1}',
+            b'{"a":1:2}',
+            b"{1:2}",
+            b'{"a":1 "b":2}',
+            b"{:1}",
+            b":",
+        ),
+        *(
+            b"01",
+            b"-",
+            b"-a",
+            b"+1",
+            b".5",
+            b"1.",
+            b"1.e5",
+            b"1e",
+            b"1e+",
+            b"1e5.5",
+            b"1.5.5",
+            b"1.5e5e5",
+            b"--1",
+            b"1-2",
+            b"0x1",
+        ),
+        *(
+            b"nul",
+            b"nulll",
+            b"True",
+            b"truefalse",
+            b"NaN",
+            b"Infinity",
+            b"-Infinity",
+            b"'a'",
+            b'"a',
+            b'"\\',
+            b'"\\x41"',
+        ),
+        *(
+            b'"\\u12"',
+            b'"\\u12g4"',
+            b'"\x00"',
+            b'"\n"',
+            b'"\xff"',
+            b"\xff",
+            b'\xef\xbb\xbf"a"',
+            b'"\xed\xa0\x80"',
+            b"\x0b1",
+            b"/**/1",
+        ),
+        *(b"00" + b"0" * 400, b"1 " + b"9" * 400, b'"a"b', b'{"a":1}x', b"[" * 1_100 + b"]" * 1_099),
+    ],
+)
+def test_nothing_else_is_json(text: bytes) -> None:
+    """What RFC 8259 does not allow is not JSON, however near it comes."""
+    assert not is_json(text)
+
+
+JSON_LIKE: Final = st.lists(
+    st.sampled_from(
+        [*'{}[]:,"\\ -+.eE019', "null", "true", "false", '"a"', '"":', "1", "1.5e3", "\\n", "\\u0041", "é"]
+    ),
+    max_size=12,
+)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+@given(JSON_LIKE)
+def test_is_json_agrees_with_pythons_parser(parts: list[str]) -> None:
+    """Python's own parser takes the same texts, but for the constants that are no JSON."""
+    text = "".join(parts)
+    try:
+        json.loads(text, parse_constant=_refuse)
+        expected = True
+    except ValueError:
+        expected = False
+    assert is_json(text.encode()) == expected
+
+
+JSON_VALUES: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.integers(10**15, 10**30) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5) | st.text('"\\/ \t:{}[]', max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=20,
+)  # fmt: skip # one alternative after the other reads as a grammar
+
+
+@given(st.dictionaries(st.text(max_size=3), JSON_VALUES, max_size=5), st.sampled_from([None, 0, 2]), st.booleans())
+def test_compact_means_the_same(value: dict[str, object], indent: int | None, ascii_only: bool) -> None:
+    """However an object is written, its compact text means the same to the last digit, and has no blank outside of strings."""
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
+    compact = compact_object(text)
+    assert json.loads(compact) == value
+    assert compact_object(compact) == compact
+
+
+@pytest.mark.parametrize(
+    ("text", "compact"),
+    [
+        (b'{ "a":1, "n":12345678901234567890, "a":2 }', b'{"a":2,"n":12345678901234567890}'),
+        (b'{ "a\\"b\\\\" : 12345678901234567890 }', b'{"a\\"b\\\\":12345678901234567890}'),
+        (b'{ "a:" : [ 0.12345678901234567890 , "\\\\" , "x y" ] }', b'{"a:":[0.12345678901234567890,"\\\\","x y"]}'),
+        (b'{"a":%b}' % (b"1" * 400), b'{"a":%b}' % (b"1" * 400)),
+        (b'{ "a":%b, "a":-%b }' % (b"1" * 400, b"2" * 400), b'{"a":-%b}' % (b"2" * 400)),
+        (b'{"a":0.%b1e-400}' % (b"0" * 400), b'{"a":0.%b1e-400}' % (b"0" * 400)),
+        (b'{ "a":1e100 , "b":1E+200 }', b'{"a":1e100,"b":1E+200}'),
+    ],
+)
+def test_numbers_stand_as_they_stood(text: bytes, compact: bytes) -> None:
+    """Numbers that a binary64 could not hold are written digit by digit, and of duplicate members the last wins all the same."""
+    assert compact_object(text) == compact
+
+
+@pytest.mark.parametrize("text", [b'{"a":0%b}' % (b"1" * 400), b'{"a":00%b}' % (b"0" * 400), b'{"a":%b' % (b"1" * 400)])
+def test_a_huge_integer_hides_nothing(text: bytes) -> None:
+    """Text that is wrong beside its huge integers is refused."""
+    with pytest.raises(UnusableJson):
+        compact_object(text)
+
+
+@given(JSON_VALUES, st.integers(1, 4))
+def test_levels_are_counted_right(value: object, levels: int) -> None:
+    """A text is nested deeper than so many levels exactly when one of its values is."""
+
+    def depth(of: object) -> int:
+        inner = of.values() if isinstance(of, dict) else of if isinstance(of, list) else None
+        return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+    assert is_nested_deeper(json.dumps(value).encode(), levels) == (depth(value) > levels)
+
+
+@pytest.mark.parametrize("filling", [b"", b"[],{},", b'"\\\\[","{\\"[",'])
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"b":'])
+def test_many_levels_are_counted_right(opening: bytes, filling: bytes) -> None:
+    """At the limit itself, with flat containers and brackets in strings beside the deep one."""
+    closing = opening[::-1].translate(bytes.maketrans(b"{[", b"}]"), b'"ab:')
+    levels = 200 // len(closing)
+    text = b"[" + filling + opening * levels + b"1" + closing * levels + b"]"
+    assert not is_nested_deeper(text, 201)
+    assert is_nested_deeper(text, 200)
