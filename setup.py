@@ -19,12 +19,15 @@ COMPILED = (
     "txtoken/observe/access_log.py",
     "txtoken/observe/metrics.py",
     "txtoken/service/cors.py",
+    "txtoken/service/exchange.py",
     "txtoken/service/failures.py",
     "txtoken/service/handlers.py",
     "txtoken/service/keys.py",
     "txtoken/service/remote.py",
+    "txtoken/service/remote_connection.py",
     "txtoken/service/reply.py",
     "txtoken/service/routes.py",
+    "txtoken/service/success.py",
     "txtoken/service/tokens.py",
 )
 

@@ -21,6 +21,7 @@ from tests.service.faulty_remote import (
     Script,
     answer,
     calling,
+    connection_of,
     good,
     post,
     says,
@@ -28,8 +29,14 @@ from tests.service.faulty_remote import (
     turning,
 )
 from txtoken.errors import RemoteStatus
-from txtoken.service.remote import KNOWN_HEADS_MAX, KnownReplyHead, Remote
-from txtoken.service.reply import FRAMING_BYTES_MAX, HEAD_BYTES_MAX, INTERIM_REPLIES_MAX
+from txtoken.service.remote import Remote
+from txtoken.service.reply import (
+    FRAMING_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    INTERIM_REPLIES_MAX,
+    KNOWN_HEADS_MAX,
+    KnownReplyHead,
+)
 from txtoken.settings import Limits
 
 LIMITS: Final = Limits(reply_bytes=2000)
@@ -175,11 +182,11 @@ SHORT: Final = 25_000  # bytes: a reply that can be given byte by byte without a
 async def settle(remote: Remote, call: Call, outcome: object) -> None:
     """Wait for an outcome; where it is a timeout, let the time pass."""
     if outcome == TIMEOUT:
-        assert not call.is_over
+        assert not call.has_outcome
         remote.sweep(call.deadline - 0.001)
-        assert not call.is_over
+        assert not call.has_outcome
         remote.sweep(call.deadline)
-        assert call.is_over
+        assert call.has_outcome
     assert await call.outcome() == outcome
 
 
@@ -238,8 +245,7 @@ def test_faults_byte_by_byte(fault: Fault) -> None:
 
 def feed(call: Call, pieces: list[bytes]) -> None:
     """Hand pieces of a reply to the connection of a call, as its transport would: none any more once it is closed."""
-    connection = call.connection
-    assert connection is not None
+    connection = connection_of(call)
     for piece in pieces:
         if not connection.transport.is_closing():
             connection.data_received(piece)
@@ -367,7 +373,7 @@ def test_known_heads_and_faults(
             FaultyRemote(ends_on(go, ending), good).listening() as faulty,
             calling(faulty.url) as remote,
         ):
-            remote.remember(KnownReplyHead(GOOD[:-14], 14, 15.0))
+            remote._known_heads.remember(KnownReplyHead(GOOD[:-14], 14, 15.0))
             call = post(remote)
             await faulty.requested(1)
             feed(call, pieces)

@@ -14,7 +14,7 @@ from orjson import dumps as write_json
 from orjson import loads as read_json
 
 from txtoken.clock import Clock
-from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, TokenError
+from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, RemoteStatus, TokenError
 from txtoken.http1.messages import (
     Client,
     Handler,
@@ -25,11 +25,14 @@ from txtoken.http1.messages import (
     UnloggedResponse,
     response_head,
 )
+from txtoken.service.exchange import Exchange, Outcome
 from txtoken.service.failures import NO_STORE, Failures
-from txtoken.service.remote import Exchange, Outcome, Remote
-from txtoken.service.tokens import NO_TOKEN, TokenIssuer, TokenVerifier, UnusableJson, compact_object
+from txtoken.service.remote import Remote
+from txtoken.service.success import Success
+from txtoken.service.tokens import NESTING_MAX, NO_TOKEN, TokenIssuer, TokenVerifier, UnusableJson, read_object
 
 FORM_FIELDS_MAX: Final = 1000
+REFUSED: Final = 401  # what a reply counts as that `successWhen` does not agree with (contract §1.2)
 _OK: Final = response_head(200, NO_STORE)
 _BAD_REQUEST: Final = response_head(400, NO_STORE)
 
@@ -93,6 +96,7 @@ class GetToken(Handler):
         "_on_crash",
         "_on_failure",
         "_remote",
+        "_success",
         "_validate_body",
     )
 
@@ -106,6 +110,7 @@ class GetToken(Handler):
         forward_headers: Sequence[str],
         forwarded_lines: Callable[[Peer, Mapping[bytes, bytes]], bytes] | None,
         validate_body: bool,
+        success: Success | None = None,
         on_failure: Callable[[RemoteError], None],
         on_crash: Callable[[Exception], None],
     ) -> None:
@@ -116,6 +121,7 @@ class GetToken(Handler):
         self._forwarded_lines = forwarded_lines  # of who sent the request, when the remote is to know
         self._forward = tuple({name.lower().encode("ascii"): name.encode("ascii") for name in forward_headers}.items())
         self._validate_body = validate_body
+        self._success = success  # None: every JSON object is one
         self._on_failure = on_failure
         self._on_crash = on_crash
 
@@ -153,9 +159,11 @@ class GetToken(Handler):
         if not isinstance(outcome, bytes):
             return self._explain(outcome, remote_s)
         try:
-            data = compact_object(outcome)
+            reply, data = read_object(outcome, NESTING_MAX)
         except UnusableJson as error:
             return self._explain(RemoteInvalid("bad_json", str(error)), remote_s)
+        if self._success is not None and not self._success.agrees(reply):
+            return self._explain(RemoteStatus(REFUSED, body=outcome), remote_s)
         token = self._issuer.issue(data, self._clock.second)
         return Response(200, _OK, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
 

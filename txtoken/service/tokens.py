@@ -58,10 +58,10 @@ def compact_object(text: bytes, nesting_max: int = NESTING_MAX) -> bytes:
     Raises:
         UnusableJson: it is not, or is nested deeper than `nesting_max` levels.
     """
-    return _read_object(text, nesting_max)[1]
+    return read_object(text, nesting_max)[1]
 
 
-def _read_object(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
+def read_object(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
     """Read a JSON object, and write it as `compact_object` says. Numbers past 64 bits are rounded in the first alone."""
     try:
         value = read_json(text)
@@ -249,7 +249,7 @@ class TokenVerifier:
     def _judge(self, token: bytes, now: float) -> Verdict:
         header_text, claims_text, signature = self._open(token)
         try:
-            claims, claims_text = _read_object(claims_text, CLAIMS_NESTING_MAX)
+            claims, claims_text = read_object(claims_text, CLAIMS_NESTING_MAX)
         except UnusableJson:
             _refuse(_MALFORMED)
         valid_from, valid_until = self._check_claims(claims, now)
