@@ -40,7 +40,6 @@ class Transport:
         self.written: list[bytes] = []
         self.is_closed = False
         self.pauses = 0
-        self.limit: int | None = None  # None: the transport's own
 
     def write(self, data: bytes) -> None:
         assert not self.is_closed, "a write after close"
@@ -54,9 +53,6 @@ class Transport:
 
     def is_closing(self) -> bool:
         return self.is_closed
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self.limit = high
 
     def get_write_buffer_size(self) -> int:
         return 0

@@ -105,19 +105,23 @@ class Dialler:
                     await self._names.resolve(self._name)
                 stage = _TCP
                 dialled = await self._connector.connect(self._target, [], aiohttp.ClientTimeout())
+                if self._proxy_tls is not None or self._connect_request:
+                    stage = _PROXY
+                elif self._tls is not None:
+                    stage = _TLS
                 transport = dialled.transport
                 if transport is None or is_disturbed(dialled):
+                    if stage != _TCP:
+                        raise ConnectionResetError("it ended, or spoke, before the handshake")
                     _abort(dialled)
                     return None
                 vestibule: Vestibule | None = None
                 below: tuple[asyncio.Transport, ...] = ()
                 descriptor: int = transport.get_extra_info("socket").fileno()
                 if self._proxy_tls is not None:
-                    stage = _PROXY
                     below += (transport,)
                     transport, vestibule = await start_tls(transport, *self._proxy_tls)
                 if self._connect_request:
-                    stage = _PROXY
                     await connect_through(transport, self._connect_request)
                 if self._tls is not None:
                     stage = _TLS

@@ -145,6 +145,8 @@ class Remote(Pool):
                 self._end(exchange, RemoteTimeout("timeout", "the remote did not answer in time"))
         for connection in [connection for connection in self._idle if connection.idle_deadline <= now]:
             connection.discard()
+        # Whoever has no dial of its own may be waiting for one that hangs, whose request was served otherwise.
+        self._dial_for_waiting(len(self._waiting))
 
     async def close(self) -> None:
         """Close every connection. Exchanges that still run end as unreachable."""
@@ -237,14 +239,10 @@ class Remote(Pool):
                 if connection.is_writable():
                     self._write_later(connection)
 
-    def admit(self, connection: RemoteConnection, exchange: Exchange | None = None) -> None:
-        """Take in a connection that was opened, for `exchange` if that still waits for it."""
+    def admit(self, connection: RemoteConnection) -> None:
+        """Take in a connection that was opened."""
         self._connections[connection] = None
-        if exchange is not None:
-            self._waiting.remove(exchange)
-            self._give(exchange, connection)
-        else:
-            self.release(connection)
+        self.release(connection)
 
     def release(self, connection: RemoteConnection) -> None:
         """Take back a connection after a complete reply: to the next request in line, else to the pool."""
@@ -279,18 +277,22 @@ class Remote(Pool):
         del self._connections[connection]
         if connection in self._idle:
             self._idle.remove(connection)
-        self._dial_for_waiting()
+        self._dial_for_waiting(len(self._waiting) - self._dialling)
 
     # Dialling
 
-    def _dial_for_waiting(self) -> None:
-        """Give each request in line a dial of its own, the first ones first, as long as there is room."""
-        if self._is_closed:
+    def _dial_for_waiting(self, count: int) -> None:
+        """Give so many requests in line a dial of their own, the first ones first, as far as there is room.
+
+        The others have one already, or a dial that is nobody's any more will do for them.
+        """
+        if count <= 0 or self._is_closed:
             return
         for exchange in self._waiting:
-            if self.open_count >= self._settings.connections:
+            if count <= 0 or self.open_count >= self._settings.connections:
                 return
             if not exchange.dial_number:
+                count -= 1
                 self._dial_for(exchange)
 
     def _dial_for(self, exchange: Exchange) -> None:
@@ -318,16 +320,18 @@ class Remote(Pool):
         self._dialling -= 1
         # It may have got another connection meanwhile, or be over: then this dial is nobody's.
         waits = not exchange.is_over and exchange.dial_number == number
-        if connection is not None:
-            self.admit(connection, exchange if waits else None)
-        elif waits:
+        if waits:
             exchange.dial_number = 0
+        if connection is not None:
+            self.admit(connection)
+            return
+        if waits:
             if failure is None:
                 self._has_lost_enough(exchange)
             else:
                 self._waiting.remove(exchange)
                 self.finish(exchange, failure, monotonic())
-        self._dial_for_waiting()
+        self._dial_for_waiting(len(self._waiting) - self._dialling)
 
 
 def request_head(settings: RemoteSettings, user_agent: str) -> bytes:
