@@ -18,9 +18,9 @@ FIELDS_MAX: Final = 256  # header lines and trailers together; counted as they c
 INTERIM_REPLIES_MAX: Final = 8  # 1xx before the final reply; nobody sends more than one or two
 FRAMING_BYTES_MAX: Final = 16 * 1024  # of a chunked reply: extensions and trailers together
 CHUNK_FRAMING_BYTES: Final = 10  # size digits and two line ends of one chunk
-# Chunks that a reply may have, however small they are, and how many bytes it may be longer for each one more. A chunk costs
-# three calls: 128 KiB in chunks of one byte would hold the loop for 50 ms.
-CHUNKS_MAX: Final = 4096
+# Chunks that a reply may have, however small they are, and how many bytes `limits.replyBytes` gives room for one more. Each
+# costs three calls (0.2 µs): 128 KiB in chunks of one byte would hold the loop for 28 ms.
+CHUNKS_MAX: Final = 16 * 1024
 CHUNK_BYTES: Final = 64
 EMPTY_LINE: Final = b"\r\n\r\n"
 KNOWN_HEADS_MAX: Final = 64
