@@ -134,6 +134,20 @@ class Peer(asyncio.Protocol):
         """Say that nothing more will come, and keep on reading."""
         self.transport.write_eof()
 
+    def end_now(self) -> None:
+        """Say that nothing more will come: at once, and not when the loop comes to it."""
+        with self._socket() as same:
+            same.shutdown(socket.SHUT_WR)
+
+    def say_now(self, data: bytes) -> None:
+        """Send bytes at once."""
+        with self._socket() as same:
+            assert same.send(data) == len(data)
+
+    def _socket(self) -> socket.socket:
+        number = self.transport.get_extra_info("socket").fileno()
+        return socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM)
+
     def reset(self) -> None:
         """Close the connection with a reset."""
         sock = self.transport.get_extra_info("socket")

@@ -41,13 +41,6 @@ def peer_of(call: Call, faulty: FaultyRemote) -> Peer:
     return found
 
 
-def end_now(peer: Peer) -> None:
-    """Say that nothing more will come: at once, and not when the loop comes to it."""
-    number = peer.transport.get_extra_info("socket").fileno()
-    with socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM) as same:
-        same.shutdown(socket.SHUT_WR)
-
-
 @contextlib.asynccontextmanager
 async def crowded() -> AsyncIterator[tuple[FaultyRemote, Remote, list[Call]]]:
     """A remote to which many connections are open, and one more request on each than was ever answered, not yet written."""
@@ -94,7 +87,7 @@ def test_a_connection_that_ends_before_it_was_written_to() -> None:
     async def main() -> None:
         async with crowded() as (faulty, _, calls):
             for lost in calls[-2:]:
-                end_now(peer_of(lost, faulty))
+                peer_of(lost, faulty).end_now()
             assert [await call.outcome() for call in calls] == bodies(2 * MANY, MANY)
             assert sorted(body for _, body in faulty.bodies) == sorted(bodies(0, 3 * MANY))
 
@@ -124,13 +117,6 @@ def test_nothing_is_written_to_a_closed_transport() -> None:
 STOLEN: Final = answer(b'{"user":"STOLEN"}')
 
 
-def say_now(peer: Peer, data: bytes) -> None:
-    """Send bytes at once, and not when the loop comes to it."""
-    number = peer.transport.get_extra_info("socket").fileno()
-    with socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM) as same:
-        assert same.send(data) == len(data)
-
-
 @pytest.mark.parametrize("early", [STOLEN, b"H", b"\r\n", b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
 def test_a_reply_to_what_was_not_written_yet(early: bytes) -> None:
     """What comes before a request was written is nobody's: it closes the connection, and the request goes to another one."""
@@ -139,7 +125,7 @@ def test_a_reply_to_what_was_not_written_yet(early: bytes) -> None:
         async with crowded() as (faulty, _, calls):
             others = [peer_of(call, faulty) for call in calls[-3:]]
             for peer in others:
-                say_now(peer, early)
+                peer.say_now(early)
             assert [await call.outcome() for call in calls] == bodies(2 * MANY, MANY)
             assert sorted(body for _, body in faulty.bodies) == sorted(bodies(0, 3 * MANY))
             await asyncio.gather(*(peer.ended() for peer in others))
@@ -154,7 +140,7 @@ def test_a_reply_that_came_in_the_turn_in_which_it_is_written() -> None:
         async with crowded() as (faulty, remote, calls):
             late = peer_of(calls[-2], faulty)
             write_all = remote._write_all
-            say_now(late, STOLEN)
+            late.say_now(STOLEN)
             write_all()  # before the loop has read
             assert [await call.outcome() for call in calls] == bodies(2 * MANY, MANY)
             await late.ended()
@@ -171,9 +157,9 @@ def test_before_a_single_request_is_written(way: str) -> None:
             assert await post(remote, b"[1]").outcome() == b"[1]"
             await turning(lambda: remote.idle_count == 1)
             if way == "reply":
-                say_now(faulty.peers[0], STOLEN)
+                faulty.peers[0].say_now(STOLEN)
             else:
-                end_now(faulty.peers[0])
+                faulty.peers[0].end_now()
             assert await post(remote, b"[2]").outcome() == b"[2]"
             assert faulty.bodies == [(0, b"[1]"), (1, b"[2]")]
 
