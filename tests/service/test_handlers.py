@@ -473,6 +473,22 @@ def test_success_when(reply: bytes, status: int, body: bytes | None) -> None:
     run(main())
 
 
+def test_200_that_is_no_success() -> None:
+    """Where `successStatus` does not name 200, it is a status that the remote failed with, whatever `statusMap` says."""
+
+    async def main() -> None:
+        async with (
+            FaultyRemote(good).listening() as faulty,
+            calling(faulty.url, success_statuses=frozenset((201,))) as remote,
+        ):
+            for status_map, status in (("original", 500), ("gateway", 502)):
+                response = await Desk(remote, failures=Failures(status_map, passes_bodies=True)).ask(request())
+                assert response.status == status
+                assert json.loads(response.body) == {"message": "Remote post status failure.", "status": 200}
+
+    run(main())
+
+
 # Checking a token. The verifier has tests of its own: here it is where a token comes from and what the answer is.
 
 CLOCK: Final = Clock()
