@@ -103,7 +103,10 @@ class RemoteOverloaded(RemoteError):
 
 
 class RemoteStatus(RemoteError):
-    """A complete reply whose status is no success (`successStatus`). `retry_after` is that field as it came; `body` is for who asked for it."""
+    """A complete reply whose status is no success, or that counts as such a one (`successStatus`, `successWhen`).
+
+    `retry_after` is that field as it came; `body` is for who asked for it.
+    """
 
     def __init__(self, status: int, retry_after: bytes = b"", body: bytes = b"") -> None:
         super().__init__("status", f"status {status}")

@@ -344,6 +344,35 @@ def test_3_a_request_without_a_dial_of_its_own() -> None:
     run(main())
 
 
+def test_3_a_dial_of_another_time() -> None:
+    """A request that had a connection meanwhile, which ended before it was written, fails by no dial that began before."""
+
+    async def answers_and_ends(peer: Peer) -> None:
+        await peer.request()
+        peer.say_now(answer(b"[1]"))
+        peer.end_now()
+
+    async def main() -> None:
+        async with FaultyRemote(answers_and_ends, good).listening() as faulty, calling(faulty.url) as remote:
+            dials = Dials(remote)
+            first = post(remote, b"1")
+            await dials.begun(1)
+            dials.succeed(0)
+            await turning(lambda: first.connection is not None)
+            second = post(remote, b"2")
+            assert await first.outcome() == b"[1]"
+            await turning(lambda: remote.open_count == 1)  # the one that is dialled
+            assert second.connection is None
+            dials.fail(1)
+            await dials.begun(3)
+            assert not second.has_outcome
+            dials.succeed(2)
+            assert await second.outcome() == GOOD_BODY
+            assert faulty.bodies == [(0, b"1"), (1, b"2")]
+
+    run(main())
+
+
 def test_3_a_deadline_that_passes_while_dialling() -> None:
     """A dial goes on without a request whose time is over, and its failure is not the next one's."""
 
