@@ -19,15 +19,18 @@ COMPILED = (
     "txtoken/observe/access_log.py",
     "txtoken/observe/metrics.py",
     "txtoken/service/cors.py",
+    "txtoken/service/exchange.py",
     "txtoken/service/failures.py",
     "txtoken/service/handlers.py",
     "txtoken/service/json_text.py",
     "txtoken/service/keys.py",
     "txtoken/service/presented.py",
     "txtoken/service/remote.py",
+    "txtoken/service/remote_connection.py",
     "txtoken/service/reply.py",
     "txtoken/service/routes.py",
     "txtoken/service/segments.py",
+    "txtoken/service/success.py",
     "txtoken/service/tokens.py",
 )
 

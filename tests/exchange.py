@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any, Final, cast
-
-from aiohttp.connector import Connection as DialledConnection
 
 from txtoken.http1.connection import Connection
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.admin import make_admin_port
 from txtoken.process.worker import Worker
-from txtoken.service.remote import RemoteConnection
+from txtoken.service.dial import Opened
+from txtoken.service.remote_connection import RemoteConnection
 from txtoken.settings import Config
 
 LOGIN: Final = (
@@ -40,7 +40,6 @@ class Transport:
         self.written: list[bytes] = []
         self.is_closed = False
         self.pauses = 0
-        self.limit: int | None = None  # None: the transport's own
 
     def write(self, data: bytes) -> None:
         assert not self.is_closed, "a write after close"
@@ -54,9 +53,6 @@ class Transport:
 
     def is_closing(self) -> bool:
         return self.is_closed
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self.limit = high
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -74,18 +70,6 @@ class Transport:
         self.pauses += 1
 
 
-class Dialled:
-    """What aiohttp's connector gives: a connection that is open."""
-
-    protocol = None
-
-    def __init__(self) -> None:
-        self.transport = Transport()
-
-    def close(self) -> None:
-        pass
-
-
 class House:
     """The service with one client and one connection to its remote. Make it inside a running loop."""
 
@@ -95,6 +79,7 @@ class House:
         admin_port = None if config.admin_port is None else make_admin_port([], 1, loop="", build="")
         self.worker = Worker(config, log, self.writer, admin_port=admin_port)
         self._connections: list[Connection | RemoteConnection] = []
+        self._silent = socket.socketpair()  # what the kernel is asked about: nothing ever comes
         self.client, self.to_client = self.connect()
         self.remote, self.to_remote = self.dial()
 
@@ -107,11 +92,12 @@ class House:
 
     def dial(self) -> tuple[RemoteConnection, Transport]:
         """Have one more connection to the remote."""
-        dialled, remote = Dialled(), self.worker._remote
-        connection = RemoteConnection(remote, cast("DialledConnection", dialled))
+        transport, remote = Transport(), self.worker._remote
+        opened = Opened(cast("asyncio.Transport", transport), (), self._silent[0].fileno(), None)
+        connection = RemoteConnection(remote, opened, remote._settings, remote._known_heads)
         remote.admit(connection)
         self._connections.append(connection)
-        return connection, dialled.transport
+        return connection, transport
 
     def lose(self, connection: Connection | RemoteConnection) -> None:
         """Let a connection end."""
@@ -133,4 +119,6 @@ class House:
         for connection in tuple(self._connections):
             self.lose(connection)
         await self.worker.abandon()
+        for sock in self._silent:
+            sock.close()
         self.writer.close()

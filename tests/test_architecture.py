@@ -38,7 +38,9 @@ ALLOWED: Final = {
     "txtoken.clock": (),
     "txtoken.version": (),
     "txtoken.http1": ("txtoken.clock", "txtoken.errors", "txtoken.settings"),
-    "txtoken.service": ("txtoken.clock", "txtoken.errors", "txtoken.http1.messages", "txtoken.settings"),
+    "txtoken.service": (
+        *("txtoken.certificates", "txtoken.clock", "txtoken.errors", "txtoken.http1.messages", "txtoken.settings"),
+    ),
     "txtoken.observe": ("txtoken.http1.messages",),
     "txtoken.process": (
         *("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1", "txtoken.observe"),
@@ -48,10 +50,12 @@ ALLOWED: Final = {
 # Libraries and what may use them.
 RESERVED: Final = {
     "asyncio": (
-        *("txtoken.http1.connection", "txtoken.http1.server", "txtoken.service.remote", "txtoken.process.worker"),
+        *("txtoken.http1.connection", "txtoken.http1.server", "txtoken.process.worker"),
+        *("txtoken.service.dial", "txtoken.service.names", "txtoken.service.remote"),
+        *("txtoken.service.remote_connection", "txtoken.service.tunnel"),
     ),
     "httptools": ("txtoken.http1.parser", "txtoken.service.reply"),
-    "aiohttp": ("txtoken.service.remote", "txtoken.demo"),
+    "aiohttp": ("txtoken.service.dial", "txtoken.service.names", "txtoken.demo"),
     "yaml": ("txtoken.config", "txtoken.trees", "txtoken.values"),
     "jwt": ("txtoken.service.keys",),
     "uvloop": ("txtoken.process.worker",),
@@ -59,7 +63,7 @@ RESERVED: Final = {
     # Loads a command's modules when it is run (`health` has no use for aiohttp's 0.3 s), and what only an admin port needs.
     "importlib": ("txtoken.cli", "txtoken.process.admin"),
     "prometheus_client": ("txtoken.observe.exposition",),
-    "threading": ("txtoken.observe.logs",),
+    "threading": ("txtoken.observe.logs", "txtoken.service.names"),
 }
 
 

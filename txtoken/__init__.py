@@ -7,9 +7,11 @@ process/   How it runs under Unix. `supervisor` forks and replaces workers; `wor
            `sockets` are all that it listens on.
 http1/     HTTP/1.1. Bytes on one side, requests and responses on the other; every limit on clients lives here, and whose
            word counts about who they are (`proxies`). Knows no tokens.
-service/   What a token service does: `routes` finds the handler, `handlers` answer, `remote` speaks to the one upstream
-           and `reply` reads what it says, `failures` tells clients when that is nothing good, `tokens` and `keys` sign and
-           verify, `cors` lets web pages in. Knows no sockets but the remote's.
+service/   What a token service does: `routes` finds the handler, `handlers` answer, `remote` is the pool of connections to
+           the one upstream, `dial` opens them (`names` and `tunnel` are parts of that), `remote_connection` carries one
+           `exchange` at a time and `reply` reads what comes back, `success` says whether that is a login, `failures` what
+           clients get when it is none, `tokens` and `keys` sign and verify, `cors` lets web pages in. Knows no sockets but
+           the remote's.
 observe/   What people can see of it: log and access lines, numbers (`metrics`) and how Prometheus reads them (`exposition`).
 
 `cli` turns arguments into one command, `demo` shows the service with a login API of its own, `config` reads file and

@@ -9,7 +9,7 @@
         ├── RemoteUnreachable    refused, DNS, TLS, reset, closed without an answer          "unreachable"
         ├── RemoteTimeout        no complete reply before the deadline                       "timeout"
         ├── RemoteOverloaded     the waiting line is full, nothing was sent                  503
-        ├── RemoteStatus         a complete reply with a status other than 200
+        ├── RemoteStatus         a complete reply whose status is no success, or counts as none
         ├── RemoteTruncated      a reply cut short, or longer than we accept                 "invalid"
         ├── RemoteInvalid        a complete reply that is not a usable JSON object           "invalid"
         └── TokenTooLarge        a token of this reply would be longer than is checked       "invalid"
@@ -104,7 +104,10 @@ class RemoteOverloaded(RemoteError):
 
 
 class RemoteStatus(RemoteError):
-    """A complete reply whose status is not 200. `retry_after` is that field as it came; `body` is for who asked for it."""
+    """A complete reply whose status is no success, or that counts as such a one (`successStatus`, `successWhen`).
+
+    `retry_after` is that field as it came; `body` is for who asked for it.
+    """
 
     def __init__(self, status: int, retry_after: bytes = b"", body: bytes = b"") -> None:
         super().__init__("status", f"status {status}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from txtoken.certificates import ListenTls, RemoteTls
@@ -80,6 +80,49 @@ class SuccessRules:
     statuses: frozenset[int] = frozenset((200,))
     # JSON Pointers (RFC 6901) into the reply, and the value that each must have, as compact JSON. `null`: absent or null.
     members: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """All that the exchange with the remote depends on. What is made of it is made anew when any of it has changed."""
+
+    url: str
+    request_key: Secret  # that signs the bearer
+    request_token_data: bytes = b"{}"  # compact JSON
+    request_token_s: int = 300
+    proxy: RemoteProxy | None = None
+    tls: RemoteTls = field(default_factory=RemoteTls)
+    success_statuses: frozenset[int] = frozenset((200,))
+    reply_bytes: int = 128 * KIB
+    connections: int = 256
+    waiting: int = 1024  # requests in line for a connection
+    connect_s: float = 2.0  # for name, TCP and TLS together
+    timeout_s: float = 5.0  # of the whole exchange
+    idle_s: float = 15.0  # that a connection is kept without a request
+
+    @property
+    def is_asked_through_proxy(self) -> bool:
+        """Whether a proxy reads the requests (RFC 9112 §3.2.2), in place of passing a tunnel's bytes on."""
+        return self.proxy is not None and self.url.startswith("http://")
+
+    @classmethod
+    def of(cls, config: Config) -> RemoteSettings:
+        """Take them from a configuration."""
+        return cls(
+            url=config.remote,
+            request_key=config.request_key,
+            request_token_data=config.request_token_data,
+            request_token_s=config.request_token_s,
+            proxy=config.remote_proxy,
+            tls=config.remote_tls,
+            success_statuses=config.success.statuses,
+            reply_bytes=config.limits.reply_bytes,
+            connections=config.limits.remote_connections,
+            waiting=config.limits.waiting,
+            connect_s=config.timeouts.connect,
+            timeout_s=config.timeouts.remote,
+            idle_s=config.timeouts.remote_idle,
+        )
 
 
 @dataclass(frozen=True, slots=True)

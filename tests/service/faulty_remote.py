@@ -18,8 +18,10 @@ from typing import Final, Self, cast
 from txtoken.certificates import RemoteTls
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError
-from txtoken.service.remote import Exchange, Outcome, Remote
-from txtoken.settings import Limits, Timeouts
+from txtoken.service.exchange import Exchange, Outcome
+from txtoken.service.remote import Remote
+from txtoken.service.remote_connection import RemoteConnection
+from txtoken.settings import Limits, RemoteProxy, RemoteSettings, Secret, Timeouts
 
 GOOD_BODY: Final = b'{"user":"ada"}'
 BEARER: Final = b"bearer-of-the-test"
@@ -131,6 +133,20 @@ class Peer(asyncio.Protocol):
     def half_close(self) -> None:
         """Say that nothing more will come, and keep on reading."""
         self.transport.write_eof()
+
+    def end_now(self) -> None:
+        """Say that nothing more will come: at once, and not when the loop comes to it."""
+        with self._socket() as same:
+            same.shutdown(socket.SHUT_WR)
+
+    def say_now(self, data: bytes) -> None:
+        """Send bytes at once."""
+        with self._socket() as same:
+            assert same.send(data) == len(data)
+
+    def _socket(self) -> socket.socket:
+        number = self.transport.get_extra_info("socket").fileno()
+        return socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM)
 
     def reset(self) -> None:
         """Close the connection with a reset."""
@@ -259,7 +275,7 @@ class Call(Exchange):
         self._may_be_told = False
 
     @property
-    def is_over(self) -> bool:
+    def has_outcome(self) -> bool:
         """Whether an outcome is known."""
         return self.told.done()
 
@@ -273,22 +289,47 @@ class Call(Exchange):
         return outcome
 
 
+def remote_settings(
+    url: str,
+    *,
+    limits: Limits | None = None,
+    timeouts: Timeouts | None = None,
+    tls: RemoteTls | None = None,
+    proxy: RemoteProxy | None = None,
+    success_statuses: frozenset[int] = frozenset((200,)),
+) -> RemoteSettings:
+    """Say what the remote under test is."""
+    limits, timeouts = limits or Limits(), timeouts or Timeouts()
+    return RemoteSettings(
+        url,
+        Secret(BEARER),
+        proxy=proxy,
+        tls=tls or RemoteTls(),
+        success_statuses=success_statuses,
+        reply_bytes=limits.reply_bytes,
+        connections=limits.remote_connections,
+        waiting=limits.waiting,
+        connect_s=timeouts.connect,
+        timeout_s=timeouts.remote,
+        idle_s=timeouts.remote_idle,
+    )
+
+
 @contextlib.asynccontextmanager
 async def calling(
-    url: str, *, limits: Limits | None = None, timeouts: Timeouts | None = None, tls: RemoteTls | None = None
+    url: str,
+    *,
+    limits: Limits | None = None,
+    timeouts: Timeouts | None = None,
+    tls: RemoteTls | None = None,
+    proxy: RemoteProxy | None = None,
+    success_statuses: frozenset[int] = frozenset((200,)),
 ) -> AsyncIterator[Remote]:
     """Make the `Remote` under test, and close it at the end. Then it has nothing open and nobody in line."""
-    tls = tls or RemoteTls()
-    remote = Remote(
-        url,
-        lambda second: BEARER,
-        limits or Limits(),
-        timeouts or Timeouts(),
-        Clock(),
-        AGENT,
-        tls=tls.context,
-        server_name=tls.server_name,
+    settings = remote_settings(
+        url, limits=limits, timeouts=timeouts, tls=tls, proxy=proxy, success_statuses=success_statuses
     )
+    remote = Remote(settings, lambda second: BEARER, Clock(), AGENT)
     try:
         yield remote
     finally:
@@ -302,3 +343,10 @@ async def calling(
 def post(remote: Remote, body: bytes = b"{}", lines: bytes = b"") -> Call:
     """POST through the remote under test."""
     return Call(remote, body, lines)
+
+
+def connection_of(call: Call) -> RemoteConnection:
+    """Return the connection that carries a request."""
+    connection = call.connection
+    assert isinstance(connection, RemoteConnection)
+    return connection

@@ -22,6 +22,7 @@ from txtoken.service.failures import Failures
 from txtoken.service.handlers import CRASHED, CheckToken, Fixed, GetToken, Health
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
+from txtoken.service.success import Success
 from txtoken.service.tokens import TokenIssuer, TokenVerifier
 from txtoken.settings import Limits, VerifyRules
 
@@ -60,6 +61,8 @@ class Desk:
         validate_body: bool = True,
         forward_headers: tuple[str, ...] = (),
         issuer: TokenIssuer | None = None,
+        success: Success | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self.clock = Clock()
         self.failures: list[RemoteError] = []
@@ -68,12 +71,13 @@ class Desk:
         self.handler = GetToken(
             remote,
             issuer or TokenIssuer(HmacKey(KEY.encode()), TTL_S),
-            Failures("original", passes_bodies=False),
+            failures or Failures("original", passes_bodies=False),
             self.clock,
             forward_headers=forward_headers,
             forwarded_lines=None,
             validate_body=validate_body,
             token_bytes_max=32_768,
+            success=success,
             on_failure=self.failures.append,
             on_large_token=self.large_tokens.append,
             on_crash=self.crashes.append,
@@ -448,6 +452,89 @@ def test_forwarded_headers() -> None:
             assert set(sent[0]) - set(sent[1]) == {b"X-Request-Id: a b\xe4", b"tracestate: x=1, y=2"}
             assert not set(sent[1]) - set(sent[0])
             assert not any(line.lower().startswith(b"cookie") for line in sent[0])
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("connection", "forwarded"),
+    [
+        (None, True),
+        (b"keep-alive", True),
+        (b"X-Tenant", False),
+        (b"close, x-TENANT", False),
+        (b"x-tenant,keep-alive", False),
+        (b"X-Tenant-Id, X, Tenant", True),
+    ],
+)
+def test_fields_of_the_connection(connection: bytes | None, *, forwarded: bool) -> None:
+    """A field that the client's Connection names is for that connection alone, and is not handed on (RFC 9110 §7.6.1)."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+            desk = Desk(remote, forward_headers=("X-Request-Id", "X-Tenant"))
+            fields = {b"x-request-id": b"7", b"x-tenant": b"acme"}
+            if connection is not None:
+                fields[b"connection"] = connection
+            await desk.ask(request(fields=fields))
+            ((_, sent),) = faulty.requests
+            assert b"\r\nX-Request-Id: 7\r\n" in sent
+            assert (b"\r\nX-Tenant: acme\r\n" in sent) == forwarded
+
+    run(main())
+
+
+# Which replies are a login
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "body"),
+    [
+        (b'{"success":true,"errors":null}', 200, None),
+        (b'{"success":true}', 200, None),
+        (b'{"success":false,"why":"wrong password"}', 401, b'{"success":false,"why":"wrong password"}'),
+        (b'{"success":true,"errors":["no"]}', 401, b'{"success":true,"errors":["no"]}'),
+        (b'{"success":1}', 401, b'{"success":1}'),
+        (b"[]", 502, None),
+        (b"<html>", 502, None),
+    ],
+)
+def test_success_when(reply: bytes, status: int, body: bytes | None) -> None:
+    """A reply that `successWhen` does not agree with is a 401 of the remote's, for `statusMap` and `passRemoteErrors` too."""
+
+    async def main() -> None:
+        success = Success((("/success", b"true"), ("/errors", b"null")))
+        async with FaultyRemote(says(answer(reply))).listening() as faulty, calling(faulty.url) as remote:
+            desk = Desk(remote, success=success, failures=Failures("gateway", passes_bodies=True))
+            response = await desk.ask(request())
+            assert response.status == status
+            if status == 200:
+                assert data_of(response) == reply
+            elif body is not None:
+                assert response.body == body
+                assert response.error == "status"
+            assert remote.idle_count == 1
+        async with FaultyRemote(says(answer(reply))).listening() as faulty, calling(faulty.url) as remote:
+            response = await Desk(remote, success=success).ask(request())
+            assert response.status == (200 if status == 200 else 500)
+            if body is not None:
+                assert json.loads(response.body) == {"message": "Remote post status failure.", "status": 401}
+
+    run(main())
+
+
+def test_200_that_is_no_success() -> None:
+    """Where `successStatus` does not name 200, it is a status that the remote failed with, whatever `statusMap` says."""
+
+    async def main() -> None:
+        async with (
+            FaultyRemote(good).listening() as faulty,
+            calling(faulty.url, success_statuses=frozenset((201,))) as remote,
+        ):
+            for status_map, status in (("original", 500), ("gateway", 502)):
+                response = await Desk(remote, failures=Failures(status_map, passes_bodies=True)).ask(request())
+                assert response.status == status
+                assert json.loads(response.body) == {"message": "Remote post status failure.", "status": 200}
 
     run(main())
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 from collections.abc import AsyncIterator
 from typing import Final
 
+import pytest
+
 from tests.exchange import LOGIN, House
 from tests.running import run
-from tests.service.faulty_remote import Call, FaultyRemote, Peer, answer, calling, post, turning
+from tests.service.faulty_remote import Call, FaultyRemote, Peer, answer, calling, connection_of, post, turning
 from txtoken.demo import demo_config
-from txtoken.service.remote import CROWD, Remote
+from txtoken.service.dial import Opened
+from txtoken.service.remote import CROWD, LOST_MAX, Remote
 from txtoken.settings import LogSettings
 
 MANY: Final = 3 * CROWD
@@ -32,17 +36,9 @@ def bodies(start: int, count: int) -> list[bytes]:
 
 def peer_of(call: Call, faulty: FaultyRemote) -> Peer:
     """Find the other end of the connection that carries a request."""
-    assert call.connection is not None
-    address = call.connection.transport.get_extra_info("sockname")
+    address = connection_of(call).transport.get_extra_info("sockname")
     (found,) = (peer for peer in faulty.peers if peer.transport.get_extra_info("peername") == address)
     return found
-
-
-def end_now(peer: Peer) -> None:
-    """Say that nothing more will come: at once, and not when the loop comes to it."""
-    number = peer.transport.get_extra_info("socket").fileno()
-    with socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM) as same:
-        same.shutdown(socket.SHUT_WR)
 
 
 @contextlib.asynccontextmanager
@@ -80,22 +76,20 @@ def test_given_up_before_it_was_written() -> None:
             assert [await call.outcome() for call in others] == [call.body for call in others]
             await turning(lambda: remote.open_count == MANY - 1)
             assert given_up.body not in {body for _, body in faulty.bodies}
-            assert not given_up.is_over
+            assert not given_up.has_outcome
 
     run(main())
 
 
 def test_a_connection_that_ends_before_it_was_written_to() -> None:
-    """A write to a transport that was closed meanwhile raises, and those behind it stay unwritten."""
+    """A request whose connection ends before it was written goes to another one, once, and those after it are written too."""
 
     async def main() -> None:
         async with crowded() as (faulty, _, calls):
-            lost = calls[-2]
-            end_now(peer_of(lost, faulty))
-            others = [call for call in calls if call is not lost]
-            assert [await call.outcome() for call in others] == [call.body for call in others]
-            assert await lost.outcome() == ("RemoteUnreachable", "closed")
-            assert lost.body not in {body for _, body in faulty.bodies}
+            for lost in calls[-2:]:
+                peer_of(lost, faulty).end_now()
+            assert [await call.outcome() for call in calls] == bodies(2 * MANY, MANY)
+            assert sorted(body for _, body in faulty.bodies) == sorted(bodies(0, 3 * MANY))
 
     run(main())
 
@@ -120,18 +114,99 @@ def test_nothing_is_written_to_a_closed_transport() -> None:
     run(main())
 
 
-def test_a_reply_to_what_was_not_written_yet() -> None:
-    """A connection whose remote speaks too early is used again, and then two requests are on their way over it."""
+STOLEN: Final = answer(b'{"user":"STOLEN"}')
+
+
+@pytest.mark.parametrize("early", [STOLEN, b"H", b"\r\n", b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+def test_a_reply_to_what_was_not_written_yet(early: bytes) -> None:
+    """What comes before a request was written is nobody's: it closes the connection, and the request goes to another one."""
+
+    async def main() -> None:
+        async with crowded() as (faulty, _, calls):
+            others = [peer_of(call, faulty) for call in calls[-3:]]
+            for peer in others:
+                peer.say_now(early)
+            assert [await call.outcome() for call in calls] == bodies(2 * MANY, MANY)
+            assert sorted(body for _, body in faulty.bodies) == sorted(bodies(0, 3 * MANY))
+            await asyncio.gather(*(peer.ended() for peer in others))
+
+    run(main())
+
+
+def test_a_reply_that_came_in_the_turn_in_which_it_is_written() -> None:
+    """The kernel is asked once more before a crowd is written: what came since the loop has read is nobody's as well."""
 
     async def main() -> None:
         async with crowded() as (faulty, remote, calls):
-            early = calls[-2]
-            assert early.connection is not None
-            early.connection.data_received(answer(b"{}"))
-            others = [call for call in calls if call is not early]
-            assert [await call.outcome() for call in others] == [call.body for call in others]
-            await turning(lambda: remote.open_count == MANY - 1)
-            assert early.body not in {body for _, body in faulty.bodies}
+            late = peer_of(calls[-2], faulty)
+            write_all = remote._write_all
+            late.say_now(STOLEN)
+            write_all()  # before the loop has read
+            assert [await call.outcome() for call in calls] == bodies(2 * MANY, MANY)
+            await late.ended()
+
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["reply", "end"])
+def test_before_a_single_request_is_written(way: str) -> None:
+    """A request that is alone is no answer to what was there before it, and costs a fresh connection where the old has ended."""
+
+    async def main() -> None:
+        async with FaultyRemote(echo).listening() as faulty, calling(faulty.url) as remote:
+            assert await post(remote, b"[1]").outcome() == b"[1]"
+            await turning(lambda: remote.idle_count == 1)
+            if way == "reply":
+                faulty.peers[0].say_now(STOLEN)
+            else:
+                faulty.peers[0].end_now()
+            assert await post(remote, b"[2]").outcome() == b"[2]"
+            assert faulty.bodies == [(0, b"[1]"), (1, b"[2]")]
+
+    run(main())
+
+
+def test_a_connection_that_the_kernel_has_reset() -> None:
+    """A request that the kernel takes no byte of goes to another connection."""
+
+    async def main() -> None:
+        async with FaultyRemote(echo).listening() as faulty, calling(faulty.url) as remote:
+            assert await post(remote, b"[1]").outcome() == b"[1]"
+            await turning(lambda: remote.idle_count == 1)
+            (idle,) = remote._idle
+            with socket.fromfd(idle.descriptor, socket.AF_INET, socket.SOCK_STREAM) as same:
+                same.shutdown(socket.SHUT_WR)  # a write fails from now on
+            idle._poll.unregister(idle.descriptor)  # and the kernel says nothing of it before
+            assert await post(remote, b"[2]").outcome() == b"[2]"
+            assert faulty.bodies == [(0, b"[1]"), (1, b"[2]")]
+
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["speaks", "closes"])
+def test_a_port_where_nobody_listens_to_requests(way: str) -> None:
+    """New connections that end or speak before a request was written to them are dialled a few times, and not without end."""
+
+    async def rude(peer: Peer) -> None:
+        if way == "speaks":
+            peer.send(b"SSH-2.0-OpenSSH\r\n")
+        else:
+            peer.fin()
+
+    async def main() -> None:
+        async with FaultyRemote(rude).listening() as faulty, calling(faulty.url) as remote:
+            opened = remote._dialler.open
+
+            async def slow_open() -> Opened | None:
+                connection = await opened()
+                if connection is not None:
+                    await faulty.connected(len(faulty.peers))
+                    await turning(lambda: select.select([connection.descriptor], [], [], 0)[0] != [])
+                return connection
+
+            remote._dialler.open = slow_open  # type: ignore[method-assign]  # so that it has always spoken before it is used
+            assert await post(remote).outcome() == ("RemoteUnreachable", "closed")
+            assert len(faulty.peers) == LOST_MAX
 
     run(main())
 

@@ -7,12 +7,11 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from time import monotonic
 from typing import Any, Final, NoReturn
 
 import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.certifying import OTHER_CA, YESTERDAY, client_context, server_context
 from tests.running import run
@@ -29,41 +28,25 @@ from tests.service.faulty_remote import (
     silent,
     turning,
 )
-from txtoken.service.remote import Remote
+from tests.service.name_server import UNKNOWN, NameServer
+from txtoken.certificates import RemoteTls
+from txtoken.errors import RemoteError, RemoteTimeout
+from txtoken.service.dial import Opened, is_disturbed
+from txtoken.service.remote import LOST_MAX, Remote
 from txtoken.settings import Limits, Timeouts
 
 SOON: Final = Timeouts(connect=0.1)
 NAME: Final = "http://login.internal:%d/login"
 
 
-@contextlib.asynccontextmanager
-async def dialling(url: str, timeouts: Timeouts | None = None, **options: Any) -> AsyncIterator[Remote]:
-    """Make a `Remote` whose connector has other options than its own."""
-    async with calling(url, timeouts=timeouts) as remote:
-        await remote._connector.close()
-        remote._connector = aiohttp.TCPConnector(limit=0, **options)
-        yield remote
+def trusting(context: ssl.SSLContext) -> RemoteTls:
+    """Say how TLS is spoken with the remote."""
+    return RemoteTls(context=context)
 
 
-class Resolver(AbstractResolver):
-    """Answers with addresses, and once they are used up with an error."""
-
-    def __init__(self, *answers: list[str], error: Exception | None = None) -> None:
-        self._answers = list(answers)
-        self._error = error or socket.gaierror(socket.EAI_NONAME, "Name or service not known: login.internal")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        if not self._answers:
-            raise self._error
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0)
-            for address in self._answers.pop(0)
-        ]
-
-    async def close(self) -> None:
-        pass
+def port_of(faulty: FaultyRemote) -> int:
+    """Return where a remote listens."""
+    return int(faulty.url.split(":")[2].partition("/")[0])
 
 
 def free_port() -> int:
@@ -122,7 +105,9 @@ def test_what_the_kernel_says(number: int, told: tuple[str, str]) -> None:
         raise OSError(number, f"injected for {address}")
 
     async def main() -> None:
-        async with dialling("http://127.0.0.1:9/", socket_factory=no_socket) as remote:
+        async with calling("http://127.0.0.1:9/") as remote:
+            await remote._dialler._connector.close()
+            remote._dialler._connector = aiohttp.TCPConnector(socket_factory=no_socket)
             assert await post(remote).outcome() == told
             assert remote.open_count == 0
 
@@ -152,78 +137,259 @@ def test_3_connect_timeout() -> None:
     [
         socket.gaierror(socket.EAI_NONAME, "Name or service not known: login.internal"),
         socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
-        OSError(None, "DNS server returned answer with no data"),
+        UnicodeError("label too long"),
+        RuntimeError("what nobody has heard of"),
     ],
 )
-def test_4_no_address(error: OSError) -> None:
-    """A name without an address is told as such."""
+def test_4_no_address(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """A name without an address is code `dns`, for every caller, and the next request asks again."""
 
     async def main() -> None:
-        async with dialling(NAME % 80, resolver=Resolver(error=error)) as remote:
-            assert await post(remote).outcome() == ("RemoteUnreachable", "dns")
-            assert remote.open_count == 0
+        async with FaultyRemote(good).listening() as faulty:
+            server = NameServer(monkeypatch, error)
+            async with calling(NAME % port_of(faulty)) as remote:
+                calls = [post(remote) for _ in range(3)]
+                assert [await call.outcome() for call in calls] == [("RemoteUnreachable", "dns")] * 3
+                causes = [outcome.__cause__ for call in calls if isinstance(outcome := await call.told, RemoteError)]
+                assert len({id(cause) for cause in causes}) == 3
+                assert remote.open_count == 0
+                server.answer_with(["127.0.0.1"])
+                assert await post(remote).outcome() == GOOD_BODY
 
     run(main())
 
 
-def test_4_dns_fails_later() -> None:
+def test_4_dns_fails_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """While names cannot be resolved, the connections that are open go on to be used."""
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty:
-            port = int(faulty.url.split(":")[2].partition("/")[0])
-            resolver = Resolver(["127.0.0.1"])
-            async with dialling(NAME % port, resolver=resolver, use_dns_cache=False) as remote:
+            server = NameServer(monkeypatch, ["127.0.0.1"], UNKNOWN)
+            async with calling(NAME % port_of(faulty)) as remote:
                 for _ in range(3):
                     assert await post(remote).outcome() == GOOD_BODY
+                remote._dialler._names._found.clear()
                 first, second = post(remote), post(remote)
                 assert await first.outcome() == GOOD_BODY
                 assert await second.outcome() in (GOOD_BODY, ("RemoteUnreachable", "dns"))
+            assert server.count == 2
 
     run(main())
 
 
-def test_4_dns_hangs() -> None:
-    """A name server that does not answer is waited for no longer than `timeouts.connect`."""
-
-    class Deaf(Resolver):
-        async def resolve(
-            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-        ) -> list[ResolveResult]:
-            await asyncio.Event().wait()
-            raise AssertionError
+def test_4_dns_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that does not answer is waited for no longer than `timeouts.connect`, and that is code `dns`."""
 
     async def main() -> None:
-        async with dialling(NAME % 80, SOON, resolver=Deaf()) as remote:
-            assert await post(remote).outcome() == ("RemoteTimeout", "connect_timeout")
+        server = NameServer(monkeypatch, ["127.0.0.1"])
+        server.hangs = True
+        async with calling(NAME % 80, timeouts=SOON) as remote:
+            assert await post(remote).outcome() == ("RemoteUnreachable", "dns")
+        server.release()
 
     run(main())
 
 
-def test_6_the_first_address_is_dead() -> None:
+def test_6_the_first_address_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """With several addresses the one that works is used."""
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty:
-            port = int(faulty.url.split(":")[2].partition("/")[0])
-            async with dialling(NAME % port, resolver=Resolver(["127.0.0.2", "127.0.0.1"])) as remote:
+            NameServer(monkeypatch, ["127.0.0.2", "127.0.0.1"])
+            async with calling(NAME % port_of(faulty)) as remote:
                 assert await post(remote).outcome() == GOOD_BODY
 
     run(main())
 
 
-def test_a_dial_that_fails_in_a_way_unheard_of() -> None:
-    """Whatever makes a dial fail, its caller is told, and the next request is not held up."""
+def test_a_dial_that_fails_in_a_way_unheard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever makes a dial fail, its caller gets an outcome, and the next request is not held up."""
+
+    async def fail(*_: object) -> NoReturn:
+        raise RuntimeError("what nobody has heard of")
 
     async def main() -> None:
-        async with FaultyRemote(good).listening() as faulty:
-            port = int(faulty.url.split(":")[2].partition("/")[0])
-            resolver = Resolver(error=RuntimeError("can't start new thread"))
-            async with dialling(NAME % port, resolver=resolver) as remote:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+            with monkeypatch.context() as patch:
+                patch.setattr(aiohttp.TCPConnector, "connect", fail)
                 assert await post(remote).outcome() == ("RemoteUnreachable", "unreachable")
-                assert remote.open_count == 0
-                resolver._answers.append(["127.0.0.1"])
-                assert await post(remote).outcome() == GOOD_BODY
+            assert remote.open_count == 0
+            assert await post(remote).outcome() == GOOD_BODY
+
+    run(main())
+
+
+# Whose failure it is
+
+
+class Dials:
+    """Holds dials back, and lets the test end each as it wants. The numbers are in the order in which they began."""
+
+    def __init__(self, remote: Remote) -> None:
+        self.ends: list[asyncio.Future[RemoteError | None]] = []
+        self._open = remote._dialler.open
+        remote._dialler.open = self._held_back  # type: ignore[method-assign]
+
+    async def _held_back(self) -> Opened | None:
+        end: asyncio.Future[RemoteError | None] = asyncio.get_running_loop().create_future()
+        self.ends.append(end)
+        failure = await end
+        if failure is not None:
+            raise failure
+        return await self._open()
+
+    def fail(self, number: int) -> None:
+        """Let one fail."""
+        self.ends[number].set_result(RemoteTimeout("connect_timeout", "injected"))
+
+    def succeed(self, number: int) -> None:
+        """Let one go on."""
+        self.ends[number].set_result(None)
+
+    async def begun(self, count: int) -> None:
+        """Wait until so many began, and then for what should not begin."""
+        await turning(lambda: len(self.ends) >= count)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(self.ends) == count
+
+
+LOST: Final = ("RemoteTimeout", "connect_timeout")
+
+
+def test_3_the_failure_of_a_dial_whose_client_has_left() -> None:
+    """A dial whose client has left fails for nobody, and one that succeeds serves whoever waits."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+            dials = Dials(remote)
+            gone, waits = post(remote, b"1"), post(remote, b"2")
+            await dials.begun(2)
+            gone.cancel()
+            dials.fail(0)
+            await dials.begun(2)
+            assert not waits.has_outcome
+            dials.succeed(1)
+            assert await waits.outcome() == GOOD_BODY
+            assert remote.open_count == 1
+
+    run(main())
+
+
+def test_3_each_has_the_failure_of_its_own_dial() -> None:
+    """Of several requests those fail whose own dials do, in whatever order these end."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+            dials = Dials(remote)
+            calls = [post(remote, b"%d" % number) for number in range(4)]
+            await dials.begun(4)
+            dials.fail(2)
+            assert await calls[2].outcome() == LOST
+            dials.succeed(3)
+            # Those that still wait are served by this connection, one after the other. The other dials are nobody's then.
+            assert [await calls[number].outcome() for number in (0, 1, 3)] == [GOOD_BODY] * 3
+            dials.fail(0)
+            dials.fail(1)
+            await turning(lambda: remote.dialling_count == 0)
+            assert faulty.bodies == [(0, b"0"), (0, b"1"), (0, b"3")]
+
+    run(main())
+
+
+def test_3_the_connection_goes_to_who_waited_longest() -> None:
+    """A request whose connection went to one before it is not kept waiting by that one's dial, and does not fail by it."""
+
+    async def main() -> None:
+        async with FaultyRemote(silent, good).listening() as faulty, calling(faulty.url) as remote:
+            dials = Dials(remote)
+            first, second = post(remote, b"1"), post(remote, b"2")
+            await dials.begun(2)
+            dials.succeed(1)
+            await faulty.requested(1)
+            assert faulty.bodies == [(0, b"1")]
+            await dials.begun(2)
+            remote.sweep(monotonic())
+            await dials.begun(3)
+            dials.fail(0)
+            await dials.begun(3)
+            assert not second.has_outcome
+            dials.succeed(2)
+            assert await second.outcome() == GOOD_BODY
+            first.cancel()
+
+    run(main())
+
+
+def test_3_a_request_without_a_dial_of_its_own() -> None:
+    """A request in line for which there was no room has its own dial once another's has failed, and not that failure."""
+
+    async def main() -> None:
+        limits = Limits(remote_connections=1)
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+            dials = Dials(remote)
+            first, second, third = (post(remote, b"%d" % number) for number in range(3))
+            await dials.begun(1)
+            dials.fail(0)
+            assert await first.outcome() == LOST
+            await dials.begun(2)
+            second.cancel()
+            dials.fail(1)
+            await dials.begun(3)
+            assert not third.has_outcome
+            dials.succeed(2)
+            assert await third.outcome() == GOOD_BODY
+            assert faulty.bodies == [(0, b"2")]
+
+    run(main())
+
+
+def test_3_a_dial_of_another_time() -> None:
+    """A request that had a connection meanwhile, which ended before it was written, fails by no dial that began before."""
+
+    async def answers_and_ends(peer: Peer) -> None:
+        await peer.request()
+        peer.say_now(answer(b"[1]"))
+        peer.end_now()
+
+    async def main() -> None:
+        async with FaultyRemote(answers_and_ends, good).listening() as faulty, calling(faulty.url) as remote:
+            dials = Dials(remote)
+            first = post(remote, b"1")
+            await dials.begun(1)
+            dials.succeed(0)
+            await turning(lambda: first.connection is not None)
+            second = post(remote, b"2")
+            assert await first.outcome() == b"[1]"
+            await turning(lambda: remote.open_count == 1)  # the one that is dialled
+            assert second.connection is None
+            dials.fail(1)
+            await dials.begun(3)
+            assert not second.has_outcome
+            dials.succeed(2)
+            assert await second.outcome() == GOOD_BODY
+            assert faulty.bodies == [(0, b"1"), (1, b"2")]
+
+    run(main())
+
+
+def test_3_a_deadline_that_passes_while_dialling() -> None:
+    """A dial goes on without a request whose time is over, and its failure is not the next one's."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+            dials = Dials(remote)
+            late = post(remote)
+            await dials.begun(1)
+            remote.sweep(late.deadline)
+            assert await late.outcome() == ("RemoteTimeout", "timeout")
+            following = post(remote)
+            await dials.begun(2)
+            dials.fail(0)
+            await dials.begun(2)
+            assert not following.has_outcome
+            dials.succeed(1)
+            assert await following.outcome() == GOOD_BODY
 
     run(main())
 
@@ -249,23 +415,33 @@ async def speaks_first(peer: Peer) -> None:
 
 @pytest.mark.parametrize("script", [resets, closes, speaks_first])
 def test_12_over_before_it_began(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that ends or speaks while aiohttp has it is not used: its caller is told, the next gets another."""
+    """A connection that ends or speaks while aiohttp has it is not used: its request goes to another one."""
     connect = aiohttp.TCPConnector.connect
 
     async def slow_connect(connector: aiohttp.TCPConnector, *args: Any) -> Any:
         dialled = await connect(connector, *args)
-        await turning(lambda: dialled.protocol is None or dialled.closed or dialled.protocol.should_close)
+        if len(faults) > 1:
+            faults.pop()
+            await turning(lambda: is_disturbed(dialled))
         return dialled
 
+    faults: list[Script] = []
+
     async def main() -> None:
-        async with FaultyRemote(script, good).listening() as faulty, calling(faulty.url) as remote:
-            with monkeypatch.context() as patch:
-                patch.setattr(aiohttp.TCPConnector, "connect", slow_connect)
-                call = post(remote)
-                assert await call.outcome() == ("RemoteUnreachable", "closed")
-            assert remote.open_count == 0
-            assert await post(remote).outcome() == GOOD_BODY
-            assert faulty.bodies == [(1, b"{}")]
+        monkeypatch.setattr(aiohttp.TCPConnector, "connect", slow_connect)
+        for count in range(1, LOST_MAX + 1):
+            faults[:] = [good, *[script] * count]
+            async with (
+                FaultyRemote(*[script] * count, good).listening() as faulty,
+                calling(faulty.url) as remote,
+            ):
+                outcome = await post(remote).outcome()
+                if count == LOST_MAX:
+                    assert outcome == ("RemoteUnreachable", "closed")
+                    assert remote.open_count == 0
+                    outcome = await post(remote).outcome()
+                assert outcome == GOOD_BODY
+                assert faulty.bodies == [(count, b"{}")]
 
     run(main())
 
@@ -279,7 +455,7 @@ def test_tls() -> None:
     async def main() -> None:
         async with (
             FaultyRemote(good).listening(server_context("localhost")) as faulty,
-            dialling(faulty.url, ssl=client_context()) as remote,
+            calling(faulty.url, tls=trusting(client_context())) as remote,
         ):
             for _ in range(3):
                 assert await post(remote).outcome() == GOOD_BODY
@@ -307,7 +483,7 @@ def test_7_certificates(context: ssl.SSLContext) -> None:
     async def main() -> None:
         async with (
             FaultyRemote(good).listening(context) as faulty,
-            dialling(faulty.url, ssl=client_context()) as remote,
+            calling(faulty.url, tls=trusting(client_context())) as remote,
         ):
             assert await post(remote).outcome() == ("RemoteUnreachable", "tls_verify")
             assert not faulty.requests
@@ -346,7 +522,7 @@ def test_8_handshakes_that_fail(script: Script) -> None:
     async def main() -> None:
         async with FaultyRemote(script).listening() as faulty:
             url = faulty.url.replace("http://127.0.0.1", "https://localhost")
-            async with dialling(url, ssl=client_context()) as remote:
+            async with calling(url, tls=trusting(client_context())) as remote:
                 assert await post(remote).outcome() == ("RemoteUnreachable", "tls")
                 assert all(b"POST" not in peer.unread for peer in faulty.peers)
                 assert remote.open_count == 0
@@ -362,7 +538,7 @@ def test_8_no_common_version() -> None:
     new.minimum_version = ssl.TLSVersion.TLSv1_3
 
     async def main() -> None:
-        async with FaultyRemote(good).listening(old) as faulty, dialling(faulty.url, ssl=new) as remote:
+        async with FaultyRemote(good).listening(old) as faulty, calling(faulty.url, tls=trusting(new)) as remote:
             assert await post(remote).outcome() == ("RemoteUnreachable", "tls")
             assert not faulty.peers
 
@@ -378,7 +554,7 @@ def test_9_a_handshake_that_hangs() -> None:
     async def main() -> None:
         async with FaultyRemote(hears_all).listening() as faulty:
             url = faulty.url.replace("http://127.0.0.1", "https://localhost")
-            async with dialling(url, SOON, ssl=client_context()) as remote:
+            async with calling(url, timeouts=SOON, tls=trusting(client_context())) as remote:
                 assert await post(remote).outcome() == ("RemoteTimeout", "connect_timeout")
                 await faulty.peers[0].ended()
 
@@ -397,7 +573,7 @@ def test_closing_with_tls() -> None:
     async def main() -> None:
         async with (
             FaultyRemote(good_in_a_while, silent).listening(server_context("localhost")) as faulty,
-            dialling(faulty.url, ssl=client_context()) as remote,
+            calling(faulty.url, tls=trusting(client_context())) as remote,
         ):
             first, second = post(remote), post(remote)
             await faulty.requested(2)  # on two connections, since neither is answered yet

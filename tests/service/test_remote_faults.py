@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 import zlib
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.certifying import client_context, server_context
 from tests.running import run
 from tests.service.faulty_remote import (
     GOOD,
@@ -21,15 +24,26 @@ from tests.service.faulty_remote import (
     Script,
     answer,
     calling,
+    connection_of,
     good,
     post,
     says,
     silent,
     turning,
 )
-from txtoken.errors import RemoteStatus
-from txtoken.service.remote import KNOWN_HEADS_MAX, KnownReplyHead, Remote
-from txtoken.service.reply import FRAMING_BYTES_MAX, HEAD_BYTES_MAX, INTERIM_REPLIES_MAX
+from txtoken.certificates import RemoteTls
+from txtoken.errors import RemoteError, RemoteStatus, RemoteTruncated
+from txtoken.service.remote import Remote
+from txtoken.service.reply import (
+    CHUNKS_MAX,
+    FIELDS_MAX,
+    FRAMING_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    INTERIM_REPLIES_MAX,
+    KNOWN_HEADS_MAX,
+    KnownReplyHead,
+    ReplyParser,
+)
 from txtoken.settings import Limits
 
 LIMITS: Final = Limits(reply_bytes=2000)
@@ -47,6 +61,7 @@ TOO_LARGE: Final = ("RemoteTruncated", "too_large")
 TIMEOUT: Final = ("RemoteTimeout", "timeout")
 ENCODED: Final = ("RemoteInvalid", "bad_encoding")
 STATUS: Final = ("RemoteStatus", "status")
+EARLY_ANSWER: Final = ("RemoteUnreachable", "early")
 
 
 class Fault(NamedTuple):
@@ -72,6 +87,9 @@ FAULTS: Final = [
     Fault("24-one-large-field", answer(GOOD_BODY, b"X: " + b"x" * HEAD_BYTES_MAX), "", BAD),
     Fault("24-many-fields", OK + b"X-Y: z\r\n" * (HEAD_BYTES_MAX // 8 + 1), "", BAD),
     Fault("24-endless-field", OK + b"X: " + b"x" * HEAD_BYTES_MAX * 2, "", BAD),
+    Fault("24-fields-at-the-limit", answer(GOOD_BODY, *[b"X: y"] * (FIELDS_MAX - 1)), "", GOOD_BODY, kept=True),
+    Fault("24-one-field-too-many", answer(GOOD_BODY, *[b"X: y"] * FIELDS_MAX), "", BAD),
+    Fault("24-64000-fields", answer(GOOD_BODY, *[b"Retry-After: y"] * 64_000), "", BAD),
     Fault("25-obs-fold", answer(GOOD_BODY, b"X: a\r\n b"), "", BAD),
     Fault("26-lf-only", GOOD.replace(b"\r\n", b"\n"), "", BAD),
     Fault("26-cr-only", GOOD.replace(b"\r\n", b"\r"), "", BAD),
@@ -129,6 +147,11 @@ FAULTS: Final = [
     Fault("39-large-trailers", CHUNKED + CHUNKS + b"X: y\r\n" * FRAMING_BYTES_MAX * 4, "", TOO_LARGE),
     Fault("39-large-extension", CHUNKED + b"1;" + b"x" * FRAMING_BYTES_MAX * 24, "", TOO_LARGE),
     Fault("39-many-small-chunks", CHUNKED + b"00001\r\nx\r\n" * 1990 + b"0\r\n\r\n", "", b"x" * 1990, kept=True),
+    Fault("39-chunks-of-one-byte", CHUNKED + b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n", "", b"x" * 2000, kept=True),
+    Fault("39-many-trailers", CHUNKED + CHUNKS + b"X: y\r\n" * FIELDS_MAX + b"\r\n", "", TOO_LARGE),
+    Fault("39-blanks-after-the-size", CHUNKED + b"E  \r\n" + GOOD_BODY + b"\r\n0  \r\n\r\n", "", GOOD_BODY, kept=True),
+    Fault("39-blanks-before-the-size", CHUNKED + b"  E\r\n" + GOOD_BODY + b"\r\n0\r\n\r\n", "", CUT),
+    Fault("39-blanks-in-the-size", CHUNKED + b"0 E\r\n" + GOOD_BODY + b"\r\n0\r\n\r\n", "", CUT),
     Fault("40-until-eof-1.0", b"HTTP/1.0 200 OK\r\n\r\n" + GOOD_BODY, "fin", GOOD_BODY),
     Fault("40-until-eof-1.1", OK + b"\r\n" + GOOD_BODY, "fin", GOOD_BODY),
     Fault("40-until-eof-that-never-comes", OK + b"\r\n" + GOOD_BODY, "", TIMEOUT),
@@ -145,7 +168,20 @@ FAULTS: Final = [
     Fault("44-large-with-a-status", answer(b"x" * 2001, status=b"404 Not Found"), "", TOO_LARGE),
     Fault("45-gzip", answer(GZIP, b"Content-Encoding: gzip"), "", ENCODED, kept=True),
     Fault("46-gzip-by-name-only", answer(GOOD_BODY, b"content-encoding: GZIP"), "", ENCODED, kept=True),
-    Fault("46-identity", answer(GOOD_BODY, b"Content-Encoding: Identity"), "", GOOD_BODY, kept=True),
+    *(
+        Fault(f"46-{word.decode()}", answer(GOOD_BODY, b"Content-Encoding: " + word), "", GOOD_BODY, kept=True)
+        for word in (
+            *(b"Identity", b"identity, identity", b"UTF-8", b"utf8", b"none", b"8bit", b"application/json", b""),
+            *(b"gzipped", b"x-br", b"aes128gcm", b","),
+        )
+    ),
+    *(
+        Fault(f"45-{word.decode()}", answer(GOOD_BODY, b"Content-Encoding: " + word), "", ENCODED, kept=True)
+        for word in (
+            *(b"gzip", b"x-gzip", b"deflate", b"br", b"zstd", b"compress", b"Br", b"utf-8, GZIP", b"deflate ,x"),
+            b"identity\r\nContent-Encoding: br",
+        )
+    ),
     Fault("47-204", b"HTTP/1.1 204 No Content\r\n\r\n", "", STATUS, kept=True),
     Fault("47-205", answer(b"", status=b"205 Reset Content"), "", STATUS, kept=True),
     Fault("47-empty-200", answer(b""), "", b"", kept=True),
@@ -175,11 +211,11 @@ SHORT: Final = 25_000  # bytes: a reply that can be given byte by byte without a
 async def settle(remote: Remote, call: Call, outcome: object) -> None:
     """Wait for an outcome; where it is a timeout, let the time pass."""
     if outcome == TIMEOUT:
-        assert not call.is_over
+        assert not call.has_outcome
         remote.sweep(call.deadline - 0.001)
-        assert not call.is_over
+        assert not call.has_outcome
         remote.sweep(call.deadline)
-        assert call.is_over
+        assert call.has_outcome
     assert await call.outcome() == outcome
 
 
@@ -238,8 +274,7 @@ def test_faults_byte_by_byte(fault: Fault) -> None:
 
 def feed(call: Call, pieces: list[bytes]) -> None:
     """Hand pieces of a reply to the connection of a call, as its transport would: none any more once it is closed."""
-    connection = call.connection
-    assert connection is not None
+    connection = connection_of(call)
     for piece in pieces:
         if not connection.transport.is_closing():
             connection.data_received(piece)
@@ -265,6 +300,99 @@ def test_a_status_is_told() -> None:
             assert error.status == 418
 
     run(main())
+
+
+SUCCESSES: Final = frozenset((200, 201, 202, 203, 204, 205, 206))
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (answer(status=b"201 Created"), GOOD_BODY),
+        (answer(status=b"206 X"), GOOD_BODY),
+        (answer(GOOD_BODY, b"Content-Encoding: gzip", status=b"201 Created"), ENCODED),
+        (answer(status=b"207 X"), STATUS),
+        (answer(status=b"401 X"), STATUS),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+        (answer(b"", status=b"205 X"), b""),
+    ],
+)
+def test_other_successes(reply: bytes, outcome: object) -> None:
+    """With `successStatus` its statuses are successes, and their heads are known again as those of 200 are."""
+
+    async def replies(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            peer.send(reply)
+
+    async def main() -> None:
+        async with (
+            FaultyRemote(replies).listening() as faulty,
+            calling(faulty.url, success_statuses=SUCCESSES) as remote,
+        ):
+            for _ in range(3):
+                assert await post(remote).outcome() == outcome
+            assert len(faulty.peers) == 1
+            assert len(remote._known_heads) == (isinstance(outcome, bytes) and b"Content-Length" in reply)
+
+    run(main())
+
+
+def test_200_need_not_be_a_success() -> None:
+    """With a `successStatus` that does not name it, 200 is a failure like any other."""
+
+    async def main() -> None:
+        async with (
+            FaultyRemote(good).listening() as faulty,
+            calling(faulty.url, success_statuses=frozenset((201,))) as remote,
+        ):
+            for _ in range(3):
+                assert await post(remote).outcome() == STATUS
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([OK + b"X-Y: z\r\n" * 64_000 + b"\r\n"], id="fields"),
+        pytest.param([OK + b"Retry-After: 1\r\n" * 64_000 + b"\r\n"], id="one-field-again-and-again"),
+        pytest.param([EARLY * 20_000], id="interims"),
+        pytest.param([OK + b"X: " + b"x" * 2_000_000], id="a-field-without-end"),
+        pytest.param([CHUNKED + b"1\r\nx\r\n" * 131_072], id="chunks-of-one-byte"),
+        pytest.param([CHUNKED + b"1;a\r\nx\r\n" * 131_072], id="extensions"),
+        pytest.param([CHUNKED + b"0\r\n" + b"A: b\r\n" * 100_000], id="trailers"),
+        pytest.param([OK + b"Content-Encoding: " + b"," * 65_000 + b"\r\n\r\n"], id="codings"),
+        pytest.param([OK + b"Content-Length: 131072\r\n\r\n", *[b"x"] * 131_072], id="a-body-byte-by-byte"),
+        pytest.param([CHUNKED, *[b"10\r\n" + b"x" * 16 + b"\r\n"] * 8192], id="chunk-by-chunk"),
+    ],
+)
+def test_how_long_the_loop_is_held(pieces: list[bytes]) -> None:
+    """Whatever a reply of `replyBytes` consists of, to read it takes 10 ms of CPU at most."""
+
+    def cpu_s() -> float:
+        parser = ReplyParser(128 * 1024, frozenset((200,)))
+        before = time.process_time()
+        with contextlib.suppress(RemoteError):
+            for piece in pieces:
+                parser.feed(piece)
+        return time.process_time() - before
+
+    assert min(cpu_s() for _ in range(5)) < 0.010 + len(pieces) * 1e-6  # the calls themselves are the test's
+
+
+def test_how_many_chunks() -> None:
+    """A reply may have `CHUNKS_MAX` chunks, however small they are, and more when it may be longer."""
+    for reply_bytes, chunks_max in ((1_000_000, CHUNKS_MAX + 15_625), (64 * 1024, CHUNKS_MAX + 1024)):
+        for count in (chunks_max, chunks_max + 1):
+            parser = ReplyParser(reply_bytes, frozenset((200,)))
+            chunks = CHUNKED + b"1\r\nx\r\n" * (count - 1)  # and the last one, which is empty
+            parser.feed(chunks)
+            if count > chunks_max:
+                with pytest.raises(RemoteTruncated):
+                    parser.feed(b"0\r\n\r\n")
+            else:
+                assert parser.feed(b"0\r\n\r\n")
 
 
 # Rows 20 and 21: a remote that does not read
@@ -319,6 +447,68 @@ def test_21_an_early_answer(ending: str) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize(
+    ("early", "outcome"),
+    [
+        pytest.param(answer(b'{"user":"STOLEN"}'), EARLY_ANSWER, id="a-success"),
+        pytest.param(EARLY + answer(b'{"user":"STOLEN"}'), EARLY_ANSWER, id="after-an-interim"),
+        pytest.param(CHUNKED + CHUNKS + b"\r\n", EARLY_ANSWER, id="chunked"),
+        pytest.param(answer(b"no", status=b"413 X"), STATUS, id="a-refusal"),
+    ],
+)
+def test_21_a_reply_before_the_whole_request(early: bytes, outcome: object, *, tls: bool) -> None:
+    """What comes before the last byte of a request was given to the kernel is never a success; a refusal is what it is."""
+
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def rude(peer: Peer) -> None:
+            peer.transport.pause_reading()
+            await go.wait()
+            peer.send(early)
+
+        context = server_context("localhost") if tls else None
+        client = RemoteTls(context=client_context()) if tls else None
+        async with FaultyRemote(rude, good).listening(context) as faulty, calling(faulty.url, tls=client) as remote:
+            call = post(remote, LARGE)
+            await sending(call)
+            assert connection_of(call)._unsent() > 0
+            go.set()
+            assert await call.outcome() == outcome
+            assert not remote.idle_count
+            assert await post(remote).outcome() == GOOD_BODY
+            assert faulty.bodies == [(1, b"{}")]
+
+    run(main())
+
+
+def test_21_an_interim_reply_before_the_whole_request() -> None:
+    """A 1xx that comes while a request is written says nothing against the reply that comes when it is."""
+
+    async def eager(peer: Peer) -> None:
+        peer.transport.pause_reading()
+        await go.wait()
+        peer.send(EARLY)
+        await sent.wait()
+        peer.transport.resume_reading()
+        await peer.request()
+        peer.send(GOOD)
+
+    go, sent = asyncio.Event(), asyncio.Event()
+
+    async def main() -> None:
+        async with FaultyRemote(eager).listening() as faulty, calling(faulty.url) as remote:
+            call = post(remote, LARGE)
+            await sending(call)
+            go.set()
+            await turning(lambda: connection_of(call)._reply is not None)
+            sent.set()
+            assert await call.outcome() == GOOD_BODY
+
+    run(main())
+
+
 # The short way: a reply whose head was seen before
 
 
@@ -367,7 +557,7 @@ def test_known_heads_and_faults(
             FaultyRemote(ends_on(go, ending), good).listening() as faulty,
             calling(faulty.url) as remote,
         ):
-            remote.remember(KnownReplyHead(GOOD[:-14], 14, 15.0))
+            remote._known_heads.remember(KnownReplyHead(GOOD[:-14], 14, 15.0))
             call = post(remote)
             await faulty.requested(1)
             feed(call, pieces)

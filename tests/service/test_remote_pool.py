@@ -24,7 +24,8 @@ from tests.service.faulty_remote import (
     turning,
 )
 from txtoken.errors import RemoteError, RemoteOverloaded
-from txtoken.service.remote import Exchange, Outcome, Remote
+from txtoken.service.exchange import Exchange, Outcome
+from txtoken.service.remote import Remote
 from txtoken.settings import Limits, Timeouts
 
 CLOSED: Final = ("RemoteUnreachable", "closed")
@@ -119,7 +120,7 @@ def test_the_line_is_bounded(waiting: int) -> None:
                     post(remote, b"out")
                 assert refusal.value.code == "overloaded"
                 done = len(faulty.requests)
-                while not all(call.is_over for call in calls):
+                while not all(call.has_outcome for call in calls):
                     await faulty.requested(done + 1)
                     done = len(faulty.requests)
                     gate.open(0, 1)
@@ -168,7 +169,7 @@ def test_the_deadline_covers_waiting() -> None:
             first.deadline += 1
             second = post(remote, b"2")
             remote.sweep(second.deadline - 0.001)
-            assert not second.is_over
+            assert not second.has_outcome
             remote.sweep(second.deadline)
             assert await second.outcome() == TIMEOUT
             gate.open(0)
@@ -458,7 +459,7 @@ def test_an_outcome_that_cancels_another() -> None:
                 else:
                     await remote.close()
                 assert told == ["first"]
-                assert not other.is_over
+                assert not other.has_outcome
 
     run(main())
 

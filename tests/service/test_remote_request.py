@@ -10,12 +10,11 @@ import jwt
 import pytest
 
 from tests.running import KEY, run
-from tests.service.faulty_remote import AGENT, BEARER, GOOD_BODY, FaultyRemote, calling, good, post
+from tests.service.faulty_remote import AGENT, BEARER, GOOD_BODY, FaultyRemote, calling, good, post, remote_settings
 from txtoken.clock import Clock
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote, request_head
 from txtoken.service.tokens import TokenIssuer
-from txtoken.settings import Limits, Timeouts
 
 TTL_S: Final = 300
 
@@ -75,7 +74,7 @@ def test_the_whole_request(body: bytes) -> None:
 )
 def test_target_and_host(url: str, target: bytes, host: bytes) -> None:
     """Path and query are sent as they were configured, and `Host` names the port unless it is the scheme's own."""
-    first, second = request_head(url, AGENT).split(b"\r\n")[:2]
+    first, second = request_head(remote_settings(url), AGENT).split(b"\r\n")[:2]
     assert first == b"POST " + target + b" HTTP/1.1"
     assert second == b"Host: " + host
 
@@ -88,7 +87,7 @@ def test_the_bearer() -> None:
         issuer = TokenIssuer(HmacKey(KEY.encode()), TTL_S)
         async with FaultyRemote(good).listening() as faulty:
             remote = Remote(
-                faulty.url, lambda now: issuer.issue(b'{"role":"proxy"}', now), Limits(), Timeouts(), clock, AGENT
+                remote_settings(faulty.url), lambda now: issuer.issue(b'{"role":"proxy"}', now), clock, AGENT
             )
             await post(remote).outcome()
             await remote.close()
@@ -115,7 +114,7 @@ def test_the_bearer_is_signed_once_a_second() -> None:
             return b"of-%d" % second
 
         async with FaultyRemote(good).listening() as faulty:
-            remote = Remote(faulty.url, bearer, Limits(), Timeouts(), clock, AGENT)
+            remote = Remote(remote_settings(faulty.url), bearer, clock, AGENT)
             for second in (100, 100, 100, 101, 101, 99):
                 clock.second = second
                 await post(remote).outcome()

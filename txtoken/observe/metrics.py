@@ -48,7 +48,11 @@ TOKEN_REASONS: Final[list[str]] = [
 ]
 REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (see `errors`)
     **dict.fromkeys(
-        ("refused", "reset", "closed", "dns", "tls", "tls_verify", "unreachable", "bad_response"), "unreachable"
+        (
+            *("refused", "reset", "closed", "dns", "tls", "tls_verify", "proxy"),
+            *("unreachable", "bad_response", "early"),
+        ),
+        "unreachable",
     ),
     **dict.fromkeys(("timeout", "connect_timeout"), "timeout"),
     **dict.fromkeys(("overloaded", "exhausted"), "overloaded"),

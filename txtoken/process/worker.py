@@ -32,8 +32,9 @@ from txtoken.service.handlers import CheckToken, GetToken
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import Remote
 from txtoken.service.routes import Routes, health_routes
+from txtoken.service.success import Success
 from txtoken.service.tokens import TokenIssuer, TokenVerifier
-from txtoken.settings import Config, Timeouts
+from txtoken.settings import Config, RemoteSettings, Timeouts
 from txtoken.values import LOOPBACK, UNIX_PREFIX
 from txtoken.version import VERSION
 
@@ -91,7 +92,7 @@ class Worker:
         self._ready = False
         self._writer = writer
         self._dropped = 0  # lines of the log that were told to be lost
-        self._remote = self._new_remote()
+        self._remote = new_remote(RemoteSettings.of(config), self._clock)
         self._closing: set[asyncio.Task[None]] = set()
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self._access_log = self._new_access_log()
@@ -102,20 +103,6 @@ class Worker:
         meter = None if self.admin is None else self.admin.meter
         self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log, meter)
         self._server.secure(config.tls.context, self._note_tls_failure)
-
-    def _new_remote(self) -> Remote:
-        config = self._config
-        bearer = TokenIssuer(HmacKey(config.request_key.reveal()), config.request_token_s)
-        return Remote(
-            config.remote,
-            lambda second: bearer.issue(config.request_token_data, second),
-            config.limits,
-            config.timeouts,
-            self._clock,
-            f"txtoken/{VERSION}",
-            tls=config.remote_tls.context,
-            server_name=config.remote_tls.server_name,
-        )
 
     def _new_access_log(self) -> AccessLog | None:
         log, trusted = self._config.log, self._config.trusted_proxies
@@ -145,6 +132,7 @@ class Worker:
             forwarded_lines=Proxies(config.trusted_proxies).forwarded_lines if config.forwarded_for else None,
             validate_body=config.validate_body,
             token_bytes_max=config.limits.token_bytes,
+            success=Success(config.success.members) if config.success.members else None,
             on_failure=self._note_remote_failure,
             on_large_token=self._note_large_token,
             on_crash=self._note_crash,
@@ -184,8 +172,9 @@ class Worker:
         before = self._config, self._remote, self._access_log, self._verifier
         try:
             self._config = config
-            if _of_remote(before[0]) != _of_remote(config):
-                self._remote = self._new_remote()
+            settings = RemoteSettings.of(config)
+            if settings != RemoteSettings.of(before[0]):
+                self._remote = new_remote(settings, self._clock)
             self._access_log = self._new_access_log()
             if _of_verifier(before[0]) != _of_verifier(config):
                 self._verifier = self._new_verifier()  # else it goes on, with all the tokens that it knows
@@ -525,13 +514,11 @@ def _paths(config: Config) -> dict[bytes, str]:
     }
 
 
-def _of_remote(config: Config) -> tuple[object, ...]:
-    """What the exchange with the remote depends on."""
-    limits, timeouts = config.limits, config.timeouts
-    return (
-        *(config.remote, config.remote_tls, config.request_key, config.request_token_data, config.request_token_s),
-        *(limits.reply_bytes, limits.remote_connections, limits.waiting),
-        *(timeouts.connect, timeouts.remote, timeouts.remote_idle),
+def new_remote(settings: RemoteSettings, clock: Clock) -> Remote:
+    """Make the remote. All that it depends on is in `settings`, so that a change of any of it makes another one."""
+    bearer = TokenIssuer(HmacKey(settings.request_key.reveal()), settings.request_token_s)
+    return Remote(
+        settings, lambda second: bearer.issue(settings.request_token_data, second), clock, f"txtoken/{VERSION}"
     )
 
 

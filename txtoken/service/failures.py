@@ -31,7 +31,7 @@ GATEWAY: Final = {
     **dict.fromkeys(("2xx", "3xx", "4xx", "5xx", "unreachable", "invalid"), "502"),
     "timeout": "504",
 }
-STATUSES: Final = range(201, 600)  # that a remote can fail with: 1xx are interim replies
+STATUSES: Final = range(200, 600)  # that a remote can fail with: 1xx are interim replies, and 200 need be no success
 PASSED_BODY_BYTES_MAX: Final = 64 * 1024  # an error that is longer is a page of a debugger, say
 RETRY_AFTER_S_MAX: Final = 3600  # that a client is asked to wait on the remote's word
 WITH_RETRY_AFTER: Final = (429, 503)  # statuses that it belongs to (RFC 9110 §10.2.3, RFC 6585 §4)

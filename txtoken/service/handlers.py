@@ -13,7 +13,7 @@ from orjson import dumps as write_json
 from orjson import loads as read_json
 
 from txtoken.clock import Clock
-from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, TokenError, TokenTooLarge
+from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, RemoteStatus, TokenError, TokenTooLarge
 from txtoken.http1.messages import (
     Client,
     Handler,
@@ -24,10 +24,12 @@ from txtoken.http1.messages import (
     UnloggedResponse,
     response_head,
 )
+from txtoken.service.exchange import Exchange, Outcome
 from txtoken.service.failures import NO_STORE, Failures
-from txtoken.service.json_text import UnusableJson, compact_object, is_json
+from txtoken.service.json_text import NESTING_MAX, UnusableJson, is_json, read_object
 from txtoken.service.presented import presented_token
-from txtoken.service.remote import Exchange, Outcome, Remote
+from txtoken.service.remote import Remote
+from txtoken.service.success import Success
 from txtoken.service.tokens import NO_TOKEN, TokenIssuer, TokenVerifier
 
 # Bodies of clients that are looked at: 64 KiB of the densest JSON hold the loop for 4 ms, so longer ones go to the remote as
@@ -36,6 +38,7 @@ CHECKED_BODY_BYTES_MAX: Final = 64 * 1024
 # And those that are looked at once more where orjson refuses them, which is not for all that RFC 8259 allows.
 RECHECKED_BODY_BYTES_MAX: Final = 16 * 1024
 LARGE_TOKEN_BYTES: Final = 8 * 1024  # past it many servers refuse a request that carries it in a header
+REFUSED: Final = 401  # what a reply counts as that `successWhen` does not agree with (contract §1.2)
 _OK: Final = response_head(200, NO_STORE)
 _BAD_REQUEST: Final = response_head(400, NO_STORE)
 _CHALLENGE: Final = b"WWW-Authenticate: Bearer"
@@ -101,6 +104,7 @@ class GetToken(Handler):
         "_on_failure",
         "_on_large_token",
         "_remote",
+        "_success",
         "_token_bytes_max",
         "_validate_body",
     )
@@ -116,6 +120,7 @@ class GetToken(Handler):
         forwarded_lines: Callable[[Peer, Mapping[bytes, bytes]], bytes] | None,
         validate_body: bool,
         token_bytes_max: int,
+        success: Success | None = None,
         on_failure: Callable[[RemoteError], None],
         on_large_token: Callable[[int], None],
         on_crash: Callable[[Exception], None],
@@ -128,6 +133,7 @@ class GetToken(Handler):
         self._forward = tuple({name.lower().encode("ascii"): name.encode("ascii") for name in forward_headers}.items())
         self._validate_body = validate_body
         self._token_bytes_max = token_bytes_max
+        self._success = success  # None: every JSON object is one
         self._on_failure = on_failure
         self._on_large_token = on_large_token  # how many bytes one has that is longer than many servers take
         self._on_crash = on_crash
@@ -168,9 +174,11 @@ class GetToken(Handler):
         if not isinstance(outcome, bytes):
             return self._explain(outcome, remote_s)
         try:
-            data = compact_object(outcome)
+            reply, data = read_object(outcome, NESTING_MAX)
         except UnusableJson as error:
             return self._explain(RemoteInvalid("bad_json", str(error)), remote_s)
+        if self._success is not None and not self._success.agrees(reply):
+            return self._explain(RemoteStatus(REFUSED, body=outcome), remote_s)
         token = self._issuer.issue(data, self._clock.second)
         size = len(token)
         if size > LARGE_TOKEN_BYTES:

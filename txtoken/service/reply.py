@@ -14,12 +14,66 @@ import httptools
 from txtoken.errors import RemoteError, RemoteInvalid, RemoteTruncated, RemoteUnreachable
 
 HEAD_BYTES_MAX: Final = 64 * 1024
+FIELDS_MAX: Final = 256  # header lines and trailers together; counted as they come, for each costs a call
 INTERIM_REPLIES_MAX: Final = 8  # 1xx before the final reply; nobody sends more than one or two
 FRAMING_BYTES_MAX: Final = 16 * 1024  # of a chunked reply: extensions and trailers together
 CHUNK_FRAMING_BYTES: Final = 10  # size digits and two line ends of one chunk
+# Chunks that a reply may have, however small they are, and how many bytes `limits.replyBytes` gives room for one more. Each
+# costs three calls (0.2 µs): 128 KiB in chunks of one byte would hold the loop for 28 ms.
+CHUNKS_MAX: Final = 16 * 1024
+CHUNK_BYTES: Final = 64
 EMPTY_LINE: Final = b"\r\n\r\n"
+KNOWN_HEADS_MAX: Final = 64
+
+# The codings that change a body (RFC 9110 §8.4.1, RFC 8878). Servers write all sorts of other words into Content-Encoding,
+# `UTF-8` and `none` among them, and mean nothing by it.
+CODINGS: Final = frozenset((b"gzip", b"x-gzip", b"deflate", b"br", b"zstd", b"compress"))
+
+# What is kept of a head: nothing else is looked at.
+_FIELDS: Final = frozenset(
+    (b"content-encoding", b"content-length", b"keep-alive", b"retry-after", b"transfer-encoding")
+)
 
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"timeout\s*=\s*([0-9]{1,9})", re.IGNORECASE)
+
+
+class KnownReplyHead:
+    """What the head of a successful reply means: how long its body is, and how many seconds its connection may idle."""
+
+    __slots__ = ("body_size", "idle_s", "text")
+
+    def __init__(self, text: bytes, body_size: int, idle_s: float) -> None:
+        self.text = text  # up to and with the empty line
+        self.body_size = body_size
+        self.idle_s = idle_s
+
+
+class KnownReplyHeads:
+    """The heads of one remote's successful replies that need no parser when they come again, byte for byte."""
+
+    __slots__ = ("_by_text", "_recent")
+
+    def __init__(self) -> None:
+        self._by_text: dict[bytes, KnownReplyHead] = {}
+        self._recent: KnownReplyHead | None = None  # the one of the last reply, which is the next one's most likely
+
+    def __len__(self) -> int:
+        return len(self._by_text)
+
+    def find(self, data: bytes) -> KnownReplyHead | None:
+        """Return the head that a reply begins with, if it was seen before."""
+        recent = self._recent
+        if recent is None or not data.startswith(recent.text):
+            recent = self._by_text.get(data[: data.find(EMPTY_LINE) + 4])
+            if recent is not None:
+                self._recent = recent
+        return recent
+
+    def remember(self, head: KnownReplyHead) -> None:
+        """Know a head when it comes again."""
+        if len(self._by_text) >= KNOWN_HEADS_MAX:
+            self._by_text.clear()  # a remote's Date makes new ones each second; the old are of no use
+        self._by_text[head.text] = self._recent = head
 
 
 class ReplyParser:
@@ -27,27 +81,40 @@ class ReplyParser:
 
     __slots__ = (
         "_body",
+        "_chunk_count",
+        "_chunks_max",
         "_failure",
+        "_field_count",
         "_fields",
         "_framing_size",
+        "_head_size",
         "_http",
         "_in_body",
         "_interim_count",
         "_received",
         "_reply_bytes_max",
+        "_success_statuses",
         "body_size",
         "complete",
         "encoded",
         "ends_with_connection",
+        "is_between",
         "keep_alive",
         "keep_alive_timeout_s",
         "remembered_head",
         "status",
     )
 
-    def __init__(self, reply_bytes_max: int) -> None:
-        self._http: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+    def __init__(self, reply_bytes_max: int, success_statuses: frozenset[int]) -> None:
+        http = httptools.HttpResponseParser(self)
+        http.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)  # devices pad sizes to a fixed width
+        self._http: httptools.HttpResponseParser | None = http
         self._reply_bytes_max = reply_bytes_max
+        self._success_statuses = success_statuses
+        self._field_count = 0
+        self._head_size = 0  # bytes of the fields
+        self._chunk_count = 0
+        self._chunks_max = CHUNKS_MAX + reply_bytes_max // CHUNK_BYTES
         self._fields: dict[bytes, bytes] = {}
         self._body = bytearray()
         self._failure: RemoteError | None = None
@@ -59,6 +126,7 @@ class ReplyParser:
         self.body_size = 0
         self.complete = False
         self.encoded = False
+        self.is_between = False  # all that came were whole interim replies
         self.ends_with_connection = False  # the body lasts until the connection ends (RFC 9112 §6.3)
         self.keep_alive = False
         self.keep_alive_timeout_s: float | None = None  # what the remote announced
@@ -101,7 +169,7 @@ class ReplyParser:
                 if self._in_body:
                     self._failure = RemoteTruncated("truncated", "the reply's body is malformed")
         if self.complete:
-            if whole and self.keep_alive and self.status == 200 and not self.encoded:
+            if whole and self.keep_alive and self.status in self._success_statuses and not self.encoded:
                 self._remember_head(data)
             return True
         if self._failure is None:
@@ -127,12 +195,23 @@ class ReplyParser:
     # What httptools calls
 
     def on_message_begin(self) -> None:
+        self.is_between = False
         if self.complete:
             raise RemoteInvalid("surplus", "bytes behind the reply")  # ends the parsing; feed keeps the reply
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:
-            name = name.lower()
+        self._field_count += 1
+        if self._field_count > FIELDS_MAX:
+            if self._in_body:
+                self._fail(RemoteTruncated("too_large", "the reply has too many trailers"))
+            self._fail(_malformed("it has too many header lines"))
+        if self._in_body:
+            return
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > HEAD_BYTES_MAX:
+            self._fail(_malformed("its header section is too large"))
+        name = name.lower()
+        if name in _FIELDS:
             before = self._fields.get(name)
             self._fields[name] = value.strip() if before is None else before + b", " + value.strip()
 
@@ -142,15 +221,13 @@ class ReplyParser:
         fields = self._fields
         if not 100 <= status <= 599 or status == 101 or self._http.get_http_version() not in ("1.1", "1.0"):
             self._fail(_malformed("its status line is not one that we understand"))
-        if sum(len(name) + len(value) + 4 for name, value in fields.items()) > HEAD_BYTES_MAX:
-            self._fail(_malformed("its header section is too large"))
         if status < 200:
             return
         coding = fields.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
             self._fail(_malformed("its transfer coding is not chunked"))
         self.status = status
-        self.encoded = fields.get(b"content-encoding", b"identity").lower() not in (b"identity", b"")
+        self.encoded = _is_encoded(fields.get(b"content-encoding", b""))
         self.keep_alive = self._http.should_keep_alive()
         self.keep_alive_timeout_s = _announced_timeout(fields.get(b"keep-alive", b""))
         self.ends_with_connection = coding is None and b"content-length" not in fields
@@ -161,6 +238,9 @@ class ReplyParser:
 
     def on_chunk_header(self) -> None:
         self._framing_size -= CHUNK_FRAMING_BYTES
+        self._chunk_count += 1
+        if self._chunk_count > self._chunks_max:
+            self._fail(RemoteTruncated("too_large", "the reply has too many chunks"))
 
     def on_body(self, body: bytes) -> None:
         self.body_size += len(body)
@@ -174,6 +254,7 @@ class ReplyParser:
             self.complete = True
             return
         self._fields = {}
+        self.is_between = True
         self._interim_count += 1
         if self._interim_count > INTERIM_REPLIES_MAX:
             self._fail(_malformed("too many interim replies"))
@@ -185,6 +266,11 @@ class ReplyParser:
 
 def _malformed(why: str) -> RemoteError:
     return RemoteUnreachable("bad_response", f"the remote's reply is not HTTP that we accept: {why}")
+
+
+def _is_encoded(content_encoding: bytes) -> bool:
+    """Whether one of a Content-Encoding's words is a coding that changes the body (RFC 9110 §8.4)."""
+    return bool(content_encoding) and any(word.strip() in CODINGS for word in content_encoding.lower().split(b","))
 
 
 def _announced_timeout(keep_alive: bytes) -> float | None:

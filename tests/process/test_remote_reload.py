@@ -1,0 +1,137 @@
+"""The remote after a reload: made anew when anything of it has changed, and the old one put to rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+import pytest
+
+from tests.running import run
+from tests.service.faulty_remote import FaultyRemote, good, silent, turning
+from tests.serving import Served, configuration, serving
+from txtoken.certificates import RemoteTls
+from txtoken.settings import Config, RemoteProxy, RemoteSettings, Secret, SuccessRules
+
+OTHER_KEY: Final = Secret(b"another-key-for-the-remote-0123456789")
+
+
+@asynccontextmanager
+async def served_by(folder: Path, faulty: FaultyRemote, text: str = "") -> AsyncIterator[tuple[Served, Config]]:
+    """Serve with this remote."""
+    config = configuration(folder, text, faulty.url)
+    async with serving(config) as served:
+        yield served, config
+
+
+async def log_in(served: Served) -> int:
+    """Log in once, and return the status."""
+    return (await served.ask("POST", "/getToken", body=b"{}")).status
+
+
+def with_limits(config: Config, **values: int) -> Config:
+    """Change limits."""
+    return replace(config, limits=replace(config.limits, **values))
+
+
+def with_timeouts(config: Config, **values: float) -> Config:
+    """Change timeouts."""
+    return replace(config, timeouts=replace(config.timeouts, **values))
+
+
+CHANGES: Final[dict[str, Any]] = {
+    "url": lambda config: replace(config, remote=config.remote + "?other"),
+    "request_key": lambda config: replace(config, request_key=OTHER_KEY),
+    "request_token_data": lambda config: replace(config, request_token_data=b'{"role":"other"}'),
+    "request_token_s": lambda config: replace(config, request_token_s=77),
+    "proxy": lambda config: replace(config, remote_proxy=RemoteProxy("http://127.0.0.1:9")),
+    "tls": lambda config: replace(config, remote_tls=RemoteTls(server_name="login.example")),
+    "success_statuses": lambda config: replace(config, success=SuccessRules(frozenset((200, 201)))),
+    "reply_bytes": lambda config: with_limits(config, reply_bytes=5),
+    "connections": lambda config: with_limits(config, remote_connections=5),
+    "waiting": lambda config: with_limits(config, waiting=5),
+    "connect_s": lambda config: with_timeouts(config, connect=0.7),
+    "timeout_s": lambda config: with_timeouts(config, remote=0.7),
+    "idle_s": lambda config: with_timeouts(config, remote_idle=0.7),
+}
+
+
+def test_every_setting_has_a_change() -> None:
+    """No setting of the remote is left out below."""
+    assert set(CHANGES) == {field.name for field in fields(RemoteSettings)}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_makes_another_remote(tmp_path: Path, change: str) -> None:
+    """Whatever of the remote has changed, another one is made, with that; anything else leaves it and its connections."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, served_by(tmp_path, faulty) as (served, config):
+            before = served.worker._remote
+            served.worker.take_over(replace(config, token_ttl_s=77))
+            assert served.worker._remote is before
+            changed = CHANGES[change](config)
+            served.worker.take_over(changed)
+            assert served.worker._remote is not before
+            assert served.worker._remote._settings == RemoteSettings.of(changed) != RemoteSettings.of(config)
+
+    run(main())
+
+
+def test_a_rotated_request_key_is_used(tmp_path: Path) -> None:
+    """After a reload with another `requestKey` the remote sees bearers of that key, on a connection of its own."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, served_by(tmp_path, faulty) as (served, config):
+            assert await log_in(served) == 200
+            served.worker.take_over(replace(config, request_key=OTHER_KEY))
+            assert await log_in(served) == 200
+            bearers = [
+                request.partition(b"Bearer ")[2].partition(b"\r\n")[0].decode() for _, request in faulty.requests
+            ]
+            for bearer, key in zip(bearers, (config.request_key, OTHER_KEY), strict=True):
+                assert jwt.decode(bearer, key.reveal(), ["HS256"])["data"] == {}
+            assert [number for number, _ in faulty.requests] == [0, 1]
+
+    run(main())
+
+
+def test_a_retired_remote_is_closed(tmp_path: Path) -> None:
+    """The connections of a remote that a reload has replaced are closed, though nobody uses them any more."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, served_by(tmp_path, faulty) as (served, config):
+            assert await log_in(served) == 200
+            before = served.worker._remote
+            served.worker.take_over(replace(config, request_key=OTHER_KEY))
+            await faulty.peers[0].ended()
+            await turning(lambda: not served.worker._retired and not served.worker._closing)
+            assert before.open_count == 0
+            assert await log_in(served) == 200
+
+    run(main())
+
+
+def test_the_deadlines_of_a_retired_remote(tmp_path: Path) -> None:
+    """A login that a replaced remote does not answer ends at its deadline, and the connection with it."""
+
+    async def main() -> None:
+        async with (
+            FaultyRemote(silent, good).listening() as faulty,
+            served_by(tmp_path, faulty, "timeouts: {remote: 0.3}") as (served, config),
+        ):
+            login = asyncio.ensure_future(log_in(served))
+            await faulty.requested(1)
+            served.worker.take_over(replace(config, request_key=OTHER_KEY))
+            assert await log_in(served) == 200
+            assert not login.done()
+            assert await login == 500
+            await faulty.peers[0].ended()
+            await turning(lambda: not served.worker._retired)
+
+    run(main())

@@ -1,0 +1,227 @@
+"""Opening one connection to the remote: its name, TCP, a proxy, TLS. Knows no exchange and no pool.
+
+aiohttp's connector does what is hard and rare about TCP: several addresses, of which some are dead (RFC 8305). TLS is begun
+here, so that it is known what every layer of a connection has not sent yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import functools
+import ipaddress
+import ssl
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+import aiohttp
+from aiohttp.connector import Connection as DialledConnection
+from yarl import URL
+
+from txtoken.certificates import ALPN
+from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteUnreachable
+from txtoken.service.names import Names
+from txtoken.service.tunnel import TunnelError, Vestibule, connect_through, start_tls
+from txtoken.settings import RemoteSettings
+
+UNIX_SCHEME: Final = "http+unix"
+
+# What is wrong with this machine rather than with the remote: trying again a little later can help.
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
+
+# How far an attempt has come.
+_NAME: Final = "name"
+_TCP: Final = "tcp"
+_PROXY: Final = "proxy"
+_TLS: Final = "tls"
+
+
+class Opened(NamedTuple):
+    """A connection that is open. `below` are the transports under `transport`: TCP's under that of TLS, and so on.
+
+    `descriptor` is its socket's. `dialled` is what aiohttp gave for it, None in tests.
+    """
+
+    transport: asyncio.Transport
+    below: tuple[asyncio.Transport, ...]
+    descriptor: int
+    dialled: DialledConnection | None
+
+    def close(self) -> None:
+        """The connection has ended: let aiohttp's connector know, which waits for that."""
+        if self.dialled is not None:
+            _let_go(self.dialled)
+
+
+class Dialler:
+    """Opens connections to one remote. Make it inside a running loop, `close` it at the end."""
+
+    def __init__(self, settings: RemoteSettings, user_agent: str) -> None:
+        remote = URL(settings.url, encoded=True)
+        proxy = None if settings.proxy is None else URL(settings.proxy.url, encoded=True)
+        self._connect_s = settings.connect_s
+        self._has_proxy = proxy is not None
+        self._proxy_tls: tuple[ssl.SSLContext, str] | None = None
+        self._tls: tuple[ssl.SSLContext, str] | None = None
+        self._connect_request = b""
+        self._names = Names(settings.connect_s)
+        self._name: str | None = None  # that has to be looked up
+        self._connector: aiohttp.BaseConnector
+        if remote.scheme == UNIX_SCHEME:
+            self._connector = aiohttp.UnixConnector(socket_path(settings.url), limit=0)
+            self._target = aiohttp.ClientRequest("POST", URL("http://localhost/"), loop=asyncio.get_running_loop())
+            return
+        # Our own pool counts connections, so the connector has no limit; names and their cache are ours as well.
+        self._connector = aiohttp.TCPConnector(limit=0, resolver=self._names, use_dns_cache=False)
+        first = proxy or remote
+        assert first.raw_host is not None
+        assert remote.raw_host is not None
+        # Whatever the scheme: aiohttp opens the TCP connection alone.
+        where = URL(f"http://{first.host_subcomponent}:{first.port}/", encoded=True)
+        self._target = aiohttp.ClientRequest("POST", where, loop=asyncio.get_running_loop())
+        if not _is_address(first.raw_host):
+            self._name = first.raw_host
+        if proxy is not None and proxy.scheme == "https":
+            assert proxy.raw_host is not None
+            self._proxy_tls = system_context(), proxy.raw_host.rstrip(".")
+        if remote.scheme == "https":
+            context = settings.tls.context
+            server_name = settings.tls.server_name or remote.raw_host.rstrip(".")
+            self._tls = context if isinstance(context, ssl.SSLContext) else system_context(), server_name
+            if settings.proxy is not None:
+                self._connect_request = connect_request(remote, settings, user_agent)
+
+    async def open(self) -> Opened | None:
+        """Open a connection, within `timeouts.connect`. None: it ended, or something came, before anything was asked.
+
+        Raises:
+            RemoteError: no connection could be had.
+        """
+        stage = _NAME
+        dialled: DialledConnection | None = None
+        try:
+            async with asyncio.timeout(self._connect_s):
+                if self._name is not None:
+                    await self._names.resolve(self._name)
+                stage = _TCP
+                dialled = await self._connector.connect(self._target, [], aiohttp.ClientTimeout())
+                if self._proxy_tls is not None or self._connect_request:
+                    stage = _PROXY
+                elif self._tls is not None:
+                    stage = _TLS
+                transport = dialled.transport
+                if transport is None or is_disturbed(dialled):
+                    if stage != _TCP:
+                        raise ConnectionResetError("it ended, or spoke, before the handshake")
+                    _abort(dialled)
+                    return None
+                vestibule: Vestibule | None = None
+                below: tuple[asyncio.Transport, ...] = ()
+                descriptor: int = transport.get_extra_info("socket").fileno()
+                if self._proxy_tls is not None:
+                    below += (transport,)
+                    transport, vestibule = await start_tls(transport, *self._proxy_tls)
+                if self._connect_request:
+                    await connect_through(transport, self._connect_request)
+                if self._tls is not None:
+                    stage = _TLS
+                    below += (transport,)
+                    transport, vestibule = await start_tls(transport, *self._tls)
+        except Exception as error:  # whatever it was, the log gets it, and somebody waits for an answer
+            if dialled is not None:
+                _abort(dialled)
+            raise explain_dial(error, stage, has_proxy=self._has_proxy) from error
+        except BaseException:  # it was cancelled
+            if dialled is not None:
+                _abort(dialled)
+            raise
+        if vestibule.is_disturbed if vestibule is not None else is_disturbed(dialled):
+            _abort(dialled)
+            return None
+        return Opened(transport, below, descriptor, dialled)
+
+    async def close(self) -> None:
+        """Close every connection that is being opened."""
+        await self._connector.close()
+
+
+def is_disturbed(dialled: DialledConnection) -> bool:
+    """Whether a connection ended, or spoke before it was asked, while aiohttp had it: we would never hear of that."""
+    protocol = dialled.protocol
+    return dialled.closed or protocol is None or protocol.should_close
+
+
+def _let_go(dialled: DialledConnection) -> None:
+    if dialled.protocol is not None:
+        # aiohttp's own protocol, which was put aside: its connector waits for it to hear that all is over.
+        dialled.protocol.connection_lost(None)
+    dialled.close()
+
+
+def _abort(dialled: DialledConnection) -> None:
+    transport = dialled.transport
+    if transport is not None:
+        transport.abort()
+    _let_go(dialled)
+
+
+def socket_path(url: str) -> str:
+    """Return the path of the socket that a URL of the scheme `http+unix` names in place of a host."""
+    return unquote(url.partition("://")[2].partition("/")[0])
+
+
+def connect_request(remote: URL, settings: RemoteSettings, user_agent: str) -> bytes:
+    """Write the request that asks a proxy for a tunnel to the remote (RFC 9110 §9.3.6)."""
+    host = remote.host_subcomponent
+    lines = [f"CONNECT {host}:{remote.port} HTTP/1.1", f"Host: {host}:{remote.port}", f"User-Agent: {user_agent}"]
+    head = "".join(f"{line}\r\n" for line in lines).encode("ascii")
+    return b"".join((head, proxy_authorization(settings), b"\r\n"))
+
+
+def proxy_authorization(settings: RemoteSettings) -> bytes:
+    """Write the line that says who we are to the proxy. Nothing where it need not know."""
+    if settings.proxy is None or settings.proxy.authorization is None:
+        return b""
+    return b"Proxy-Authorization: %b\r\n" % settings.proxy.authorization.reveal()
+
+
+@functools.cache
+def system_context() -> ssl.SSLContext:
+    """Return what TLS is spoken with where nothing is configured: the authorities that the system trusts."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(ALPN)
+    return context
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def explain_dial(error: Exception, stage: str, *, has_proxy: bool = False) -> RemoteError:
+    """Say why no connection could be opened, without an address. The error belongs to the log."""
+    what = "the proxy" if has_proxy and stage != _TLS else "the remote"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno in _EXHAUSTED and stage != _NAME:
+        return RemoteOverloaded("exhausted", "this machine has no connection to spare")
+    if stage == _NAME or isinstance(error, aiohttp.ClientConnectorDNSError):
+        if isinstance(error, TimeoutError):
+            return RemoteUnreachable("dns", f"{what}'s name could not be resolved in time")
+        return RemoteUnreachable("dns", f"{what}'s name could not be resolved")
+    if isinstance(cause, TimeoutError):
+        return RemoteTimeout("connect_timeout", f"connecting to {what} took too long")
+    if isinstance(error, TunnelError):
+        return RemoteUnreachable("proxy", "the proxy opens no tunnel to the remote")
+    if stage == _PROXY or (has_proxy and stage == _TCP):
+        return RemoteUnreachable("proxy", "the proxy could not be reached")
+    if stage == _TLS:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return RemoteUnreachable("tls_verify", "the remote's TLS certificate could not be verified")
+        if isinstance(error, OSError):
+            return RemoteUnreachable("tls", "the TLS handshake with the remote failed")
+    if isinstance(cause, ConnectionRefusedError):
+        return RemoteUnreachable("refused", "the remote refused the connection")
+    return RemoteUnreachable("unreachable", "the remote could not be reached")

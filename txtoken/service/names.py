@@ -1,0 +1,173 @@
+"""Names into addresses, by the system's resolver (nsswitch: files, DNS, …). Knows no remote and opens no connection.
+
+`getaddrinfo` blocks, for 30 s and more when name servers are silent, and cannot be called off. The pools of threads that
+asyncio and uvloop have for it are waited for at exit, and two look-ups that hang hold up all later ones. So each look-up has
+a daemon thread of its own here: what hangs is left behind, and the process ends without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import threading
+from time import monotonic
+from typing import Final
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+CACHE_S: Final = 10.0  # how long addresses are used, and how soon a change of them is noticed
+NAMES_MAX: Final = 16  # in the cache; there is one remote, or one proxy
+THREADS_MAX: Final = 16  # look-ups of one `Names` that may hang at the same time
+# How much older than this share of the patience the youngest look-up has to be before another is begun beside it. Its query
+# may have been lost, and the system's resolver repeats one after 5 s only.
+RENEWAL: Final = 0.5
+
+_FLAGS: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class LookUp:
+    """One call of `getaddrinfo`, and who takes its failure for his own."""
+
+    __slots__ = ("begun_at", "host", "waiting")
+
+    def __init__(self, host: str, begun_at: float) -> None:
+        self.host = host
+        self.begun_at = begun_at  # by `monotonic`
+        self.waiting: set[asyncio.Future[list[ResolveResult]]] = set()
+
+
+class Names(AbstractResolver):
+    """The resolver of one remote. Make it inside a running loop.
+
+    All who ask for a name at the same time share a look-up. While it hangs, a second one is begun after half of `patience_s`,
+    for those who come then and for those who wait already: the first that finds addresses serves all. One that fails is the
+    failure of those alone who joined it.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._renewal_s = patience_s * RENEWAL
+        self._found: dict[str, tuple[list[ResolveResult], float]] = {}  # and until when they are used
+        self._running: dict[str, list[LookUp]] = {}  # by name, the oldest first
+        self._thread_count = 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name, each time beginning with the next one.
+
+        Raises:
+            OSError: it has none, or it cannot be said which.
+        """
+        found = self._found.get(host)
+        if found is None or found[1] <= monotonic():
+            addresses = await self._look_up(host)
+        else:
+            addresses = found[0]
+            addresses.append(addresses.pop(0))
+        return [
+            ResolveResult(
+                hostname=address["hostname"],
+                host=address["host"],
+                port=port,
+                family=address["family"],
+                proto=address["proto"],
+                flags=address["flags"],
+            )
+            for address in addresses
+            if family in (socket.AF_UNSPEC, address["family"])
+        ]
+
+    async def close(self) -> None:
+        """Nothing is waited for."""
+
+    async def _look_up(self, host: str) -> list[ResolveResult]:
+        waiting: asyncio.Future[list[ResolveResult]] = self._loop.create_future()
+        joined: LookUp | None = None
+        try:
+            while True:
+                youngest = self._youngest(host)
+                if joined is not None:
+                    joined.waiting.discard(waiting)
+                youngest.waiting.add(waiting)
+                joined = youngest
+                left_s = max(0.0, youngest.begun_at + self._renewal_s - monotonic()) or self._renewal_s
+                done, _ = await asyncio.wait((waiting,), timeout=left_s)
+                if done:
+                    return waiting.result()
+        finally:
+            if joined is not None:
+                joined.waiting.discard(waiting)
+            if not waiting.cancel():
+                waiting.exception()  # asked for, or asyncio would log that nobody has
+
+    def _youngest(self, host: str) -> LookUp:
+        """Return the look-up to join: the youngest, or one that is begun now because it is old already."""
+        running = self._running.setdefault(host, [])
+        now = monotonic()
+        is_due = not running or running[-1].begun_at + self._renewal_s <= now
+        if is_due and self._thread_count < THREADS_MAX:
+            look_up = LookUp(host, now)
+            with contextlib.suppress(RuntimeError):  # no thread can be had: the look-ups that run may still answer
+                threading.Thread(target=self._run, args=(look_up,), name="names", daemon=True).start()
+                self._thread_count += 1
+                running.append(look_up)
+        if not running:
+            del self._running[host]
+            raise OSError(errno.EAGAIN, "no thread to look a name up: too many hang, or the machine has none to spare")
+        return running[-1]
+
+    def _run(self, look_up: LookUp) -> None:
+        """Look a name up, in a thread of its own."""
+        addresses: list[ResolveResult] = []
+        failure: Exception | None = None
+        try:
+            addresses = _addresses(look_up.host)
+        except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for it
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
+            self._loop.call_soon_threadsafe(self._note, look_up, addresses, failure)
+
+    def _note(self, look_up: LookUp, addresses: list[ResolveResult], failure: Exception | None) -> None:
+        """Take the result of a look-up over, however late it comes."""
+        self._thread_count -= 1
+        host = look_up.host
+        running = self._running[host]
+        running.remove(look_up)
+        if not addresses:
+            cause = str(failure) or type(failure).__name__ if failure is not None else "it has no address"
+            for waiting in look_up.waiting:
+                if not waiting.done():
+                    waiting.set_exception(OSError(cause))  # one for each: an exception keeps who raised it
+        else:
+            if len(self._found) >= NAMES_MAX:
+                self._found.clear()
+            self._found[host] = addresses, monotonic() + CACHE_S
+            for other in (look_up, *running):
+                for waiting in other.waiting:
+                    if not waiting.done():
+                        waiting.set_result(list(addresses))
+        if not running:
+            del self._running[host]
+
+
+def _addresses(host: str) -> list[ResolveResult]:
+    """Ask the system.
+
+    Raises:
+        OSError: it does not know. (`socket.gaierror` is one.)
+    """
+    found: list[ResolveResult] = []
+    for family, _, proto, _, address in socket.getaddrinfo(
+        host, 0, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+    ):
+        if family == socket.AF_INET6 and len(address) == 4 and address[3]:  # link-local: the interface belongs to it
+            numeric, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+        elif family in (socket.AF_INET, socket.AF_INET6):
+            numeric = str(address[0])
+        else:
+            continue
+        found.append(ResolveResult(hostname=host, host=numeric, port=0, family=family, proto=proto, flags=int(_FLAGS)))
+    return found
