@@ -49,13 +49,14 @@ ALLOWED: Final = {
 RESERVED: Final = {
     "asyncio": (
         *("txtoken.http1.connection", "txtoken.http1.server", "txtoken.service.remote", "txtoken.process.worker"),
+        *("txtoken.process.running", "txtoken.process.signals"),
     ),
     "httptools": ("txtoken.http1.parser", "txtoken.service.reply"),
     "aiohttp": ("txtoken.service.remote", "txtoken.demo"),
     "yaml": ("txtoken.config", "txtoken.trees", "txtoken.values"),
     "jwt": ("txtoken.service.keys",),
     "uvloop": ("txtoken.process.worker",),
-    "signal": ("txtoken.process.supervisor", "txtoken.process.worker"),
+    "signal": ("txtoken.cli", "txtoken.process.signals", "txtoken.process.supervisor"),
     # Loads a command's modules when it is run (`health` has no use for aiohttp's 0.3 s), and what only an admin port needs.
     "importlib": ("txtoken.cli", "txtoken.process.admin"),
     "prometheus_client": ("txtoken.observe.exposition",),
