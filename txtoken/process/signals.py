@@ -44,6 +44,7 @@ class Signals:
         self.second = asyncio.Event()
         self.reload = asyncio.Event()
         self._asked = 0
+        self.is_forced = False
         self._loop = loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
         # Python's own handlers, because the loop's are not called while it is busy or hangs.
@@ -73,7 +74,9 @@ class Signals:
             self._end_at_once(number, frame)
 
     def _end_at_once(self, number: int, frame: FrameType | None) -> None:
-        self._asked = 2
+        if self.is_forced:
+            return  # or whoever asks again and again would put the alarm off
+        self.is_forced = True
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, ALARM_S)
         self._loop.call_soon_threadsafe(self.first.set)
