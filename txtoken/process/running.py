@@ -74,7 +74,7 @@ def serve_as(
         reload = Reload(load, config, log, tells=context is None)
         return run_to_the_end(_serve(with_room(config, log), reload, sockets, log, writer, context, admin_port))
     finally:
-        end_at_next_signal()
+        end_at_next_signal(context)
         for sock in (*sockets, *(admin_port.sockets if admin_port is not None else ())):
             sock.close()
         writer.close()

@@ -83,11 +83,11 @@ class Signals:
         self._loop.call_soon_threadsafe(self.second.set)
 
 
-def end_at_next_signal() -> None:
+def end_at_next_signal(context: WorkerContext | None = None) -> None:
     """The work is done, and what is left may take a moment: who asks (again) does not wait for it."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _leave_at_once)
+    # A worker of several gets a SIGTERM from each who sends it to all: that is not a second one.
+    for number in (signal.SIGTERM, signal.SIGINT) if context is None else (AT_ONCE,):
+        signal.signal(number, _leave_at_once)
 
 
 def _leave_at_once(number: int, frame: FrameType | None) -> NoReturn:

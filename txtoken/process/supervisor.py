@@ -77,8 +77,12 @@ def _serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) ->
         for sock in shared:
             sock.close()
         admin_port = open_admin(config)
-        log = open_log(DirectWriter(STDOUT_FD), level=config.log.level, as_json=config.log.format == "json")
-        return Supervisor(config, load, places, admin_port, log).run()
+        writer = DirectWriter(STDOUT_FD)
+        log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
+        try:
+            return Supervisor(config, load, places, admin_port, log, writer=writer).run()
+        finally:
+            writer.close()
 
 
 @dataclass(slots=True)
@@ -107,12 +111,15 @@ class Supervisor:
         log: logging.Logger,
         *,
         hang_s: float = HANG_S,
+        writer: DirectWriter | None = None,
     ) -> None:
         self._config = config
         self._load = load
         self._reload = Reload(load, config, log)
         self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log = log
+        self._writer = writer  # of the log
+        self._dropped = 0  # lines of the log whose loss was logged
         self._admin_port = admin_port
         self._places = [Place(number, sockets) for number, sockets in enumerate(places)]
         self._beats = Beats(len(places))
@@ -320,9 +327,17 @@ class Supervisor:
         os.close(place.ready_fd)
         place.ready_fd = -1
 
+    def _write_kept_lines(self) -> None:
+        if self._writer is not None:
+            self._writer.flush()
+            lines, self._dropped = self._writer.dropped - self._dropped, self._writer.dropped
+            if lines:
+                self._log.warning("nobody took these lines of the log in time", extra={"fields": {"lines": lines}})
+
     def _kill_hanging(self) -> None:
         """End the workers whose loop has stopped: `_bury` replaces them. At the end `_kill_at` does it."""
         now = time.monotonic()
+        self._write_kept_lines()
         self._watch_at = inf if self._is_stopping else now + self._watch.period_s
         for number in self._watch.look(now):
             place = self._places[number]

@@ -83,13 +83,15 @@ class Worker:
         self._remote = self._new_remote()
         self._closing: set[asyncio.Task[None]] = set()
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
-        self._access_log = self._new_access_log()
         self._verifier = self._new_verifier()
         self.admin: Admin | None = None
         if admin_port is not None:
             self.admin = Admin(admin_port, number, _paths(config), self._clock, self._publish, self._note_crash)
         meter = None if self.admin is None else self.admin.meter
-        self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log, meter)
+        self._paths: frozenset[bytes] = frozenset()  # of all routes
+        routes = self._routes()
+        self._access_log = self._new_access_log()
+        self._server = Server(routes, config.limits, config.timeouts, self._clock, self._access_log, meter)
         self._server.secure(config.tls.context, self._note_tls_failure)
 
     def _new_remote(self) -> Remote:
@@ -111,7 +113,7 @@ class Worker:
         if not log.access:
             return None
         client_behind = Proxies(trusted).client if trusted else None
-        return AccessLog(self._writer, as_json=log.format == "json", client_behind=client_behind)
+        return AccessLog(self._writer, as_json=log.format == "json", routes=self._paths, client_behind=client_behind)
 
     def _new_verifier(self) -> TokenVerifier:
         config = self._config
@@ -142,6 +144,7 @@ class Worker:
             config.check_token_route: {"GET": check_token, "POST": check_token},
         }
         table = {**health, **routes}
+        self._paths = frozenset(path.encode("ascii") for path in table)
         if not config.cors.origins:
             return Routes(table, self._note_crash)
         for handlers in table.values():
@@ -172,9 +175,9 @@ class Worker:
             self._config = config
             if _of_remote(before[0]) != _of_remote(config):
                 self._remote = self._new_remote()
-            self._access_log = self._new_access_log()
             self._verifier = self._new_verifier()
             routes = self._routes()
+            self._access_log = self._new_access_log()
         except Exception:
             self._config, self._remote, self._access_log, self._verifier = before
             raise
