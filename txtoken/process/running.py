@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn
 from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.admin import AdminPort, make_admin_port
-from txtoken.process.reload import Reload
+from txtoken.process.reload import RETRY_S, Reload
 from txtoken.process.signals import Signals, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import Passed, address, bind
 from txtoken.process.worker import BUILD, LOOP_NAME, Worker, new_event_loop, with_room
@@ -158,27 +158,25 @@ async def _serve(
 
 async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.Logger, *, looks: bool) -> None:
     """Take a changed configuration over, for ever. Without `looks` only when a signal says so, or the last time failed."""
+
+    def apply(config: Config) -> None:
+        worker.take_over(with_room(config, log))
+
     while True:
+        wait_s = reload.wait_s if looks or reload.is_pending else None
+        if wait_s is None and reload.has_failed and not looks:
+            wait_s = RETRY_S  # the others serve by it already
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(
-                signals.reload.wait(), reload.config.reload_s if looks or reload.has_failed else None
-            )
+            await asyncio.wait_for(signals.reload.wait(), wait_s)
         asked = signals.reload.is_set()
         signals.reload.clear()
         if not asked and not reload.has_changed():
             continue
         before = reload.config
-        config = reload.read_again()
-        is_taken_over = False
-        if config is not None:
-            try:
-                worker.take_over(with_room(config, log))
-                is_taken_over = True
-            except Exception as error:  # whatever cannot be built of it, the old configuration is in use
-                reload.config = before
-                log.error("the new configuration cannot be taken over, the old one stays in use", exc_info=error)
+        config = reload.read_again(apply, at_once=asked)
         if worker.admin is not None:
-            if not is_taken_over:
+            if config is not None:
+                if looks:
+                    worker.admin.note_reload(has_new_key=config.enc_key != before.enc_key)
+            elif reload.has_failed:
                 worker.admin.note_failed_reload()
-            elif looks:
-                worker.admin.note_reload(has_new_key=reload.config.enc_key != before.enc_key)

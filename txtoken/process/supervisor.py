@@ -183,32 +183,35 @@ class Supervisor:
 
     def _act_on(self, number: int) -> None:
         if number == signal.SIGHUP:
-            self._take_over()
+            self._take_over(at_once=True)
+            self._plan_look()
         elif number != signal.SIGCHLD:
             if self._is_stopping:
                 self._code = FAILED
             self._stop()
 
     def _look_for_change(self) -> None:
-        period_s = self._config.reload_s
-        self._look_at = inf if period_s is None else time.monotonic() + period_s
         if self._reload.has_changed():
-            self._take_over()
+            self._take_over(at_once=False)
+        self._plan_look()
 
-    def _take_over(self) -> None:
+    def _plan_look(self) -> None:
+        wait_s = self._reload.wait_s
+        self._look_at = inf if wait_s is None or self._is_stopping else time.monotonic() + wait_s
+
+    def _take_over(self, *, at_once: bool) -> None:
         """Read the configuration again; when it is good the workers do the same, and new ones begin with it."""
         if self._is_stopping:
             return
-        config = self._reload.read_again()
+        config = self._reload.read_again(at_once=at_once)
         board = None if self._admin_port is None else self._admin_port.board
         if config is None:
-            if board is not None:
+            if board is not None and self._reload.has_failed:
                 board.note_failed_reload(board.service)
             return
         if board is not None:
             board.note_reload(has_new_key=config.enc_key != self._config.enc_key)
         self._config = config
-        self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log.setLevel(config.log.level.upper())
         self._signal_workers(signal.SIGHUP)
 
