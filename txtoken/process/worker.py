@@ -179,6 +179,8 @@ class Worker:
             routes = self._routes()
             self._access_log = self._new_access_log()
         except Exception:
+            if self._remote is not before[1]:
+                self._close(self._remote)
             self._config, self._remote, self._access_log, self._verifier = before
             raise
         if self.admin is not None:
@@ -218,9 +220,7 @@ class Worker:
         if self._access_log is not None:
             self._access_log.flush()
         for remote in (self._remote, *self._retired):
-            closing = self._loop.create_task(remote.close())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._close(remote)
         if self._closing:
             await asyncio.wait(tuple(self._closing), timeout=CLOSE_S)
 
@@ -272,9 +272,12 @@ class Worker:
             remote.sweep(monotonic())
             if not remote.active_count:
                 self._retired.remove(remote)
-                closing = self._loop.create_task(remote.close())
-                self._closing.add(closing)
-                closing.add_done_callback(self._closing.discard)
+                self._close(remote)
+
+    def _close(self, remote: Remote) -> None:
+        closing = self._loop.create_task(remote.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _note_remote_failure(self, error: RemoteError) -> None:
         kept_back = self._repeats.due(error.code)
