@@ -57,6 +57,18 @@ def changed_service(folder: Path, code: str, config: str) -> Iterator[ServicePro
         yield process
 
 
+@contextlib.contextmanager
+def stdout_to(folder: Path, fd: int, config: str) -> Iterator[tuple[ServiceProcess, int]]:
+    """Start a service with `fd` as its stdout. Its socket is the test's, so its port is known; yields when it has answered."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        service_process(folder, config=config, passed=[listening], stdout=fd) as process,
+    ):
+        port = listening.getsockname()[1]
+        assert check(port) == 200
+        yield process, port
+
+
 def checks(port: int, count: int) -> Counter[int]:
     """Have so many tokens checked, each on a connection of its own."""
     return Counter(check(port) for _ in range(count))
@@ -143,33 +155,19 @@ def test_the_end_waits_for_no_thread(tmp_path: Path, workers: int) -> None:
     assert not socket_path.exists()
 
 
-def test_the_end_with_a_log_that_nobody_reads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_end_with_a_log_that_nobody_reads(tmp_path: Path, workers: int) -> None:
     """A full pipe keeps the process a moment, for the last lines, and not longer."""
     reading, writing = os.pipe()
     os.write(writing, b"x" * fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096))
     try:
-        with full_pipe_service(tmp_path, writing) as (process, port):
+        with stdout_to(tmp_path, writing, config_of(workers)) as (process, port):
             assert checks(port, 2) == {200: 2}
             process.send(signal.SIGTERM)
             assert process.process.wait(PATIENCE_S) == 0
     finally:
         os.close(reading)
         os.close(writing)
-
-
-@contextlib.contextmanager
-def full_pipe_service(folder: Path, writing: int) -> Iterator[tuple[ServiceProcess, int]]:
-    """Start a service whose stdout is a pipe that nobody reads. Its socket is the test's, so its port is known."""
-    shadow = folder / "shadow"
-    shadow.mkdir()
-    path = f"/proc/{os.getpid()}/fd/{writing}"
-    (shadow / "sitecustomize.py").write_text(f"import os\nos.dup2(os.open({path!r}, os.O_WRONLY), 1)\n")
-    environment = {"PYTHONPATH": str(shadow)}
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listening,
-        service_process(folder, config=config_of(1), environment=environment, passed=[listening]) as process,
-    ):
-        yield process, listening.getsockname()[1]
 
 
 def test_a_second_signal_ends_a_loop_that_hangs(tmp_path: Path) -> None:
@@ -342,3 +340,84 @@ def test_no_descriptors_for_a_new_worker(
         assert place.start_at > time.monotonic()
         assert set(os.listdir("/proc/self/fd")) == before
         assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_no_descriptors_are_left(tmp_path: Path) -> None:
+    """When the supervisor may open no more files, the other worker serves on, and the place is filled when there is room."""
+    code = (
+        "import resource\n"
+        "from txtoken.process import supervisor\n"
+        "supervisor.BACK_OFF_S = 0.05\n"
+        "start = supervisor.Supervisor._start\n"
+        "def start_later(self, place):\n"
+        "    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "    if self._is_announced and place.short_lives < 4:\n"
+        "        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n"
+        "    try:\n"
+        "        start(self, place)\n"
+        "    finally:\n"
+        "        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n"
+        "supervisor.Supervisor._start = start_later\n"
+    )
+    with changed_service(tmp_path, code, config_of(2)) as service:
+        port = service.port
+        os.kill(workers_of(service)[0], signal.SIGKILL)
+        for _ in range(3):
+            service.line_with("no worker can be started: Too many open files")
+        service.line_with('"worker ready"')
+        assert checks(port, 10) == {200: 10}
+        service.send(signal.SIGTERM)
+        assert service.ended()[0] == 0
+
+
+# The log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_log_that_does_not_block(tmp_path: Path, workers: int) -> None:
+    """When stdout is a pipe that another process has made non-blocking, every line arrives, be its reader ever so slow."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    requests = 600
+    with stdout_to(tmp_path, writing, config_of(workers)) as (process, port):
+        os.close(writing)
+        filler = b"x" * 150
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
+            for number in range(requests):
+                client.sendall(b"GET /%06d%b HTTP/1.1\r\nHost: x\r\n\r\n" % (number, filler))
+                answer = b""
+                while not answer.endswith(b"}"):
+                    answer += client.recv(10_000)
+        process.send(signal.SIGTERM)
+        with open(reading) as stream:
+            lines = [json.loads(line) for line in stream]
+        assert process.process.wait(PATIENCE_S) == 0
+    paths = [event["path"][1:7] for event in lines if event["message"] == "request" and event["path"] != "/checkToken"]
+    assert sorted(paths) == [f"{number:06d}" for number in range(requests)]
+    assert lines[-1]["message"] == "stopped"
+    assert not [event for event in lines if event["message"].startswith("nobody took")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_log_on_a_full_disk(tmp_path: Path, workers: int) -> None:
+    """With a full disk under its log the service serves, and ends in order."""
+    device = os.open("/dev/full", os.O_WRONLY)
+    try:
+        with stdout_to(tmp_path, device, config_of(workers)) as (process, port):
+            assert checks(port, 10) == {200: 10}
+            process.send(signal.SIGTERM)
+            assert process.process.wait(PATIENCE_S) == 0
+    finally:
+        os.close(device)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_log_whose_reader_has_gone(tmp_path: Path, workers: int) -> None:
+    """When the reader of its log has gone, the service serves, and ends in order."""
+    reading, writing = os.pipe()
+    with stdout_to(tmp_path, writing, config_of(workers)) as (process, port):
+        os.close(reading)
+        assert checks(port, 10) == {200: 10}
+        process.send(signal.SIGTERM)
+        assert process.process.wait(PATIENCE_S) == 0
+    os.close(writing)
