@@ -287,9 +287,9 @@ def test_a_secret_of_a_new_configuration_is_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("appears", [True, False])
-@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize("logs_changes", [True, False])
 def test_tls_neither_appears_nor_disappears(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, appears: bool, tells: bool
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, appears: bool, logs_changes: bool
 ) -> None:
     """A file in which `tls` appeared or disappeared is not taken over, by no process and not by a signal either; that is said
     once, and what is right again is taken over.
@@ -300,7 +300,7 @@ def test_tls_neither_appears_nor_disappears(
     file = tmp_path / "cfg.yml"
     file.write_text(text_of(more="" if appears else with_tls))
     made = reload_of(file)
-    reload = Reload(made._load, made.config, logging.getLogger("txtoken.test"), tells=tells)
+    reload = Reload(made._load, made.config, logging.getLogger("txtoken.test"), logs_changes=logs_changes)
     put(file, text_of(more=with_tls if appears else ""))
     before = reload.config
     for _ in range(3):
@@ -474,3 +474,38 @@ def test_a_service_without_a_file_takes_a_signal(tmp_path: Path) -> None:
         assert checked(port, KEY) == 200
         os.kill(process.process.pid, signal.SIGTERM)
         assert process.ended()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("workers", "period"),
+    [(1, "100ms"), (2, "100ms"), (2, "off")],
+)
+def test_a_take_over_that_failed_is_tried_again(tmp_path: Path, workers: int, period: str) -> None:
+    """A configuration that a process could not take over is tried again at the next check, though no file has changed; a worker
+    of several does so where no file is looked at as well, because the others may serve by it.
+    """
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "sitecustomize.py").write_text(
+        "from txtoken.process import reload\n"
+        "reload.RETRY_S = 0.1\n"
+        "from txtoken.process import worker\n"
+        "take_over = worker.Worker.take_over\n"
+        "def fail(self, config):\n"
+        "    worker.Worker.take_over = take_over\n"
+        "    raise OSError('not yet')\n"
+        "worker.Worker.take_over = fail\n"
+    )
+    config = text_of(more=f"workers: {workers}\nlog: {{level: debug}}").replace("reload: off", f"reload: {period}")
+    with service_process(tmp_path, config=config, environment={"PYTHONPATH": str(shadow)}) as process:
+        port = process.port
+        put(tmp_path / "example_cfg.yml", config.replace(KEY, OTHER_KEY))
+        process.send(signal.SIGHUP)
+        for _ in range(workers):
+            process.line_with("the configuration can be used again")
+        assert [checked(port, OTHER_KEY) for _ in range(6)] == [200] * 6
+        process.send(signal.SIGTERM)
+        code, output, _ = process.ended()
+    assert code == 0
+    assert output.count("cannot be taken over, the old one stays in use") == workers
+    assert output.count("serving by another configuration") == workers

@@ -37,15 +37,17 @@ def no_more(_: Config) -> None:
 class Reload:
     """Reads the configuration again. `load` is how it was read at first, `config` what is in use.
 
-    Ask `has_changed` every `wait_s` seconds, and `read_again` when it has. `tells` is False for a worker of several: its
+    Ask `has_changed` every `wait_s` seconds, and `read_again` when it has. `logs_changes` is False for a worker of several: its
     supervisor has logged everything, but for what goes wrong here alone.
     """
 
-    def __init__(self, load: Callable[[], Config], config: Config, log: logging.Logger, *, tells: bool = True) -> None:
+    def __init__(
+        self, load: Callable[[], Config], config: Config, log: logging.Logger, *, logs_changes: bool = True
+    ) -> None:
         self.config = config
         self._load = load
         self._log = log
-        self._tells = tells
+        self._logs_changes = logs_changes
         self._seen = _look(config.files)  # what was read last
         self._settling: dict[str, Content] | None = None  # what a check has found for the first time
         self._problems: tuple[object, ...] = ()  # of the last attempt
@@ -126,8 +128,8 @@ class Reload:
         self._problems = ()
         self._rest({path: before[path] if path in before else found[path] for path in config.files})
         previous, self.config = self.config, usable
-        if self._tells:
-            self._tell(changed, previous)
+        if self._logs_changes:
+            self._log_changes(changed, previous)
         return self.config
 
     def _rest(self, seen: dict[str, Content]) -> None:
@@ -140,7 +142,7 @@ class Reload:
         self._problems = problems
         self._rest(seen)
 
-    def _tell(self, changed: list[str], previous: Config) -> None:
+    def _log_changes(self, changed: list[str], previous: Config) -> None:
         fixed = [name for name in changed if name in FIXED]
         taken = [name for name in changed if name not in FIXED]
         if fixed and fixed != self._fixed:
