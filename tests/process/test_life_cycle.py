@@ -54,7 +54,12 @@ def changed_service(folder: Path, code: str, config: str) -> Iterator[ServicePro
     shadow.mkdir()
     (shadow / "sitecustomize.py").write_text(code)
     with service_process(folder, config=config, environment={"PYTHONPATH": str(shadow)}) as process:
-        yield process
+        try:
+            yield process
+        finally:
+            for pid in STOPPED:  # who is stopped would keep the pipe of the log open for ever
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.contextmanager
@@ -67,6 +72,22 @@ def stdout_to(folder: Path, fd: int, config: str) -> Iterator[tuple[ServiceProce
         port = listening.getsockname()[1]
         assert check(port) == 200
         yield process, port
+
+
+STOPPED: Final[list[int]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nobody_stays_stopped() -> Iterator[None]:
+    """A process that is stopped ends neither by its supervisor's end nor by a signal that it could handle."""
+    yield
+    STOPPED.clear()
+
+
+def stop(pid: int) -> None:
+    """Stop a process, until it is killed or continued."""
+    os.kill(pid, signal.SIGSTOP)
+    STOPPED.append(pid)
 
 
 def checks(port: int, count: int) -> Counter[int]:
@@ -83,7 +104,7 @@ def test_a_stopped_worker_is_replaced(tmp_path: Path) -> None:
     with changed_service(tmp_path, SHORT_HANG, config) as service:
         port = service.port
         victim, other = workers_of(service)
-        os.kill(victim, signal.SIGSTOP)
+        stop(victim)
         assert json.loads(service.line_with("a worker hangs and is killed"))["pid"] == victim
         service.line_with("by signal 9")
         service.line_with('"worker ready"')
@@ -121,7 +142,7 @@ def test_a_supervisor_that_slept_kills_nobody(tmp_path: Path) -> None:
         workers = workers_of(service)
         everybody = (service.process.pid, *workers)
         for pid in everybody:
-            os.kill(pid, signal.SIGSTOP)
+            stop(pid)
         with socket.create_connection(("127.0.0.1", port), timeout=3 * HANG_S) as client, pytest.raises(TimeoutError):
             client.recv(1)  # nobody is there to answer for so long
         for pid in everybody:
@@ -313,7 +334,7 @@ def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
     with changed_service(tmp_path, code, config_of(2, "timeouts: {drain: 100ms}")) as service:
         assert service.port
         victim = workers_of(service)[0]
-        os.kill(victim, signal.SIGSTOP)
+        stop(victim)
         service.send(signal.SIGTERM)
         assert service.ended()[0] == 1
     assert not Path(f"/proc/{victim}").exists()

@@ -73,10 +73,10 @@ class AccessLog(messages.AccessLog):
                 trace_id = _trace_id(traceparent)
             if self._client_behind is not None and (forwarded_for := head.fields.get(b"x-forwarded-for")) is not None:
                 client = self._client_behind(client, forwarded_for)
+                if "%" in client:  # the zone of an IPv6 address (RFC 4007 §11) may hold anything when a proxy says it
+                    client = _quoted(client.encode())[1:-1].decode()
         status, ms = _number(response.status), _milliseconds(elapsed_s)
         shown_client = client.encode("ascii", "replace")
-        if b"%" in shown_client:  # the zone of an IPv6 address (RFC 4007 §11) may hold anything when a proxy says it
-            shown_client = _quoted(shown_client)[1:-1]
         if self._as_json:
             parts = [
                 self._start,
@@ -177,16 +177,19 @@ def _milliseconds(seconds: float) -> bytes:
 def _quoted(text: bytes) -> bytes:
     """Write a client's text as a JSON string, cut to a sane length, with anything like a token taken out."""
     shown = _TOKEN_LIKE.sub("[token]", text.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX])
-    decoded = shown
-    for _ in range(_ENCODED_MAX):
-        if "%" not in decoded:
-            break
-        decoded = unquote(decoded)
-        if _TOKEN_LIKE.search(decoded):
-            shown = "[token]"  # where it begins in the encoded text is not worth finding
-            break
+    if "%" in shown and _hides_token(shown):
+        shown = "[token]"  # where it begins in the encoded text is not worth finding
     quoted = orjson.dumps(shown)
     return quoted if shown.isprintable() else escaped(quoted.decode()).encode()
+
+
+def _hides_token(text: str) -> bool:
+    """Whether text like a token comes out of it when percent-encoding is undone."""
+    for _ in range(_ENCODED_MAX):
+        text = unquote(text)
+        if _TOKEN_LIKE.search(text):
+            return True
+    return False
 
 
 def _without_parameters(path: bytes) -> bytes:
