@@ -246,6 +246,25 @@ def test_a_direct_writer_keeps_what_nobody_takes(pipe: tuple[int, int], is_block
     writer.close()
 
 
+def test_a_direct_writer_does_not_wait_for_who_shares_the_pipe(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that another process fills between the look at it and the write does not block the writer, and stays as it was
+    for that process.
+    """
+    os.set_blocking(pipe[1], False)
+    fill(pipe[1])
+    os.set_blocking(pipe[1], True)
+    writer = DirectWriter(pipe[1])
+    assert not os.get_blocking(writer._fd)  # or the write below would wait for ever
+    monkeypatch.setattr(logs, "_wait_for_room", lambda *_: True)
+    writer.write(b"one\n")
+    assert writer._kept == b"one\n"
+    assert writer.dropped == 0
+    assert os.get_blocking(pipe[1])
+    os.close(writer._fd)
+
+
 def test_a_direct_writer_is_bounded(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """What is past its bound is dropped and counted, and the end waits a moment for the rest and no longer."""
     monkeypatch.setattr(logs, "FINISH_S", 0.05)
