@@ -42,7 +42,12 @@ class ServiceProcess:
     """`python -m txtoken …` as a process. Its stdout is read line by line, its stderr kept."""
 
     def __init__(
-        self, arguments: list[str], environment: Mapping[str, str], folder: Path, passed: Sequence[socket.socket] = ()
+        self,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        passed: Sequence[socket.socket] = (),
+        stdout: int = subprocess.PIPE,
     ) -> None:
         command = [*PROGRAM, *arguments]
         fds = [sock.fileno() for sock in passed]
@@ -55,7 +60,7 @@ class ServiceProcess:
             command,
             pass_fds=fds,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             env=clean_environment() | dict(environment),
             cwd=folder,
@@ -66,8 +71,7 @@ class ServiceProcess:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             self._arriving.put(line.decode())
         self._arriving.put(None)
 
@@ -108,8 +112,8 @@ class ServiceProcess:
             self.process.wait()
         self._reader.join(PATIENCE_S)  # until the last of its workers has ended
         for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
+            if stream is not None:
+                stream.close()
 
 
 @contextlib.contextmanager
@@ -119,13 +123,14 @@ def service_process(
     config: str | None = None,
     environment: Mapping[str, str] | None = None,
     passed: Sequence[socket.socket] = (),
+    stdout: int = subprocess.PIPE,
 ) -> Iterator[ServiceProcess]:
     """Start the service (or another command of it) in `folder`, with `config` as its `example_cfg.yml`, and with sockets
-    that are `passed` to it.
+    that are `passed` to it. With another `stdout` than a pipe no lines are read.
     """
     if config is not None:
         (folder / "example_cfg.yml").write_text(config)
-    process = ServiceProcess(list(arguments), environment or {}, folder, passed)
+    process = ServiceProcess(list(arguments), environment or {}, folder, passed, stdout)
     try:
         yield process
     finally:

@@ -254,20 +254,26 @@ def until_another(port: int, known: str) -> str:
     return found
 
 
-def test_on_and_off(tmp_path: Path, files: Files, login_api: LoginApi) -> None:
-    """TLS can be turned off and on by a reload."""
-    secure = settings(login_api.url, "reload: off\n")
-    plain = secure.replace("tls:", "# tls:")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_half_written_file_does_not_turn_it_off(
+    tmp_path: Path, files: Files, login_api: LoginApi, workers: int
+) -> None:
+    """A file without `tls`, as one that is half written, is not taken over, by a signal either: the port goes on with TLS."""
+    secure = settings(login_api.url, f"reload: off\nworkers: {workers}\n")
     with service_process(tmp_path, config=secure) as process:
         port = process.port
-        for text in (plain, secure):
-            (tmp_path / "example_cfg.yml").write_text(text)
-            process.send(signal.SIGHUP)
-            process.line_with("the configuration is taken over")
-            client = http.client.HTTPConnection("127.0.0.1", port) if text is plain else connect(port)
+        (tmp_path / "example_cfg.yml").write_text(secure.replace("tls:", "# tls:"))
+        process.send(signal.SIGHUP)
+        assert "tls disappeared from the configuration" in process.line_with("cannot be used")
+        for _ in range(4):
+            client = connect(port)
             client.request("GET", "/livez")
             assert client.getresponse().status == 200
             client.close()
+        (tmp_path / "example_cfg.yml").write_text(secure + "expHours: 1\n")
+        process.send(signal.SIGHUP)
+        process.line_with("the configuration can be used again")
+        assert '"keys":["expHours"]' in process.line_with("the configuration is taken over")
 
 
 def test_a_bad_start(tmp_path: Path, files: Files) -> None:

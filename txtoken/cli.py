@@ -6,17 +6,20 @@ Exit codes (contract §4.3): 0 ended as asked, 1 failure, 2 wrong usage, 78 bad 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import importlib
 import io
 import ipaddress
 import os
 import secrets
+import signal
 import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any, Final, TextIO
 
 import orjson
@@ -75,8 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(options: argparse.Namespace) -> int:
     """`txtoken serve`."""
     _leave_starter()
-    config = _config(options)
-    return int(_load("txtoken.process.supervisor", "serve")(config, lambda: _config(options), _passed_sockets()))
+    with _signals_remembered():
+        config = _config(options)
+        return int(_load("txtoken.process.supervisor", "serve")(config, lambda: _config(options), _passed_sockets()))
 
 
 def check(options: argparse.Namespace) -> int:
@@ -384,6 +388,25 @@ def _leave_starter() -> None:
     """
     if getattr(sys, "frozen", False):
         os.setpgid(0, 0)
+
+
+@contextlib.contextmanager
+def _signals_remembered() -> Iterator[None]:
+    """Until the service handles signals itself: who asks it to end has asked before anything began, so it ends with 0, and a
+    reload waits, because what was read may be old by then.
+    """
+    handled = {number: signal.signal(number, _end_early) for number in (signal.SIGTERM, signal.SIGINT)}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+    try:
+        yield
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _end_early(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(OK)
 
 
 def _open_closed_streams() -> None:

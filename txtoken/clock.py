@@ -19,7 +19,7 @@ class Clock:
     __slots__ = ("date_line", "second")
 
     def __init__(self) -> None:
-        self.second = 0
+        self.second = -1  # none yet
         self.date_line = b""
         self.tick()
 

@@ -22,8 +22,10 @@ from aiohttp import web
 from txtoken.certificates import ListenTls, RemoteTls
 from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
+from txtoken.process.running import STDOUT_FD, announce
+from txtoken.process.signals import Signals
 from txtoken.process.sockets import address, bind
-from txtoken.process.worker import STDOUT_FD, Signals, Worker, run, tell_start
+from txtoken.process.worker import Worker, run
 from txtoken.settings import Config, CorsSettings, Limits, LogSettings, Secret, SuccessRules, Timeouts, VerifyRules
 from txtoken.values import LOOPBACK
 
@@ -145,7 +147,7 @@ async def _demo(
             return 0 if good else 1
         say(_greeting(service_url, login_url))
         await worker.start(sockets)
-        tell_start(log, config, sockets)
+        announce(log, config, sockets)
         await signals.first.wait()
         await worker.stop()
         return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import pytest
@@ -33,11 +33,12 @@ def lines_of(
     *calls: tuple[Head | None, Response],
     as_json: bool = True,
     client_behind: Callable[[str, bytes], str] | None = None,
+    routes: Collection[bytes] = (b"/getToken", b"/checkToken"),
 ) -> list[str]:
     """Note responses, and return the lines."""
     with tempfile.TemporaryFile() as file:
         writer = LineWriter(file.fileno())
-        log = AccessLog(writer, as_json=as_json, client_behind=client_behind)
+        log = AccessLog(writer, as_json=as_json, routes=routes, client_behind=client_behind)
         for request_head, answer in calls:
             log.add(request_head, answer, 0.015, "127.0.0.1")
         log.flush()
@@ -190,3 +191,77 @@ def test_lines_leave_in_order_and_before_they_are_many() -> None:
     """Lines come out in the order of the responses, though nobody calls `flush` between them."""
     lines = lines_of(*((head(x_request_id=b"%d" % number), response()) for number in range(1500)))
     assert [json.loads(line)["request_id"] for line in lines] == [str(number) for number in range(1500)]
+
+
+ODD: Final = [
+    "\x85",
+    "\x9b",
+    "\u2028",
+    "\u2029",
+    "\u202e",
+    "\u200b",
+    "\ufeff",
+    "\x7f",
+    "\x1b",
+    "\n",
+    "\xad",
+    "\U000e0001",
+]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("character", ODD, ids=lambda character: f"U+{ord(character):04X}")
+def test_a_line_is_one_line(character: str, as_json: bool) -> None:
+    """Whatever a path, a method or a request id holds, a line is one line for every reader, and a terminal obeys nothing."""
+    odd = character.encode()
+    asked = head(b"/a" + odd, x_request_id=b"r" + odd + b"1", x_forwarded_for=b"fe80::1%" + odd)
+    asked.method = b"GET" + odd
+    (line,) = lines_of((asked, response()), as_json=as_json, client_behind=lambda _, text: text.decode())
+    assert line.isprintable()
+    if as_json:
+        event = json.loads(line)
+        assert (event["path"], event["request_id"]) == (f"/a{character}", f"r{character}1")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/getToken%3Fuser=a&password=s3cret",
+            "/getToken%3fuser=a",
+            "/getToken;password=s3cret",
+            "/getToken%3Bpassword",
+        ),
+        *("/getToken%253Fpassword=s3cret", "/getToken%25253fpassword", "/getToken?password", "/getToken%253bs3cret"),
+        *(
+            "/getToken&password=s3cret",
+            "/getToken%26password%3Ds3cret",
+            "/getToken%C0%BFs3cret",
+            "/getToken%u003fs3cret",
+        ),
+        *("/getToken#s3cret", "/getToken%23s3cret", "/getToken%25253Ds3cret"),
+    ],
+)
+def test_what_may_be_parameters_is_cut(path: str, as_json: bool) -> None:
+    """Of a path that is no route of ours nothing is logged past what may begin parameters, however it is encoded."""
+    (line,) = lines_of((head(path.encode()), response()), as_json=as_json)
+    assert "/getToken[cut]" in line
+    assert "s3cret" not in line
+    assert "password" not in line
+
+
+def test_a_route_is_logged_whole() -> None:
+    """The path of a route stands as it is, whatever its name."""
+    (line,) = lines_of((head(b"/log;in=1"), response()), routes=(b"/log;in=1",))
+    assert json.loads(line)["path"] == "/log;in=1"
+
+
+@pytest.mark.parametrize("dot", ["%2E", "%2e", "%252E", "%25252e"])
+def test_encoded_tokens_are_not_logged(dot: str) -> None:
+    """A token in a path or a request id is not logged, however its dots or letters are encoded."""
+    for token in (TOKEN.replace(".", dot), TOKEN.replace("e", "%65", 1), TOKEN.split(".", maxsplit=1)[0]):
+        (line,) = lines_of((head(f"/x/{token}".encode(), x_request_id=token.encode()), response()))
+        assert "eyJ" not in line
+        assert "JhbGci" not in line
+        assert "c2lnbmF0dXJl" not in line

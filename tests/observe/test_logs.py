@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import logging
 import os
+import select
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from txtoken.observe import logs
-from txtoken.observe.logs import LineWriter, Repeats, open_log, timestamp
+from txtoken.observe.logs import DirectWriter, LineWriter, Repeats, open_log, timestamp
 
 
 @pytest.fixture
@@ -123,6 +127,183 @@ def test_a_full_disk_loses_lines_and_nothing_else() -> None:
     writer.close()
     os.close(device)
     assert writer.dropped == 1
+
+
+def fill(writing: int) -> int:
+    """Fill a pipe that does not block. Returns how many bytes it took."""
+    filled = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            filled += os.write(writing, b"x" * 4096)
+    return filled
+
+
+def take(reading: int, count: int) -> bytes:
+    """Read so many bytes, or up to the end."""
+    taken = b""
+    while len(taken) < count and (piece := os.read(reading, count - len(taken))):
+        taken += piece
+    return taken
+
+
+@pytest.mark.parametrize("piece_bytes_max", [None, 4096])
+def test_a_pipe_that_does_not_block_loses_nothing(pipe: tuple[int, int], piece_bytes_max: int | None) -> None:
+    """A pipe that another process has made non-blocking is waited for: every line arrives, whole and in order."""
+    os.set_blocking(pipe[1], False)
+    filled = fill(pipe[1])
+    writer = LineWriter(pipe[1], piece_bytes_max=piece_bytes_max)
+    lines = [b"%06d %s\n" % (number, b"x" * 100) for number in range(3000)]
+    for line in lines:
+        writer.write(line)
+    assert take(pipe[0], filled) == b"x" * filled
+    assert take(pipe[0], sum(map(len, lines))) == b"".join(lines)
+    writer.close()
+    assert writer.dropped == 0
+
+
+def test_waiting_for_room_takes_no_cpu_time(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nobody reads, the writer's thread sleeps: it does not try again and again."""
+    real, tries = os.write, [0]
+
+    def write(fd: int, data: bytes) -> int:
+        tries[0] += 1
+        return real(fd, data)
+
+    os.set_blocking(pipe[1], False)
+    filled = fill(pipe[1])
+    monkeypatch.setattr(os, "write", write)
+    writer = LineWriter(pipe[1])
+    writer.write(b"one\n")
+    assert select.select([], [], [], 0.3) == ([], [], [])  # time for thousands
+    assert tries[0] <= 2
+    take(pipe[0], filled)
+    writer.close()
+    assert take(pipe[0], 4) == b"one\n"
+
+
+def test_a_disk_that_has_room_again(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a write that failed half way the next line begins on a line of its own, and lost lines are counted once."""
+    real = os.write
+    outcomes: list[int | OSError] = [5, OSError(errno.ENOSPC, "No space left on device")]
+
+    def write(fd: int, data: bytes) -> int:
+        outcome = outcomes.pop(0) if outcomes else len(data)
+        if isinstance(outcome, OSError):
+            raise outcome
+        return real(fd, bytes(data)[:outcome])
+
+    monkeypatch.setattr(os, "write", write)
+    writer = LineWriter(pipe[1])
+    writer.write(b"first\nlost\n"[1:])
+    writer.close()
+    assert writer.dropped == 1
+    writer = restarted(writer)
+    writer.write(b"next\n")
+    writer.close()
+    assert take(pipe[0], 10) == b"irst\nnext\n"
+    outcomes[:] = [2, OSError(errno.ENOSPC, "No space left on device")]
+    writer = restarted(writer)
+    writer.write(b"abc\nd\n")
+    writer.close()
+    assert writer.dropped == 3
+    outcomes[:] = [OSError(errno.ENOSPC, "No space left on device")]
+    for text in (b"still lost\n", b"here\n"):
+        writer = restarted(writer)
+        writer.write(text)
+        writer.close()
+    assert writer.dropped == 4
+    assert take(pipe[0], 8) == b"ab\nhere\n"
+
+
+def restarted(writer: LineWriter) -> LineWriter:
+    """Let a writer that was closed go on, so that each batch is written before the next one comes."""
+    writer._ended = False
+    writer._thread = threading.Thread(target=writer._run, daemon=True)
+    writer._thread.start()
+    return writer
+
+
+# Without a thread
+
+
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_a_direct_writer_keeps_what_nobody_takes(pipe: tuple[int, int], is_blocking: bool) -> None:
+    """A writer without a thread never waits; what a full pipe does not take comes when there is room, whole and in order."""
+    os.set_blocking(pipe[1], False)
+    filled = fill(pipe[1])
+    os.set_blocking(pipe[1], is_blocking)
+    writer = DirectWriter(pipe[1])
+    lines = [b"%06d %s\n" % (number, b"x" * 100) for number in range(300)]
+    for line in lines:
+        writer.write(line)
+    taken = take(pipe[0], filled)
+    while len(taken) < filled + sum(map(len, lines)):
+        writer.flush()
+        taken += os.read(pipe[0], 1 << 20)
+    assert taken[filled:] == b"".join(lines)
+    assert writer.dropped == 0
+    assert os.get_blocking(pipe[1]) == is_blocking
+    writer.close()
+
+
+def test_a_direct_writer_does_not_wait_for_who_shares_the_pipe(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that another process fills between the look at it and the write does not block the writer, and stays as it was
+    for that process.
+    """
+    os.set_blocking(pipe[1], False)
+    fill(pipe[1])
+    os.set_blocking(pipe[1], True)
+    writer = DirectWriter(pipe[1])
+    assert not os.get_blocking(writer._fd)  # or the write below would wait for ever
+    monkeypatch.setattr(logs, "_wait_for_room", lambda *_: True)
+    writer.write(b"one\n")
+    assert writer._kept == b"one\n"
+    assert writer.dropped == 0
+    assert os.get_blocking(pipe[1])
+    os.close(writer._fd)
+
+
+def test_a_direct_writer_is_bounded(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is past its bound is dropped and counted, and the end waits a moment for the rest and no longer."""
+    monkeypatch.setattr(logs, "FINISH_S", 0.05)
+    os.set_blocking(pipe[1], False)
+    fill(pipe[1])
+    writer = DirectWriter(pipe[1])
+    line = b"x" * 1023 + b"\n"
+    for _ in range(logs.KEPT_BYTES_MAX // len(line) + 3):
+        writer.write(line)
+    assert writer.dropped == 3
+    writer.close()
+
+
+def test_a_direct_writer_waits_for_its_reader_at_the_end(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end what was kept is written as soon as there is room."""
+    monkeypatch.setattr(logs, "FINISH_S", 20.0)
+    os.set_blocking(pipe[1], False)
+    filled = fill(pipe[1])
+    writer = DirectWriter(pipe[1])
+    writer.write(b"last\n")
+    reader = threading.Thread(target=take, args=(pipe[0], filled))
+    reader.start()
+    writer.close()
+    reader.join()
+    assert take(pipe[0], 5) == b"last\n"
+
+
+def test_a_direct_writer_survives_a_closed_pipe_and_a_full_disk(pipe: tuple[int, int]) -> None:
+    """Lines that an error costs are counted, and nothing is raised."""
+    device = os.open("/dev/full", os.O_WRONLY)
+    full, closed = DirectWriter(device), DirectWriter(pipe[1])
+    os.close(pipe[0])
+    for writer in (full, closed):
+        writer.write(b"one\ntwo\n")
+        assert writer.dropped == 2
+        writer.close()
+    os.close(device)
 
 
 def test_lines_survive_the_end(pipe: tuple[int, int]) -> None:

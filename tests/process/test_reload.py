@@ -16,10 +16,12 @@ from typing import Final
 import jwt
 import pytest
 
+from tests.certifying import write_certificate
 from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, service_process
 from txtoken.config import load
-from txtoken.process.reload import Reload
+from txtoken.process import reload as reload_module
+from txtoken.process.reload import SETTLE_S, Reload
 from txtoken.settings import Config
 
 OTHER_KEY: Final = "another-key-for-tests-0123456789-abcdefgh"
@@ -47,6 +49,11 @@ def reload_of(file: Path) -> Reload:
     return Reload(read, read(), logging.getLogger("txtoken.test"))
 
 
+def settled(reload: Reload) -> bool:
+    """Let two checks look. Returns whether the second one finds a change."""
+    return not reload.has_changed() and reload.has_changed()
+
+
 def put(path: Path, text: str) -> None:
     """Replace a file at once, as editors and Kubernetes do."""
     new = path.with_suffix(".new")
@@ -59,8 +66,7 @@ def test_a_change_is_seen_once(file: Path) -> None:
     reload = reload_of(file)
     assert not reload.has_changed()
     put(file, text_of(more="expHours: 1"))
-    assert reload.has_changed()
-    assert not reload.has_changed()
+    assert settled(reload)
     config = reload.read_again()
     assert config is not None
     assert config.token_ttl_s == 3600
@@ -80,7 +86,7 @@ def test_a_swapped_link_is_a_change(tmp_path: Path) -> None:
     swapped = tmp_path / "swapped"
     swapped.symlink_to("two")
     swapped.rename(link)
-    assert reload.has_changed()
+    assert settled(reload)
     config = reload.read_again()
     assert config is not None
     assert config.enc_key.reveal() == OTHER_KEY.encode()
@@ -91,14 +97,14 @@ def test_a_broken_file_changes_nothing(file: Path, broken: str, caplog: pytest.L
     """A configuration that cannot be used is told with its problems, and the old one stays."""
     reload = reload_of(file)
     put(file, broken)
-    assert reload.has_changed()
+    assert settled(reload)
     assert reload.read_again() is None
     assert reload.has_failed
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.fields["problems"]  # type: ignore[attr-defined]  # `extra` makes it
     put(file, text_of(more="expHours: 1"))
-    assert reload.has_changed()
+    assert settled(reload)
     assert reload.read_again() is not None
     assert not reload.has_failed
 
@@ -111,7 +117,7 @@ def test_a_secret_that_vanished_changes_nothing(tmp_path: Path, caplog: pytest.L
     file.write_text(f"remote: http://127.0.0.1:9/\nencKeyFile: {key}\n")
     reload = reload_of(file)
     key.unlink()
-    assert reload.has_changed()
+    assert settled(reload)
     assert reload.read_again() is None
     assert "encKeyFile" in str(caplog.records[0].fields)  # type: ignore[attr-defined]  # `extra` makes it
     assert KEY not in caplog.text
@@ -153,7 +159,7 @@ def test_the_same_again_changes_nothing(file: Path) -> None:
     """A file that says the same in another way leaves everything as it is."""
     reload = reload_of(file)
     put(file, "# a comment\n" + text_of())
-    assert reload.has_changed()
+    assert settled(reload)
     assert reload.read_again() == reload_of(file).config
     assert not reload.has_changed()
 
@@ -164,9 +170,10 @@ def test_a_secret_that_comes_later_is_found(tmp_path: Path, caplog: pytest.LogCa
     file.write_text(text_of())
     reload = reload_of(file)
     put(file, f"remote: http://127.0.0.1:9/\nencKeyFile: {tmp_path}/key\n")
+    assert settled(reload)
     for _ in range(3):
-        assert reload.has_changed()
         assert reload.read_again() is None
+        assert reload.has_changed()
     assert len(caplog.records) == 1
     (tmp_path / "key").write_text(OTHER_KEY)
     assert reload.has_changed()
@@ -183,11 +190,189 @@ def test_the_same_secret_from_a_file_rests(tmp_path: Path) -> None:
     file.write_text(text_of())
     reload = reload_of(file)
     put(file, text_of().replace(f"encKey: {KEY}", f"encKeyFile: {tmp_path}/key"))
-    assert reload.has_changed()
+    assert settled(reload)
     assert reload.read_again() is not None
     assert not reload.has_changed()
     put(tmp_path / "key", OTHER_KEY)
+    assert settled(reload)
+
+
+# Files that are being written
+
+
+def test_a_file_that_is_being_written_is_waited_for(file: Path) -> None:
+    """A change is taken over when two checks in a row have seen the same bytes, and the second comes after a second."""
+    reload = reload_of(file)
+    assert reload.wait_s is None
+    for more in ("", "expHours: 1", "expHours: 12"):
+        file.write_text(text_of(more=f"# {more}\n{more}"))
+        assert not reload.has_changed()
+        assert reload.wait_s == SETTLE_S == 1.0
     assert reload.has_changed()
+    config = reload.read_again(at_once=False)
+    assert config is not None
+    assert config.token_ttl_s == 12 * 3600
+    assert reload.wait_s is None
+    assert not reload.has_changed()
+
+
+def test_a_change_that_is_taken_back_is_none(file: Path) -> None:
+    """A file that holds again what it held is left alone."""
+    reload = reload_of(file)
+    put(file, "{")
+    assert not reload.has_changed()
+    put(file, text_of())
+    assert not reload.has_changed()
+    assert not reload.has_changed()
+    assert reload.wait_s is None
+
+
+def test_bytes_count_and_not_times(file: Path) -> None:
+    """A write that changes neither size nor time is a change; one that changes only the time is none."""
+    reload = reload_of(file)
+    found = file.stat()
+    os.utime(file, ns=(1, 1))
+    assert not settled(reload)
+    file.write_text(text_of(KEY.upper()))
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert file.stat().st_size == found.st_size
+    assert settled(reload)
+
+
+def test_a_file_that_changes_while_it_is_read(file: Path) -> None:
+    """What is written between the second check and the end of reading is waited for, and a signal does not wait."""
+    texts = iter([text_of(more="expHours: 2"), text_of(more="expHours: 3")])
+
+    def read() -> Config:
+        config = load(str(file), {})
+        if (text := next(texts, None)) is not None:
+            put(file, text)
+        return config
+
+    reload = Reload(read, load(str(file), {}), logging.getLogger("txtoken.test"))
+    put(file, text_of(more="expHours: 1"))
+    assert settled(reload)
+    assert reload.read_again(at_once=False) is None
+    assert not reload.has_failed
+    assert reload.wait_s == SETTLE_S
+    config = reload.read_again(at_once=True)
+    assert config is not None
+    assert config.token_ttl_s == 2 * 3600
+    assert settled(reload)
+    config = reload.read_again(at_once=False)
+    assert config is not None
+    assert config.token_ttl_s == 3 * 3600
+
+
+def test_a_secret_of_a_new_configuration_is_waited_for(tmp_path: Path) -> None:
+    """A secret file that only the new configuration names has to be at rest as well before it is used."""
+    file, key = tmp_path / "cfg.yml", tmp_path / "key"
+    file.write_text(text_of())
+    reload = reload_of(file)
+    key.write_text(OTHER_KEY[:35])
+    put(file, text_of().replace(f"encKey: {KEY}", f"encKeyFile: {key}"))
+    assert settled(reload)
+    assert reload.read_again(at_once=False) is None
+    assert not reload.has_failed
+    assert reload.wait_s == SETTLE_S
+    key.write_text(OTHER_KEY)
+    assert reload.has_changed()
+    assert reload.read_again(at_once=False) is None
+    assert reload.has_changed()
+    config = reload.read_again(at_once=False)
+    assert config is not None
+    assert config.enc_key.reveal() == OTHER_KEY.encode()
+    assert not reload.has_changed()
+    assert reload.wait_s is None
+
+
+@pytest.mark.parametrize("appears", [True, False])
+@pytest.mark.parametrize("logs_changes", [True, False])
+def test_tls_neither_appears_nor_disappears(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, appears: bool, logs_changes: bool
+) -> None:
+    """A file in which `tls` appeared or disappeared is not taken over, by no process and not by a signal either; that is said
+    once, and what is right again is taken over.
+    """
+    caplog.set_level(logging.INFO)
+    files = write_certificate(tmp_path, "localhost")
+    with_tls = f"tls: {{certFile: {files.certificate}, keyFile: {files.key}}}\nexpHours: 1"
+    file = tmp_path / "cfg.yml"
+    file.write_text(text_of(more="" if appears else with_tls))
+    made = reload_of(file)
+    reload = Reload(made._load, made.config, logging.getLogger("txtoken.test"), logs_changes=logs_changes)
+    put(file, text_of(more=with_tls if appears else ""))
+    before = reload.config
+    for _ in range(3):
+        assert reload.read_again() is None
+        assert reload.config is before
+        assert reload.has_failed
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    (problem,) = record.fields["problems"]  # type: ignore[attr-defined]  # `extra` makes it
+    assert "tls appeared in" in problem if appears else "tls disappeared from" in problem
+    assert "half written" in problem
+    put(file, text_of(more="expHours: 5" if appears else with_tls.replace("expHours: 1", "expHours: 5")))
+    config = reload.read_again()
+    assert config is not None
+    assert config.token_ttl_s == 5 * 3600
+    assert "can be used again" in caplog.text
+
+
+def test_rules_that_are_removed_are_a_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Removing `verify` is taken over, with a warning; changing it is no warning."""
+    caplog.set_level(logging.WARNING, "txtoken.test")
+    reload = reload_of(file)
+    put(file, text_of(more="verify: {leeway: 5s}"))
+    assert reload.read_again() is not None
+    put(file, text_of(more="verify: {leeway: 6s}"))
+    assert reload.read_again() is not None
+    assert not caplog.records
+    put(file, text_of())
+    assert reload.read_again() is not None
+    assert ["verify is no longer" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_what_cannot_be_built_is_tried_again(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A configuration that is good but cannot be built changes nothing, is tried at each check, and is logged once."""
+    caplog.set_level(logging.INFO)
+    reload = reload_of(file)
+    before = reload.config
+    outcomes: list[Exception | None] = [ValueError("first"), ValueError("second"), OSError("third"), None]
+
+    def apply(_: Config) -> None:
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+
+    put(file, text_of(more="expHours: 1"))
+    assert settled(reload)
+    for _ in range(3):
+        assert reload.read_again(apply, at_once=False) is None
+        assert reload.config is before
+        assert reload.has_changed()
+        assert reload.is_pending
+    assert reload.read_again(apply, at_once=False) is not None
+    assert not reload.has_changed()
+    assert not reload.is_pending
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR", "INFO", "INFO"]
+
+
+def test_a_key_that_needs_a_restart_is_named_once(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What waits for a restart is not named again with every other change."""
+    caplog.set_level(logging.WARNING, "txtoken.test")
+    reload = reload_of(file)
+    for hours in (1, 2, 3):
+        put(file, text_of(more=f"workers: 4\nexpHours: {hours}"))
+        assert reload.read_again() is not None
+    assert len(caplog.records) == 1
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    """What is no regular file is not opened to see whether it changed: nobody waits for who writes to it."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert reload_module._content(str(path)) == "no file"
 
 
 # As a process
@@ -291,3 +476,38 @@ def test_a_service_without_a_file_takes_a_signal(tmp_path: Path) -> None:
         assert checked(port, KEY) == 200
         os.kill(process.process.pid, signal.SIGTERM)
         assert process.ended()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("workers", "period"),
+    [(1, "100ms"), (2, "100ms"), (2, "off")],
+)
+def test_a_take_over_that_failed_is_tried_again(tmp_path: Path, workers: int, period: str) -> None:
+    """A configuration that a process could not take over is tried again at the next check, though no file has changed; a worker
+    of several does so where no file is looked at as well, because the others may serve by it.
+    """
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "sitecustomize.py").write_text(
+        "from txtoken.process import reload\n"
+        "reload.RETRY_S = 0.1\n"
+        "from txtoken.process import worker\n"
+        "take_over = worker.Worker.take_over\n"
+        "def fail(self, config):\n"
+        "    worker.Worker.take_over = take_over\n"
+        "    raise OSError('not yet')\n"
+        "worker.Worker.take_over = fail\n"
+    )
+    config = text_of(more=f"workers: {workers}\nlog: {{level: debug}}").replace("reload: off", f"reload: {period}")
+    with service_process(tmp_path, config=config, environment={"PYTHONPATH": str(shadow)}) as process:
+        port = process.port
+        put(tmp_path / "example_cfg.yml", config.replace(KEY, OTHER_KEY))
+        process.send(signal.SIGHUP)
+        for _ in range(workers):
+            process.line_with("the configuration can be used again")
+        assert [checked(port, OTHER_KEY) for _ in range(6)] == [200] * 6
+        process.send(signal.SIGTERM)
+        code, output, _ = process.ended()
+    assert code == 0
+    assert output.count("cannot be taken over, the old one stays in use") == workers
+    assert output.count("serving by another configuration") == workers

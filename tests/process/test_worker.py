@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import resource
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
 
+import jwt
 import pytest
 
+from tests.exchange import LOGIN, REPLY, House, check_request
 from txtoken.demo import demo_config
-from txtoken.process.worker import with_room
-from txtoken.settings import Config, LogSettings
+from txtoken.process import worker as worker_module
+from txtoken.process.worker import Worker, with_room
+from txtoken.settings import Config, LogSettings, VerifyRules
 
 
 @pytest.fixture
@@ -46,3 +56,280 @@ def test_room_for_clients(
     assert with_room(config, logging.getLogger("txtoken.test")).limits.connections == connections
     assert calls == ([] if asked is None else [asked])
     assert bool(caplog.records) == (connections < 10_000)
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a test on asyncio's own loop, whose timers can be read."""
+    with asyncio.Runner() as runner:
+        runner.run(main)
+
+
+class Times:
+    """The wall clock and the one of the remote's deadlines, as a test sets them. Both can be moved alone."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall = float(int(time.time()))
+        self.monotonic = time.monotonic()
+        monkeypatch.setattr(time, "time", lambda: self.wall)
+        for name in ("txtoken.process.worker.monotonic", "txtoken.service.remote.monotonic"):
+            monkeypatch.setattr(name, lambda: self.monotonic)
+
+
+@pytest.fixture
+def times(monkeypatch: pytest.MonkeyPatch) -> Times:
+    """Clocks that stand until the test moves them."""
+    return Times(monkeypatch)
+
+
+# Reload
+
+
+def other(config: Config) -> Config:
+    """Change what the remote is made of."""
+    return replace(config, request_token_s=config.request_token_s + 1)
+
+
+def test_a_remote_that_is_retired_ends_with_its_last_exchange(config: Config) -> None:
+    """After a reload the earlier remote stays while a login is under way to it, and is closed and let go of after that."""
+
+    async def main() -> None:
+        house = House(config)
+        earlier = house.worker._remote
+        house.client.data_received(LOGIN)
+        house.worker.take_over(other(config))
+        assert house.worker._remote is not earlier
+        now = asyncio.get_running_loop().time()
+        house.worker._sweep(now)
+        assert house.worker._retired == [earlier]
+        assert not house.to_remote.is_closed
+        house.remote.data_received(REPLY)
+        assert house.to_client.written[0].startswith(b"HTTP/1.1 200 ")
+        house.worker._sweep(now)
+        assert house.worker._retired == []
+        (closing,) = house.worker._closing
+        await closing
+        assert house.to_remote.is_closed
+        assert not house.worker._closing
+        await house.close()
+
+    run(main())
+
+
+def test_deadlines_hold_at_a_remote_that_is_retired(config: Config, times: Times) -> None:
+    """A login to an earlier remote that does not answer fails after `timeouts.remote`, as any other."""
+
+    async def main() -> None:
+        house = House(config)
+        house.client.data_received(LOGIN)
+        house.worker.take_over(other(config))
+        now = asyncio.get_running_loop().time()
+        times.monotonic += config.timeouts.remote - 0.1
+        house.worker._sweep(now)
+        assert not house.to_client.written
+        times.monotonic += 0.2
+        house.worker._sweep(now)
+        assert house.to_client.written[0].startswith(b"HTTP/1.1 500 ")
+        await house.close()
+
+    run(main())
+
+
+def test_remotes_that_are_retired_are_closed_at_the_end(config: Config) -> None:
+    """The end closes the connections of earlier remotes too."""
+
+    async def main() -> None:
+        house = House(config)
+        house.client.data_received(LOGIN)
+        house.worker.take_over(other(config))
+        await house.worker.abandon()
+        assert house.to_remote.is_closed
+        await house.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("part", ["new_remote", "_new_access_log", "_new_verifier", "_routes"])
+def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """When any part of the service cannot be built by the new configuration, all of it goes on by the old one, and the same
+    configuration is taken over later, when it can be built.
+    """
+
+    async def main() -> None:
+        house = House(config)
+        worker = house.worker
+
+        def parts() -> tuple[object, ...]:
+            return worker._config, worker._remote, worker._access_log, worker._verifier, worker._server.access_log
+
+        before = parts()
+
+        def fail(*_: object) -> None:
+            raise OSError("no")
+
+        new = replace(other(config), token_ttl_s=60, verify=VerifyRules(leeway_s=1))
+        with monkeypatch.context() as patched:
+            patched.setattr(worker_module if part == "new_remote" else Worker, part, fail)
+            with pytest.raises(OSError, match="no"):
+                worker.take_over(new)
+        assert all(now is then for now, then in zip(parts(), before, strict=True))
+        assert not worker._retired
+        assert len(worker._closing) == (part != "new_remote")  # what was built in vain
+        house.log_in()
+        assert house.to_client.written[0].startswith(b"HTTP/1.1 200 ")
+        worker.take_over(new)
+        assert worker._config is new
+        assert worker._remote is not before[1]
+        await house.close()
+
+    run(main())
+
+
+def test_the_end_does_not_wait_for_a_remote(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A remote whose closing hangs, in a name look-up say, keeps the end a moment and not longer."""
+    monkeypatch.setattr(worker_module, "CLOSE_S", 0.01)
+
+    async def main() -> None:
+        house = House(config)
+
+        async def hang(_: object) -> None:
+            await asyncio.Event().wait()
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(house.worker._remote), "close", hang)
+            await house.worker.abandon()
+        for closing in house.worker._closing:
+            closing.cancel()
+        await house.close()
+
+    run(main())
+
+
+# The beat
+
+
+@pytest.mark.parametrize(("fraction", "wait_s"), [(0.0, 0.25), (0.5, 0.25), (0.9, 0.101), (0.9995, 0.0015)])
+def test_the_beat_at_the_turn_of_a_second(config: Config, times: Times, fraction: float, wait_s: float) -> None:
+    """The next beat comes a quarter of a second later, and just after the turn of a second where that is sooner."""
+
+    async def main() -> None:
+        house = House(config)
+        times.wall += fraction
+        began = asyncio.get_running_loop().time()
+        house.worker._beat()
+        timer = house.worker._beat_timer
+        assert timer is not None
+        assert timer.when() - began == pytest.approx(wait_s, abs=0.02)
+        assert timer.when() - began >= wait_s
+        assert house.worker._clock.second == int(times.wall)
+        await house.close()
+        assert timer.cancelled()
+
+    run(main())
+
+
+def test_the_beat_goes_on_after_a_fault(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every beat is a sign of life, and after one whose work fails the next one comes."""
+    beats: list[None] = []
+
+    async def main() -> None:
+        house = House(config)
+        house.worker._on_beat = lambda: beats.append(None)
+
+        def fail(_: Worker, now: float) -> None:
+            raise ValueError("no")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Worker, "_sweep", fail)
+            house.worker._beat()
+        assert house.worker._beat_timer is not None
+        assert not house.worker._beat_timer.cancelled()
+        assert len(beats) == 1
+        await house.close()
+
+    run(main())
+
+
+# Clocks that are set
+
+STEPS: Final = [3 * 3600.0, -3 * 3600.0, 400 * 86400.0, -400 * 86400.0, 1.0, -1.0]
+
+
+@pytest.mark.parametrize("step_s", STEPS)
+def test_dates_follow_a_clock_that_is_set(config: Config, times: Times, step_s: float) -> None:
+    """After the wall clock was set, forward or back, Date, `exp` and the bearer for the remote are those of the new time."""
+
+    async def main() -> None:
+        house = House(config)
+        for second in (times.wall, times.wall + step_s, times.wall):
+            times.wall = second
+            house.worker._beat()
+            house.to_client.written.clear()
+            house.to_remote.written.clear()
+            house.log_in()
+            head, _, body = house.to_client.written[0].partition(b"\r\n\r\n")
+            (date,) = [line[6:] for line in head.decode().split("\r\n") if line.startswith("Date: ")]
+            assert parsedate_to_datetime(date).timestamp() == second
+            token = json.loads(body)["token"]
+            assert exp_of(token, config.enc_key.reveal()) == second + config.token_ttl_s
+            (line,) = [line for line in house.to_remote.written[0].split(b"\r\n") if line.startswith(b"Authorization")]
+            assert exp_of(line.split()[-1].decode(), config.request_key.reveal()) == second + config.request_token_s
+        await house.close()
+
+    run(main())
+
+
+def exp_of(token: str, key: bytes) -> int:
+    """Return the end of a token whose signature is right."""
+    return int(jwt.decode(token, key, ["HS256"], options={"verify_exp": False})["exp"])
+
+
+def test_remembered_tokens_follow_a_clock_that_is_set(config: Config, times: Times) -> None:
+    """A token that was found valid, and is remembered, is not valid once the clock was set past its end, and is again when the
+    clock was set back.
+    """
+
+    async def main() -> None:
+        house = House(config)
+        token = jwt.encode({"exp": int(times.wall) + 3600}, config.enc_key.reveal(), "HS256").encode()
+        request = check_request(token)
+        for step_s, status in (
+            (0, 200),
+            (0, 200),
+            (3 * 3600, 401),
+            (3 * 3600, 401),
+            (-5 * 3600, 200),
+            (3599, 200),
+            (3600, 401),
+        ):
+            wall = times.wall
+            times.wall += step_s
+            house.worker._beat()
+            house.to_client.written.clear()
+            house.check(request)
+            assert house.to_client.written[0].startswith(b"HTTP/1.1 %d " % status), step_s
+            times.wall = wall
+        await house.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("step_s", STEPS)
+def test_deadlines_do_not_follow_a_clock_that_is_set(config: Config, times: Times, step_s: float) -> None:
+    """Setting the wall clock neither ends a login or a connection early nor lets one go on for longer."""
+
+    async def main() -> None:
+        house = House(config)
+        idle, to_idle = house.connect()
+        house.client.data_received(LOGIN)
+        times.wall += step_s
+        house.worker._beat()
+        assert not house.to_client.written
+        assert not to_idle.is_closed
+        assert not house.to_remote.is_closed
+        times.monotonic += config.timeouts.remote + 0.1
+        house.worker._beat()
+        assert house.to_client.written[0].startswith(b"HTTP/1.1 500 ")
+        del idle
+        await house.close()
+
+    run(main())

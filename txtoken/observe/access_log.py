@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
+from urllib.parse import unquote
 
 import orjson
 
 from txtoken.http1 import messages
 from txtoken.http1.messages import Head, Response
+from txtoken.observe.lines import escaped
 from txtoken.observe.logs import LineWriter, timestamp
 
 BUFFERED_LINES_MAX: Final = 512
@@ -25,23 +27,33 @@ _TRACEPARENT: Final = re.compile(
     rb"|(?!00|ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)",
     re.DOTALL,
 )
-_TOKEN_LIKE: Final = re.compile(r"eyJ[\w-]+\.[\w-]*(?:\.[\w-]*)?")
+_TOKEN_LIKE: Final = re.compile(r"eyJ[\w-]+(?:\.[\w-]*(?:\.[\w-]*)?|$)")
+_ENCODED_MAX: Final = 4  # how often percent-encoding is undone to find what it hides
+# What may begin a query or parameters, encoded however often: in a path that is no route of ours, what follows may be anything.
+_PARAMETERS: Final = re.compile(r"[?;&=#]|%(?:25)*(?:3[fbd]|26|23|u003[fbd]|c0%(?:25)*b[bdf])", re.IGNORECASE)
 
 
 class AccessLog(messages.AccessLog):
     """Collects access lines, as JSON or as text.
 
-    `client_behind` finds the client by a peer's address and its `X-Forwarded-For`, where there are proxies to believe.
+    `routes` are the paths that may stand in a line as they are. `client_behind` finds the client by a peer's address and its
+    `X-Forwarded-For`, where there are proxies to believe.
     """
 
-    __slots__ = ("_as_json", "_client_behind", "_known_texts", "_lines", "_now", "_start", "_writer")
+    __slots__ = ("_as_json", "_client_behind", "_known_texts", "_lines", "_now", "_routes", "_start", "_writer")
 
     def __init__(
-        self, writer: LineWriter, *, as_json: bool, client_behind: Callable[[str, bytes], str] | None = None
+        self,
+        writer: LineWriter,
+        *,
+        as_json: bool,
+        routes: Collection[bytes] = (),
+        client_behind: Callable[[str, bytes], str] | None = None,
     ) -> None:
         self._writer = writer
         self._as_json = as_json
         self._client_behind = client_behind
+        self._routes = frozenset(routes)
         self._lines: list[bytes] = []
         self._known_texts: dict[bytes, bytes] = {}
         self._now = 0  # Unix time in milliseconds
@@ -54,13 +66,15 @@ class AccessLog(messages.AccessLog):
         method = path = b"null"
         request_id = trace_id = None
         if head is not None:
-            method, path = self._text(head.method), self._text(head.path)
+            method, path = self._text(head.method), self._path(head.path)
             request_id = head.fields.get(b"x-request-id")
             traceparent = head.fields.get(b"traceparent")
             if traceparent is not None:
                 trace_id = _trace_id(traceparent)
             if self._client_behind is not None and (forwarded_for := head.fields.get(b"x-forwarded-for")) is not None:
                 client = self._client_behind(client, forwarded_for)
+                if "%" in client:  # the zone of an IPv6 address (RFC 4007 §11) may hold anything when a proxy says it
+                    client = _quoted(client.encode())[1:-1].decode()
         status, ms = _number(response.status), _milliseconds(elapsed_s)
         shown_client = client.encode("ascii", "replace")
         if self._as_json:
@@ -89,9 +103,9 @@ class AccessLog(messages.AccessLog):
         else:
             parts = [
                 self._start,
-                method.strip(b'"'),
+                method[1:-1] if head is not None else method,
                 b" ",
-                path.strip(b'"'),
+                path[1:-1] if head is not None else path,
                 b" ",
                 status,
                 b" ",
@@ -128,13 +142,21 @@ class AccessLog(messages.AccessLog):
     def _text(self, text: bytes) -> bytes:
         """Write a text that is likely to come again."""
         known = self._known_texts.get(text)
-        if known is None:
-            known = _quoted(text)
-            if len(text) <= TEXT_CHARACTERS_MAX:
-                if len(self._known_texts) >= KNOWN_TEXTS_MAX:
-                    self._known_texts.clear()
-                self._known_texts[text] = known
-        return known
+        return self._remember(text, _quoted(text)) if known is None else known
+
+    def _path(self, path: bytes) -> bytes:
+        """Write a path: one of a route as it is, another up to what may be parameters."""
+        known = self._known_texts.get(path)
+        if known is not None:
+            return known
+        return self._remember(path, _quoted(path) if path in self._routes else _quoted(_without_parameters(path)))
+
+    def _remember(self, text: bytes, shown: bytes) -> bytes:
+        if len(text) <= TEXT_CHARACTERS_MAX:
+            if len(self._known_texts) >= KNOWN_TEXTS_MAX:
+                self._known_texts.clear()
+            self._known_texts[text] = shown
+        return shown
 
 
 # What a line says with numbers comes from here: to format one takes longer than to find it.
@@ -154,8 +176,26 @@ def _milliseconds(seconds: float) -> bytes:
 
 def _quoted(text: bytes) -> bytes:
     """Write a client's text as a JSON string, cut to a sane length, with anything like a token taken out."""
-    shown = text.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX]
-    return orjson.dumps(_TOKEN_LIKE.sub("[token]", shown))
+    shown = _TOKEN_LIKE.sub("[token]", text.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX])
+    if "%" in shown and _hides_token(shown):
+        shown = "[token]"  # where it begins in the encoded text is not worth finding
+    quoted = orjson.dumps(shown)
+    return quoted if shown.isprintable() else escaped(quoted.decode()).encode()
+
+
+def _hides_token(text: str) -> bool:
+    """Whether text like a token comes out of it when percent-encoding is undone."""
+    for _ in range(_ENCODED_MAX):
+        text = unquote(text)
+        if _TOKEN_LIKE.search(text):
+            return True
+    return False
+
+
+def _without_parameters(path: bytes) -> bytes:
+    shown = path[:TEXT_CHARACTERS_MAX]
+    found = _PARAMETERS.search(shown.decode("latin-1"))
+    return shown if found is None else shown[: found.start()] + b"[cut]"
 
 
 def _trace_id(traceparent: bytes) -> bytes | None:

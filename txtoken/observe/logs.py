@@ -6,19 +6,21 @@ past `PENDING_BYTES_MAX` is dropped and counted: serving goes on.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
+import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
-import orjson
+from txtoken.observe.lines import as_json, escaped
 
 PENDING_BYTES_MAX: Final = 4 * 1024 * 1024
 FINISH_S: Final = 1.0  # how long the end of the process waits for a reader of the last lines
+KEPT_BYTES_MAX: Final = 256 * 1024  # that a process without a thread keeps for a reader who is slow
+LINE_END: Final = 0x0A
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -29,7 +31,10 @@ class LineWriter:
     `dropped` counts the lines that nobody took in time.
     """
 
-    __slots__ = ("_ended", "_fd", "_pending", "_pending_bytes", "_piece_bytes_max", "_thread", "_wake", "dropped")
+    __slots__ = (
+        *("_ended", "_fd", "_is_within_line", "_pending", "_pending_bytes", "_piece_bytes_max", "_thread", "_wake"),
+        "dropped",
+    )
 
     def __init__(self, fd: int, *, piece_bytes_max: int | None = None) -> None:
         self._fd = fd
@@ -38,6 +43,7 @@ class LineWriter:
         self._pending_bytes = 0
         self._wake = threading.Condition()
         self._ended = False
+        self._is_within_line = False  # the last piece was cut short by an error
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
@@ -74,31 +80,93 @@ class LineWriter:
                 self._pending_bytes -= len(lines)
 
     def _write_all(self, lines: bytes) -> None:
-        view = memoryview(lines)
+        view = memoryview(b"\n" + lines if self._is_within_line else lines)
         while view:
             try:
-                view = view[os.write(self._fd, view) :]
+                written = os.write(self._fd, view)
+            except BlockingIOError:  # somebody who shares the pipe has made it so: its reader decides when it goes on
+                _wait_for_room(self._fd, None)
+                continue
             except OSError:
                 # A closed pipe, a full disk: there is no place left to say so. The service goes on without these lines.
-                self.dropped += bytes(view).count(b"\n")
+                self.dropped += bytes(view).count(b"\n") - (len(view) > len(lines))
                 return
+            self._is_within_line = view[written - 1] != LINE_END if written else self._is_within_line
+            view = view[written:]
 
 
 class DirectWriter:
-    """Writes lines at once, for a process that must have no thread. What nobody takes at once is dropped."""
+    """Writes lines at once, for a process that must have no thread. `write` never waits: what nobody takes at once is kept, up
+    to `KEPT_BYTES_MAX`, and written by the next `write` or `flush`.
 
-    __slots__ = ("_fd",)
+    `dropped` counts the lines past that, and those that an error has cost.
+    """
+
+    __slots__ = ("_fd", "_kept", "_shared_fd", "dropped")
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._shared_fd = fd
+        self._fd = _without_blocking(fd)
+        self._kept = bytearray()
+        self.dropped = 0
 
     def write(self, lines: bytes) -> None:
-        """Write whole lines, each with its line end."""
-        with contextlib.suppress(OSError):  # a closed pipe, a full disk: there is no place left to say so
-            for start in range(0, len(lines), select.PIPE_BUF):  # what fits for certain when there is room at all
-                if not select.select([], [self._fd], [], 0)[1]:
-                    return
-                os.write(self._fd, lines[start : start + select.PIPE_BUF])
+        """Take whole lines, each with its line end."""
+        if len(self._kept) + len(lines) > KEPT_BYTES_MAX:
+            self.flush()
+        if len(self._kept) + len(lines) > KEPT_BYTES_MAX:
+            self.dropped += lines.count(b"\n")
+            return
+        self._kept += lines
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what can be written now."""
+        self._write_kept(0.0)
+
+    def close(self) -> None:
+        """Write what is left, and wait for that a moment."""
+        until = time.monotonic() + FINISH_S
+        while self._kept and (left_s := until - time.monotonic()) > 0:
+            self._write_kept(left_s)
+        if self._fd != self._shared_fd:
+            os.close(self._fd)
+            self._fd = self._shared_fd
+
+    def _write_kept(self, wait_s: float) -> None:
+        while self._kept and _wait_for_room(self._fd, wait_s):
+            wait_s = 0.0
+            # A pipe takes a piece of this size whole when it takes anything: no other process's line comes between.
+            piece = next(_pieces(bytes(self._kept), select.PIPE_BUF))
+            try:
+                written = os.write(self._fd, piece[: select.PIPE_BUF])
+            except BlockingIOError:
+                return
+            except OSError:  # a closed pipe, a full disk: there is no place left to say so
+                self.dropped += self._kept.count(b"\n")
+                self._kept.clear()
+                return
+            del self._kept[:written]
+
+
+def _wait_for_room(fd: int, wait_s: float | None) -> bool:
+    """Wait until something can be written, or an error is to be had by writing. Returns whether that is so."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(None if wait_s is None else wait_s * 1000))
+
+
+def _without_blocking(fd: int) -> int:
+    """Open a pipe once more, so that writing never blocks here, and does in those who share it as before.
+
+    Another process can fill a pipe between the look at it and the write.
+    """
+    try:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # no /proc, somebody else's pipe, one without a reader: as it is, then
+        return fd
+    return fd
 
 
 class Writer(Protocol):
@@ -126,22 +194,23 @@ def timestamp(now: float) -> str:
 class EventFormatter(logging.Formatter):
     """Makes one line of a log record. Fields come with `extra={"fields": {…}}`; their values are shown as JSON."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, is_json: bool) -> None:
         super().__init__()
-        self._as_json = as_json
+        self._is_json = is_json
 
     def format(self, record: logging.LogRecord) -> str:
         fields: Mapping[str, object] = getattr(record, "fields", {})
         level = record.levelname.lower()
         trace = self.formatException(record.exc_info) if record.exc_info else ""
-        if self._as_json:
+        if self._is_json:
             event = {"time": timestamp(record.created), "level": level, "message": record.getMessage(), **fields}
             if trace:
                 event["traceback"] = trace
-            return orjson.dumps(event, default=str).decode()
-        told = "".join(f" {key}={_shown(value)}" for key, value in fields.items())
-        line = f"{timestamp(record.created)} {level:<7} {record.getMessage()}{told}"
-        return f"{line}\n{trace}" if trace else line
+            return as_json(event)
+        shown = "".join(f" {key}={_shown(value)}" for key, value in fields.items())
+        line = f"{timestamp(record.created)} {level:<7} {escaped(record.getMessage())}{shown}"
+        # Indented, so that no line of an exception's text looks like one of the log's own.
+        return "\n".join([line, *(f"    {escaped(text)}" for text in trace.split("\n") if trace)])
 
 
 class _WriterHandler(logging.Handler):
@@ -156,7 +225,7 @@ class _WriterHandler(logging.Handler):
 def open_log(writer: Writer, *, level: str, as_json: bool) -> logging.Logger:
     """Send the whole process's logging, asyncio's and aiohttp's included, to `writer`. Returns the service's own logger."""
     handler = _WriterHandler(writer)
-    handler.setFormatter(EventFormatter(as_json=as_json))
+    handler.setFormatter(EventFormatter(is_json=as_json))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     # What the libraries tell about themselves on the debug level is of no use to who runs this service.
@@ -187,8 +256,4 @@ class Repeats:
 
 
 def _shown(value: object) -> str:
-    return (
-        value
-        if isinstance(value, str) and value.isprintable() and " " not in value
-        else orjson.dumps(value, default=str).decode()
-    )
+    return value if isinstance(value, str) and value.isprintable() and " " not in value else as_json(value)

@@ -5,64 +5,108 @@ Knows no worker: whoever asks does what is to be done with the answer. A configu
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 from txtoken.config import SECTIONS, describe
 from txtoken.errors import ConfigError
-from txtoken.settings import Config
+from txtoken.settings import Config, VerifyRules
 
 FIXED: Final = ("port", "listen", "workers", "adminPort", "log.format")  # what a running service cannot change
+SETTLE_S: Final = (
+    1.0  # between the two checks that have to see the same bytes: whoever writes a file has finished by then
+)
+RETRY_S: Final = (
+    10.0  # after which a worker of several tries again what failed, where no file is looked at (`reload: off`)
+)
+DIGEST_BYTES: Final = 16
+READ_BYTES: Final = 1 << 20
 
-Signature = tuple[int, int, int] | None  # of a file: inode, time and size; None where there is none
+Content = bytes | str  # of a file: a digest of its bytes, or why there are none
+
+
+def no_more(_: Config) -> None:
+    """Nothing has to be built of a configuration."""
 
 
 class Reload:
     """Reads the configuration again. `load` is how it was read at first, `config` what is in use.
 
-    `tells` is False for a worker of several: its supervisor has told everything, but for what goes wrong here alone.
+    Ask `has_changed` every `wait_s` seconds, and `read_again` when it has. `logs_changes` is False for a worker of several: its
+    supervisor has logged everything, but for what goes wrong here alone.
     """
 
-    def __init__(self, load: Callable[[], Config], config: Config, log: logging.Logger, *, tells: bool = True) -> None:
+    def __init__(
+        self, load: Callable[[], Config], config: Config, log: logging.Logger, *, logs_changes: bool = True
+    ) -> None:
         self.config = config
         self._load = load
         self._log = log
-        self._tells = tells
-        self._seen = _look(config.files)
+        self._logs_changes = logs_changes
+        self._seen = _look(config.files)  # what was read last
+        self._settling: dict[str, Content] | None = None  # what a check has found for the first time
         self._problems: tuple[object, ...] = ()  # of the last attempt
-
-    def has_changed(self) -> bool:
-        """Whether a file is not what it was when it was looked at last, or the last attempt failed: what was missing then
-        may be there now.
-        """
-        before, self._seen = self._seen, _look(self._seen)
-        return self.has_failed or self._seen != before
+        self._fixed: list[str] = []  # keys that were found changed, and need a restart
 
     @property
     def has_failed(self) -> bool:
-        """Whether the last attempt failed."""
+        """Whether the last attempt failed. It is made again at each check: what was missing then may be there now."""
         return bool(self._problems)
 
-    def read_again(self) -> Config | None:
-        """Read again. Returns what is to be in use from now on, None when that cannot be used and nothing changes."""
-        seen = _look(self._seen)  # before it is read: what is written meanwhile will be seen as a change
+    @property
+    def is_pending(self) -> bool:
+        """Whether something is left to be done, be there a new change or not."""
+        return self.has_failed or self._settling is not None
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long to wait until the next check, None for ever."""
+        return self.config.reload_s if self._settling is None else SETTLE_S
+
+    def has_changed(self) -> bool:
+        """Whether a file holds something else than what was read last, and did so at the last check as well: a file that is
+        being written changes from check to check. Also whether the last attempt failed.
+        """
+        found = _look(self._seen)
+        if found == self._seen and (self._settling is None or self._settling.keys() == found.keys()):
+            self._settling = None
+            return self.has_failed
+        if self._settling is not None and found == {path: self._settling.get(path) for path in found}:
+            return True
+        self._settling = found
+        return False
+
+    def read_again(self, apply: Callable[[Config], None] = no_more, *, at_once: bool = True) -> Config | None:
+        """Read again. Returns what is in use from now on; None when that cannot be used, or (unless `at_once`) is not yet
+        seen to be at rest, and nothing changes. `apply` builds what is to serve by it: what it raises is a failure too.
+        """
+        before = _look(self._seen)  # what is written while it is read will be seen as a change
         try:
             config = self._load()
         except ConfigError as error:
-            self._fail(error.problems)
+            self._fail(before, error.problems)
             return None
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the service goes on
-            self._fail((type(error).__name__,))  # its text may hold what a file held
+            self._fail(before, (type(error).__name__,))  # its text may hold what a file held
             return None
-        self._problems = ()
-        self._seen = {path: seen[path] if path in seen else _stat(path) for path in config.files}
+        found = _look({*before, *config.files})
+        settling = self._settling or {}
+        # A file that only the new configuration names was not looked at before: it has to be at rest as well.
+        if not at_once and any(content != {**before, **settling}.get(path) for path, content in found.items()):
+            self._settling = found
+            return None
+        if (self.config.tls.cert_file is None) != (config.tls.cert_file is None):
+            how = "appeared in" if self.config.tls.cert_file is None else "disappeared from"
+            text = f"tls {how} the configuration: this looks like a file that is half written; if it is meant, restart"
+            self._fail(before, (text,))
+            return None
         changed = changes(self.config, config)
-        fixed = [name for name in changed if name in FIXED]
-        taken = [name for name in changed if name not in FIXED]
-        self.config = replace(
+        usable = replace(
             config,
             port=self.config.port,
             listen=self.config.listen,
@@ -70,44 +114,72 @@ class Reload:
             admin_port=self.config.admin_port,
             log=replace(config.log, format=self.config.log.format),
         )
-        if self._tells:
-            self._tell(fixed, taken)
+        try:
+            apply(usable)
+        except Exception as error:  # noqa: BLE001 - whatever cannot be built of it, the old configuration is in use
+            problems = (type(error).__name__,)
+            if problems != self._problems:
+                self._log.error("the new configuration cannot be taken over, the old one stays in use", exc_info=error)
+            self._problems = problems
+            self._rest(before)
+            return None
+        if self._problems:
+            self._log.info("the configuration can be used again")
+        self._problems = ()
+        self._rest({path: before[path] if path in before else found[path] for path in config.files})
+        previous, self.config = self.config, usable
+        if self._logs_changes:
+            self._log_changes(changed, previous)
         return self.config
 
-    def _fail(self, problems: tuple[object, ...]) -> None:
-        if problems != self._problems:
+    def _rest(self, seen: dict[str, Content]) -> None:
+        self._seen, self._settling = seen, None
+
+    def _fail(self, seen: dict[str, Content], problems: tuple[object, ...]) -> None:
+        if [str(problem) for problem in problems] != [str(problem) for problem in self._problems]:
             fields = {"problems": [str(problem) for problem in problems]}
             self._log.error("the new configuration cannot be used, the old one stays in use", extra={"fields": fields})
         self._problems = problems
+        self._rest(seen)
 
-    def _tell(self, fixed: list[str], taken: list[str]) -> None:
-        if fixed:
+    def _log_changes(self, changed: list[str], previous: Config) -> None:
+        fixed = [name for name in changed if name in FIXED]
+        taken = [name for name in changed if name not in FIXED]
+        if fixed and fixed != self._fixed:
             self._log.warning("these keys are taken over by a restart alone", extra={"fields": {"keys": fixed}})
+        self._fixed = fixed
         if not taken:
             self._log.info("nothing else has changed" if fixed else "the configuration is what it was")
             return
         self._log.info("the configuration is taken over", extra={"fields": {"keys": taken}})
+        if previous.verify != VerifyRules() and self.config.verify == VerifyRules():
+            self._log.warning("verify is no longer in the configuration: tokens are checked by the default rules")
         for warning in self.config.warnings:
             self._log.warning(warning)
 
 
 def changes(before: Config, after: Config) -> list[str]:
-    """Name the keys whose values differ. No value is told."""
+    """Name the keys whose values differ. No value is named."""
     old, new = _flat(before), _flat(after)
     return [name for name in new if new[name] != old[name]]
 
 
-def _look(paths: Iterable[str]) -> dict[str, Signature]:
-    return {path: _stat(path) for path in paths}
+def _look(paths: Iterable[str]) -> dict[str, Content]:
+    return {path: _content(path) for path in paths}
 
 
-def _stat(path: str) -> Signature:
-    """Look at a file through symbolic links: a link that points elsewhere is a change."""
+def _content(path: str) -> Content:
+    """Look at a file's bytes: neither its time, its size nor the link that leads to it say for certain what it holds."""
     try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return "no file"  # a pipe gives its bytes once, and may have none
+        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        with open(path, "rb", buffering=0) as file:
+            while piece := file.read(READ_BYTES):
+                digest.update(piece)
+    except OSError as error:
+        return error.strerror or "no file"
+    return digest.digest()
 
 
 def _flat(config: Config) -> dict[str, object]:

@@ -3,7 +3,7 @@
 Each worker has a listening socket of its own (SO_REUSEPORT), which the supervisor made and keeps open: when a worker dies,
 who waits in its backlog waits for the next one. Unix sockets, and such as were passed to the service, all workers share.
 Workers are forked before any loop or thread exists. A worker that dies is replaced, at once if it had lived for a while,
-else a little later each time; one that cannot even start ends the service.
+else a little later each time, and so is one that hangs; one that cannot even start ends the service, until all have served.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
-from txtoken.process import worker
+from txtoken.process import running
 from txtoken.process.admin import AdminPort
+from txtoken.process.beats import HANG_S, Beats, BeatWatch
 from txtoken.process.reload import Reload
+from txtoken.process.running import STDOUT_FD, announce, leave, open_admin
+from txtoken.process.signals import AT_ONCE, BLOCKED_SIGNALS, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import bind, take_passed, unix_sockets
-from txtoken.process.worker import AT_ONCE, HELD_BACK, STDOUT_FD, Family, open_admin, tell_start
 from txtoken.settings import Config
 
 OK: Final = 0
@@ -36,26 +38,34 @@ FAILED: Final = 1
 LIVED_S: Final = 0.5  # a worker that lived that long did not die of its start
 BACK_OFF_S: Final = 0.1  # doubled with every worker that did not
 BACK_OFF_S_MAX: Final = 5.0
+SHORT_LIVES_MAX: Final = (
+    10  # past it the back-off has long been at its end: a power of a number without bound is no time
+)
 KILL_AFTER_S: Final = 5.0  # past the time that a worker has to end
+KILL_AT_ONCE_S: Final = 2.0  # for workers that are to end at once
 _HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
-def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()) -> int:
-    """Run the service with as many workers as it says, until a signal ends it. Returns the process's exit code.
+def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()) -> NoReturn:
+    """Run the service with as many workers as it says, until a signal ends it, and end the process with the exit code.
 
     `load` reads the configuration again, as it was read at first. Sockets that were `passed` to this process (their file
     descriptors) are listened on in place of what the configuration names.
 
-    One worker needs no supervisor: it is this process.
+    One worker needs no supervisor: it is this process. When the service has run this does not return: the process ends.
 
     Raises:
         StartError: the service cannot start.
     """
+    leave(_serve(config, load, passed))
+
+
+def _serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) -> int:
     listen = () if passed else config.listen
     with unix_sockets(listen) as unix:
         shared = [*take_passed(passed), *unix]
         if config.workers == 1:
-            return worker.serve(config, load, [*bind(listen, config.port), *shared])
+            return running.serve(config, load, [*bind(listen, config.port), *shared])
         alone = bind(listen, config.port)  # not to be shared with anybody: a port that another service shares is in use
         port = alone[0].getsockname()[1] if alone else config.port
         for sock in alone:
@@ -67,8 +77,12 @@ def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()
         for sock in shared:
             sock.close()
         admin_port = open_admin(config)
-        log = open_log(DirectWriter(STDOUT_FD), level=config.log.level, as_json=config.log.format == "json")
-        return Supervisor(config, load, places, admin_port, log).run()
+        writer = DirectWriter(STDOUT_FD)
+        log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
+        try:
+            return Supervisor(config, load, places, admin_port, log, writer=writer).run()
+        finally:
+            writer.close()
 
 
 @dataclass(slots=True)
@@ -78,7 +92,7 @@ class Place:
     number: int
     sockets: list[socket.socket]
     pid: int = 0
-    ready_fd: int = -1  # tells once that the worker serves
+    ready_fd: int = -1  # one byte comes when the worker serves
     is_ready: bool = False
     started: float = 0.0  # by time.monotonic, as the next
     start_at: float = 0.0
@@ -95,20 +109,28 @@ class Supervisor:
         places: list[list[socket.socket]],
         admin_port: AdminPort | None,
         log: logging.Logger,
+        *,
+        hang_s: float = HANG_S,
+        writer: DirectWriter | None = None,
     ) -> None:
         self._config = config
         self._load = load
         self._reload = Reload(load, config, log)
         self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log = log
+        self._writer = writer  # of the log
+        self._dropped = 0  # lines of the log whose loss was logged
         self._admin_port = admin_port
         self._places = [Place(number, sockets) for number, sockets in enumerate(places)]
+        self._beats = Beats(len(places))
+        self._watch = BeatWatch(self._beats, hang_s)
         self._selector = selectors.DefaultSelector()
-        self._told: list[int] = []  # signals that came
-        self._lifeline = os.pipe()  # its end tells the workers that nobody supervises them any more
+        self._signals: list[int] = []  # signals that came
+        self._lifeline = os.pipe()  # its end means to the workers that nobody supervises them any more
         self._wake_up = socket.socketpair()
         self._is_stopping = False
-        self._is_told = False  # that the service listens
+        self._is_announced = False  # that the service listens
+        self._watch_at = 0.0  # when the beats are looked at
         self._close_at = inf  # when the sockets are closed, at the end
         self._kill_at = inf  # when workers that did not end are killed
         self._code = OK
@@ -123,22 +145,25 @@ class Supervisor:
         while any(place.pid for place in self._places) or not self._is_stopping:
             self._start_workers()
             due = [place.start_at for place in self._places if not place.pid and not self._is_stopping]
-            wait_s = min([*due, self._close_at, self._look_at, self._kill_at]) - time.monotonic()
+            wait_s = min([*due, self._close_at, self._look_at, self._kill_at, self._watch_at]) - time.monotonic()
             for key, _ in self._selector.select(None if wait_s == inf else max(0.0, wait_s)):
                 if key.data is None:
                     self._wake_up[0].recv(4096)
                 else:
                     self._note_ready(key.data)
-            while self._told:
-                self._act_on(self._told.pop(0))
+            while self._signals:
+                self._act_on(self._signals.pop(0))
             self._reap()
             if time.monotonic() >= self._close_at:
                 self._close_sockets()
             if time.monotonic() >= self._look_at:
                 self._look_for_change()
+            if time.monotonic() >= self._watch_at:
+                self._kill_hanging()
             if time.monotonic() >= self._kill_at:
                 self._kill_at = inf
                 self._signal_workers(signal.SIGKILL)
+        end_at_next_signal()
         self._log.info("stopped")
         return self._code
 
@@ -149,56 +174,60 @@ class Supervisor:
             end.setblocking(False)
         signal.set_wakeup_fd(self._wake_up[1].fileno(), warn_on_full_buffer=False)
         for number in _HANDLED:
-            signal.signal(number, self._tell)
+            signal.signal(number, self._note_signal)
         self._selector.register(self._wake_up[0], selectors.EVENT_READ)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)  # what came before comes now
 
-    def _tell(self, number: int, _: FrameType | None) -> None:
-        self._told.append(number)
+    def _note_signal(self, number: int, _: FrameType | None) -> None:
+        self._signals.append(number)
 
     def _act_on(self, number: int) -> None:
         if number == signal.SIGHUP:
-            self._take_over()
+            self._take_over(at_once=True)
+            self._plan_look()
         elif number != signal.SIGCHLD:
             if self._is_stopping:
                 self._code = FAILED
             self._stop()
 
     def _look_for_change(self) -> None:
-        period_s = self._config.reload_s
-        self._look_at = inf if period_s is None else time.monotonic() + period_s
         if self._reload.has_changed():
-            self._take_over()
+            self._take_over(at_once=False)
+        self._plan_look()
 
-    def _take_over(self) -> None:
+    def _plan_look(self) -> None:
+        wait_s = self._reload.wait_s
+        self._look_at = inf if wait_s is None or self._is_stopping else time.monotonic() + wait_s
+
+    def _take_over(self, *, at_once: bool) -> None:
         """Read the configuration again; when it is good the workers do the same, and new ones begin with it."""
         if self._is_stopping:
             return
-        config = self._reload.read_again()
+        config = self._reload.read_again(at_once=at_once)
         board = None if self._admin_port is None else self._admin_port.board
         if config is None:
-            if board is not None:
+            if board is not None and self._reload.has_failed:
                 board.note_failed_reload(board.service)
             return
         if board is not None:
             board.note_reload(has_new_key=config.enc_key != self._config.enc_key)
         self._config = config
-        self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log.setLevel(config.log.level.upper())
         self._signal_workers(signal.SIGHUP)
 
     def _stop(self) -> None:
         """Ask the workers to end; a second time, to end at once. Who does not is killed in the end."""
         timeouts = self._config.timeouts
-        number, patience_s = AT_ONCE, 0.0
+        number, patience_s = AT_ONCE, KILL_AT_ONCE_S
         if not self._is_stopping:
             self._log.info("draining", extra={"fields": {"workers": sum(1 for place in self._places if place.pid)}})
-            number, patience_s = signal.SIGTERM, timeouts.drain_delay + timeouts.drain
+            number, patience_s = signal.SIGTERM, timeouts.drain_delay + timeouts.drain + KILL_AFTER_S
             if timeouts.drain_delay:
                 self._close_at = time.monotonic() + timeouts.drain_delay
             else:
                 self._close_sockets()
         self._is_stopping = True
-        self._kill_at = time.monotonic() + patience_s + KILL_AFTER_S
+        self._kill_at = time.monotonic() + patience_s
         self._signal_workers(number)
 
     def _signal_workers(self, number: signal.Signals) -> None:
@@ -224,7 +253,7 @@ class Supervisor:
                 try:
                     self._start(place)
                 except OSError as error:  # no process, memory or descriptor is left: the others serve on
-                    if not self._is_told:
+                    if not self._is_announced:
                         raise StartError(f"no worker can be started: {error.strerror}") from error
                     self._log.error(f"no worker can be started: {error.strerror}")
                     self._back_off(place)
@@ -232,21 +261,22 @@ class Supervisor:
     def _start(self, place: Place) -> None:
         reading, writing = os.pipe()
         # A signal that comes before the worker can handle it waits until it can.
-        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+        signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
         try:
             pid = os.fork()
         except OSError:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
             os.close(reading)
             os.close(writing)
             raise
         if pid == 0:
             os.close(reading)
             self._become_worker(place, writing)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
         os.close(writing)
         place.pid, place.ready_fd, place.is_ready = pid, reading, False
         place.started = time.monotonic()
+        self._watch.begin(place.number, place.started)
         self._selector.register(reading, selectors.EVENT_READ, place)
 
     def _become_worker(self, place: Place, ready_fd: int) -> None:
@@ -267,8 +297,13 @@ class Supervisor:
                         sock.close()
                     if other.ready_fd >= 0:
                         os.close(other.ready_fd)
-            code = worker.serve_as(
-                Family(place.number, lambda: os.write(ready_fd, b"1"), self._lifeline[0]),
+            code = running.serve_as(
+                WorkerContext(
+                    place.number,
+                    on_ready=lambda: os.write(ready_fd, b"1"),
+                    lifeline_fd=self._lifeline[0],
+                    on_beat=lambda: self._beats.beat(place.number),
+                ),
                 self._config,
                 self._load,
                 place.sockets,
@@ -286,14 +321,33 @@ class Supervisor:
             return  # it died before, which `_reap` finds
         place.is_ready = True
         self._log.debug("worker ready", extra={"fields": {"worker": place.number, "pid": place.pid}})
-        if not self._is_told and not self._is_stopping and all(other.is_ready for other in self._places):
-            self._is_told = True
-            tell_start(self._log, self._config, self._places[0].sockets, self._admin_port)
+        if not self._is_announced and not self._is_stopping and all(other.is_ready for other in self._places):
+            self._is_announced = True
+            announce(self._log, self._config, self._places[0].sockets, self._admin_port)
 
     def _forget_ready_fd(self, place: Place) -> None:
         self._selector.unregister(place.ready_fd)
         os.close(place.ready_fd)
         place.ready_fd = -1
+
+    def _write_kept_lines(self) -> None:
+        if self._writer is not None:
+            self._writer.flush()
+            lines, self._dropped = self._writer.dropped - self._dropped, self._writer.dropped
+            if lines:
+                self._log.warning("nobody took these lines of the log in time", extra={"fields": {"lines": lines}})
+
+    def _kill_hanging(self) -> None:
+        """End the workers whose loop has stopped: `_bury` replaces them. At the end `_kill_at` does it."""
+        now = time.monotonic()
+        self._write_kept_lines()
+        self._watch_at = inf if self._is_stopping else now + self._watch.period_s
+        for number in self._watch.look(now):
+            place = self._places[number]
+            if not self._is_stopping:
+                fields = {"worker": number, "pid": place.pid}
+                self._log.error("a worker hangs and is killed", extra={"fields": fields})
+                os.kill(place.pid, signal.SIGKILL)  # which ends a stopped process too
 
     def _reap(self) -> None:
         while True:
@@ -309,6 +363,7 @@ class Supervisor:
 
     def _bury(self, place: Place, code: int) -> None:
         was_ready, place.is_ready, place.pid = place.is_ready, False, 0
+        self._watch.end(place.number)
         if place.ready_fd >= 0:
             was_ready = was_ready or bool(os.read(place.ready_fd, 1))
             self._forget_ready_fd(place)
@@ -320,7 +375,7 @@ class Supervisor:
             return
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         fields: dict[str, object] = {"worker": place.number, "how": how}
-        if not was_ready and not self._is_told:
+        if not was_ready and not self._is_announced:
             self._log.error("a worker could not start: the service ends", extra={"fields": fields})
             self._code = FAILED
             self._stop()
@@ -335,4 +390,4 @@ class Supervisor:
 
     def _back_off(self, place: Place) -> None:
         place.start_at = time.monotonic() + min(BACK_OFF_S * 2**place.short_lives, BACK_OFF_S_MAX)
-        place.short_lives += 1
+        place.short_lives = min(place.short_lives + 1, SHORT_LIVES_MAX)

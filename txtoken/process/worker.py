@@ -7,25 +7,21 @@ import contextlib
 import gc
 import logging
 import resource
-import select
-import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from typing import Any, Final
 
 from txtoken.clock import Clock
-from txtoken.errors import RemoteError, StartError
+from txtoken.errors import RemoteError
 from txtoken.http1 import parser
 from txtoken.http1.messages import Handler, Router
 from txtoken.http1.proxies import Proxies
 from txtoken.http1.server import Server
 from txtoken.observe.access_log import AccessLog
-from txtoken.observe.logs import LineWriter, Repeats, open_log
-from txtoken.process.admin import Admin, AdminPort, make_admin_port
-from txtoken.process.reload import Reload
-from txtoken.process.sockets import Passed, address, bind
+from txtoken.observe.logs import LineWriter, Repeats
+from txtoken.process.admin import Admin, AdminPort
 from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
 from txtoken.service.handlers import CheckToken, GetToken
@@ -35,7 +31,6 @@ from txtoken.service.routes import Routes, health_routes
 from txtoken.service.success import Success
 from txtoken.service.tokens import TokenIssuer, TokenVerifier
 from txtoken.settings import Config, RemoteSettings, Timeouts
-from txtoken.values import LOOPBACK, UNIX_PREFIX
 from txtoken.version import VERSION
 
 try:
@@ -48,14 +43,7 @@ else:
     new_event_loop = uvloop.new_event_loop
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
-STDOUT_FD: Final = 1
 OTHER_FILES: Final = 64  # that a process has open beside clients and the remote: listeners, the loop's own, the log
-AT_ONCE: Final = signal.SIGUSR1  # what a supervisor sends to a worker that is to end without draining
-HELD_BACK: Final = (
-    signal.SIGTERM,
-    signal.SIGHUP,
-    AT_ONCE,
-)  # blocked in a new worker of several until it can handle them
 # Objects that come to life before the collector looks for cycles. Requests make none, but those of a few hundred that are
 # on their way count as well: with Python's 700 it would look every few milliseconds, for 1 % of the CPU time.
 GARBAGE_OBJECTS: Final = 50_000
@@ -63,6 +51,7 @@ CACHED_TOKENS: Final = 4096  # verified tokens of each of two generations: 10 MB
 LARGE_TOKENS_S: Final = 60.0  # between two warnings of them
 BEAT_S_MAX: Final = 0.25  # between two looks at the deadlines
 BEAT_S_MIN: Final = 0.01  # each looks at every connection
+CLOSE_S: Final = 1.0  # for connections to the remote to close in order; a look-up that hangs must not hold the end up
 BEATS_PER_TIMEOUT: Final = 10  # a deadline is met to a tenth of the shortest timeout
 
 
@@ -78,10 +67,12 @@ class Worker:
         life_level: int = logging.INFO,
         admin_port: AdminPort | None = None,
         number: int = 0,
+        on_beat: Callable[[], object] | None = None,
     ) -> None:
         self._config = config
         self._log = log
-        self._life_level = life_level  # of the lines that tell of its end
+        self._life_level = life_level  # of the lines about its end
+        self._on_beat = on_beat  # a sign of life, for a supervisor
         self._loop = asyncio.get_running_loop()
         self._clock = Clock()
         self._repeats = Repeats()
@@ -95,13 +86,15 @@ class Worker:
         self._remote = new_remote(RemoteSettings.of(config), self._clock)
         self._closing: set[asyncio.Task[None]] = set()
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
-        self._access_log = self._new_access_log()
         self._verifier = self._new_verifier()
         self.admin: Admin | None = None
         if admin_port is not None:
             self.admin = Admin(admin_port, number, _paths(config), self._clock, self._publish, self._note_crash)
         meter = None if self.admin is None else self.admin.meter
-        self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log, meter)
+        self._paths: frozenset[bytes] = frozenset()  # of all routes
+        routes = self._routes()
+        self._access_log = self._new_access_log()
+        self._server = Server(routes, config.limits, config.timeouts, self._clock, self._access_log, meter)
         self._server.secure(config.tls.context, self._note_tls_failure)
 
     def _new_access_log(self) -> AccessLog | None:
@@ -109,7 +102,7 @@ class Worker:
         if not log.access:
             return None
         client_behind = Proxies(trusted).client if trusted else None
-        return AccessLog(self._writer, as_json=log.format == "json", client_behind=client_behind)
+        return AccessLog(self._writer, as_json=log.format == "json", routes=self._paths, client_behind=client_behind)
 
     def _new_verifier(self) -> TokenVerifier:
         config = self._config
@@ -144,6 +137,7 @@ class Worker:
             config.check_token_route: {"GET": check_token, "POST": check_token},
         }
         table = {**health, **routes}
+        self._paths = frozenset(path.encode("ascii") for path in table)
         if not config.cors.origins:
             return Routes(table, self._note_crash)
         for handlers in table.values():
@@ -175,11 +169,13 @@ class Worker:
             settings = RemoteSettings.of(config)
             if settings != RemoteSettings.of(before[0]):
                 self._remote = new_remote(settings, self._clock)
-            self._access_log = self._new_access_log()
             if _of_verifier(before[0]) != _of_verifier(config):
                 self._verifier = self._new_verifier()  # else it goes on, with all the tokens that it knows
             routes = self._routes()
+            self._access_log = self._new_access_log()
         except Exception:
+            if self._remote is not before[1]:
+                self._close(self._remote)
             self._config, self._remote, self._access_log, self._verifier = before
             raise
         if self.admin is not None:
@@ -216,13 +212,17 @@ class Worker:
         self._server.abort()
         if self.admin is not None:
             self.admin.server.abort()
-        for remote in (self._remote, *self._retired):
-            await remote.close()
         if self._access_log is not None:
             self._access_log.flush()
+        for remote in (self._remote, *self._retired):
+            self._close(remote)
+        if self._closing:
+            await asyncio.wait(tuple(self._closing), timeout=CLOSE_S)
 
     def _beat(self) -> None:
         """Do all that is due by time: one timer for the process in place of one a request."""
+        if self._on_beat is not None:
+            self._on_beat()
         second_left = self._clock.tick()
         now = self._loop.time()
         try:
@@ -267,9 +267,12 @@ class Worker:
             remote.sweep(monotonic())
             if not remote.active_count:
                 self._retired.remove(remote)
-                closing = self._loop.create_task(remote.close())
-                self._closing.add(closing)
-                closing.add_done_callback(self._closing.discard)
+                self._close(remote)
+
+    def _close(self, remote: Remote) -> None:
+        closing = self._loop.create_task(remote.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _note_remote_failure(self, error: RemoteError) -> None:
         kept_back = self._repeats.due(error.code)
@@ -299,40 +302,6 @@ class Worker:
             self._log.error("a request made the service fail", exc_info=error)
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
-    """What a worker that is one of several has to know of the others."""
-
-    number: int  # its place
-    on_ready: Callable[[], object]  # to be called when it serves
-    lifeline_fd: int  # at its end: the supervisor is gone, so this worker drains and ends
-
-
-def tell_start(
-    log: logging.Logger, config: Config, sockets: Sequence[socket.socket], admin_port: AdminPort | None = None
-) -> None:
-    """Say that the service listens, where, and what it does not like about its configuration."""
-    for warning in config.warnings:
-        log.warning(warning)
-    if LOOP_NAME != "uvloop":
-        log.warning("uvloop is not installed: serving on asyncio's own loop, which is slower")
-    if any(isinstance(sock, Passed) for sock in sockets):
-        log.info("sockets that were passed to this process (LISTEN_FDS) take the place of listen and port")
-    fields = {
-        "addresses": [address(sock) for sock in sockets],
-        "version": VERSION,
-        "workers": config.workers,
-        "loop": LOOP_NAME,
-        "build": BUILD,
-        "get_token": config.get_token_route,
-        "check_token": config.check_token_route,
-        "token_hours": round(config.token_ttl_s / 3600, 4),
-    }
-    if admin_port is not None:
-        fields["admin_addresses"] = [address(sock) for sock in admin_port.sockets]
-    log.info("listening", extra={"fields": fields})
-
-
 def with_room(config: Config, log: logging.Logger) -> Config:
     """Let this process open as many files as `limits` ask for. Where it may not, fewer clients are let in at a time.
 
@@ -355,155 +324,10 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     return replace(config, limits=replace(limits, connections=connections))
 
 
-def serve(config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket]) -> int:
-    """Run the service in this process until a signal ends it. `load` reads its configuration again. Returns the exit code.
-
-    Raises:
-        StartError: `adminPort` cannot be had.
-    """
-    try:
-        admin_port = open_admin(config)
-    except StartError:
-        for sock in sockets:
-            sock.close()
-        raise
-    return serve_as(None, config, load, sockets, admin_port)
-
-
-def open_admin(config: Config) -> AdminPort | None:
-    """Bind `adminPort`, if there is to be one, and make ready what is shown there. It has the addresses of `listen`; where
-    these are Unix sockets alone it is for this machine alone.
-
-    Raises:
-        StartError: an address cannot be bound.
-    """
-    if config.admin_port is None:
-        return None
-    hosts = [place for place in config.listen if not place.startswith(UNIX_PREFIX)] or [LOOPBACK]
-    sockets = bind(hosts, config.admin_port, key="adminPort")
-    return make_admin_port(sockets, config.workers, loop=LOOP_NAME, build=BUILD)
-
-
-def serve_as(
-    family: Family | None,
-    config: Config,
-    load: Callable[[], Config],
-    sockets: Sequence[socket.socket],
-    admin_port: AdminPort | None,
-) -> int:
-    """Be one worker of several, or without `family` the only one, until a signal ends it. Returns the process's exit code."""
-    # Several processes that write to one pipe mix their lines up, but for pieces that the kernel takes whole.
-    writer = LineWriter(STDOUT_FD, piece_bytes_max=select.PIPE_BUF if family else None)
-    log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
-    try:
-        reload = Reload(load, config, log, tells=family is None)
-        return run(_serve(with_room(config, log), reload, sockets, log, writer, family, admin_port))
-    finally:
-        for sock in (*sockets, *(admin_port.sockets if admin_port is not None else ())):
-            sock.close()
-        writer.close()
-
-
 def run(main: Coroutine[Any, Any, int]) -> int:
     """Run a coroutine to its end on the fastest loop there is."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)
-
-
-async def _serve(
-    config: Config,
-    reload: Reload,
-    sockets: Sequence[socket.socket],
-    log: logging.Logger,
-    writer: LineWriter,
-    family: Family | None,
-    admin_port: AdminPort | None,
-) -> int:
-    signals = Signals(family)
-    level, number = (logging.INFO, 0) if family is None else (logging.DEBUG, family.number)
-    worker = Worker(config, log, writer, life_level=level, admin_port=admin_port, number=number)
-    await worker.start(sockets)
-    if family is None:
-        tell_start(log, config, sockets, admin_port)
-    else:
-        family.on_ready()
-    # Of several workers none looks at files by itself: the supervisor does, and sends a SIGHUP.
-    watching = asyncio.ensure_future(_watch(worker, reload, signals, log, looks=family is None))
-    await signals.first.wait()
-    watching.cancel()
-    stopping = asyncio.ensure_future(worker.stop())
-    forced = asyncio.ensure_future(signals.second.wait())
-    await asyncio.wait((stopping, forced), return_when=asyncio.FIRST_COMPLETED)
-    forced.cancel()
-    if stopping.done():
-        stopping.result()
-        return 0
-    stopping.cancel()
-    log.warning("ended at once by a second signal")
-    await worker.abandon()
-    return 1
-
-
-async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.Logger, *, looks: bool) -> None:
-    """Take a changed configuration over, for ever. Without `looks` only when a signal says so, or the last time failed."""
-    while True:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(
-                signals.reload.wait(), reload.config.reload_s if looks or reload.has_failed else None
-            )
-        asked = signals.reload.is_set()
-        signals.reload.clear()
-        if not asked and not reload.has_changed():
-            continue
-        before = reload.config
-        config = reload.read_again()
-        is_taken_over = False
-        if config is not None:
-            try:
-                worker.take_over(with_room(config, log))
-                is_taken_over = True
-            except Exception as error:  # whatever cannot be built of it, the old configuration is in use
-                reload.config = before
-                log.error("the new configuration cannot be taken over, the old one stays in use", exc_info=error)
-        if worker.admin is not None:
-            if not is_taken_over:
-                worker.admin.note_failed_reload()
-            elif looks:
-                worker.admin.note_reload(has_new_key=reload.config.enc_key != before.enc_key)
-
-
-class Signals:
-    """What the process is told by signals: `first` asks it to end in order, `second` to end at once, `reload` to read its
-    configuration again.
-    """
-
-    def __init__(self, family: Family | None = None) -> None:
-        self.first = asyncio.Event()
-        self.second = asyncio.Event()
-        self.reload = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
-        if family is None:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._end)
-        else:
-            # Ctrl-C reaches every process of a terminal: to end is the supervisor's to say, or its end says it.
-            # Nor does SIGTERM mean more when it comes twice: systemd sends it to all, and the supervisor passes its own on.
-            loop.add_signal_handler(signal.SIGTERM, self.first.set)
-            loop.add_signal_handler(AT_ONCE, self._end_at_once)
-            loop.add_reader(family.lifeline_fd, self._lose_supervisor, loop, family.lifeline_fd)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
-
-    def _lose_supervisor(self, loop: asyncio.AbstractEventLoop, lifeline_fd: int) -> None:
-        loop.remove_reader(lifeline_fd)
-        self.first.set()
-
-    def _end_at_once(self) -> None:
-        self.first.set()
-        self.second.set()
-
-    def _end(self) -> None:
-        (self.second if self.first.is_set() else self.first).set()
 
 
 def _paths(config: Config) -> dict[bytes, str]:

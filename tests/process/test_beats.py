@@ -1,0 +1,83 @@
+"""Signs of life: who is found to hang, and who is not. Time is the test's own."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from txtoken.process.beats import Beats, BeatWatch
+
+HANG_S = 10.0
+
+
+@pytest.fixture
+def beats() -> Beats:
+    """The beats of two workers."""
+    return Beats(2)
+
+
+def watch_of(beats: Beats) -> BeatWatch:
+    """Watch both, who start at 0."""
+    watch = BeatWatch(beats, HANG_S)
+    for number in range(2):
+        watch.begin(number, 0.0)
+    return watch
+
+
+def test_a_beat_that_stopped(beats: Beats) -> None:
+    """A worker that has not beaten for the whole limit is named, once, and not before; one that beats is not."""
+    watch = watch_of(beats)
+    found = []
+    for second in range(1, 25):
+        beats.beat(1)
+        found += [(second, number) for number in watch.look(float(second))]
+    assert found == [(10, 0)]
+
+
+def test_a_worker_that_starts_has_its_time(beats: Beats) -> None:
+    """The time of a worker that was started later counts from its start, though its place was silent before."""
+    watch = watch_of(beats)
+    found = []
+    for second in range(1, 18):
+        beats.beat(1)
+        if second == 8:
+            watch.begin(0, 8.0)
+        found += watch.look(float(second))
+    assert found == []
+    assert watch.look(18.0) == [0]
+
+
+def test_a_worker_that_has_ended_does_not_hang(beats: Beats) -> None:
+    """An empty place is not watched."""
+    watch = watch_of(beats)
+    watch.end(0)
+    assert [watch.look(float(second)) for second in range(1, 12)] == [*[[]] * 9, [1], []]
+
+
+def test_a_supervisor_that_was_away_counts_anew(beats: Beats) -> None:
+    """After the supervisor itself did not run, nobody is taken to hang before the limit has passed once more."""
+    watch = watch_of(beats)
+    assert watch.look(1.0) == []
+    assert watch.look(3600.0) == []
+    assert [watch.look(3600.0 + second) for second in range(1, 10)] == [[]] * 9
+    assert watch.look(3610.0) == [0, 1]
+
+
+def test_beats_cross_processes(beats: Beats) -> None:
+    """What a child beats its parent sees."""
+    before = beats.count(1)
+    pid = os.fork()
+    if pid == 0:
+        beats.beat(1)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert beats.count(1) == before + 1
+    assert beats.count(0) == 0
+
+
+def test_a_beat_never_overflows(beats: Beats) -> None:
+    """A count that is at its end begins again: a worker that beats for years goes on."""
+    beats._counts[0] = 0xFFFF_FFFF
+    beats.beat(0)
+    assert beats.count(0) == 0

@@ -1,0 +1,444 @@
+"""What happens once in a long while: hanging workers, threads that never end, signals that come early, back-off."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.configuring import load_text
+from tests.process.test_supervisor import check, workers_of
+from tests.running import KEY, PATIENCE_S, ServiceProcess, service_process
+from txtoken.process import supervisor
+from txtoken.process.supervisor import BACK_OFF_S, BACK_OFF_S_MAX, LIVED_S, Place, Supervisor
+
+HANG_S: Final = 0.5
+# The limit of a hanging worker, short enough for a test.
+SHORT_HANG: Final = f"from txtoken.process import beats\nbeats.HANG_S = {HANG_S}\n"
+# A thread of the loop's own pool that waits for ever, as a name look-up may. It starts with the service.
+STUCK_THREAD: Final = """
+import asyncio, threading
+from txtoken.process import worker
+start = worker.Worker.start
+async def start_stuck(self, sockets):
+    asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
+    await start(self, sockets)
+worker.Worker.start = start_stuck
+"""
+
+
+def config_of(workers: int, more: str = "") -> str:
+    """Write a configuration."""
+    return (
+        f"port: 0\nlisten: 127.0.0.1\nworkers: {workers}\nencKey: {KEY}\nremote: http://127.0.0.1:9/login\n"
+        f"log: {{level: debug}}\n{more}\n"
+    )
+
+
+@contextlib.contextmanager
+def changed_service(folder: Path, code: str, config: str) -> Iterator[ServiceProcess]:
+    """Start the service with `code` run before anything else in its process."""
+    shadow = folder / "shadow"
+    shadow.mkdir()
+    (shadow / "sitecustomize.py").write_text(code)
+    with service_process(folder, config=config, environment={"PYTHONPATH": str(shadow)}) as process:
+        try:
+            yield process
+        finally:
+            for pid in STOPPED:  # who is stopped would keep the pipe of the log open for ever
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def stdout_to(folder: Path, fd: int, config: str) -> Iterator[tuple[ServiceProcess, int]]:
+    """Start a service with `fd` as its stdout. Its socket is the test's, so its port is known; yields when it has answered."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        service_process(folder, config=config, passed=[listening], stdout=fd) as process,
+    ):
+        port = listening.getsockname()[1]
+        assert check(port) == 200
+        yield process, port
+
+
+STOPPED: Final[list[int]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nobody_stays_stopped() -> Iterator[None]:
+    """A process that is stopped ends neither by its supervisor's end nor by a signal that it could handle."""
+    yield
+    STOPPED.clear()
+
+
+def stop(pid: int) -> None:
+    """Stop a process, until it is killed or continued."""
+    os.kill(pid, signal.SIGSTOP)
+    STOPPED.append(pid)
+
+
+def checks(port: int, count: int) -> Counter[int]:
+    """Have so many tokens checked, each on a connection of its own."""
+    return Counter(check(port) for _ in range(count))
+
+
+# Workers that hang
+
+
+def test_a_stopped_worker_is_replaced(tmp_path: Path) -> None:
+    """A worker that is stopped is killed, replaced and named; the connections of the other one do not notice."""
+    config = config_of(2, "adminPort: 0")
+    with changed_service(tmp_path, SHORT_HANG, config) as service:
+        port = service.port
+        victim, other = workers_of(service)
+        stop(victim)
+        assert json.loads(service.line_with("a worker hangs and is killed"))["pid"] == victim
+        service.line_with("by signal 9")
+        service.line_with('"worker ready"')
+        after = workers_of(service)
+        assert victim not in after
+        assert other in after
+        assert checks(port, 10) == {200: 10}
+        service.send(signal.SIGTERM)
+        code, output, _ = service.ended()
+    assert code == 0
+    assert output.count("a worker hangs and is killed") == 1
+
+
+def test_a_worker_in_an_endless_loop_is_replaced(tmp_path: Path) -> None:
+    """A worker whose loop never comes back is replaced, though its process uses all the CPU it gets."""
+    spin = (
+        SHORT_HANG
+        + "import os, signal\n"
+        + "def spin(*_):\n    while True: pass\n"
+        + "signal.signal(signal.SIGUSR2, spin)\n"
+    )
+    with changed_service(tmp_path, spin, config_of(2)) as service:
+        port = service.port
+        victim = workers_of(service)[0]
+        os.kill(victim, signal.SIGUSR2)
+        assert json.loads(service.line_with("a worker hangs and is killed"))["pid"] == victim
+        service.line_with('"worker ready"')
+        assert checks(port, 10) == {200: 10}
+
+
+def test_a_supervisor_that_slept_kills_nobody(tmp_path: Path) -> None:
+    """When the whole service was stopped for longer than the limit, all workers go on as they are."""
+    with changed_service(tmp_path, SHORT_HANG, config_of(2)) as service:
+        port = service.port
+        workers = workers_of(service)
+        everybody = (service.process.pid, *workers)
+        for pid in everybody:
+            stop(pid)
+        with socket.create_connection(("127.0.0.1", port), timeout=3 * HANG_S) as client, pytest.raises(TimeoutError):
+            client.recv(1)  # nobody is there to answer for so long
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+        assert checks(port, 10) == {200: 10}
+        service.send(signal.SIGTERM)
+        code, output, _ = service.ended()
+    assert code == 0
+    assert "hangs" not in output
+    assert "replaced" not in output
+
+
+# The end
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_end_waits_for_no_thread(tmp_path: Path, workers: int) -> None:
+    """A thread that never ends does not keep the process: it logs that it has stopped, and ends with 0."""
+    socket_path = tmp_path / "here"
+    config = config_of(workers).replace("listen: 127.0.0.1", f"listen: [127.0.0.1, 'unix:{socket_path}']")
+    with changed_service(tmp_path, STUCK_THREAD, config) as service:
+        port = service.port
+        assert checks(port, 2) == {200: 2}
+        assert socket_path.exists()
+        began = time.monotonic()
+        service.send(signal.SIGTERM)
+        code, output, errors = service.ended()
+    assert (code, errors) == (0, "")
+    assert output.rstrip().endswith('"message":"stopped"}')
+    assert time.monotonic() - began < PATIENCE_S / 4
+    assert not socket_path.exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_end_with_a_log_that_nobody_reads(tmp_path: Path, workers: int) -> None:
+    """A full pipe keeps the process a moment, for the last lines, and not longer."""
+    reading, writing = os.pipe()
+    os.write(writing, b"x" * fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096))
+    try:
+        with stdout_to(tmp_path, writing, config_of(workers)) as (process, port):
+            assert checks(port, 2) == {200: 2}
+            process.send(signal.SIGTERM)
+            assert process.process.wait(PATIENCE_S) == 0
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_second_signal_ends_a_loop_that_hangs(tmp_path: Path) -> None:
+    """A service of one process whose loop never comes back is ended by a second signal."""
+    spin = "import signal\ndef spin(*_):\n    while True: pass\nsignal.signal(signal.SIGUSR2, spin)\n"
+    with changed_service(tmp_path, spin, config_of(1)) as service:
+        assert service.port
+        service.send(signal.SIGUSR2)
+        service.send(signal.SIGTERM)
+        while True:  # two signals of one kind are one to the kernel while the first waits to be handled
+            service.send(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                service.process.wait(0.1)
+                break
+        assert service.process.returncode in (1, -signal.SIGALRM)
+
+
+# Signals before anything runs
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_before_the_service_runs(tmp_path: Path, number: signal.Signals, workers: int) -> None:
+    """A signal that comes while the service starts is not lost and makes no traceback: asked to end it ends with 0, asked to
+    reload it serves on.
+    """
+    gate_path, fifo = tmp_path / "gate", tmp_path / "here"
+    os.mkfifo(fifo)
+    code = (
+        "import fcntl, sys\n"
+        "from txtoken import config\n"
+        "load = config.load\n"
+        "def wait(*arguments):\n"
+        f"    with open({str(fifo)!r}, 'w') as here: here.write('x')\n"
+        f"    with open({str(gate_path)!r}) as gate: fcntl.flock(gate, fcntl.LOCK_SH)\n"
+        "    config.load = load\n"
+        "    return load(*arguments)\n"
+        "config.load = wait\n"
+    )
+    with gate_path.open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        with changed_service(tmp_path, code, config_of(workers)) as service:
+            assert fifo.read_text() == "x"
+            service.send(number)
+            if number == signal.SIGHUP:
+                fcntl.flock(gate, fcntl.LOCK_UN)
+                assert check(service.port) == 200
+                service.send(signal.SIGTERM)
+            code_, output, errors = service.ended()
+    assert (code_, errors) == (0, "")
+    assert ("the configuration is what it was" in output) == (number == signal.SIGHUP)
+
+
+# Back-off
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Supervisor]:
+    """A supervisor of two places that starts nobody, as it is when the service has listened."""
+    config = load_text(tmp_path, config_of(2))
+    made = Supervisor(config, lambda: config, [[], []], None, logging.getLogger("txtoken.test"))
+    made._is_announced = True
+    yield made
+    made._selector.close()
+    for end in made._wake_up:
+        end.close()
+    for fd in made._lifeline:
+        os.close(fd)
+
+
+def fail(made: Supervisor, place: Place, *, ready: bool = False, lived_s: float = 0.0) -> float:
+    """Let the worker of this place die. Returns in how many seconds the next one may come."""
+    place.pid, place.is_ready, place.started = 1, ready, time.monotonic() - lived_s
+    made._bury(place, 1)
+    return max(0.0, place.start_at - time.monotonic())
+
+
+def test_any_number_of_failures(supervised: Supervisor) -> None:
+    """The five thousandth failure in a row is as the tenth: the next try comes after the longest back-off."""
+    place = supervised._places[0]
+    waits = [fail(supervised, place) for _ in range(5000)]
+    assert waits[0] == pytest.approx(BACK_OFF_S, abs=0.05)
+    assert waits[1] == pytest.approx(2 * BACK_OFF_S, abs=0.05)
+    assert waits[9:] == pytest.approx([BACK_OFF_S_MAX] * 4991, abs=0.1)
+    assert not supervised._is_stopping
+
+
+def test_the_back_off_begins_again(supervised: Supervisor) -> None:
+    """A worker that served for a while is replaced at once, and the next failure waits as the first one did."""
+    place = supervised._places[0]
+    for _ in range(8):
+        fail(supervised, place)
+    assert fail(supervised, place, ready=True, lived_s=LIVED_S) == 0
+    assert fail(supervised, place) == pytest.approx(BACK_OFF_S, abs=0.05)
+
+
+def test_a_worker_that_lived_but_never_served_waits(supervised: Supervisor) -> None:
+    """A start that takes long and fails is a failed start."""
+    assert fail(supervised, supervised._places[0], lived_s=LIVED_S) > 0
+
+
+def test_workers_that_cannot_start_later(tmp_path: Path) -> None:
+    """When no new worker can start any more, the one that is left serves on while it is tried again and again."""
+    flag = tmp_path / "broken"
+    code = (
+        "import os, uvloop\n"
+        "make = uvloop.new_event_loop\n"
+        "def fail():\n"
+        f"    if os.path.exists({str(flag)!r}): os._exit(3)\n"
+        "    return make()\n"
+        "uvloop.new_event_loop = fail\n"
+        "from txtoken.process import supervisor\n"
+        "supervisor.BACK_OFF_S = 0.01\n"
+    )
+    with changed_service(tmp_path, code, config_of(2)) as service:
+        port = service.port
+        flag.touch()
+        victim = workers_of(service)[0]
+        os.kill(victim, signal.SIGKILL)
+        for _ in range(5):
+            service.line_with("with exit code 3")
+        with socket.create_connection(("127.0.0.1", port)):
+            flag.unlink()
+        service.line_with('"worker ready"')
+        assert checks(port, 10) == {200: 10}
+        service.send(signal.SIGTERM)
+        assert service.ended()[0] == 0
+
+
+def test_a_worker_that_ends_unasked_is_replaced(supervised: Supervisor) -> None:
+    """A worker that ends with 0 though nobody asked it to is replaced as any other, and the service goes on."""
+    place = supervised._places[0]
+    place.pid, place.is_ready, place.started = 1, True, time.monotonic() - LIVED_S
+    supervised._bury(place, supervisor.OK)
+    assert place.start_at <= time.monotonic()
+    assert not supervised._is_stopping
+    assert supervised._code == supervisor.OK
+
+
+def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    """A worker that ignores the end is killed after its time, and the exit code says that not all was in order."""
+    code = "from txtoken.process import supervisor\nsupervisor.KILL_AFTER_S = 0.2\n"
+    with changed_service(tmp_path, code, config_of(2, "timeouts: {drain: 100ms}")) as service:
+        assert service.port
+        victim = workers_of(service)[0]
+        stop(victim)
+        service.send(signal.SIGTERM)
+        assert service.ended()[0] == 1
+    assert not Path(f"/proc/{victim}").exists()
+
+
+def test_no_descriptors_for_a_new_worker(
+    supervised: Supervisor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no worker can be made for want of descriptors or processes, the supervisor says so, and tries again later."""
+    for name in ("pipe", "fork"):
+        caplog.clear()
+        place = supervised._places[0]
+        place.start_at = place.short_lives = 0
+        supervised._places[1].start_at = float("inf")
+        before = set(os.listdir("/proc/self/fd"))
+
+        def fail_now() -> None:
+            raise OSError(24, "Too many open files")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, name, fail_now)
+            supervised._start_workers()
+        assert [record.getMessage() for record in caplog.records] == ["no worker can be started: Too many open files"]
+        assert place.start_at > time.monotonic()
+        assert set(os.listdir("/proc/self/fd")) == before
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_no_descriptors_are_left(tmp_path: Path) -> None:
+    """When the supervisor may open no more files, the other worker serves on, and the place is filled when there is room."""
+    code = (
+        "import resource\n"
+        "from txtoken.process import supervisor\n"
+        "supervisor.BACK_OFF_S = 0.05\n"
+        "start = supervisor.Supervisor._start\n"
+        "def start_later(self, place):\n"
+        "    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "    if self._is_announced and place.short_lives < 4:\n"
+        "        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n"
+        "    try:\n"
+        "        start(self, place)\n"
+        "    finally:\n"
+        "        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n"
+        "supervisor.Supervisor._start = start_later\n"
+    )
+    with changed_service(tmp_path, code, config_of(2)) as service:
+        port = service.port
+        os.kill(workers_of(service)[0], signal.SIGKILL)
+        for _ in range(3):
+            service.line_with("no worker can be started: Too many open files")
+        service.line_with('"worker ready"')
+        assert checks(port, 10) == {200: 10}
+        service.send(signal.SIGTERM)
+        assert service.ended()[0] == 0
+
+
+# The log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_log_that_does_not_block(tmp_path: Path, workers: int) -> None:
+    """When stdout is a pipe that another process has made non-blocking, every line arrives, be its reader ever so slow."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    requests = 600
+    with stdout_to(tmp_path, writing, config_of(workers)) as (process, port):
+        os.close(writing)
+        filler = b"x" * 150
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
+            for number in range(requests):
+                client.sendall(b"GET /%06d%b HTTP/1.1\r\nHost: x\r\n\r\n" % (number, filler))
+                answer = b""
+                while not answer.endswith(b"}"):
+                    answer += client.recv(10_000)
+        process.send(signal.SIGTERM)
+        with open(reading) as stream:
+            lines = [json.loads(line) for line in stream]
+        assert process.process.wait(PATIENCE_S) == 0
+    paths = [event["path"][1:7] for event in lines if event["message"] == "request" and event["path"] != "/checkToken"]
+    assert sorted(paths) == [f"{number:06d}" for number in range(requests)]
+    assert lines[-1]["message"] == "stopped"
+    assert not [event for event in lines if event["message"].startswith("nobody took")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_log_on_a_full_disk(tmp_path: Path, workers: int) -> None:
+    """With a full disk under its log the service serves, and ends in order."""
+    device = os.open("/dev/full", os.O_WRONLY)
+    try:
+        with stdout_to(tmp_path, device, config_of(workers)) as (process, port):
+            assert checks(port, 10) == {200: 10}
+            process.send(signal.SIGTERM)
+            assert process.process.wait(PATIENCE_S) == 0
+    finally:
+        os.close(device)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_log_whose_reader_has_gone(tmp_path: Path, workers: int) -> None:
+    """When the reader of its log has gone, the service serves, and ends in order."""
+    reading, writing = os.pipe()
+    with stdout_to(tmp_path, writing, config_of(workers)) as (process, port):
+        os.close(reading)
+        assert checks(port, 10) == {200: 10}
+        process.send(signal.SIGTERM)
+        assert process.process.wait(PATIENCE_S) == 0
+    os.close(writing)

@@ -1,0 +1,182 @@
+"""One worker's process: opens its log, serves until a signal ends it, reloads, leaves. Knows no request.
+
+The end waits for no thread: a name look-up that hangs, or a reader of the log who sleeps, must not keep the process. So the
+loop is not closed, which would wait for both its pools of threads; the process ends by `leave`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import select
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, NoReturn
+
+from txtoken.errors import StartError
+from txtoken.observe.logs import LineWriter, open_log
+from txtoken.process.admin import AdminPort, make_admin_port
+from txtoken.process.reload import RETRY_S, Reload
+from txtoken.process.signals import Signals, WorkerContext, end_at_next_signal
+from txtoken.process.sockets import Passed, address, bind
+from txtoken.process.worker import BUILD, LOOP_NAME, Worker, new_event_loop, with_room
+from txtoken.settings import Config
+from txtoken.values import LOOPBACK, UNIX_PREFIX
+from txtoken.version import VERSION
+
+STDOUT_FD: Final = 1
+
+
+def serve(config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket]) -> int:
+    """Run the service in this process until a signal ends it. `load` reads its configuration again. Returns the exit code.
+
+    Raises:
+        StartError: `adminPort` cannot be had.
+    """
+    try:
+        admin_port = open_admin(config)
+    except StartError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return serve_as(None, config, load, sockets, admin_port)
+
+
+def open_admin(config: Config) -> AdminPort | None:
+    """Bind `adminPort`, if there is to be one, and make ready what is shown there. It has the addresses of `listen`; where
+    these are Unix sockets alone it is for this machine alone.
+
+    Raises:
+        StartError: an address cannot be bound.
+    """
+    if config.admin_port is None:
+        return None
+    hosts = [place for place in config.listen if not place.startswith(UNIX_PREFIX)] or [LOOPBACK]
+    sockets = bind(hosts, config.admin_port, key="adminPort")
+    return make_admin_port(sockets, config.workers, loop=LOOP_NAME, build=BUILD)
+
+
+def serve_as(
+    context: WorkerContext | None,
+    config: Config,
+    load: Callable[[], Config],
+    sockets: Sequence[socket.socket],
+    admin_port: AdminPort | None,
+) -> int:
+    """Be one worker of several, or without `context` the only one, until a signal ends it. Returns the process's exit code."""
+    # Several processes that write to one pipe mix their lines up, but for pieces that the kernel takes whole.
+    writer = LineWriter(STDOUT_FD, piece_bytes_max=select.PIPE_BUF if context else None)
+    log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
+    try:
+        reload = Reload(load, config, log, logs_changes=context is None)
+        return run_to_the_end(_serve(with_room(config, log), reload, sockets, log, writer, context, admin_port))
+    finally:
+        end_at_next_signal(context)
+        for sock in (*sockets, *(admin_port.sockets if admin_port is not None else ())):
+            sock.close()
+        writer.close()
+
+
+def announce(
+    log: logging.Logger, config: Config, sockets: Sequence[socket.socket], admin_port: AdminPort | None = None
+) -> None:
+    """Say that the service listens, where, and what it does not like about its configuration."""
+    for warning in config.warnings:
+        log.warning(warning)
+    if LOOP_NAME != "uvloop":
+        log.warning("uvloop is not installed: serving on asyncio's own loop, which is slower")
+    if any(isinstance(sock, Passed) for sock in sockets):
+        log.info("sockets that were passed to this process (LISTEN_FDS) take the place of listen and port")
+    fields = {
+        "addresses": [address(sock) for sock in sockets],
+        "version": VERSION,
+        "workers": config.workers,
+        "loop": LOOP_NAME,
+        "build": BUILD,
+        "get_token": config.get_token_route,
+        "check_token": config.check_token_route,
+        "token_hours": round(config.token_ttl_s / 3600, 4),
+    }
+    if admin_port is not None:
+        fields["admin_addresses"] = [address(sock) for sock in admin_port.sockets]
+    log.info("listening", extra={"fields": fields})
+
+
+def run_to_the_end(main: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine as the last thing that this process does with a loop: nothing of the loop is closed."""
+    loop = new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(main)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, whatever its threads still wait for. What has to be written or removed was before."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it
+            stream.flush()
+    os._exit(code)
+
+
+async def _serve(
+    config: Config,
+    reload: Reload,
+    sockets: Sequence[socket.socket],
+    log: logging.Logger,
+    writer: LineWriter,
+    context: WorkerContext | None,
+    admin_port: AdminPort | None,
+) -> int:
+    signals = Signals(context)
+    level, number, on_beat = logging.INFO, 0, None
+    if context is not None:  # its supervisor speaks for all
+        level, number, on_beat = logging.DEBUG, context.number, context.on_beat
+    worker = Worker(config, log, writer, life_level=level, admin_port=admin_port, number=number, on_beat=on_beat)
+    await worker.start(sockets)
+    if context is None:
+        announce(log, config, sockets, admin_port)
+    else:
+        context.on_ready()
+    # Of several workers none looks at files by itself: the supervisor does, and sends a SIGHUP.
+    watching = asyncio.ensure_future(_watch(worker, reload, signals, log, looks=context is None))
+    await signals.first.wait()
+    watching.cancel()
+    stopping = asyncio.ensure_future(worker.stop())
+    forced = asyncio.ensure_future(signals.second.wait())
+    await asyncio.wait((stopping, forced), return_when=asyncio.FIRST_COMPLETED)
+    forced.cancel()
+    if stopping.done():
+        stopping.result()
+        return 0
+    stopping.cancel()
+    log.warning("ended at once by a second signal")
+    await worker.abandon()
+    return 1
+
+
+async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.Logger, *, looks: bool) -> None:
+    """Take a changed configuration over, for ever. Without `looks` only when a signal says so, or the last time failed."""
+
+    def apply(config: Config) -> None:
+        worker.take_over(with_room(config, log))
+
+    while True:
+        wait_s = reload.wait_s if looks or reload.is_pending else None
+        if wait_s is None and reload.has_failed and not looks:
+            wait_s = RETRY_S  # the others serve by it already
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(signals.reload.wait(), wait_s)
+        asked = signals.reload.is_set()
+        signals.reload.clear()
+        if not asked and not reload.has_changed():
+            continue
+        before = reload.config
+        config = reload.read_again(apply, at_once=asked)
+        if worker.admin is not None:
+            if config is not None:
+                if looks:
+                    worker.admin.note_reload(has_new_key=config.enc_key != before.enc_key)
+            elif reload.has_failed:
+                worker.admin.note_failed_reload()
