@@ -48,7 +48,8 @@ ALLOWED: Final = {
 # Libraries and what may use them.
 RESERVED: Final = {
     "asyncio": (
-        *("txtoken.http1.connection", "txtoken.http1.server", "txtoken.service.remote", "txtoken.process.worker"),
+        *("txtoken.http1.acceptor", "txtoken.http1.buffers", "txtoken.http1.connection", "txtoken.http1.server"),
+        *("txtoken.http1.serving", "txtoken.http1.turns", "txtoken.service.remote", "txtoken.process.worker"),
     ),
     "httptools": ("txtoken.http1.parser", "txtoken.service.reply"),
     "aiohttp": ("txtoken.service.remote", "txtoken.demo"),
