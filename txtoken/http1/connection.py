@@ -276,7 +276,7 @@ class Connection(Member):
             self._serving.buffers.count(self, 0)
             self._transport.abort()
             return
-        error = ProtocolError(503, BUFFERED, "the service holds too much for its clients")
+        error = ProtocolError(503, "buffered_bytes", "the service holds too much for its clients")
         if self._request is None:
             self._refuse(error)
             return

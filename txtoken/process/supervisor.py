@@ -26,6 +26,7 @@ from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import worker
 from txtoken.process.admin import AdminPort
+from txtoken.process.descriptors import require_files
 from txtoken.process.reload import Reload
 from txtoken.process.sockets import bind, take_passed, unix_sockets
 from txtoken.process.worker import AT_ONCE, HELD_BACK, STDOUT_FD, Family, open_admin, tell_start
@@ -51,6 +52,7 @@ def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()
     Raises:
         StartError: the service cannot start.
     """
+    require_files()
     listen = () if passed else config.listen
     with unix_sockets(listen) as unix:
         shared = [*take_passed(passed), *unix]

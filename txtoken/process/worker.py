@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import gc
 import logging
-import resource
 import select
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from txtoken.http1.server import Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter, Repeats, open_log
 from txtoken.process.admin import Admin, AdminPort, make_admin_port
+from txtoken.process.descriptors import with_room
 from txtoken.process.reload import Reload
 from txtoken.process.sockets import Passed, address, bind
 from txtoken.service.cors import CrossOriginRoutes, Preflight
@@ -48,7 +48,6 @@ else:
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
 STDOUT_FD: Final = 1
-OTHER_FILES: Final = 64  # that a process has open beside clients and the remote: listeners, the loop's own, the log
 AT_ONCE: Final = signal.SIGUSR1  # what a supervisor sends to a worker that is to end without draining
 HELD_BACK: Final = (
     signal.SIGTERM,
@@ -99,6 +98,7 @@ class Worker:
             self.admin = Admin(admin_port, number, _paths(config), self._clock, self._publish, self._note_crash)
         meter = None if self.admin is None else self.admin.meter
         self._server = Server(self._routes(), config.limits, config.timeouts, self._clock, self._access_log, meter)
+        self._server.buffers.on_shed = self._note_shed
         self._server.secure(config.tls.context, self._note_tls_failure)
 
     def _new_remote(self) -> Remote:
@@ -290,6 +290,13 @@ class Worker:
         if self._repeats.due("handshake") is not None:  # on every open port somebody knocks who is no client
             self._log.debug("a client's TLS handshake failed", extra={"fields": {"cause": cause}})
 
+    def _note_shed(self, clients: int, held_bytes: int) -> None:
+        if self._repeats.due("buffered_bytes") is not None:
+            fields = {"limit": self._config.limits.buffered_bytes, "clients": clients, "bytes": held_bytes}
+            self._log.warning(
+                "limits.bufferedBytes is reached: those who hold most are closed", extra={"fields": fields}
+            )
+
     def _note_crash(self, error: Exception) -> None:
         if self._repeats.due(type(error).__name__) is not None:
             self._log.error("a request made the service fail", exc_info=error)
@@ -327,28 +334,6 @@ def tell_start(
     if admin_port is not None:
         fields["admin_addresses"] = [address(sock) for sock in admin_port.sockets]
     log.info("listening", extra={"fields": fields})
-
-
-def with_room(config: Config, log: logging.Logger) -> Config:
-    """Let this process open as many files as `limits` ask for. Where it may not, fewer clients are let in at a time.
-
-    Without room the kernel would take clients that this process then has to turn away, and the remote could not be reached.
-    """
-    limits = config.limits
-    needed = limits.connections + limits.remote_connections + OTHER_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return config
-    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        soft = allowed
-    if soft >= needed:
-        return config
-    connections = max(1, soft - limits.remote_connections - OTHER_FILES)
-    fields = {"files": soft, "connections": connections}
-    log.warning("this process may open too few files for limits.connections (ulimit -n)", extra={"fields": fields})
-    return replace(config, limits=replace(limits, connections=connections))
 
 
 def serve(config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket]) -> int:
