@@ -97,8 +97,10 @@ def test_few_files_serve_clients_and_the_remote(tmp_path: Path) -> None:
                 for client in clients:
                     client.request("POST", "/getToken", body='{"password":"right"}')
                     assert client.getresponse().status == 200
-                for connection in (*silent, *clients):
-                    connection.close()
+                for sock in silent:
+                    sock.close()
+                for client in clients:
+                    client.close()
         finally:
             process.terminate()
             api.close()

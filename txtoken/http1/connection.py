@@ -254,6 +254,10 @@ class Connection(Member):
             self._close()
 
     def abort(self) -> None:
+        if self.phase is _QUEUED:
+            self.phase = _CLOSING  # its turn may come before the news of its end
+            self._output = b""
+            self._more_output = None
         self._transport.abort()
 
     def idle_since(self) -> float:
@@ -274,7 +278,7 @@ class Connection(Member):
             self._log(None, SHED, 0.0)
             self._parser.close()
             self._serving.buffers.count(self, 0)
-            self._transport.abort()
+            self.abort()
             return
         error = ProtocolError(503, "buffered_bytes", "the service holds too much for its clients")
         if self._request is None:
@@ -337,7 +341,7 @@ class Connection(Member):
             self._flush()
             self.phase = _ANSWERING
             self.deadline = inf
-            if self.held_bytes or len(request.body) > UNCOUNTED_BYTES_MAX or self._parser.is_large:
+            if self.held_bytes or len(request.body) + self._parser.head_weight > UNCOUNTED_BYTES_MAX or self._parser.has_more:
                 self._count()
             return False
         if self._expected is None and not self._close_after and self._parser.has_more:
@@ -498,7 +502,7 @@ class Connection(Member):
         held = self._parser.held_bytes + self._unread_bytes
         request = self._request
         if request is not None:
-            held += len(request.body)
+            held += len(request.body) + self._parser.head_weight
         if self.phase is not _CLOSED:
             self._serving.buffers.count(self, held)
 

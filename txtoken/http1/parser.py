@@ -28,7 +28,6 @@ METHOD_BYTES: Final = (
     16  # of a head that httptools sees at once, before a line is complete: what is no HTTP at all fails here
 )
 FIELD_BYTES: Final = 150  # that a header field costs beside its text: two objects and an entry of a dictionary
-HEAVY_BYTES: Final = 4 * 1024  # a head of so much is counted while it is answered; the parser itself has 2 KiB
 LENGTH_DIGITS_MAX: Final = 18
 
 PROXY_V2: Final = b"\x00\r\nQUIT\n"  # of its signature what comes after two empty lines
@@ -144,14 +143,16 @@ class RequestParser:
         return len(self._data) > 0  # empty as soon as the last byte was taken
 
     @property
-    def is_large(self) -> bool:
-        """Whether the last head counts for more than the connection itself."""
-        return self._weight > HEAVY_BYTES
+    def head_weight(self) -> int:
+        """How many bytes the last request's head takes. 0 where others have the same one."""
+        return self._weight
 
     @property
     def held_bytes(self) -> int:
-        """How much memory is kept of what was fed, the last request's head included."""
-        held = len(self._data) + self._weight
+        """How many bytes are kept of what was fed and is no complete request."""
+        held = len(self._data)
+        if self._head is not None:
+            held += self._weight
         if self._held is not None:
             held += len(self._held)
         if self._head_part is not None:
