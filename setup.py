@@ -10,12 +10,18 @@ from setuptools import setup
 
 COMPILED = (
     "txtoken/clock.py",
+    "txtoken/http1/acceptor.py",
+    "txtoken/http1/buffers.py",
     "txtoken/http1/connection.py",
     "txtoken/http1/heads.py",
+    "txtoken/http1/member.py",
     "txtoken/http1/messages.py",
     "txtoken/http1/parser.py",
     "txtoken/http1/proxies.py",
+    "txtoken/http1/room.py",
     "txtoken/http1/server.py",
+    "txtoken/http1/serving.py",
+    "txtoken/http1/turns.py",
     "txtoken/observe/access_log.py",
     "txtoken/observe/metrics.py",
     "txtoken/service/cors.py",

@@ -125,6 +125,10 @@ class Place(Router, Handler, AccessLog):
         """Give the one handler there is."""
         return self
 
+    def waits(self, head: Head) -> bool:
+        """Say of /later that it waits."""
+        return head.path == b"/later"
+
     def handle(self, request: Request, client: messages.Client) -> Pending | None:
         """Answer by path."""
         head = request.head

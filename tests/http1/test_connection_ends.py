@@ -12,10 +12,11 @@ import pytest
 
 from tests.http1.loopback import Client, Go, Place, get, house, post, turn, until
 from txtoken.http1.connection import LINGER_BYTES_MAX, LINGER_S, Phase
-from txtoken.http1.server import REST_AFTER_S
+from txtoken.http1.serving import REST_AFTER_S
 from txtoken.settings import Timeouts
 
 QUICK: Final = 0.05
+CHUNKED: Final = get(b"/now", b"Transfer-Encoding: chunked").replace(b"GET", b"POST")
 
 
 # Deadlines
@@ -27,7 +28,7 @@ QUICK: Final = 0.05
         (get(b"/now")[:-2], Timeouts(head=QUICK), b"head_timeout"),
         (b"\r\nG", Timeouts(head=QUICK), b"head_timeout"),
         (post(b"hell", length=5), Timeouts(body=QUICK), b"body_timeout"),
-        (get(b"/now", b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n", Timeouts(body=QUICK), b"body_timeout"),
+        (CHUNKED + b"5\r\nhello\r\n0\r\n", Timeouts(body=QUICK), b"body_timeout"),
     ],
     ids=["head", "first-byte", "body", "chunked"],
 )
@@ -79,6 +80,7 @@ def test_a_deadline_covers_the_whole_part(go: Go) -> None:
                 now += 0.1
             third = now
             connection.data_received(b"9" + get(b"/now")[:5])
+            await turn()
             assert (connection.phase, connection.deadline, recorder.calls) == (Phase.HEAD, third + 10, ["write"])
             now += 0.1
             connection.data_received(get(b"/now")[5:])

@@ -166,6 +166,26 @@ def sized(name: str, length: bytes, body: bytes) -> Served:
     return Served(name, text, method=b"POST", path=b"/p", fields=fields, content_length=len(body), body=body)
 
 
+def offer(
+    name: str, lines: Sequence[bytes], framing: bytes, content: bytes, body: bytes, *, kept: bool = True
+) -> Served:
+    """A row of the table: a POST that offers another protocol for its connection."""
+    fields = dict(line.split(b": ", 1) for line in (framing, *lines))
+    return Served(
+        name,
+        post(framing, *lines, body=content),
+        method=b"POST",
+        path=b"/p",
+        fields={field.lower(): value for field, value in fields.items()},
+        content_length=-1 if framing == TE else int(framing[16:]),
+        keep_alive=kept,
+        body=body,
+    )
+
+
+SMUGGLED: Final = b"GET / HTTP/1.1\r\nHost: smuggled.example\r\n\r\n"
+JAVA: Final = (b"Connection: Upgrade, HTTP2-Settings", b"HTTP2-Settings: AAEAAEAAAAIAAAAB", b"Upgrade: h2c")
+
 SERVED: Final = [
     Served("get", get()),
     Served("query", get(target=b"/a?b=c?d&e"), path=b"/a", query=b"b=c?d&e"),
@@ -193,6 +213,14 @@ SERVED: Final = [
     Served("1.0", get(version=b"HTTP/1.0"), minor_version=0, keep_alive=False),
     Served("1.0-kept", get(KEPT, version=b"HTTP/1.0"), fields={b"connection": b"Keep-Alive"}, minor_version=0),
     Served("upgrade-declined", get(*UPGRADE), fields={b"connection": b"Upgrade", b"upgrade": b"h2c"}),
+    offer("upgrade-body", UPGRADE, b"Content-Length: 41", SMUGGLED[:41], SMUGGLED[:41]),
+    offer("upgrade-empty-lines", UPGRADE, b"Content-Length: 8", b"\r\n\r\n\r\n\r\n", b"\r\n\r\n\r\n\r\n"),
+    offer("upgrade-chunks", UPGRADE, TE, b"29\r\n" + SMUGGLED[:41] + b"\r\n0\r\n\r\n", SMUGGLED[:41]),
+    offer("upgrade-trailers", UPGRADE, TE, b"5\r\nhello\r\n0\r\nUpgrade: h2c\r\n\r\n", b"hello"),
+    offer("upgrade-chunked-empty", UPGRADE, TE, b"0\r\n\r\n", b""),
+    offer("upgrade-alone", UPGRADE[1:], CL, b"hello", b"hello"),
+    offer("java", JAVA, CL, b"hello", b"hello"),
+    offer("upgrade-and-close", (b"Connection: Upgrade, close", b"Upgrade: h2c"), TE, b"0\r\n\r\n", b"", kept=False),
     sized("body", b" 5", b"hello"),
     sized("body-empty", b"0", b""),
     sized("body-zeros", b"\t007 ", b"hello\r\n"),
@@ -265,6 +293,9 @@ REFUSED: Final = {
     "1.10": (get(version=b"HTTP/1.10"), 400, BAD),
     "lower-case": (get(version=b"http/1.1"), 400, BAD),
     "other-protocol": (b"OPTIONS / RTSP/1.0\r\n" + HOST + b"\r\n", 505, "version_not_supported"),
+    "proxy-v1": (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + get(), 400, "proxy_protocol"),
+    "proxy-v2": (b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + 12 * b"\x01" + get(), 400, "proxy_protocol"),
+    "nearly-proxy-v2": (b"\r\n\r\n\x00\r\nQUIET\r\n\r\n", 400, BAD),
     "http2-preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "version_not_supported"),
     "tls-hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "tls_on_plain_port"),
     # Host
@@ -313,9 +344,9 @@ REFUSED: Final = {
     "coding-identity": (post(b"Transfer-Encoding: identity"), 501, "not_implemented"),
     "coding-empty": (post(b"Transfer-Encoding:"), 501, "not_implemented"),
     "coding-of-1.0": (post(TE, body=b"0\r\n\r\n").replace(b"/1.1", b"/1.0"), 400, "bad_framing"),
-    "upgrade-with-body": (post(CL, *UPGRADE), 400, "upgrade_with_body"),
-    "upgrade-with-chunks": (post(TE, *UPGRADE), 400, "upgrade_with_body"),
-    "upgrade-alone-with-body": (post(CL, b"Upgrade: h2c"), 400, "upgrade_with_body"),
+    "upgrade-and-both": (post(CL, TE, *UPGRADE, body=b"0\r\n\r\n"), 400, BAD),
+    "upgrade-chunk-size": (post(TE, *UPGRADE, body=b"g\r\n"), 400, BAD),
+    "upgrade-chunk-long": (post(TE, *UPGRADE, body=b"4\r\nhello\r\n0\r\n\r\n"), 400, BAD),
     "expect-other": (post(CL, b"Expect: 200-ok"), 417, "expectation_failed"),
     "expect-list": (post(CL, b"Expect: 100-continue, x"), 417, "expectation_failed"),
     # Chunks

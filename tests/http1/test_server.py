@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.http1.loopback import Client, Go, House, Place, get, house, post, turn, until
+from tests.http1.loopback import Client, Go, House, Later, Place, get, house, post, turn, until
 from txtoken.http1.connection import Connection, Phase
 from txtoken.http1.server import DRAIN_IDLE_GRACE_S
 from txtoken.settings import Limits, Timeouts
@@ -34,53 +34,115 @@ async def ask(client: Client, body: bytes) -> None:
 # Places
 
 
-def test_the_surplus_waits(go: Go) -> None:
-    """A client beyond `limits.connections` is served, refused or forgotten, in place of waiting for a place."""
+async def busy(home: House, client: Client) -> Later:
+    """Send a request that is answered when the test says so."""
+    await client.send(get(b"/later?busy"))
+    return await home.place.arrivals.get()
+
+
+def test_the_surplus_waits_while_all_are_busy(go: Go) -> None:
+    """A client beyond `limits.connections` waits where all are busy, and nobody is closed for it."""
 
     async def main() -> None:
         async with house(limits=Limits(connections=2)) as home:
             clients = [await home.client() for _ in range(2)]
-            await asyncio.gather(*(ask(client, b"x") for client in clients))
+            laters = [await busy(home, client) for client in clients]
             third = await home.client()
             await third.send(get(b"/now?3"))
             assert await third.hears_nothing()
             assert home.server.connection_count <= 3
             clients[0].sock.close()
             assert await third.bodies(1) == [b"3"]
-            await ask(clients[1], b"still-here")
+            laters[1].finish()
+            assert await clients[1].bodies(1) == [b"busy"]
 
     go(main())
 
 
-@pytest.mark.parametrize("limit", [1, 3])
-def test_everybody_gets_a_place_in_the_end(go: Go, limit: int) -> None:
-    """With more clients than places, some are never served, or more are served at once than the limit allows."""
+def test_the_surplus_is_served_when_one_is_idle_again(go: Go) -> None:
+    """A client that waits because all are busy is served when one of them has its answer, without that one leaving."""
 
     async def main() -> None:
-        async with house(limits=Limits(connections=limit)) as home:
-            clients = [await home.client() for _ in range(20)]
-            served: list[bytes] = []
+        async with house(limits=Limits(connections=1)) as home:
+            first = await home.client()
+            later = await busy(home, first)
+            second = await home.client()
+            await second.send(get(b"/now?2"))
+            assert await second.hears_nothing()
+            later.finish()
+            assert [answer.body for answer in await first.to_the_end()] == [b"busy"]
+            assert await second.bodies(1) == [b"2"]
 
-            async def one(client: Client, name: bytes) -> None:
-                await client.send(get(b"/now?" + name, b"Connection: close"))
-                served.extend(answer.body for answer in await client.to_the_end())
-                client.sock.close()
+    go(main())
 
-            await asyncio.gather(*(one(client, b"%d" % number) for number, client in enumerate(clients)))
-            assert sorted(served) == sorted(b"%d" % number for number in range(20))
-            await count(home, 0)
-            await ask(await home.client(), b"afterwards")
+
+def test_who_never_asked_makes_room_first(go: Go) -> None:
+    """A new client takes the place of the oldest that never completed a request, whoever has been idle for how long."""
+
+    async def main() -> None:
+        async with house(limits=Limits(connections=3)) as home:
+            asked = await home.client()
+            await ask(asked, b"1")
+            silent = await home.client()
+            await count(home, 2)
+            begun = await home.client()
+            await begun.send(post(b"", length=9))
+            await count(home, 3)
+            for older in (silent, begun):
+                late = await home.client()
+                await ask(late, b"2")
+                assert await older.to_the_end() == []
+            await ask(asked, b"3")
+            assert home.server.held_back == 2
+
+    go(main())
+
+
+def test_then_who_is_idle_longest(go: Go) -> None:
+    """Where all have asked, a new client takes the place of the one that has been idle longest."""
+
+    async def main() -> None:
+        async with house(limits=Limits(connections=3)) as home:
+            clients = [await home.client() for _ in range(3)]
+            for client in (*clients, clients[0]):
+                await ask(client, b"1")
+                now = home.server.time()
+                while home.server.time() == now:  # a loop's clock may stand for a millisecond
+                    await turn()
+            await ask(await home.client(), b"2")
+            assert await clients[1].to_the_end() == []
+            await ask(clients[2], b"3")
+            await ask(clients[0], b"3")
+
+    go(main())
+
+
+def test_silent_clients_push_out_their_own(go: Go) -> None:
+    """Thousands of connections that are opened and never ask cost a client that has asked its place, or a new one a wait."""
+
+    async def main() -> None:
+        async with house(limits=Limits(connections=8)) as home:
+            honest = await home.client()
+            await ask(honest, b"1")
+            for _ in range(20):
+                silent = [await home.client() for _ in range(8)]
+                late = await home.client()
+                await ask(late, b"2")
+                await ask(honest, b"1")
+                for client in (late, *silent):
+                    client.sock.close()
+            await count(home, 1)
 
     go(main())
 
 
 def test_who_waits_for_a_place_may_leave(go: Go) -> None:
-    """A client that left while it waited for a place keeps the next one from being served."""
+    """A client that left while it waited for a place does not keep the next one from being served."""
 
     async def main() -> None:
         async with house(limits=Limits(connections=1)) as home:
             first = await home.client()
-            await ask(first, b"1")
+            await busy(home, first)
             waiting = [await home.client() for _ in range(3)]
             for client in waiting[:2]:
                 client.sock.close()
@@ -92,12 +154,12 @@ def test_who_waits_for_a_place_may_leave(go: Go) -> None:
 
 
 def test_no_place_can_be_lost_to_a_lack_of_files(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When accepting cannot be taken up again for want of a file descriptor, nobody is ever served again."""
+    """When accepting cannot be taken up again for want of a file descriptor, it is tried again until it can."""
 
     async def main() -> None:
         async with house(limits=Limits(connections=1)) as home:
             first = await home.client()
-            await ask(first, b"1")
+            await busy(home, first)
             second = await home.client()
             await second.send(get(b"/now?2", b"Connection: close"))
             while not home.server._held:
@@ -135,36 +197,64 @@ def test_all_listeners_are_served(go: Go) -> None:
             assert len(set(home.ports)) == 2
             served = [await home.client(0), await home.client(1)]
             for client in served:
-                await ask(client, b"1")
+                await busy(home, client)
             for listener in (0, 1, 0):
                 waiting = await home.client(listener)
                 await waiting.send(get(b"/now?2"))
                 assert await waiting.hears_nothing()
                 served.pop(0).sock.close()
                 assert await waiting.bodies(1) == [b"2"]
+                await busy(home, waiting)
                 served.append(waiting)
 
     go(main())
 
 
+def test_listeners_are_opened_once(go: Go) -> None:
+    """Room that comes twice before accepting has begun again opens one listener a socket, and not two."""
+
+    async def main() -> None:
+        async with house(listeners=2) as home:
+            acceptor = home.server._acceptor
+            acceptor.pause()
+            acceptor.resume()
+            acceptor.resume()
+            await ask(await home.client(1), b"1")
+            while acceptor._resuming is not None and not acceptor._resuming.done():
+                await turn()
+            await turn()
+            assert len(acceptor._listeners) == 2
+
+    go(main())
+
+
 def test_the_backlog_is_served_at_the_end(go: Go) -> None:
-    """Who had connected when draining began is reset, or who comes later is kept waiting."""
+    """Who had connected when draining began is answered, as far as there are places; who comes later is refused at once."""
 
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as sock:
-            async with house(limits=Limits(connections=1), timeouts=Timeouts(drain=LONG)) as home:
+            async with house(sweeping=False, limits=Limits(connections=2), timeouts=Timeouts(drain=LONG)) as home:
                 await home.server.listen([sock])
-                address = sock.getsockname()
-                with socket.create_connection(address) as taken:
-                    taken.sendall(get(b"/now"))
-                    await count(home, 1)
-                    with socket.create_connection(address) as waiting:
-                        waiting.sendall(get(b"/now"))
-                        draining = asyncio.ensure_future(home.server.drain())
-                        await draining
-                        assert sock.fileno() == -1
-                        with pytest.raises(ConnectionRefusedError):
-                            socket.create_connection(address)
+                running = await home.client()
+                later = await busy(home, running)
+                home.ports.append(sock.getsockname()[1])
+                home.server._acceptor.pause()
+                waiting = [await home.client(-1) for _ in range(2)]
+                for client in waiting:
+                    await client.send(get(b"/now?backlog"))
+                draining = asyncio.ensure_future(home.server.drain())
+                answers = await waiting[0].to_the_end()
+                assert [(answer.body, answer.fields[b"connection"]) for answer in answers] == [(b"backlog", b"close")]
+                with pytest.raises(ConnectionResetError):
+                    await waiting[1].to_the_end()  # there was no place
+                with pytest.raises(ConnectionRefusedError):
+                    await home.client(-1)
+                waiting[0].sock.close()
+                later.finish()
+                await running.to_the_end()
+                running.sock.close()
+                await draining
+                assert sock.fileno() == -1
 
     go(main())
 
@@ -373,14 +463,14 @@ def test_abort(go: Go) -> None:
     async def main() -> None:
         async with house(limits=Limits(connections=2)) as home:
             idle, running = await home.client(), await home.client()
-            await ask(idle, b"0")
-            await running.send(get(b"/later?1"))
-            later = await home.place.arrivals.get()
+            other = await busy(home, idle)
+            later = await busy(home, running)
             held = await home.client()
             while not home.server._held:
                 await turn()
             home.server.abort()
             await later.cancelled.wait()
+            await other.cancelled.wait()
             await count(home, 0)
             for client in (idle, running, held):
                 try:

@@ -256,23 +256,27 @@ def test_a_handshake_that_hangs(go: Go, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_handshakes_count_as_connections(go: Go) -> None:
-    """Clients in a handshake take places of `limits.connections`; when they go, who waits is served."""
+    """Clients in a handshake take places of `limits.connections`, and the oldest of them makes room for a new one."""
 
     async def main() -> None:
-        async with house(limits=Limits(connections=2), tls=SERVER) as home, contextlib.AsyncExitStack() as stack:
-            silent = [await home.client() for _ in range(2)]
-            while home.server.connection_count < 2:
-                await turn()
-            late = asyncio.ensure_future(stack.enter_async_context(connected(home)))
-            for _ in range(50):
-                await turn()
-            assert home.server.connection_count == 2
-            assert not late.done()
-            assert home.server.held_back
-            silent[0].sock.close()
-            client = await late
-            await client.send(get(b"/now?1", b"Connection: close"))
-            assert [answer.body for answer in await client.to_the_end()] == [b"1"]
+        async with house(limits=Limits(connections=2), tls=SERVER) as home:
+            silent = []
+            for number in (1, 2):
+                silent.append(await home.client())
+                await count(home, number)
+            async with connected(home) as late:
+                assert home.server.held_back == 1
+                assert await silent[0].to_the_end() == []
+                await late.send(get(b"/now?1"))
+                assert [answer.body for answer in await late.answers(1)] == [b"1"]
+                async with connected(home):
+                    assert await silent[1].to_the_end() == []
+                    await late.send(get(b"/now?2"))
+                    assert [answer.body for answer in await late.answers(1)] == [b"2"]
+
+    async def count(home: House, connections: int) -> None:
+        while home.server.connection_count != connections:
+            await turn()
 
     go(main())
 

@@ -1,8 +1,8 @@
 """One client's connection: order, pipelining, keep-alive, back-pressure, deadlines, the way it ends. Knows no routes.
 
-Requests are answered one after the other: while an answer is on its way, the bytes behind its request stay unparsed and
-nothing more is read. That keeps pipelined answers in order, runs a client's logins in the order it sent them (RFC 9112
-§9.3.2: POST is not safe), and bounds what one client can make this process hold.
+Requests are answered one after the other: while an answer is on its way, the bytes after its request stay unparsed. That
+keeps pipelined answers in order, and runs a client's logins in the order it sent them (RFC 9112 §9.3.2: POST is not safe).
+Reading goes on meanwhile, up to a bound: a client that has left is seen only by who reads.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import contextlib
 from enum import Enum, auto
 from math import inf
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from txtoken.errors import ProtocolError
 from txtoken.http1.heads import KnownHead
+from txtoken.http1.member import Member
 from txtoken.http1.messages import (
     CLOSE_LINE,
     CONTINUE,
     KEEP_ALIVE_LINE,
     UNIX,
     UNKNOWN,
-    Client,
     Head,
     Peer,
     Pending,
@@ -31,23 +31,29 @@ from txtoken.http1.messages import (
     render,
 )
 from txtoken.http1.parser import RequestParser, Stage
-
-if TYPE_CHECKING:
-    from txtoken.http1.server import Server
+from txtoken.http1.serving import Serving
 
 # How a connection is closed on a client that may still be sending: shut down writing, read on for a while, then close.
 # Closing at once would make the kernel send a reset, and the reset would swallow the answer (RFC 9112 §9.6).
 LINGER_S: Final = 1.0
-LINGER_BYTES_MAX: Final = 4 * 1024 * 1024
+LINGER_BYTES_MAX: Final = 4 * 1024 * 1024  # whoever was refused while sending a body reads the answer when it was sent
+LINGER_UNREAD_BYTES_MAX: Final = 64 * 1024  # after a request whose body was not waited for: most send none at all
 CLOSE_S: Final = 3.0  # that a transport gets to close; longer than what the server gives TLS for it
 
 # Answers that leave with one write. After so many it is asked whether the client reads them: thousands of small requests
 # arrive with one read, and all their answers would be held for a client that never reads.
 ANSWERS_A_WRITE_MAX: Final = 64
+ANSWER_BYTES_A_WRITE_MAX: Final = 64 * 1024
 
+READ_AHEAD_BYTES_MAX: Final = 64 * 1024  # that a client may send on while its request is answered
+# Below this nothing is counted of a request that is being answered, or of answers on their way: the connection itself costs
+# as much, and looking at each answer would cost the most common request 0.5 %.
+UNCOUNTED_BYTES_MAX: Final = 4 * 1024
 
+BUFFERED: Final = "buffered_bytes"
 # For the log alone: the client went away before its answer was there. 499 is what others call that, too; it is never sent.
 GIVEN_UP: Final = Response(499, b"", b"", error="given_up")
+SHED: Final = Response(499, b"", b"", error=BUFFERED)
 
 
 class Phase(Enum):
@@ -59,6 +65,7 @@ class Phase(Enum):
     HEAD = auto()  # a head has begun to arrive
     BODY = auto()  # a body has begun to arrive
     ANSWERING = auto()  # a handler works on an answer; whatever it waits for has a deadline of its own
+    QUEUED = auto()  # more of its requests are here, and wait for the connection's turn
     WRITING = auto()  # the client does not read what it was sent
     LINGERING = auto()  # the last answer was sent; what still arrives is thrown away
     CLOSING = auto()  # the transport was told to close, and may take a while: TLS has to be ended by both sides
@@ -72,14 +79,15 @@ _RESTING: Final = Phase.RESTING
 _HEAD: Final = Phase.HEAD
 _BODY: Final = Phase.BODY
 _ANSWERING: Final = Phase.ANSWERING
+_QUEUED: Final = Phase.QUEUED
 _WRITING: Final = Phase.WRITING
 _LINGERING: Final = Phase.LINGERING
 _CLOSING: Final = Phase.CLOSING
 _CLOSED: Final = Phase.CLOSED
 
 
-class Connection(Client):
-    """One client, from its first byte to the last. `deadline` is loop time; the server's sweep acts on it.
+class Connection(Member):
+    """One client, from its first byte to the last.
 
     It is an `asyncio.Protocol` in all but name: with that class as its base mypyc could not make it a native one, and a
     login takes 1 µs more (bench/micro).
@@ -90,6 +98,7 @@ class Connection(Client):
         "_client_ends",
         "_close_after",
         "_expected",
+        "_is_ending",
         "_lingered",
         "_more_output",
         "_output",
@@ -98,32 +107,38 @@ class Connection(Client):
         "_reading",
         "_received_at",
         "_request",
-        "_server",
+        "_saw_eof",
+        "_serving",
         "_transport",
+        "_unread_bytes",
+        "_unseen_bytes",
         "_writable",
-        "deadline",
         "phase",
     )
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, serving: Serving) -> None:
+        super().__init__()
+        self._serving = serving
         self._transport: asyncio.Transport
-        self._parser = RequestParser(server.limits, server.known_heads)
+        self._parser = RequestParser(serving.limits, serving.known_heads, serving.waits_for_body)
         # The next request's head, most likely. While it is set, the parser has nothing, and is not looked at: with 1 000
         # clients at once, what is not touched need not come back into the processor's cache.
         self._expected: KnownHead | None = None
         self._request: Request | None = None  # the one being answered
         self._pending: Pending | None = None  # its answer, when it has to be waited for
         self._output = b""  # the response that leaves with the next write
-        self._more_output: list[bytes] | None = None  # those behind it, where a client pipelines
+        self._more_output: list[bytes] | None = None  # those after it, where a client pipelines
+        self._unseen_bytes = 0  # of answers since it was last seen that the client takes them
+        self._unread_bytes = 0  # of answers that wait in the transport, when it was last looked at
         self._reading = True
         self._writable = True
+        self._saw_eof = False  # the client has shut down its sending side
+        self._is_ending = False  # nothing more is taken: what is here and needs no waiting is answered, and that is all
         self._close_after = False  # the next response is the last
         self._client_ends = False  # the client has said that it sends no more requests, and sent the last
         self._lingered = 0  # bytes thrown away while lingering
         self._received_at = 0.0  # of the current request, by perf_counter
         self._client = ""
-        self.deadline = inf
         self.phase = _IDLE
 
     # What the transport calls
@@ -131,23 +146,10 @@ class Connection(Client):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._enter_idle()
-        self._server.admit(self)
+        self._serving.admit(self)
 
     def data_received(self, data: bytes) -> None:
-        phase = self.phase
-        if phase is _LINGERING:
-            self._lingered += len(data)
-            if self._lingered > LINGER_BYTES_MAX:
-                self._close()
-            return
-        if phase is _CLOSING:
-            return
-        if phase is _ANSWERING or phase is _WRITING or phase is _HELD:
-            # Pausing here and not with every request that waits saves two system calls (epoll_ctl) of each login. And
-            # asyncio before 3.12 and uvloop begin to read behind `connection_made`, whatever was asked for in it.
-            self._expected = None
-            self._parser.hold(data)
-            self._stop_reading()
+        if self.phase is not _IDLE and self._put_aside(data):
             return
         expected = self._expected
         if expected is not None:
@@ -163,15 +165,36 @@ class Connection(Client):
             return
         if request is None:
             self._await_more()
-        else:
-            self._answer(request)
+        elif self._take(request):
+            self._queue()
+
+    def _put_aside(self, data: bytes) -> bool:
+        """Keep or drop what is not to be parsed now. False: it is."""
+        phase = self.phase
+        if phase is _LINGERING:
+            self._lingered += len(data)
+            if self._lingered > LINGER_BYTES_MAX:
+                self._close()
+        elif phase is _ANSWERING or phase is _QUEUED or phase is _WRITING or phase is _HELD:
+            # Pausing only when much has come, and not with every request that waits, saves two system calls (epoll_ctl) of
+            # each login. And asyncio before 3.12 and uvloop begin to read after `connection_made`, whatever was asked for in it.
+            self._expected = None
+            self._parser.hold(data)
+            if phase is _WRITING or self._parser.held_bytes > READ_AHEAD_BYTES_MAX:
+                self._stop_reading()
+            self._count()
+            self._serving.buffers.shed()
+        elif phase is not _CLOSING and phase is not _CLOSED:
+            return False
+        return True
 
     def eof_received(self) -> bool:
         """The client sends no more: whoever waits for nothing any more is let go, after what was written."""
-        if self.phase is _HEAD or self.phase is _BODY:
+        phase = self.phase
+        if phase is _HEAD or phase is _BODY:
             self._refuse(ProtocolError(400, "incomplete_request", "the request ended before it was complete"))
-        elif self.phase is _WRITING:
-            self._close_after = True
+        elif phase is _QUEUED or phase is _WRITING:
+            self._saw_eof = self._is_ending = True
             return True
         # While an answer is on its way: a client that closed and one that shut down its sending side look alike. Nobody
         # may be there to take the answer, so it is given up (contract §2); connection_lost cancels it.
@@ -183,7 +206,7 @@ class Connection(Client):
         self._cancel()
         self._expected = None
         self._parser.close()
-        self._server.forget(self)
+        self._serving.forget(self)
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -196,17 +219,14 @@ class Connection(Client):
     # What the server calls
 
     def hold_back(self) -> None:
-        """There is no place for this connection: answer nothing until `start`."""
         self.phase = _HELD
         self.deadline = inf
 
     def start(self) -> None:
-        """A place is free now for a connection that was held."""
         self._go_on()
 
     def expire(self) -> None:
-        """The deadline has passed."""
-        idle_s, rest_after_s = self._server.timeouts.idle, self._server.rest_after_s
+        idle_s, rest_after_s = self._serving.timeouts.idle, self._serving.rest_after_s
         if self.phase is _IDLE and idle_s > rest_after_s and not self._close_after:
             self.phase = _RESTING
             self.deadline += idle_s - rest_after_s
@@ -223,9 +243,10 @@ class Connection(Client):
             self._close()
 
     def drain(self, idle_deadline: float) -> None:
-        """No request follows the one that runs. A client that was answered just now has until `idle_deadline` (loop time)
-        to send its last.
-        """
+        if self.phase is _QUEUED or self.phase is _WRITING:
+            self._is_ending = True
+            self._stop_reading()
+            return
         self._close_after = True
         if self.phase is _IDLE:
             self.deadline = min(self.deadline, idle_deadline)
@@ -233,49 +254,111 @@ class Connection(Client):
             self._close()
 
     def abort(self) -> None:
-        """End now, without a word: the client may see a reset."""
+        if self.phase is _QUEUED:
+            self.phase = _CLOSING  # its turn may come before the news of its end
+            self._output = b""
+            self._more_output = None
         self._transport.abort()
+
+    def idle_since(self) -> float:
+        phase, timeouts = self.phase, self._serving.timeouts
+        if phase is _IDLE:
+            return self.deadline - self._serving.rest_after_s
+        if phase is _RESTING or phase is _WRITING:
+            return self.deadline - timeouts.idle
+        if phase is _LINGERING or phase is _CLOSING:
+            return self.deadline - max(timeouts.idle, CLOSE_S)  # it has its answer, or does not want it
+        return inf
+
+    def shed(self) -> None:
+        if self._unread_bytes > UNCOUNTED_BYTES_MAX or self.phase in (_WRITING, _LINGERING, _CLOSING):
+            # Nothing can be said to a client that does not read.
+            if self._serving.tally is not None:
+                self._serving.tally.count(BUFFERED)
+            self._log(None, SHED, 0.0)
+            self._parser.close()
+            self._serving.buffers.count(self, 0)
+            self.abort()
+            return
+        error = ProtocolError(503, "buffered_bytes", "the service holds too much for its clients")
+        if self._request is None:
+            self._refuse(error)
+            return
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.cancel()
+        self._close_after = True
+        self.respond(self._serving.router.refusal(error))
+        self._flush()
+        self._linger()
 
     # Answering
 
-    def _answer(self, request: Request) -> None:
-        """Answer this request and those behind it, until one has to wait or there are no more. Writes once."""
-        server = self._server
-        while True:
-            self._request = request
-            if server.access_log is not None or server.tally is not None:
-                self._received_at = perf_counter()
-            try:
-                pending = server.router.find(request.head).handle(request, self)
-            except Exception as error:  # noqa: BLE001 - a fault of ours must not take the connection's order with it
-                pending = None
-                response = server.router.failure(error)
-                if self._is_waiting():
-                    self.respond(response)
-            if self._is_waiting():
-                self._pending = pending
-                self._flush()
-                self.phase = _ANSWERING
-                self.deadline = inf
-                return
-            if self._close_after:
-                break
-            if self._expected is not None:
-                break  # this request was all there is
-            if self._more_output is not None and len(self._more_output) + 1 >= ANSWERS_A_WRITE_MAX:
-                self._flush()
-                if not self._writable:
-                    break
-            try:
-                following = self._parser.next_request()
-            except ProtocolError as error:
-                self._refuse(error)
-                return
-            if following is None:
-                break
-            request = following
+    def take_turn(self) -> bool:
+        if self.phase is not _QUEUED:
+            return False  # it has ended meanwhile
+        try:
+            request = self._parser.next_request()
+        except ProtocolError as error:
+            self._refuse(error)
+            return False
+        if request is not None:
+            if self._is_ending:
+                if self._serving.router.waits(request.head):
+                    self._flush()
+                    self._linger()  # nobody may be there to take that answer: the remote is not asked for it
+                    return False
+                self._close_after = not self._parser.has_more
+            return self._take(request)
         self._flush()
         self._settle()
+        return False
+
+    def _take(self, request: Request) -> bool:
+        if self._parser.leaves_body:
+            self._close_after = True
+            self._lingered = LINGER_BYTES_MAX - LINGER_UNREAD_BYTES_MAX
+        return self._answer(request)
+
+    def _answer(self, request: Request) -> bool:
+        """Have a request answered. Returns whether others are here that may be answered now, in the connection's next turn."""
+        serving = self._serving
+        self._request = request
+        if not self.has_asked:
+            self.has_asked = True
+            serving.room.note_asked(self)
+        if serving.access_log is not None or serving.tally is not None:
+            self._received_at = perf_counter()
+        try:
+            pending = serving.router.find(request.head).handle(request, self)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not take the connection's order with it
+            pending = None
+            response = serving.router.failure(error)
+            if self._is_waiting():
+                self.respond(response)
+        if self._is_waiting():
+            self._pending = pending
+            self._flush()
+            self.phase = _ANSWERING
+            self.deadline = inf
+            if (
+                self.held_bytes
+                or len(request.body) + self._parser.head_weight > UNCOUNTED_BYTES_MAX
+                or self._parser.has_more
+            ):
+                self._count()
+            return False
+        if self._expected is None and not self._close_after and self._parser.has_more:
+            more = self._more_output
+            if self._unseen_bytes < ANSWER_BYTES_A_WRITE_MAX and (more is None or len(more) + 1 < ANSWERS_A_WRITE_MAX):
+                return True
+            self._flush()
+            if self._writable:
+                return True
+        else:
+            self._flush()
+        self._settle()
+        return False
 
     def _is_waiting(self) -> bool:
         return self._request is not None
@@ -286,16 +369,16 @@ class Connection(Client):
         assert request is not None, "a request is answered once"
         self._request = None
         head = request.head
-        server = self._server
+        serving = self._serving
         if self._close_after or not head.keep_alive:
             self._close_after = True
             self._client_ends = not head.keep_alive
             line = CLOSE_LINE
         else:
             line = KEEP_ALIVE_LINE if head.minor_version == 0 else b""
-        self._put(render(response, server.clock.date_line, line, with_body=head.method != b"HEAD"))
-        if server.access_log is not None or server.tally is not None:
-            self._tell(head, response, self._elapsed_s())
+        self._put(render(response, serving.clock.date_line, line, with_body=head.method != b"HEAD"))
+        if serving.access_log is not None or serving.tally is not None:
+            self._note(head, response, self._elapsed_s())
         if self._pending is not None:
             self._pending = None
             self._flush()
@@ -310,54 +393,59 @@ class Connection(Client):
         """All that could be answered is answered and written: go on with whatever comes next."""
         if self._close_after:
             self._linger()
-        elif self._writable:
-            if self._expected is not None:
-                self._enter_idle()
-            else:
-                self._go_on()
-        else:
+        elif not self._writable:
             # A client that does not read is not read from. It has `timeouts.idle` to change its mind.
             self._stop_reading()
-            self._enter(_WRITING, self._server.timeouts.idle)
+            self._enter(_WRITING, self._serving.timeouts.idle)
+            self._count()
+        elif self._expected is not None:
+            self._enter_idle()
+            if self.held_bytes:
+                self._count()
+        else:
+            self._go_on()
 
     def _go_on(self) -> None:
         """Take up what arrived while an answer was waited for, or wait for more."""
-        self._enter_idle()
         if self._close_after:
+            self._enter_idle()
             self._linger()
-            return
-        try:
-            request = self._parser.next_request()
-        except ProtocolError as error:
-            self._refuse(error)
-            return
-        if request is not None:
-            self._answer(request)
-            return
-        self._expected = self._parser.expected
-        self._await_more()
-        if not self._reading:
-            self._resume_reading()
+        elif self._parser.has_more:
+            self._queue()
+        elif self._is_ending:
+            self._linger()
+        else:
+            self._enter_idle()
+            self._expected = self._parser.expected
+            if not self._reading:
+                self._resume_reading()
+            self._await_more()
+
+    def _queue(self) -> None:
+        """Let other clients have their turns before this one's next request."""
+        self.phase = _QUEUED
+        self.deadline = inf
+        self._serving.turns.add(self)
 
     def _refuse(self, error: ProtocolError) -> None:
-        """Answer what broke the rules, behind the answers of earlier requests, and close."""
-        server = self._server
-        response = server.router.refusal(error)
-        self._put(render(response, server.clock.date_line, CLOSE_LINE))
-        self._tell(None, response, 0.0)
+        """Answer what broke the rules, after the answers of earlier requests, and close."""
+        serving = self._serving
+        response = serving.router.refusal(error)
+        self._put(render(response, serving.clock.date_line, CLOSE_LINE))
+        self._note(None, response, 0.0)
         self._flush()
         self._linger()
 
-    def _tell(self, head: Head | None, response: Response, elapsed_s: float) -> None:
-        """Have a response counted and logged, by who wants to know of it."""
-        tally = self._server.tally
+    def _note(self, head: Head | None, response: Response, elapsed_s: float) -> None:
+        """Have a response counted and logged."""
+        tally = self._serving.tally
         if tally is not None:
             tally.add(head, response, elapsed_s)
         if response.is_logged:
             self._log(head, response, elapsed_s)
 
     def _log(self, head: Head | None, response: Response, elapsed_s: float) -> None:
-        access_log = self._server.access_log
+        access_log = self._serving.access_log
         if access_log is not None:
             access_log.add(head, response, elapsed_s, self._client or self._name_client())
 
@@ -367,6 +455,7 @@ class Connection(Client):
         return perf_counter() - received_at if received_at else 0.0
 
     def _put(self, response: bytes) -> None:
+        self._unseen_bytes += len(response)
         # Nearly always there is one. A list for it would be one more object of each connection: 60 bytes of an idle one.
         if not self._output:
             self._output = response
@@ -383,50 +472,96 @@ class Connection(Client):
                 output = b"".join((output, *self._more_output))
                 self._more_output = None
             self._transport.write(output)
+            if self._unseen_bytes > UNCOUNTED_BYTES_MAX:
+                self._look_at_output(len(output))
+
+    def flush(self) -> None:
+        if self._output:
+            self._flush()
+
+    # What is held
+
+    def _look_at_output(self, written: int) -> None:
+        """See whether the client takes its answers. uvloop writes at the end of its turn: the last one is still here then."""
+        size = self._transport.get_write_buffer_size()
+        if size > written or size > UNCOUNTED_BYTES_MAX:
+            self._unread_bytes = size
+            self._count()
+            self._serving.buffers.watch(self)
+        else:
+            self._unseen_bytes = 0
+
+    def review_output(self) -> bool:
+        if self.phase is _CLOSED:
+            return False
+        size = self._transport.get_write_buffer_size()
+        if size == 0:
+            self._unseen_bytes = 0
+        self._unread_bytes = size
+        self._count()
+        return size > 0
+
+    def _count(self) -> None:
+        """Have what is held for this client counted."""
+        held = self._parser.held_bytes + self._unread_bytes
+        request = self._request
+        if request is not None:
+            held += len(request.body) + self._parser.head_weight
+        if self.phase is not _CLOSED:
+            self._serving.buffers.count(self, held)
 
     # Waiting and ending
 
     def _enter(self, phase: Phase, seconds: float) -> None:
         self.phase = phase
-        self.deadline = self._server.time() + seconds
+        self.deadline = self._serving.time() + seconds
 
     def _enter_idle(self) -> None:
-        self._enter(_IDLE, self._server.rest_after_s)
+        self._enter(_IDLE, self._serving.rest_after_s)
 
     def _await_more(self) -> None:
         """Set the deadline of what is missing. One that runs already is left alone: it covers the whole part."""
         stage = self._parser.stage
-        if stage is Stage.IDLE:
-            return
         if stage is Stage.HEAD:
             if self.phase is not _HEAD:
-                self._enter(_HEAD, self._server.timeouts.head)
-        elif self.phase is not _BODY:
-            self._enter(_BODY, self._server.timeouts.body)
+                self._enter(_HEAD, self._serving.timeouts.head)
+        elif stage is Stage.BODY and self.phase is not _BODY:
+            self._enter(_BODY, self._serving.timeouts.body)
             if self._parser.expects_continue:
                 self._transport.write(CONTINUE)
+        if stage is not Stage.IDLE:
+            self._count()
+            self._serving.buffers.shed()
+        elif self.held_bytes:
+            self._count()
 
     def _linger(self) -> None:
         """Say that nothing more will come, and give the client time to take what was said."""
         transport = self._transport
         if self.phase is _CLOSED or self.phase is _LINGERING or transport.is_closing():
             return
+        if self._saw_eof:
+            self._close()
+            return
         unread = transport.get_write_buffer_size() > 0
-        self._enter(_LINGERING, self._server.timeouts.idle if unread else LINGER_S)
+        self._enter(_LINGERING, self._serving.timeouts.idle if unread else LINGER_S)
         self._cancel()
+        self._parser.close()
+        self._count()
         if transport.can_write_eof():
-            with contextlib.suppress(OSError):  # reset by the client just now, which asyncio's own loop tells
+            with contextlib.suppress(OSError):  # reset by the client just now, which asyncio's own loop reports
                 transport.write_eof()
             self._resume_reading()
         elif self._client_ends:
             self._close()
         else:
-            # Over TLS writing cannot be shut down alone, and the loops reset a client that sends behind a close.
+            # Over TLS writing cannot be shut down alone, and the loops reset a client that sends after a close.
             self._resume_reading()
 
     def _close(self) -> None:
-        """Close, once: asyncio's own TLS transport is of no use any more when it is told so twice."""
-        self._enter(_CLOSING, CLOSE_S)
+        """Close, once: asyncio's own TLS transport is of no use any more when it is closed twice."""
+        is_unread = self._saw_eof and self._transport.get_write_buffer_size() > 0
+        self._enter(_CLOSING, self._serving.timeouts.idle if is_unread else CLOSE_S)
         self._transport.close()
 
     def _cancel(self) -> None:

@@ -212,6 +212,11 @@ class Pending:
         raise NotImplementedError
 
 
+def has_idle_body(head: Head) -> bool:
+    """Whether the body of a request has no meaning by its method."""
+    return head.method == b"GET" or head.method == b"HEAD"
+
+
 class Handler:
     """Answers the requests of one route."""
 
@@ -220,6 +225,18 @@ class Handler:
     def handle(self, request: Request, client: Client) -> Pending | None:
         """Answer the client exactly once: before returning None, or later, having returned what can still be cancelled."""
         raise NotImplementedError
+
+    def waits(self, head: Head) -> bool:
+        """Whether answers come later: for a client that has left they are not even begun."""
+        return False
+
+    def waits_for_body(self, head: Head) -> bool:
+        """Whether a request is answered after its body, or at the end of its head, whatever body it announces.
+
+        A body of GET and HEAD means nothing (RFC 9110 §9.3.1), and may never come: nginx's `auth_request` announces the body
+        of another request.
+        """
+        return not has_idle_body(head)
 
 
 class Router:
@@ -230,6 +247,14 @@ class Router:
     def find(self, head: Head) -> Handler:
         """Return who answers this request."""
         raise NotImplementedError
+
+    def waits(self, head: Head) -> bool:
+        """Whether the answer to this request comes later. As `Handler.waits`."""
+        return False
+
+    def waits_for_body(self, head: Head) -> bool:
+        """Whether this request is answered after its body. As `Handler.waits_for_body`."""
+        return not has_idle_body(head)
 
     def refusal(self, error: ProtocolError) -> Response:
         """Return the answer to bytes that are no request that we serve."""
@@ -256,6 +281,10 @@ class Tally:
     """Takes every response of a server, to count it."""
 
     __slots__ = ()
+
+    def count(self, code: str) -> None:
+        """Count what went wrong without a response."""
+        raise NotImplementedError
 
     def add(self, head: Head | None, response: Response, elapsed_s: float) -> None:
         """Count a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long it

@@ -9,6 +9,7 @@ and nowhere else. Hence every message boundary is the end of a piece.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple, NoReturn
 
@@ -23,6 +24,14 @@ REQUEST_LINE_BYTES_MAX: Final = 16 * 1024  # twice what RFC 9112 §3 asks everyb
 CHUNK_OVERHEAD_BYTES_MAX: Final = 16 * 1024  # extensions and trailers of one body together: nobody needs more
 CHUNK_FRAMING_BYTES_MAX: Final = 32  # a chunk's size and line ends, counted before the chunk is known to be complete
 EMPTY_LINE: Final = b"\r\n\r\n"
+METHOD_BYTES: Final = (
+    16  # of a head that httptools sees at once, before a line is complete: what is no HTTP at all fails here
+)
+FIELD_BYTES: Final = 150  # that a header field costs beside its text: two objects and an entry of a dictionary
+LENGTH_DIGITS_MAX: Final = 18
+
+PROXY_V2: Final = b"\x00\r\nQUIT\n"  # of its signature what comes after two empty lines
+CHUNKED_HEAD: Final = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 ONLY_THESE_VERSIONS: Final = "only HTTP/1.1 and HTTP/1.0 are served here"
 ONLY_CHUNKED: Final = "chunked is the only transfer coding served here"
@@ -71,26 +80,34 @@ class RequestParser:
         "_body",
         "_body_size",
         "_chunk_start",
-        "_chunks",
         "_complete",
         "_data",
+        "_fed",
         "_field_count",
         "_fields",
         "_framing_size",
         "_head",
+        "_head_part",
         "_head_text",
+        "_held",
         "_http",
         "_known",
         "_known_heads",
         "_limits",
         "_missing",
         "_position",
+        "_repeated",
         "_tail",
         "_told",
         "_unchecked_bytes",
+        "_waits_for_body",
+        "_weight",
+        "leaves_body",
     )
 
-    def __init__(self, limits: Limits, known_heads: KnownHeads) -> None:
+    def __init__(
+        self, limits: Limits, known_heads: KnownHeads, waits_for_body: Callable[[Head], bool] | None = None
+    ) -> None:
         self._limits = limits
         self._known_heads = known_heads
         self._known: KnownHead | None = None  # the last head, if it is one that may well come again
@@ -98,33 +115,61 @@ class RequestParser:
         self._http: httptools.HttpRequestParser | None = None  # made when there is something to parse
         self._data = b""  # what was fed; what was not yet consumed of it starts at _position
         self._position = 0
+        self._held: bytearray | None = None  # what was fed after that
         self._tail = b""  # the last bytes consumed, while an empty line may be split between them and the next
-        self._head_text = b""  # the head so far
+        self._head_part: bytearray | None = None  # of a head that does not come whole: what came so far
+        self._fed = 0  # bytes of it that httptools saw
+        self._head_text = b""  # the whole head, while it is parsed
         self._fields = _NO_FIELDS  # so far
         self._field_count = 0
+        self._repeated: dict[bytes, list[bytes]] | None = None  # values of fields that came more than once
+        self._weight = 0  # of the last head that was parsed, in bytes
+        self._waits_for_body = waits_for_body  # None: bodies are always waited for
         self._head: Head | None = None  # complete, its body is being read
         self._told = False  # whether httptools saw that head, and so has to see the body
         self._missing = 0  # bytes still to come of a body whose length is known
-        self._body: list[bytes] | None = None  # of a known length, as it arrives; None where it came in one piece
-        self._chunks: bytearray | None = (
-            None  # of a chunked body: thousands of small ones are no larger than one large one
-        )
+        self._body: bytearray | None = None  # as it arrives: thousands of small pieces are no larger than one large one
         self._body_size = 0  # bytes of a chunked body so far
         self._chunk_start = 0  # of them those that came before the current chunk
         self._framing_size = 0  # bytes around it so far, less what its chunks cannot do without
         self._complete = False
+        self.leaves_body = False  # the last request was returned at the end of its head: nothing more may be parsed
 
     @property
     def stage(self) -> Stage:
         """Where the bytes consumed so far have ended."""
         if self._head is not None:
             return Stage.BODY
-        return Stage.HEAD if self._head_text else Stage.IDLE
+        return Stage.HEAD if self._head_part is not None or self._head_text else Stage.IDLE
 
     @property
     def is_at_rest(self) -> bool:
         """Whether the last request was all there is: no byte waits, and no part of another was seen."""
-        return self._head is None and not (self._data or self._head_text or self._tail)
+        return self._head is None and not (self._data or self._tail) and self._head_part is None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether bytes wait that were not looked at."""
+        return len(self._data) > 0  # empty as soon as the last byte was taken
+
+    @property
+    def head_weight(self) -> int:
+        """How many bytes the last request's head takes. 0 where others have the same one."""
+        return self._weight
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes are kept of what was fed and is no complete request."""
+        held = len(self._data)
+        if self._head is not None:
+            held += self._weight
+        if self._held is not None:
+            held += len(self._held)
+        if self._head_part is not None:
+            held += len(self._head_part) + self._fed + FIELD_BYTES * self._field_count
+        if self._body is not None:
+            held += len(self._body)
+        return held
 
     @property
     def expected(self) -> KnownHead | None:
@@ -137,7 +182,7 @@ class RequestParser:
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1)."""
-        return self._head is not None and self._head.expects_continue and not (self._body or self._chunks)
+        return self._head is not None and self._head.expects_continue and not self._body
 
     def rest(self) -> None:
         """Keep nothing that is of use only to a client that is about to ask. To be called between two requests."""
@@ -149,7 +194,9 @@ class RequestParser:
         """Let go of everything. The parser is of no more use."""
         self.rest()
         self._data = b""
-        self._position = 0
+        self._position = self._missing = self._weight = 0
+        self._held = self._head_part = self._body = self._head = None
+        self._tail = b""
 
     def feed(self, data: bytes) -> Request | None:
         """Take bytes as they arrived, and return the next complete request, or None for "not yet".
@@ -162,15 +209,18 @@ class RequestParser:
 
     def hold(self, data: bytes) -> None:
         """Take bytes as they arrived, to be parsed by a later call."""
-        if self._position < len(self._data):
-            data = self._data[self._position :] + data
-        self._data = data
-        self._position = 0
+        if not self._data:
+            self._data = data
+        elif self._held is None:
+            self._held = bytearray(data)
+        else:
+            self._held += data
 
     def next_request(self) -> Request | None:
         """Return the next complete request among the bytes already fed, or None for "not yet". Raises as `feed` does."""
         data = self._data
-        while (start := self._position) < len(data):
+        while data:
+            start = self._position
             if self._missing:
                 stop = min(start + self._missing, len(data))
                 take = self._take_body
@@ -179,11 +229,23 @@ class RequestParser:
                 take = self._take_head if self._head is None else self._take_chunked
             self._position = stop
             request = take(data if stop - start == len(data) else data[start:stop])
+            if stop == len(data):
+                held, self._held = self._held, None
+                self._data = data = b"" if held is None else bytes(held)
+                self._position = 0
             if request is not None:
                 return request
-        self._data = b""
-        self._position = 0
+        head = self._head
+        if head is not None and self._waits_for_body is not None and not self._waits_for_body(head):
+            return self._leave_body(head)
         return None
+
+    def _leave_body(self, head: Head) -> Request:
+        """Return a request at the end of its head."""
+        self.leaves_body = True
+        self._head = self._body = None
+        self._missing = 0
+        return Request(head, b"")
 
     def _piece_end(self, data: bytes, start: int) -> int:
         """Find where a message may end: just past the next empty line, else the end of the data."""
@@ -203,28 +265,59 @@ class RequestParser:
     # Heads
 
     def _take_head(self, piece: bytes) -> Request | None:
-        text = self._head_text
-        if text:
-            text += piece
-        elif (head := self._known_meaning(piece)) is not None:
-            self._told = False  # httptools has nothing to add
-            return self._begin_body(head)
-        else:
+        is_whole = not self._tail
+        part = self._head_part
+        if part is None:
+            if is_whole and (head := self._known_meaning(piece)) is not None:
+                self._told = False  # httptools has nothing to add
+                self._weight = 0
+                return self._begin_body(head)
             text = piece.lstrip(b"\r\n")  # empty lines before a request do not begin one (RFC 9112 §2.2)
+            if not text:
+                return None
             self._fields = {}
             self._field_count = 0
+            self._repeated = None
+            unfed = text
+        else:
+            part += piece
+            text = unfed = b""
+        if not is_whole:
+            self._take_part(text, piece)
+            return None
+        if part is not None:
+            text = bytes(part)
+            unfed = text[self._fed :]
         self._head_text = text
-        self._parse(piece)
+        self._told = True
+        self._parse(unfed)
         head = self._head
         if head is None:
-            if len(text) > self._unchecked_bytes:
-                self._check_head_size(text)
-            return None
+            self._fail(505, "version_not_supported", ONLY_THESE_VERSIONS)  # an HTTP/2 preface goes on after its empty line
         self._head_text = b""
-        if len(text) <= KNOWN_HEAD_BYTES_MAX and head.content_length >= 0:
+        self._head_part = None
+        self._weight = len(text) + FIELD_BYTES * self._field_count
+        if len(text) <= KNOWN_HEAD_BYTES_MAX and 0 <= head.content_length <= self._limits.body_bytes:
             self._known = self._known_heads.learn(text, head, self._unchecked_bytes)
-        self._told = True
         return self._begin_body(head)
+
+    def _take_part(self, text: bytes, piece: bytes) -> None:
+        """Take some of a head. httptools sees it line by line: it adds up what is split, and would copy all each time."""
+        part = self._head_part
+        if part is None:
+            self._head_part = part = bytearray(text)
+            self._fed = 0
+        if len(part) < len(PROXY_V2) and PROXY_V2.startswith(part):
+            return
+        stop = len(part) - len(piece) + piece.rfind(b"\n") + 1 if b"\n" in piece else 0
+        if stop <= self._fed and self._fed < METHOD_BYTES:
+            stop = min(len(part), METHOD_BYTES)
+        if stop > self._fed:
+            unfed = bytes(part[self._fed : stop])
+            self._fed = stop
+            self._parse(unfed)
+        if len(part) > self._unchecked_bytes:
+            self._check_head_size(part)
 
     def _known_meaning(self, piece: bytes) -> Head | None:
         """Return what a whole head means, if it was seen before, here or on another connection."""
@@ -237,7 +330,7 @@ class RequestParser:
             return found.head
         return known.with_another_token(piece) if known is not None else None
 
-    def _check_head_size(self, text: bytes) -> None:
+    def _check_head_size(self, text: bytes | bytearray) -> None:
         line_end = text.find(b"\r\n")
         if line_end < 0:
             line_end = len(text) - 1  # the last byte may be the first of the line's end
@@ -259,9 +352,6 @@ class RequestParser:
             self._fail(400, "host_missing", "the Host header field is missing")
         path, query = self._read_target(method, target)
         content_length = self._read_content_length(minor_version)
-        if b"upgrade" in fields and content_length != 0:
-            # llhttp takes such a message to end with its head and would run its body as the next request.
-            self._fail(400, "upgrade_with_body", "a request with a body cannot ask for an upgrade")
         expects_continue = False
         if b"expect" in fields and minor_version == 1:
             if fields[b"expect"].lower() != b"100-continue":
@@ -331,9 +421,7 @@ class RequestParser:
             return 0
         if not length.isdigit():
             self._fail(400, "bad_framing", "malformed Content-Length")
-        if len(length) > 18 or int(length) > self._limits.body_bytes:
-            self._fail(413, "body_too_large", "the request body is too large")
-        return int(length)
+        return int(length) if len(length) <= LENGTH_DIGITS_MAX else 10**LENGTH_DIGITS_MAX
 
     # Bodies
 
@@ -342,25 +430,30 @@ class RequestParser:
         if length == 0:
             self._head = None
             return Request(head, b"")
+        if length > self._limits.body_bytes:
+            if self._waits_for_body is not None and not self._waits_for_body(head):
+                return self._leave_body(head)
+            self._fail(413, "body_too_large", "the request body is too large")
         self._head = head
         if length > 0:
             self._missing = length
         else:
             self._body_size = self._chunk_start = self._framing_size = 0
-            self._chunks = bytearray()
+            self._body = bytearray()
             self._complete = False
         return None
 
     def _take_body(self, piece: bytes) -> Request | None:
         self._missing -= len(piece)
         body = self._body
-        if self._missing or body is not None:
-            if body is None:
-                self._body = body = []
-            body.append(piece)
-            if self._missing:
-                return None
-            piece = b"".join(body)
+        if body is not None:
+            body += piece
+        elif self._missing:
+            self._body = bytearray(piece)
+        if self._missing:
+            return None
+        if body is not None:
+            piece = bytes(body)
             self._body = None
         head = self._head
         assert head is not None
@@ -370,6 +463,16 @@ class RequestParser:
         return Request(head, piece)
 
     def _take_chunked(self, piece: bytes) -> Request | None:
+        head = self._head
+        assert head is not None
+        try:
+            return self._read_chunks(head, piece)
+        except ProtocolError:
+            if self._waits_for_body is None or self._waits_for_body(head):
+                raise
+            return self._leave_body(head)
+
+    def _read_chunks(self, head: Head, piece: bytes) -> Request | None:
         before = self._body_size
         self._framing_size += len(piece)
         self._parse(piece)
@@ -379,11 +482,9 @@ class RequestParser:
             self._fail(431, "chunk_overhead", "the body's chunk extensions and trailers are too large")
         if slack:
             return None
-        head = self._head
-        assert head is not None
-        assert self._chunks is not None
-        body = bytes(self._chunks)
-        self._chunks = self._head = None
+        assert self._body is not None
+        body = bytes(self._body)
+        self._body = self._head = None
         return Request(head, body)
 
     # What httptools calls. It swallows nothing: what is raised here comes out of feed_data.
@@ -391,18 +492,25 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is not None:
             return  # a trailer, which has no say in anything here (RFC 9110 §6.5.1)
-        # Here and not when all are there: fields of one name are joined one by one.
         self._field_count += 1
         if self._field_count > self._limits.header_count:
             self._fail(431, "too_many_fields", "the request has too many header fields")
         name = name.lower()
         value = value.rstrip(b" \t")
         fields = self._fields
-        if name in fields:
-            value = fields[name] + (b"; " if name == b"cookie" else b", ") + value
-        fields[name] = value
+        if name not in fields:
+            fields[name] = value
+            return
+        if self._repeated is None:
+            self._repeated = {}
+        self._repeated.setdefault(name, [fields[name]]).append(value)  # joined when all are there: that is linear
 
     def on_headers_complete(self) -> None:
+        if self._head is not None:
+            return  # `_begin_chunks`
+        if self._repeated is not None:
+            for name, values in self._repeated.items():
+                self._fields[name] = (b"; " if name == b"cookie" else b", ").join(values)
         self._head = self._read_head()
 
     def on_chunk_header(self) -> None:
@@ -419,8 +527,8 @@ class RequestParser:
         self._body_size += len(body)
         if self._body_size > self._limits.body_bytes:
             self._fail(413, "body_too_large", "the request body is too large")
-        assert self._chunks is not None
-        self._chunks += body
+        assert self._body is not None
+        self._body += body
 
     def on_message_complete(self) -> None:
         self._complete = True
@@ -432,8 +540,13 @@ class RequestParser:
         try:
             self._http.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # The offer is declined by answering as if it had not been made (RFC 9110 §7.8). That parser has ended.
+            # The offer is declined by answering as if it had not been made (RFC 9110 §7.8). For that parser the message has
+            # ended with its head, and a body would be the next request: one of a known length is counted off here, and a
+            # chunked one is read by a new parser that has seen a head without an offer.
             self._http = httptools.HttpRequestParser(self)
+            self._told = False
+            if self._head is not None and self._head.content_length < 0:
+                self._http.feed_data(CHUNKED_HEAD)
         except httptools.HttpParserError as error:
             refusal = self._explain(error)
         if refusal is not None:
@@ -447,7 +560,9 @@ class RequestParser:
             return Refusal(error.__context__.status, error.__context__.code, error.__context__.public)
         if error.__context__ is not None:
             raise ParserFault("a callback failed") from error.__context__  # a fault of ours, and not the client's
-        text = self._head_text
+        text = self._head_text or bytes((self._head_part or b"")[:METHOD_BYTES])
+        if text.startswith((b"PROX", PROXY_V2)):
+            return Refusal(400, "proxy_protocol", "this port speaks HTTP without the PROXY protocol before it")
         if text.startswith(b"\x16"):
             return Refusal(400, "tls_on_plain_port", "this port speaks plain HTTP, not TLS")
         reason = str(error)

@@ -34,12 +34,12 @@ STATUSES: Final[list[str]] = [*(str(int(status)) for status in HTTPStatus if sta
 # is missing.
 LIMITS: Final[list[str]] = [  # on what clients send
     *("uri_too_long", "head_too_large", "too_many_fields", "body_too_large", "chunk_overhead"),
-    *("head_timeout", "body_timeout"),
+    *("head_timeout", "body_timeout", "buffered_bytes"),
 ]
 REFUSALS: Final[list[str]] = [
     *("bad_body", "bad_framing", "bad_host", "bad_request", "bad_target", "expectation_failed", "host_missing"),
-    *("incomplete_request", "method_not_allowed", "not_found", "not_implemented", "tls_on_plain_port"),
-    *("upgrade_with_body", "version_not_supported"),
+    *("incomplete_request", "method_not_allowed", "not_found", "not_implemented", "proxy_protocol"),
+    *("tls_on_plain_port", "version_not_supported"),
 ]
 INTERNAL: Final = "internal"
 TOKEN_REASONS: Final[list[str]] = [
@@ -216,6 +216,9 @@ class Meter(Tally):
             cell = self._error_cells.get(response.error)
             if cell is not None:
                 counts[cell] += 1
+
+    def count(self, code: str) -> None:
+        self._counts[self._error_cells[code]] += 1
 
     def note_beat(self, delay_s: float) -> None:
         """Count a beat of the worker by how late it came: whatever arrived meanwhile waited as long."""

@@ -23,11 +23,13 @@ from txtoken.service.remote import Remote
 from txtoken.service.routes import Routes, health_routes
 from txtoken.service.tokens import TokenVerifier
 from txtoken.settings import Limits, Timeouts
+from txtoken.values import KIB, MIB
 from txtoken.version import VERSION
 
-# Probes and scrapers are few, and send next to nothing. Nobody waits for them at the end.
-ADMIN_TIMEOUTS: Final = Timeouts(drain=1.0)
-ADMIN_LIMITS: Final = Limits(body_bytes=1024, connections=32)
+# Probes and scrapers are few, send next to nothing, and are quick. Nobody waits for them at the end. Whoever fills the port
+# with silent connections pushes out his own (`http1/room`).
+ADMIN_TIMEOUTS: Final = Timeouts(head=5.0, body=5.0, idle=5.0, drain=1.0)
+ADMIN_LIMITS: Final = Limits(head_bytes=16 * KIB, body_bytes=KIB, buffered_bytes=MIB, connections=32)
 EXPOSITION: Final = "txtoken.observe.exposition"
 
 

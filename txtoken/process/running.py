@@ -19,10 +19,11 @@ from typing import Any, Final, NoReturn
 from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.admin import AdminPort, make_admin_port
+from txtoken.process.descriptors import with_room
 from txtoken.process.reload import RETRY_S, Reload
 from txtoken.process.signals import Signals, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import Passed, address, bind
-from txtoken.process.worker import BUILD, LOOP_NAME, Worker, new_event_loop, with_room
+from txtoken.process.worker import BUILD, LOOP_NAME, Worker, new_event_loop
 from txtoken.settings import Config
 from txtoken.values import LOOPBACK, UNIX_PREFIX
 from txtoken.version import VERSION

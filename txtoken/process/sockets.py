@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from txtoken.errors import StartError
-from txtoken.http1.server import LISTEN_BACKLOG
+from txtoken.http1.acceptor import LISTEN_BACKLOG
 from txtoken.values import LOOPBACK, UNIX_PREFIX
 
 UNIX_MODE: Final = 0o660  # of a socket's file: to connect takes the right to write, which the owner and his group have

@@ -27,6 +27,7 @@ from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import running
 from txtoken.process.admin import AdminPort
 from txtoken.process.beats import HANG_S, Beats, BeatWatch
+from txtoken.process.descriptors import require_files
 from txtoken.process.reload import Reload
 from txtoken.process.running import STDOUT_FD, announce, leave, open_admin
 from txtoken.process.signals import AT_ONCE, BLOCKED_SIGNALS, WorkerContext, end_at_next_signal
@@ -57,6 +58,7 @@ def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()
     Raises:
         StartError: the service cannot start.
     """
+    require_files()
     leave(_serve(config, load, passed))
 
 

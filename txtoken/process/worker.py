@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
-import resource
 import socket
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from time import monotonic
 from typing import Any, Final
 
@@ -43,7 +40,6 @@ else:
     new_event_loop = uvloop.new_event_loop
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
-OTHER_FILES: Final = 64  # that a process has open beside clients and the remote: listeners, the loop's own, the log
 # Objects that come to life before the collector looks for cycles. Requests make none, but those of a few hundred that are
 # on their way count as well: with Python's 700 it would look every few milliseconds, for 1 % of the CPU time.
 GARBAGE_OBJECTS: Final = 50_000
@@ -95,6 +91,7 @@ class Worker:
         routes = self._routes()
         self._access_log = self._new_access_log()
         self._server = Server(routes, config.limits, config.timeouts, self._clock, self._access_log, meter)
+        self._server.buffers.on_shed = self._note_shed
         self._server.secure(config.tls.context, self._note_tls_failure)
 
     def _new_access_log(self) -> AccessLog | None:
@@ -297,31 +294,16 @@ class Worker:
         if self._repeats.due("handshake") is not None:  # on every open port somebody knocks who is no client
             self._log.debug("a client's TLS handshake failed", extra={"fields": {"cause": cause}})
 
+    def _note_shed(self, clients: int, held_bytes: int) -> None:
+        if self._repeats.due("buffered_bytes") is not None:
+            fields = {"limit": self._config.limits.buffered_bytes, "clients": clients, "bytes": held_bytes}
+            self._log.warning(
+                "limits.bufferedBytes is reached: those who hold most are closed", extra={"fields": fields}
+            )
+
     def _note_crash(self, error: Exception) -> None:
         if self._repeats.due(type(error).__name__) is not None:
             self._log.error("a request made the service fail", exc_info=error)
-
-
-def with_room(config: Config, log: logging.Logger) -> Config:
-    """Let this process open as many files as `limits` ask for. Where it may not, fewer clients are let in at a time.
-
-    Without room the kernel would take clients that this process then has to turn away, and the remote could not be reached.
-    """
-    limits = config.limits
-    needed = limits.connections + limits.remote_connections + OTHER_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return config
-    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        soft = allowed
-    if soft >= needed:
-        return config
-    connections = max(1, soft - limits.remote_connections - OTHER_FILES)
-    fields = {"files": soft, "connections": connections}
-    log.warning("this process may open too few files for limits.connections (ulimit -n)", extra={"fields": fields})
-    return replace(config, limits=replace(limits, connections=connections))
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:

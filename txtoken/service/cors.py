@@ -42,6 +42,14 @@ class CrossOriginRoutes(Router):
         lines = self._by_origin.get(head.fields.get(b"origin", b""), self._others)
         return _Lined(self._routes, self._routes.find(head), lines)
 
+    def waits(self, head: Head) -> bool:
+        """Whether the answer to this request comes later."""
+        return self._routes.waits(head)
+
+    def waits_for_body(self, head: Head) -> bool:
+        """Whether this request is answered after its body."""
+        return self._routes.waits_for_body(head)
+
     def refusal(self, error: ProtocolError) -> Response:
         """Return the answer to bytes that are no request that we serve."""
         return self._routes.refusal(error)

@@ -17,6 +17,7 @@ from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, RemoteS
 from txtoken.http1.messages import (
     Client,
     Handler,
+    Head,
     Peer,
     Pending,
     Request,
@@ -161,6 +162,9 @@ class GetToken(Handler):
             client.respond(self._explain(error, None))
             return None
         return login
+
+    def waits(self, head: Head) -> bool:
+        return True
 
     def answer(self, outcome: Outcome, remote_s: float) -> Response:
         """Return what the client is told when the remote's outcome is there, `remote_s` seconds after it was asked."""

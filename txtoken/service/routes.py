@@ -43,13 +43,22 @@ class Routes(Router):
         by_method, not_allowed = entry
         return by_method.get(head.method, not_allowed)
 
+    def waits(self, head: Head) -> bool:
+        """Whether the answer to this request comes later."""
+        return self.find(head).waits(head)
+
+    def waits_for_body(self, head: Head) -> bool:
+        """Whether this request is answered after its body."""
+        return self.find(head).waits_for_body(head)
+
     def refusal(self, error: ProtocolError) -> Response:
         """Return the answer to bytes that are no request that we serve."""
         key = error.status, error.code, error.public
         response = self._refusals.get(key)
         if response is None:
             # There are about forty of them: llhttp's reasons and our own.
-            response = self._refusals[key] = error_response(error.status, error.code, error.public)
+            lines = (b"Retry-After: 1",) if error.status == 503 else ()
+            response = self._refusals[key] = error_response(error.status, error.code, error.public, *lines)
         return response
 
     def failure(self, error: Exception) -> Response:

@@ -1,0 +1,206 @@
+"""Listening sockets: who is accepted, greeted and kept waiting. Knows no connection's bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from txtoken.http1.member import Member
+
+# A TLS connection whose end the client does not confirm is closed all the same. What the kernel has of an answer then, the
+# client still gets: answers larger than its buffer have this long to be taken.
+TLS_CLOSE_S: Final = 2.0
+# Clients that are accepted at a time from a socket that several workers share, so that each worker gets some of many.
+GREETED_AT_ONCE_MAX: Final = 16
+LISTEN_BACKLOG: Final = 4096  # connections that the kernel keeps for us; it cuts this down to its own somaxconn
+
+
+class Host:
+    """Who takes accepted clients in."""
+
+    __slots__ = ()
+
+    def make_connection(self) -> asyncio.Protocol:
+        """Make the protocol of a client that connected."""
+        raise NotImplementedError
+
+    def has_room(self) -> bool:
+        """Make room for the client that was accepted just now. False: all are busy, it has to wait."""
+        raise NotImplementedError
+
+    def note_greeting(self, greeting: Greeting) -> None:
+        """A client was accepted. Its handshake takes a place."""
+        raise NotImplementedError
+
+    def note_greeted(self, greeting: Greeting) -> None:
+        """A client's handshake is over, one way or the other."""
+        raise NotImplementedError
+
+    def note_tls_failure(self, cause: str) -> None:
+        """A TLS handshake failed."""
+        raise NotImplementedError
+
+    def handshake_s(self) -> float:
+        """Return how long a TLS handshake may take, in seconds."""
+        raise NotImplementedError
+
+
+class Greeting(Member):
+    """A client that was accepted, and is no connection yet."""
+
+    __slots__ = ("_host", "_task")
+
+    def __init__(self, host: Host, task: asyncio.Task[None]) -> None:
+        super().__init__()
+        self._host = host
+        self._task = task
+        task.add_done_callback(self._note_end)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        self._host.note_greeted(self)
+
+    def abort(self) -> None:
+        """End now."""
+        self._task.cancel()
+
+
+class Acceptor:
+    """The bound sockets of a server. `listen` once; `pause` and `resume` as there is room; `close` at the end."""
+
+    __slots__ = (
+        "_host",
+        "_is_closed",
+        "_listeners",
+        "_loop",
+        "_resuming",
+        "_sockets",
+        "_watched",
+        "is_paused",
+        "tls",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, host: Host) -> None:
+        self._loop = loop
+        self._host = host
+        self._sockets: Sequence[socket.socket] = ()
+        self._listeners: list[asyncio.Server] = []
+        self._watched: list[socket.socket] = []  # of the sockets those whose clients are greeted
+        self._resuming: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self.is_paused = False  # the listeners were closed for want of room, or at the end
+        self.tls: ssl.SSLContext | None = None
+
+    async def listen(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept clients on sockets that are bound."""
+        self._sockets = sockets
+        await self._accept()
+
+    def use(self, tls: ssl.SSLContext | None) -> None:
+        """Speak TLS with whoever connects from now on, or speak in the clear."""
+        changes_kind = (tls is None) != (self.tls is None)
+        self.tls = tls
+        if changes_kind and (self._listeners or self._watched):
+            self.pause()
+            self.resume()
+
+    def pause(self) -> None:
+        """Accept nobody. Who connects waits in the backlog."""
+        self.is_paused = True
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+        watched, self._watched = self._watched, []
+        for sock in watched:
+            self._loop.remove_reader(sock)
+
+    def resume(self) -> None:
+        """Accept again."""
+        if self.is_paused and not self._is_closed and (self._resuming is None or self._resuming.done()):
+            self._resuming = self._loop.create_task(self._accept_again())
+
+    def stop(self) -> None:
+        """Accept nobody any more."""
+        self._is_closed = True
+        self.pause()
+
+    def close(self, places: int) -> list[socket.socket]:
+        """Close the sockets. Returns of those that wait in their backlogs as many as there are places for."""
+        self.stop()
+        waiting: list[socket.socket] = []
+        for sock in self._sockets:
+            waiting += _backlog(sock, places - len(waiting))
+        for sock in self._sockets:
+            sock.close()
+        return waiting
+
+    async def _accept(self) -> None:
+        # A listener closes its socket with it, and the kernel resets who waits there. So each gets a duplicate: the
+        # original keeps the backlog alive while accepting is paused.
+        self.is_paused = False
+        for sock in self._sockets:
+            if self.tls is not None or sock.family == socket.AF_UNIX:
+                sock.setblocking(False)
+                self._loop.add_reader(sock, self._take_clients, sock)
+                self._watched.append(sock)
+            else:
+                self._listeners.append(
+                    await self._loop.create_server(self._host.make_connection, sock=sock.dup(), backlog=LISTEN_BACKLOG)
+                )
+        if self.is_paused or self._is_closed:
+            self.pause()  # the end, or too many clients once more, came while the listeners were opened
+
+    async def _accept_again(self) -> None:
+        try:
+            await self._accept()
+        except OSError:
+            self.pause()  # no file descriptor is left, say: the next sweep tries once more
+
+    # Clients that are greeted. The loops' own listeners call back after a client's TLS handshake: who never ends one
+    # would count for nothing. And they close the file of a Unix socket with it, or do not take one that is bound.
+
+    def _take_clients(self, sock: socket.socket) -> None:
+        for _ in range(GREETED_AT_ONCE_MAX):
+            try:
+                client, _ = sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:
+                self.pause()  # no file descriptor is left, say: the next sweep tries once more
+                return
+            has_room = self._host.has_room()
+            self.greet(client)  # one too many is held back as a connection
+            if not has_room:
+                self.pause()
+                return
+
+    def greet(self, client: socket.socket) -> None:
+        """Make a connection of an accepted client, after its TLS handshake where there is one."""
+        self._host.note_greeting(Greeting(self._host, self._loop.create_task(self._shake_hands(client))))
+
+    async def _shake_hands(self, client: socket.socket) -> None:
+        is_tls = self.tls is not None
+        try:
+            await self._loop.connect_accepted_socket(
+                self._host.make_connection,
+                client,
+                ssl=self.tls,
+                ssl_handshake_timeout=self._host.handshake_s() if is_tls else None,
+                ssl_shutdown_timeout=TLS_CLOSE_S if is_tls else None,
+            )
+        except OSError as error:  # it speaks no TLS, has no certificate that is good here, takes too long, or has gone
+            if is_tls:
+                self._host.note_tls_failure(str(error))
+
+
+def _backlog(listening: socket.socket, count: int) -> Iterator[socket.socket]:
+    """Accept so many of who waits, or until nobody does."""
+    listening.setblocking(False)
+    for _ in range(count):
+        try:
+            client, _ = listening.accept()
+        except OSError:  # BlockingIOError: that was the last
+            return
+        yield client

@@ -1,0 +1,89 @@
+"""What is held for clients, in bytes, and who is given up when it is too much. Knows no sockets.
+
+Held are parts of requests, requests behind another one, large requests that are being answered, and answers that their
+client does not take. A request that arrives whole and is answered at once is never counted: nothing of it stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Final
+
+from txtoken.http1.member import Member
+
+SHED_SHARE: Final = 8  # this part of the limit is given up at once, so that the search for the largest is rare
+
+
+class Buffers:
+    """The bytes held for all clients of a server. `members` are all who may hold some.
+
+    `on_shed` is called with the number of clients that were given up, and the bytes that they held.
+    """
+
+    __slots__ = ("_fresh", "_is_reviewing", "_is_shedding", "_loop", "_members", "_unread", "limit", "on_shed", "total")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, members: Collection[Member], limit: int) -> None:
+        self._loop = loop
+        self._members = members
+        self.limit = limit
+        self.total = 0
+        self.on_shed: Callable[[int, int], object] | None = None
+        self._fresh: list[Member] = []  # were sent much just now; the loop may not even have tried to write it
+        self._unread: set[Member] = set()  # have answers that they did not take when it was tried
+        self._is_reviewing = False
+        self._is_shedding = False
+
+    def count(self, member: Member, held_bytes: int) -> None:
+        """So much is held for a client now."""
+        self.total += held_bytes - member.held_bytes
+        member.held_bytes = held_bytes
+        if self.total > self.limit and not self._is_shedding:
+            self._is_shedding = True
+            self._loop.call_soon(self.shed)  # whoever calls is in the middle of something
+
+    def watch(self, member: Member) -> None:
+        """A client was sent much: look after the loop has written whether it was taken, and until it is."""
+        self._fresh.append(member)
+        if not self._is_reviewing:
+            self._is_reviewing = True
+            self._loop.call_soon(self._review_fresh)
+
+    def forget(self, member: Member) -> None:
+        """A client has gone, and what was held for it."""
+        self.total -= member.held_bytes
+        member.held_bytes = 0
+        self._unread.discard(member)
+
+    def sweep(self) -> None:
+        """Look again at clients that did not take their answers."""
+        if self._unread:
+            for member in tuple(self._unread):
+                if not member.review_output():
+                    self._unread.discard(member)
+
+    def _review_fresh(self) -> None:
+        self._is_reviewing = False
+        fresh, self._fresh = self._fresh, []
+        for member in fresh:
+            if member.review_output():
+                self._unread.add(member)
+
+    def shed(self) -> None:
+        """Give up who holds most, if too much is held."""
+        self._is_shedding = False
+        if self.total <= self.limit:
+            return
+        enough = self.limit - self.limit // SHED_SHARE
+        before, count = self.total, 0
+        for member in sorted([member for member in self._members if member.held_bytes], key=_held_bytes, reverse=True):
+            if self.total <= enough:
+                break
+            member.shed()
+            count += 1
+        if self.on_shed is not None:
+            self.on_shed(count, before - self.total)
+
+
+def _held_bytes(member: Member) -> int:
+    return member.held_bytes

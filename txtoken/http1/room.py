@@ -1,0 +1,75 @@
+"""Who is closed when a new client finds no place. Knows no sockets.
+
+First those that never completed a request, the oldest first: whoever fills a server with silent connections pushes out
+his own. Then the one that has been idle longest. Never one for which something is being done.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection
+from math import inf
+from typing import Final
+
+from txtoken.http1.member import Member
+
+IDLE_FOUND_MIN: Final = 64  # idle clients that are remembered at a time
+IDLE_SHARE: Final = 8  # or this part of all: a search looks at everybody, and pays for as many new clients
+
+
+class Room:
+    """Clients in the order in which they make room. `members` are all who have a place."""
+
+    __slots__ = ("_idle", "_members", "_newcomers")
+
+    def __init__(self, members: Collection[Member]) -> None:
+        self._members = members
+        self._newcomers: OrderedDict[Member, None] = (
+            OrderedDict()
+        )  # whose oldest is found in O(1), unlike a dictionary's
+        self._idle: list[tuple[float, Member]] = []  # as of the last search, the one that is idle longest at the end
+
+    def add(self, member: Member) -> None:
+        """A client has come, and has not asked anything."""
+        self._newcomers[member] = None
+
+    def note_asked(self, member: Member) -> None:
+        """A client has completed its first request, or has gone."""
+        self._newcomers.pop(member, None)
+
+    def is_there(self) -> bool:
+        """Whether somebody could be closed for a new client."""
+        if self._newcomers:
+            return True
+        member = self.choose()
+        if member is not None:
+            self._idle.append((member.idle_since(), member))
+        return member is not None
+
+    def choose(self) -> Member | None:
+        """Return who has to go for a new client, or None: all are busy. It is not chosen again."""
+        if self._newcomers:
+            return self._newcomers.popitem(last=False)[0]
+        for _ in range(2):
+            while self._idle:
+                since, member = self._idle.pop()
+                if member.idle_since() == since:
+                    return member
+            self._search()
+        return None
+
+    def _search(self) -> None:
+        """Find those that have been idle longest."""
+        idle: list[tuple[float, Member]] = []
+        for member in self._members:
+            since = member.idle_since()
+            if since < inf:
+                idle.append((since, member))
+        idle.sort(key=_since)
+        del idle[max(IDLE_FOUND_MIN, len(self._members) // IDLE_SHARE) :]
+        idle.reverse()
+        self._idle = idle
+
+
+def _since(entry: tuple[float, Member]) -> float:
+    return entry[0]
