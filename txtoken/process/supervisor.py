@@ -333,8 +333,9 @@ class Supervisor:
     def _write_kept_lines(self) -> None:
         if self._writer is not None:
             self._writer.flush()
-            lines, self._dropped = self._writer.dropped - self._dropped, self._writer.dropped
-            if lines:
+            lines = self._writer.dropped - self._dropped
+            if lines and not self._writer.is_stuck:
+                self._dropped += lines
                 self._log.warning("nobody took these lines of the log in time", extra={"fields": {"lines": lines}})
 
     def _kill_hanging(self) -> None:
