@@ -26,6 +26,7 @@ from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import running
 from txtoken.process.admin import AdminPort
+from txtoken.process.agreement import Agreement
 from txtoken.process.beats import HANG_S, Beats, BeatWatch
 from txtoken.process.reload import Reload
 from txtoken.process.running import STDOUT_FD, announce, leave, open_admin
@@ -115,7 +116,8 @@ class Supervisor:
     ) -> None:
         self._config = config
         self._load = load
-        self._reload = Reload(load, config, log)
+        self._agreement = Agreement()
+        self._reload = Reload(load, config, log, agreement=self._agreement)
         self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log = log
         self._writer = writer  # of the log
@@ -303,6 +305,7 @@ class Supervisor:
                     on_ready=lambda: os.write(ready_fd, b"1"),
                     lifeline_fd=self._lifeline[0],
                     on_beat=lambda: self._beats.beat(place.number),
+                    agreement=self._agreement,
                 ),
                 self._config,
                 self._load,
