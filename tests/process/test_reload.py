@@ -298,6 +298,9 @@ def test_a_signal_that_came_too_early(file: Path) -> None:
     put(file, text_of(more="# half"))
     assert reload.read_again() is not None
     assert reload.wait_s == SETTLE_S
+    assert not reload.has_changed()
+    assert reload.wait_s is None  # once
+    assert reload.read_again() is not None
     put(file, text_of(more="expHours: 1"))
     assert settled(reload)
     config = reload.read_again(at_once=False)
