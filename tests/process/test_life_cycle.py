@@ -242,6 +242,55 @@ def test_signals_before_the_service_runs(tmp_path: Path, number: signal.Signals,
     assert ("the configuration is what it was" in output) == (number == signal.SIGHUP)
 
 
+# Where the program is loaded, the process waits until the gate opens.
+LOADING: Final = """
+import fcntl, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "txtoken.cli":
+            sys.meta_path.remove(self)
+            with open({fifo!r}, "w") as here: here.write("x")
+            with open({gate!r}) as gate: fcntl.flock(gate, fcntl.LOCK_SH)
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_while_the_program_is_loaded(tmp_path: Path, number: signal.Signals) -> None:
+    """A signal that comes before the program is even loaded means what it means later: the end with 0, or a reload."""
+    gate_path, fifo = tmp_path / "gate", tmp_path / "here"
+    os.mkfifo(fifo)
+    with gate_path.open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        code = LOADING.format(fifo=str(fifo), gate=str(gate_path))
+        with changed_service(tmp_path, code, config_of(1)) as service:
+            assert fifo.read_text() == "x"
+            service.send(number)
+            fcntl.flock(gate, fcntl.LOCK_UN)
+            if number == signal.SIGHUP:
+                assert check(service.port) == 200
+                service.send(signal.SIGTERM)
+            code_, output, errors = service.ended()
+    assert (code_, errors) == (0, "")
+    assert ("the configuration is what it was" in output) == (number == signal.SIGHUP)
+
+
+def test_commands_take_signals(tmp_path: Path) -> None:
+    """Any other command ends by the signal that asks it to, as programs do."""
+    gate_path, fifo = tmp_path / "gate", tmp_path / "here"
+    os.mkfifo(fifo)
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "sitecustomize.py").write_text(LOADING.format(fifo=str(fifo), gate=str(gate_path)))
+    with gate_path.open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        with service_process(tmp_path, "keygen", environment={"PYTHONPATH": str(shadow)}) as command:
+            assert fifo.read_text() == "x"
+            command.send(signal.SIGTERM)
+            fcntl.flock(gate, fcntl.LOCK_UN)
+            assert command.ended()[:2] == (-signal.SIGTERM, "")
+
+
 # Back-off
 
 
