@@ -308,6 +308,16 @@ def supervised(tmp_path: Path) -> Iterator[Supervisor]:
         os.close(fd)
 
 
+def test_a_storm_of_reloads_does_not_keep_the_end_waiting(supervised: Supervisor) -> None:
+    """However often a reload is asked for before there was time for it, it is one; each request to end counts."""
+    for _ in range(1000):
+        supervised._note_signal(signal.SIGHUP, None)
+    supervised._note_signal(signal.SIGTERM, None)
+    supervised._note_signal(signal.SIGHUP, None)
+    supervised._note_signal(signal.SIGTERM, None)
+    assert supervised._signals == [signal.SIGHUP, signal.SIGTERM, signal.SIGTERM]
+
+
 def fail(made: Supervisor, place: Place, *, ready: bool = False, lived_s: float = 0.0) -> float:
     """Let the worker of this place die. Returns in how many seconds the next one may come."""
     place.pid, place.is_ready, place.started = 1, ready, time.monotonic() - lived_s

@@ -181,7 +181,9 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)  # what came before comes now
 
     def _note_signal(self, number: int, _: FrameType | None) -> None:
-        self._signals.append(number)
+        # Ten reloads that were asked for are one. Who sends a thousand does not keep the end waiting for each.
+        if number in (signal.SIGTERM, signal.SIGINT) or number not in self._signals:
+            self._signals.append(number)
 
     def _act_on(self, number: int) -> None:
         if number == signal.SIGHUP:
