@@ -17,6 +17,7 @@ COMPILED = (
     "txtoken/http1/proxies.py",
     "txtoken/http1/server.py",
     "txtoken/observe/access_log.py",
+    "txtoken/observe/lines.py",
     "txtoken/observe/metrics.py",
     "txtoken/service/cors.py",
     "txtoken/service/failures.py",
