@@ -23,6 +23,7 @@ COMPILED = (
     "txtoken/http1/serving.py",
     "txtoken/http1/turns.py",
     "txtoken/observe/access_log.py",
+    "txtoken/observe/lines.py",
     "txtoken/observe/metrics.py",
     "txtoken/service/cors.py",
     "txtoken/service/exchange.py",

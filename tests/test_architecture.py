@@ -61,7 +61,7 @@ RESERVED: Final = {
     "yaml": ("txtoken.config", "txtoken.trees", "txtoken.values"),
     "jwt": ("txtoken.service.keys",),
     "uvloop": ("txtoken.process.worker",),
-    "signal": ("txtoken.cli", "txtoken.process.signals", "txtoken.process.supervisor"),
+    "signal": ("txtoken.__main__", "txtoken.cli", "txtoken.process.signals", "txtoken.process.supervisor"),
     # Loads a command's modules when it is run (`health` has no use for aiohttp's 0.3 s), and what only an admin port needs.
     "importlib": ("txtoken.cli", "txtoken.process.admin"),
     "prometheus_client": ("txtoken.observe.exposition",),

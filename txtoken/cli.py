@@ -39,6 +39,7 @@ KEY_BYTES: Final = 36  # make 48 characters of base64url, which encKey's 32 to 6
 HEALTH_TIMEOUT_S: Final = 2.0
 FIRST_PASSED_FD: Final = 3  # SD_LISTEN_FDS_START
 HOURS_MAX: Final = 100 * 366 * 24  # as expHours
+_EARLY: Final = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)  # held back while the program is loaded: see __main__
 JSON_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
+        if command is not serve:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _EARLY)
         return command(options)
     except ConfigError as error:
         if getattr(options, "output", "text") == "json":
@@ -396,8 +399,9 @@ def _signals_remembered() -> Iterator[None]:
     reload waits, because what was read may be old by then.
     """
     handled = {number: signal.signal(number, _end_early) for number in (signal.SIGTERM, signal.SIGINT)}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,)) - {*_EARLY}
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*handled,))  # which were held back from the start: see __main__
         yield
     finally:
         for number, handler in handled.items():

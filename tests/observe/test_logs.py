@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import select
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -304,6 +305,93 @@ def test_a_direct_writer_survives_a_closed_pipe_and_a_full_disk(pipe: tuple[int,
         assert writer.dropped == 2
         writer.close()
     os.close(device)
+
+
+def test_a_direct_writer_never_waits_for_who_was_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another process fills a socket (journald's) between the look and the write, lines are kept, and nobody waits."""
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        ours.setblocking(False)
+        filled = 0
+        for size in (4096, 1):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    filled += ours.send(b"\n" * size)
+        ours.setblocking(True)
+        writer = DirectWriter(ours.fileno())
+        with monkeypatch.context() as patched:
+            patched.setattr(logs, "_wait_for_room", lambda *_: True)
+            writer.write(b"one\n")
+        assert writer.dropped == 0
+        while filled:
+            filled -= len(theirs.recv(filled))
+        writer.close()
+        assert theirs.recv(100) == b"one\n"
+        assert ours.getblocking()
+
+
+def test_whether_lines_are_being_lost(pipe: tuple[int, int]) -> None:
+    """A writer knows whether lines are being lost at present, so that nobody says so where it would be lost too."""
+    target = os.dup(pipe[1])
+    line, direct = LineWriter(target), DirectWriter(target)
+    assert not line.is_stuck
+    assert not direct.is_stuck
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, target)
+    broken = DirectWriter(target)
+    broken.write(b"one\n")
+    assert broken.is_stuck
+    line.write(b"one\n")
+    line.close()
+    assert line.is_stuck
+    direct.close()
+    os.dup2(pipe[1], target)
+    broken.write(b"two\n")
+    assert not broken.is_stuck
+    again = LineWriter(target)
+    again._failed = True
+    again.write(b"three\n")
+    again.close()
+    assert not again.is_stuck
+    os.close(full)
+    os.close(target)
+    assert os.read(pipe[0], 100) == b"two\nthree\n"
+
+
+def test_a_full_log_is_stuck_until_somebody_reads(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer with more than half of what it may keep is stuck, and is not when that was taken."""
+    monkeypatch.setattr(logs, "KEPT_BYTES_MAX", 200_000)
+    writer = DirectWriter(pipe[1])
+    while not writer.dropped:
+        writer.write(b"x" * 1023 + b"\n")
+    assert writer.is_stuck
+    while writer.is_stuck:
+        os.read(pipe[0], 65536)
+        writer.flush()
+    os.close(pipe[0])
+    writer.close()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_no_token_stands_in_an_event(pipe: tuple[int, int], as_json: bool) -> None:
+    """A token that came into a message, a field or an exception's text is not logged."""
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJkYXRhIjp7fX0.c2lnbmF0dXJl"
+    log, writer = logged(pipe, as_json=as_json)
+    try:
+        raise ValueError(token)
+    except ValueError as error:
+        log.error(token, exc_info=error, extra={"fields": {"text": f"of {token}"}})
+    text = read_all(pipe, writer)
+    assert "eyJ" not in text
+    assert text.count("[token]") >= 3
+
+
+def test_a_field_is_named_in_one_line(pipe: tuple[int, int]) -> None:
+    """The name of a field cannot make two lines of one either."""
+    log, writer = logged(pipe, as_json=False)
+    log.info("here", extra={"fields": {"a\u2028b": 1}})
+    (line,) = read_all(pipe, writer).splitlines()
+    assert line.endswith(r" a\u2028b=1")
 
 
 def test_lines_survive_the_end(pipe: tuple[int, int]) -> None:

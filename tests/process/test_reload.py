@@ -21,7 +21,8 @@ from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, service_process
 from txtoken.config import load
 from txtoken.process import reload as reload_module
-from txtoken.process.reload import SETTLE_S, Reload
+from txtoken.process.agreement import Agreement
+from txtoken.process.reload import DISAGREEMENTS_MAX, READS_AT_ONCE_MAX, SETTLE_S, Reload
 from txtoken.settings import Config
 
 OTHER_KEY: Final = "another-key-for-tests-0123456789-abcdefgh"
@@ -239,17 +240,21 @@ def test_bytes_count_and_not_times(file: Path) -> None:
     assert settled(reload)
 
 
-def test_a_file_that_changes_while_it_is_read(file: Path) -> None:
-    """What is written between the second check and the end of reading is waited for, and a signal does not wait."""
-    texts = iter([text_of(more="expHours: 2"), text_of(more="expHours: 3")])
+def read_while_written(file: Path, hours: list[int]) -> Reload:
+    """Make what reads the file again, while somebody writes it: one of these `expHours` during each reading."""
 
     def read() -> Config:
         config = load(str(file), {})
-        if (text := next(texts, None)) is not None:
-            put(file, text)
+        if hours:
+            put(file, text_of(more=f"expHours: {hours.pop(0)}"))
         return config
 
-    reload = Reload(read, load(str(file), {}), logging.getLogger("txtoken.test"))
+    return Reload(read, load(str(file), {}), logging.getLogger("txtoken.test"))
+
+
+def test_a_file_that_changes_while_it_is_read(file: Path) -> None:
+    """What is written between the second check and the end of reading is waited for; a signal does not wait, and reads again."""
+    reload = read_while_written(file, [2, 3])
     put(file, text_of(more="expHours: 1"))
     assert settled(reload)
     assert reload.read_again(at_once=False) is None
@@ -257,11 +262,101 @@ def test_a_file_that_changes_while_it_is_read(file: Path) -> None:
     assert reload.wait_s == SETTLE_S
     config = reload.read_again(at_once=True)
     assert config is not None
-    assert config.token_ttl_s == 2 * 3600
+    assert config.token_ttl_s == 3 * 3600
+    assert not settled(reload)
+
+
+def test_a_file_that_never_rests(file: Path) -> None:
+    """A file that changes in each reading is not taken over by a signal either, but as soon as it rests, and by itself."""
+    reload = read_while_written(file, [*range(1, 1 + READS_AT_ONCE_MAX)])
+    assert reload.read_again(at_once=True) is None
+    assert not reload.has_failed
+    assert reload.wait_s == SETTLE_S
+    assert reload.has_changed()
+    config = reload.read_again(at_once=False)
+    assert config is not None
+    assert config.token_ttl_s == READS_AT_ONCE_MAX * 3600
+
+
+def test_a_rule_that_is_gone_is_a_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """When one of several rules by which tokens were checked is gone, a warning names it; one that changed is no matter."""
+    put(file, text_of(more="verify: {iss: me, aud: you, leeway: 1s}\n"))
+    reload = reload_of(file)
+    put(file, text_of(more="verify: {iss: you, leeway: 1s}\n"))
+    assert reload.read_again() is not None
+    (record,) = [record for record in caplog.records if "no longer checked" in record.message]
+    assert record.fields["keys"] == ["verify.aud"]  # type: ignore[attr-defined]  # `extra` makes it
+    caplog.clear()
+    put(file, text_of(more="verify: {iss: me, leeway: 1s}\n"))
+    assert reload.read_again() is not None
+    assert not [record for record in caplog.records if "no longer checked" in record.message]
+
+
+def test_a_signal_that_came_too_early(file: Path) -> None:
+    """After a signal files are looked at once more, whatever `reload` says: it may have come while somebody still wrote."""
+    reload = reload_of(file)
+    put(file, text_of(more="# half"))
+    assert reload.read_again() is not None
+    assert reload.wait_s == SETTLE_S
+    assert not reload.has_changed()
+    assert reload.wait_s is None  # once
+    assert reload.read_again() is not None
+    put(file, text_of(more="expHours: 1"))
     assert settled(reload)
     config = reload.read_again(at_once=False)
     assert config is not None
-    assert config.token_ttl_s == 3 * 3600
+    assert config.token_ttl_s == 3600
+    assert not reload.has_changed()
+    assert reload.wait_s is None
+
+
+def test_a_worker_takes_over_what_its_supervisor_has_read(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that finds other bytes than its supervisor read keeps what is in use until they agree, and looks by itself."""
+    agreement, log = Agreement(), logging.getLogger("txtoken.test")
+
+    def read() -> Config:
+        return load(str(file), {})
+
+    supervisor = Reload(read, read(), log, agreement=agreement)
+    worker = Reload(read, read(), log, logs_changes=False, agreement=agreement)
+    put(file, text_of(more="expHours: 1"))
+    assert supervisor.read_again() is not None
+    put(file, text_of(more="expHours: 2"))  # between the supervisor's signal and the worker's reading
+    caplog.clear()
+    assert worker.read_again() is None
+    for _ in range(DISAGREEMENTS_MAX + 1):
+        assert worker.is_pending
+        assert worker.wait_s == SETTLE_S
+        assert worker.has_changed()
+        assert worker.read_again(at_once=False) is None
+    assert worker.config.token_ttl_s == 24 * 3600
+    assert not worker.has_failed
+    assert len(caplog.records) == 1
+    assert settled(supervisor)
+    assert supervisor.read_again(at_once=False) is not None
+    config = worker.read_again()
+    assert config is not None
+    assert config.token_ttl_s == 2 * 3600
+    assert not worker.is_pending
+
+
+def test_a_worker_that_reads_what_was_there_before_waits(file: Path) -> None:
+    """A file that is back as it was when the worker reads it is no change, until the supervisor says so."""
+    agreement, log = Agreement(), logging.getLogger("txtoken.test")
+
+    def read() -> Config:
+        return load(str(file), {})
+
+    supervisor = Reload(read, read(), log, agreement=agreement)
+    worker = Reload(read, read(), log, logs_changes=False, agreement=agreement)
+    put(file, text_of(more="expHours: 1"))
+    assert supervisor.read_again() is not None
+    put(file, text_of())
+    assert worker.read_again() is None
+    assert not worker.has_changed()
+    assert not worker.is_pending
+    assert supervisor.read_again() is not None
+    assert worker.read_again() is not None
 
 
 def test_a_secret_of_a_new_configuration_is_waited_for(tmp_path: Path) -> None:

@@ -392,3 +392,29 @@ def test_deadlines_do_not_follow_a_clock_that_is_set(config: Config, times: Time
         await house.close()
 
     run(main())
+
+
+# The log
+
+
+def test_lost_lines_are_reported_when_it_can_arrive(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the log takes no lines nothing is said about lost ones: it would be lost, and be the next to report."""
+
+    async def main() -> None:
+        house = House(config)
+        worker = house.worker
+        said: list[int] = []
+        monkeypatch.setattr(worker._log, "warning", lambda _, extra: said.append(extra["fields"]["lines"]))
+        now = asyncio.get_running_loop().time()
+        worker._writer.dropped += 3
+        worker._writer._failed = True
+        worker._sweep(now)
+        worker._sweep(now)
+        assert said == []
+        worker._writer._failed = False
+        worker._sweep(now)
+        worker._sweep(now)
+        assert said == [3]
+        await house.close()
+
+    run(main())

@@ -293,7 +293,9 @@ class RequestParser:
         self._parse(unfed)
         head = self._head
         if head is None:
-            self._fail(505, "version_not_supported", ONLY_THESE_VERSIONS)  # an HTTP/2 preface goes on after its empty line
+            self._fail(
+                505, "version_not_supported", ONLY_THESE_VERSIONS
+            )  # an HTTP/2 preface goes on after its empty line
         self._head_text = b""
         self._head_part = None
         self._weight = len(text) + FIELD_BYTES * self._field_count

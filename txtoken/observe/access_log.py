@@ -15,7 +15,7 @@ import orjson
 
 from txtoken.http1 import messages
 from txtoken.http1.messages import Head, Response
-from txtoken.observe.lines import escaped
+from txtoken.observe.lines import escaped, has_token, redacted
 from txtoken.observe.logs import LineWriter, timestamp
 
 BUFFERED_LINES_MAX: Final = 512
@@ -27,7 +27,6 @@ _TRACEPARENT: Final = re.compile(
     rb"|(?!00|ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)",
     re.DOTALL,
 )
-_TOKEN_LIKE: Final = re.compile(r"eyJ[\w-]+(?:\.[\w-]*(?:\.[\w-]*)?|$)")
 _ENCODED_MAX: Final = 4  # how often percent-encoding is undone to find what it hides
 # What may begin a query or parameters, encoded however often: in a path that is no route of ours, what follows may be anything.
 _PARAMETERS: Final = re.compile(r"[?;&=#]|%(?:25)*(?:3[fbd]|26|23|u003[fbd]|c0%(?:25)*b[bdf])", re.IGNORECASE)
@@ -176,7 +175,7 @@ def _milliseconds(seconds: float) -> bytes:
 
 def _quoted(text: bytes) -> bytes:
     """Write a client's text as a JSON string, cut to a sane length, with anything like a token taken out."""
-    shown = _TOKEN_LIKE.sub("[token]", text.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX])
+    shown = redacted(text.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX])
     if "%" in shown and _hides_token(shown):
         shown = "[token]"  # where it begins in the encoded text is not worth finding
     quoted = orjson.dumps(shown)
@@ -187,7 +186,7 @@ def _hides_token(text: str) -> bool:
     """Whether text like a token comes out of it when percent-encoding is undone."""
     for _ in range(_ENCODED_MAX):
         text = unquote(text)
-        if _TOKEN_LIKE.search(text):
+        if has_token(text):
             return True
     return False
 

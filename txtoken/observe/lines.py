@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Final
 
 import orjson
 
 ASTRAL: Final = 0x10000
+# Text that looks like a token, or like the beginning of one that was cut.
+_TOKEN_LIKE: Final = re.compile(r"eyJ[\w-]+(?:\.[\w-]*(?:\.[\w-]*)?|$)")
+
+
+def has_token(text: str) -> bool:
+    """Whether something in a text looks like a token."""
+    return "eyJ" in text and _TOKEN_LIKE.search(text) is not None
+
+
+def redacted(text: str) -> str:
+    """Take out what looks like a token."""
+    return _TOKEN_LIKE.sub("[token]", text) if "eyJ" in text else text
 
 
 def escaped(text: str) -> str:

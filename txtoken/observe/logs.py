@@ -6,16 +6,18 @@ past `PENDING_BYTES_MAX` is dropped and counted: serving goes on.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
+import socket
 import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
-from txtoken.observe.lines import as_json, escaped
+from txtoken.observe.lines import as_json, escaped, redacted
 
 PENDING_BYTES_MAX: Final = 4 * 1024 * 1024
 FINISH_S: Final = 1.0  # how long the end of the process waits for a reader of the last lines
@@ -32,8 +34,8 @@ class LineWriter:
     """
 
     __slots__ = (
-        *("_ended", "_fd", "_is_within_line", "_pending", "_pending_bytes", "_piece_bytes_max", "_thread", "_wake"),
-        "dropped",
+        *("_ended", "_failed", "_fd", "_is_within_line", "_pending", "_pending_bytes", "_piece_bytes_max"),
+        *("_thread", "_wake", "dropped"),
     )
 
     def __init__(self, fd: int, *, piece_bytes_max: int | None = None) -> None:
@@ -44,9 +46,15 @@ class LineWriter:
         self._wake = threading.Condition()
         self._ended = False
         self._is_within_line = False  # the last piece was cut short by an error
+        self._failed = False  # the last lines could not be written
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether lines are being lost at present: a line that says so would be lost as well, and be the next to report."""
+        return self._failed or self._pending_bytes > PENDING_BYTES_MAX // 2
 
     def write(self, lines: bytes) -> None:
         """Take whole lines, each with its line end."""
@@ -89,10 +97,13 @@ class LineWriter:
                 continue
             except OSError:
                 # A closed pipe, a full disk: there is no place left to say so. The service goes on without these lines.
-                self.dropped += bytes(view).count(b"\n") - (len(view) > len(lines))
+                with self._wake:
+                    self.dropped += bytes(view).count(b"\n") - (len(view) > len(lines))
+                self._failed = True
                 return
             self._is_within_line = view[written - 1] != LINE_END if written else self._is_within_line
             view = view[written:]
+        self._failed = False
 
 
 class DirectWriter:
@@ -102,13 +113,20 @@ class DirectWriter:
     `dropped` counts the lines past that, and those that an error has cost.
     """
 
-    __slots__ = ("_fd", "_kept", "_shared_fd", "dropped")
+    __slots__ = ("_failed", "_fd", "_kept", "_shared_fd", "_socket", "dropped")
 
     def __init__(self, fd: int) -> None:
         self._shared_fd = fd
         self._fd = _without_blocking(fd)
+        self._socket = _as_socket(fd)
         self._kept = bytearray()
+        self._failed = False  # the last lines could not be written
         self.dropped = 0
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether lines are being lost at present: a line that says so would be lost as well, and be the next to report."""
+        return self._failed or len(self._kept) > KEPT_BYTES_MAX // 2
 
     def write(self, lines: bytes) -> None:
         """Take whole lines, each with its line end."""
@@ -132,6 +150,9 @@ class DirectWriter:
         if self._fd != self._shared_fd:
             os.close(self._fd)
             self._fd = self._shared_fd
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _write_kept(self, wait_s: float) -> None:
         while self._kept and _wait_for_room(self._fd, wait_s):
@@ -139,14 +160,21 @@ class DirectWriter:
             # A pipe takes a piece of this size whole when it takes anything: no other process's line comes between.
             piece = next(_pieces(bytes(self._kept), select.PIPE_BUF))
             try:
-                written = os.write(self._fd, piece[: select.PIPE_BUF])
+                written = self._write_piece(piece[: select.PIPE_BUF])
             except BlockingIOError:
                 return
             except OSError:  # a closed pipe, a full disk: there is no place left to say so
                 self.dropped += self._kept.count(b"\n")
                 self._kept.clear()
+                self._failed = True
                 return
+            self._failed = False
             del self._kept[:written]
+
+    def _write_piece(self, piece: bytes) -> int:
+        if self._socket is not None:
+            return self._socket.send(piece, socket.MSG_DONTWAIT)
+        return os.write(self._fd, piece)
 
 
 def _wait_for_room(fd: int, wait_s: float | None) -> bool:
@@ -167,6 +195,14 @@ def _without_blocking(fd: int) -> int:
     except OSError:  # no /proc, somebody else's pipe, one without a reader: as it is, then
         return fd
     return fd
+
+
+def _as_socket(fd: int) -> socket.socket | None:
+    """Open a socket once more (journald's is one): it can be asked not to wait, each time that something is sent."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.fstat(fd).st_mode):
+            return socket.socket(fileno=os.dup(fd))
+    return None
 
 
 class Writer(Protocol):
@@ -206,11 +242,11 @@ class EventFormatter(logging.Formatter):
             event = {"time": timestamp(record.created), "level": level, "message": record.getMessage(), **fields}
             if trace:
                 event["traceback"] = trace
-            return as_json(event)
-        shown = "".join(f" {key}={_shown(value)}" for key, value in fields.items())
+            return redacted(as_json(event))
+        shown = "".join(f" {escaped(key)}={_shown(value)}" for key, value in fields.items())
         line = f"{timestamp(record.created)} {level:<7} {escaped(record.getMessage())}{shown}"
         # Indented, so that no line of an exception's text looks like one of the log's own.
-        return "\n".join([line, *(f"    {escaped(text)}" for text in trace.split("\n") if trace)])
+        return redacted("\n".join([line, *(f"    {escaped(text)}" for text in trace.split("\n") if trace)]))
 
 
 class _WriterHandler(logging.Handler):

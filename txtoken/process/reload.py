@@ -15,6 +15,7 @@ from typing import Final
 
 from txtoken.config import SECTIONS, describe
 from txtoken.errors import ConfigError
+from txtoken.process.agreement import DIGEST_BYTES, Agreement, Content
 from txtoken.settings import Config, VerifyRules
 
 FIXED: Final = ("port", "listen", "workers", "adminPort", "log.format")  # what a running service cannot change
@@ -24,10 +25,9 @@ SETTLE_S: Final = (
 RETRY_S: Final = (
     10.0  # after which a worker of several tries again what failed, where no file is looked at (`reload: off`)
 )
-DIGEST_BYTES: Final = 16
 READ_BYTES: Final = 1 << 20
-
-Content = bytes | str  # of a file: a digest of its bytes, or why there are none
+READS_AT_ONCE_MAX: Final = 3  # when it changes while it is read: parts of two configurations are none
+DISAGREEMENTS_MAX: Final = 10  # that are silent: by then the supervisor has seen the newer bytes, if it looks at all
 
 
 def no_more(_: Config) -> None:
@@ -38,11 +38,18 @@ class Reload:
     """Reads the configuration again. `load` is how it was read at first, `config` what is in use.
 
     Ask `has_changed` every `wait_s` seconds, and `read_again` when it has. `logs_changes` is False for a worker of several: its
-    supervisor has logged everything, but for what goes wrong here alone.
+    supervisor has logged everything, but for what goes wrong here alone. Of several processes the supervisor writes the
+    `agreement`, and a worker takes over only what was agreed on: it looks again by itself until it finds that.
     """
 
     def __init__(
-        self, load: Callable[[], Config], config: Config, log: logging.Logger, *, logs_changes: bool = True
+        self,
+        load: Callable[[], Config],
+        config: Config,
+        log: logging.Logger,
+        *,
+        logs_changes: bool = True,
+        agreement: Agreement | None = None,
     ) -> None:
         self.config = config
         self._load = load
@@ -52,6 +59,13 @@ class Reload:
         self._settling: dict[str, Content] | None = None  # what a check has found for the first time
         self._problems: tuple[object, ...] = ()  # of the last attempt
         self._fixed: list[str] = []  # keys that were found changed, and need a restart
+        self._agreement = agreement
+        self._disagreements = 0  # in a row
+        self._looks_again = (
+            False  # a signal may have come while somebody still wrote: one more check, whatever `reload` says
+        )
+        if agreement is not None and logs_changes:
+            agreement.note(self._seen)
 
     @property
     def has_failed(self) -> bool:
@@ -66,12 +80,13 @@ class Reload:
     @property
     def wait_s(self) -> float | None:
         """How long to wait until the next check, None for ever."""
-        return self.config.reload_s if self._settling is None else SETTLE_S
+        return SETTLE_S if self._looks_again or self._settling is not None else self.config.reload_s
 
     def has_changed(self) -> bool:
         """Whether a file holds something else than what was read last, and did so at the last check as well: a file that is
         being written changes from check to check. Also whether the last attempt failed.
         """
+        self._looks_again = False
         found = _look(self._seen)
         if found == self._seen and (self._settling is None or self._settling.keys() == found.keys()):
             self._settling = None
@@ -82,28 +97,37 @@ class Reload:
         return False
 
     def read_again(self, apply: Callable[[Config], None] = no_more, *, at_once: bool = True) -> Config | None:
-        """Read again. Returns what is in use from now on; None when that cannot be used, or (unless `at_once`) is not yet
-        seen to be at rest, and nothing changes. `apply` builds what is to serve by it: what it raises is a failure too.
+        """Read again. Returns what is in use from now on; None when that cannot be used, or is not yet seen to be at rest, and
+        nothing changes. With `at_once` it is at rest when it did not change while it was read. `apply` builds what is to serve
+        by it: what it raises is a failure too.
         """
-        before = _look(self._seen)  # what is written while it is read will be seen as a change
-        try:
-            config = self._load()
-        except ConfigError as error:
-            self._fail(before, error.problems)
-            return None
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the service goes on
-            self._fail(before, (type(error).__name__,))  # its text may hold what a file held
-            return None
-        found = _look({*before, *config.files})
-        settling = self._settling or {}
-        # A file that only the new configuration names was not looked at before: it has to be at rest as well.
-        if not at_once and any(content != {**before, **settling}.get(path) for path, content in found.items()):
+        self._looks_again = at_once
+        for _ in range(READS_AT_ONCE_MAX if at_once else 1):
+            before = _look(self._seen)
+            try:
+                config = self._load()
+            except ConfigError as error:
+                self._fail(before, error.problems)
+                return None
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the service goes on
+                self._fail(before, (type(error).__name__,))  # its text may hold what a file held
+                return None
+            found = _look({*before, *config.files})
+            # A file that only the new configuration names was not looked at before: it has to be at rest as well.
+            checked = {**found, **before} if at_once else {**before, **(self._settling or {})}
+            if all(content == checked.get(path) for path, content in found.items()):
+                break
             self._settling = found
+        else:
             return None
         if (self.config.tls.cert_file is None) != (config.tls.cert_file is None):
             how = "appeared in" if self.config.tls.cert_file is None else "disappeared from"
             text = f"tls {how} the configuration: this looks like a file that is half written; if it is meant, restart"
             self._fail(before, (text,))
+            return None
+        read = {path: found[path] for path in config.files}
+        if not self._is_agreed(read):
+            self._settling = found
             return None
         changed = changes(self.config, config)
         usable = replace(
@@ -126,11 +150,28 @@ class Reload:
         if self._problems:
             self._log.info("the configuration can be used again")
         self._problems = ()
-        self._rest({path: before[path] if path in before else found[path] for path in config.files})
+        self._rest(read)
         previous, self.config = self.config, usable
         if self._logs_changes:
             self._log_changes(changed, previous)
         return self.config
+
+    def _is_agreed(self, read: dict[str, Content]) -> bool:
+        """Whether this process may take over what it has read: the supervisor may whatever it reads, and the others that."""
+        if self._agreement is None:
+            return True
+        if self._logs_changes:
+            self._agreement.note(read)
+            return True
+        if self._agreement.is_on(read):
+            self._disagreements = 0
+            return True
+        self._disagreements += 1
+        if self._disagreements == DISAGREEMENTS_MAX:
+            self._log.warning(
+                "the configuration's files are not those that the supervisor has read, the old one stays in use"
+            )
+        return False
 
     def _rest(self, seen: dict[str, Content]) -> None:
         self._seen, self._settling = seen, None
@@ -154,6 +195,8 @@ class Reload:
         self._log.info("the configuration is taken over", extra={"fields": {"keys": taken}})
         if previous.verify != VerifyRules() and self.config.verify == VerifyRules():
             self._log.warning("verify is no longer in the configuration: tokens are checked by the default rules")
+        elif gone := _rules_gone(previous.verify, self.config.verify):
+            self._log.warning("tokens are no longer checked by these rules", extra={"fields": {"keys": gone}})
         for warning in self.config.warnings:
             self._log.warning(warning)
 
@@ -162,6 +205,17 @@ def changes(before: Config, after: Config) -> list[str]:
     """Name the keys whose values differ. No value is named."""
     old, new = _flat(before), _flat(after)
     return [name for name in new if new[name] != old[name]]
+
+
+def _rules_gone(before: VerifyRules, after: VerifyRules) -> list[str]:
+    """Name the rules that tokens had to fulfil before."""
+    rules = {
+        "verify.iss": (before.issuer, after.issuer),
+        "verify.aud": (before.audience, after.audience),
+        "verify.requireExp": (before.require_exp, after.require_exp),
+        "verify.maxAge": (before.max_age_s, after.max_age_s),
+    }
+    return [name for name, (was, is_now) in rules.items() if was and not is_now]
 
 
 def _look(paths: Iterable[str]) -> dict[str, Content]:

@@ -72,7 +72,8 @@ def serve_as(
     writer = LineWriter(STDOUT_FD, piece_bytes_max=select.PIPE_BUF if context else None)
     log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
     try:
-        reload = Reload(load, config, log, logs_changes=context is None)
+        agreement = None if context is None else context.agreement
+        reload = Reload(load, config, log, logs_changes=context is None, agreement=agreement)
         return run_to_the_end(_serve(with_room(config, log), reload, sockets, log, writer, context, admin_port))
     finally:
         end_at_next_signal(context)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final, NoReturn
 
+from txtoken.process.agreement import Agreement
+
 AT_ONCE: Final = signal.SIGUSR1  # what a supervisor sends to a worker that is to end without draining
 BLOCKED_SIGNALS: Final = (  # in a new worker of several, until it can handle them
     signal.SIGTERM,
@@ -32,6 +34,7 @@ class WorkerContext:
     on_ready: Callable[[], object]  # to be called when it serves
     lifeline_fd: int  # at its end: the supervisor is gone, so this worker drains and ends
     on_beat: Callable[[], object]  # to be called with every beat of its loop
+    agreement: Agreement  # on the bytes of a configuration that is taken over
 
 
 class Signals:

@@ -26,6 +26,7 @@ from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import running
 from txtoken.process.admin import AdminPort
+from txtoken.process.agreement import Agreement
 from txtoken.process.beats import HANG_S, Beats, BeatWatch
 from txtoken.process.descriptors import require_files
 from txtoken.process.reload import Reload
@@ -117,7 +118,8 @@ class Supervisor:
     ) -> None:
         self._config = config
         self._load = load
-        self._reload = Reload(load, config, log)
+        self._agreement = Agreement()
+        self._reload = Reload(load, config, log, agreement=self._agreement)
         self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log = log
         self._writer = writer  # of the log
@@ -181,7 +183,9 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)  # what came before comes now
 
     def _note_signal(self, number: int, _: FrameType | None) -> None:
-        self._signals.append(number)
+        # Ten reloads that were asked for are one. Who sends a thousand does not keep the end waiting for each.
+        if number in (signal.SIGTERM, signal.SIGINT) or number not in self._signals:
+            self._signals.append(number)
 
     def _act_on(self, number: int) -> None:
         if number == signal.SIGHUP:
@@ -305,6 +309,7 @@ class Supervisor:
                     on_ready=lambda: os.write(ready_fd, b"1"),
                     lifeline_fd=self._lifeline[0],
                     on_beat=lambda: self._beats.beat(place.number),
+                    agreement=self._agreement,
                 ),
                 self._config,
                 self._load,
@@ -335,8 +340,9 @@ class Supervisor:
     def _write_kept_lines(self) -> None:
         if self._writer is not None:
             self._writer.flush()
-            lines, self._dropped = self._writer.dropped - self._dropped, self._writer.dropped
-            if lines:
+            lines = self._writer.dropped - self._dropped
+            if lines and not self._writer.is_stuck:
+                self._dropped += lines
                 self._log.warning("nobody took these lines of the log in time", extra={"fields": {"lines": lines}})
 
     def _kill_hanging(self) -> None:

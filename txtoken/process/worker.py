@@ -78,7 +78,7 @@ class Worker:
         self._beat_due = self._loop.time()
         self._ready = False
         self._writer = writer
-        self._dropped = 0  # lines of the log that were told to be lost
+        self._dropped = 0  # lines of the log that were reported as lost
         self._remote = new_remote(RemoteSettings.of(config), self._clock)
         self._closing: set[asyncio.Task[None]] = set()
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
@@ -243,7 +243,7 @@ class Worker:
             self._sweep_retired()
         if self._access_log is not None:
             self._access_log.flush()
-        if self._writer.dropped != self._dropped:
+        if self._writer.dropped != self._dropped and not self._writer.is_stuck:
             lines = self._writer.dropped - self._dropped
             self._dropped += lines
             self._log.warning("nobody took these lines of the log in time", extra={"fields": {"lines": lines}})
