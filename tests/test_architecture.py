@@ -36,9 +36,12 @@ ALLOWED: Final = {
     "txtoken.certificates": (),
     "txtoken.errors": (),
     "txtoken.clock": (),
+    "txtoken.compiling": (),
     "txtoken.version": (),
-    "txtoken.http1": ("txtoken.clock", "txtoken.errors", "txtoken.settings"),
-    "txtoken.service": ("txtoken.clock", "txtoken.errors", "txtoken.http1.messages", "txtoken.settings"),
+    "txtoken.http1": ("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.settings"),
+    "txtoken.service": (
+        *("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.http1.messages", "txtoken.settings"),
+    ),
     "txtoken.observe": ("txtoken.http1.messages",),
     "txtoken.process": (
         *("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1", "txtoken.observe"),

@@ -24,6 +24,7 @@ from aiohttp.connector import Connection as DialledConnection
 from yarl import URL
 
 from txtoken.clock import Clock
+from txtoken.compiling import mypyc_attr
 from txtoken.errors import (
     RemoteError,
     RemoteInvalid,
@@ -61,6 +62,7 @@ class KnownReplyHead:
         self.idle_s = idle_s
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Exchange(Pending):
     """One request, `body` with `lines` added to its head (whole header lines), and who waits for its outcome.
 
