@@ -43,9 +43,15 @@ def modules_of_another_build(*, is_compiled: bool) -> list[str]:
         spec = find_spec(source)
         assert spec is not None
         assert spec.origin is not None
-        if spec.origin.endswith(tuple(EXTENSION_SUFFIXES)) is not is_compiled:
+        if is_extension(spec.origin) is not is_compiled:
             wrong.append(f"{source} ({spec.origin})")
     return wrong
+
+
+def is_extension(file: str | None) -> bool:
+    """Whether a module's file is machine code."""
+    assert file is not None
+    return file.endswith(tuple(EXTENSION_SUFFIXES))
 
 
 def compiled_modules() -> list[str]:

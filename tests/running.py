@@ -19,8 +19,7 @@ from typing import Any, Final, TypeVar
 from txtoken.process.worker import new_event_loop
 
 KEY: Final = "a-key-for-tests-only-0123456789-abcdefgh"
-# The service as a command. SERVICE_PYTHON=.venv-compiled/bin/python scripts/test: the same tests of the compiled one.
-PROGRAM: Final = (str(Path(os.environ.get("SERVICE_PYTHON", sys.executable)).absolute()), "-P", "-m", "txtoken")
+PROGRAM: Final = (sys.executable, "-P", "-m", "txtoken")  # the service as a command, of the build that is tested
 PATIENCE_S: Final = 20.0  # generous: two cores run many tests at once
 
 T = TypeVar("T")

@@ -269,7 +269,7 @@ class Server:
         self._draining = True
         self._stop_accepting()
         places = max(0, self.limits.connections - self._taken)
-        waiting = [*islice((client for sock in self._sockets for client in _backlog(sock)), places)]
+        waiting = [*islice(_backlogs(self._sockets), places)]
         for sock in self._sockets:
             sock.close()
         idle_deadline = self.time() + DRAIN_IDLE_GRACE_S
@@ -296,12 +296,15 @@ class Server:
             greeting.cancel()
 
 
-def _backlog(listening: socket.socket) -> Iterator[socket.socket]:
-    """Accept who waits, until nobody does."""
-    listening.setblocking(False)
-    while True:
-        try:
-            client, _ = listening.accept()
-        except OSError:  # BlockingIOError: that was the last
-            return
-        yield client
+def _backlogs(sockets: Sequence[socket.socket]) -> Iterator[socket.socket]:
+    """Accept who waits, one at a time, until nobody does. A function, because mypyc makes a list of a generator expression:
+    clients without a place would be accepted too, and dropped.
+    """
+    for listening in sockets:
+        listening.setblocking(False)
+        while True:
+            try:
+                client, _ = listening.accept()
+            except OSError:  # BlockingIOError: that was the last
+                break
+            yield client
