@@ -179,11 +179,14 @@ async def log_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, non
 async def honest_client(writing: Writer, received: list[bytes]) -> None:
     """Log in again and again on one connection."""
     reader, writer = await asyncio.open_connection(HOST, PORT)
-    for _ in range(HONEST_LOGINS):
-        writing.sent.append(nonce := writing.nonce())
-        received.append(await log_in(reader, writer, nonce))
-    writer.close()
-    await writer.wait_closed()
+    try:
+        for _ in range(HONEST_LOGINS):
+            writing.sent.append(nonce := writing.nonce())
+            received.append(await log_in(reader, writer, nonce))
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 @dataclass
@@ -221,8 +224,11 @@ def test_nobody_gets_what_is_another_clients(write: Write, remote: Remote, tmp_p
     honest = [(Writer(random.Random(seeds.random())), list[bytes]()) for _ in range(HONEST_CLIENTS)]
 
     async def main() -> None:
-        clients = [honest_client(writing, received) for writing, received in honest]
-        await asyncio.gather(*clients, *(client.talk() for client in odd))
+        async with asyncio.TaskGroup() as clients:
+            for writing, received in honest:
+                clients.create_task(honest_client(writing, received))
+            for client in odd:
+                clients.create_task(client.talk())
 
     with fronted(write, tmp_path, remote) as port:
         run(main(), patience_s=PATIENCE_S)
