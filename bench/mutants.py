@@ -32,7 +32,7 @@ class Mutant:
     at: Position
 
 
-def tests_of(file: Path, root: Path) -> Path:
+def folder_of_tests(file: Path, root: Path) -> Path:
     """Name the folder of tests (or the one file) that has to notice what is broken in `file`, both below the root."""
     _, *folders, name = file.parts
     if folders and (root / "tests" / folders[0]).is_dir():

@@ -24,7 +24,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-from bench.mutants import Mutant, Position, broken, mutants_of, sample, tests_of
+from bench.mutants import Mutant, Position, broken, folder_of_tests, mutants_of, sample
 
 ROOT: Final = Path(__file__).parents[1]
 PYTHON: Final = ROOT / ".venv" / "bin" / "python"
@@ -136,7 +136,7 @@ def main() -> int:
         for number in range(options.at_once):
             trees.put(Tree(Path(folder, str(number))))
         allowed: dict[Path, float] = {}
-        for tests in sorted({tests_of(mutant.file, ROOT) for mutant, _ in chosen}):
+        for tests in sorted({folder_of_tests(mutant.file, ROOT) for mutant, _ in chosen}):
             tree = trees.get()
             began = time.monotonic()
             if not tree.passes(tests):
@@ -148,7 +148,7 @@ def main() -> int:
         def survives(mutant: Mutant, text: str) -> bool:
             tree = trees.get()
             try:
-                tests = tests_of(mutant.file, ROOT)
+                tests = folder_of_tests(mutant.file, ROOT)
                 return tree.survives(mutant, text, tests, allowed[tests])
             finally:
                 trees.put(tree)

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from bench.mutants import LEFT_OUT, Mutant, broken, mutants_of, sample, tests_of
+from bench.mutants import LEFT_OUT, Mutant, broken, folder_of_tests, mutants_of, sample
 
 ROOT: Final = Path(__file__).parents[2]
 FILE: Final = Path("txtoken/process/worker.py")
@@ -89,4 +89,4 @@ def test_a_sample_is_of_places() -> None:
 )
 def test_whose_tests_have_to_notice(module: str, tests: str) -> None:
     """Each module is tried with the tests of its own folder."""
-    assert tests_of(Path(module), ROOT) == Path(tests)
+    assert folder_of_tests(Path(module), ROOT) == Path(tests)
