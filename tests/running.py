@@ -19,18 +19,17 @@ from typing import Any, Final, TypeVar
 from txtoken.process.worker import new_event_loop
 
 KEY: Final = "a-key-for-tests-only-0123456789-abcdefgh"
-# The service as a command. SERVICE_PYTHON=.venv-compiled/bin/python scripts/test: the same tests of the compiled one.
-PROGRAM: Final = (str(Path(os.environ.get("SERVICE_PYTHON", sys.executable)).absolute()), "-P", "-m", "txtoken")
+PROGRAM: Final = (sys.executable, "-P", "-m", "txtoken")  # the service as a command, of the build that is tested
 PATIENCE_S: Final = 20.0  # generous: two cores run many tests at once
 
 T = TypeVar("T")
 
 
-def run(main: Coroutine[Any, Any, T], *, loop: str = "service") -> T:
-    """Run a coroutine on the loop that the service uses, or with `loop="asyncio"` on asyncio's own."""
+def run(main: Coroutine[Any, Any, T], *, loop: str = "service", patience_s: float = PATIENCE_S) -> T:
+    """Run a coroutine on the loop that the service uses, or with `loop="asyncio"` on asyncio's own, for so long at most."""
     factory = new_event_loop if loop == "service" else asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(asyncio.wait_for(main, PATIENCE_S))
+        return runner.run(asyncio.wait_for(main, patience_s))
 
 
 def clean_environment() -> dict[str, str]:

@@ -36,10 +36,12 @@ ALLOWED: Final = {
     "txtoken.certificates": (),
     "txtoken.errors": (),
     "txtoken.clock": (),
+    "txtoken.compiling": (),
     "txtoken.version": (),
-    "txtoken.http1": ("txtoken.clock", "txtoken.errors", "txtoken.settings"),
+    "txtoken.http1": ("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.settings"),
     "txtoken.service": (
-        *("txtoken.certificates", "txtoken.clock", "txtoken.errors", "txtoken.http1.messages", "txtoken.settings"),
+        *("txtoken.certificates", "txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.http1.messages"),
+        "txtoken.settings",
     ),
     "txtoken.observe": ("txtoken.http1.messages",),
     "txtoken.process": (

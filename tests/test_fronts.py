@@ -6,11 +6,8 @@ The real programs run, each where it is installed: `apt-get install nginx caddy`
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,26 +19,25 @@ from typing import Any, Final
 import pytest
 import trustme
 
+from tests.fronting import (
+    CADDY_IS_READY,
+    HOST,
+    NAME,
+    NGINX_IS_READY,
+    SERVER,
+    Program,
+    adapted,
+    caddy_command,
+    needs,
+    nginx_command,
+    nginx_main,
+)
 from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, service_process
 from txtoken.settings import Limits
 
-DEPLOY: Final = Path(__file__).parents[1] / "deploy"
-NAME: Final = "tokens.example.com"
 CA: Final = trustme.CA()
-# An address of this process alone: programs that are told a port cannot be given one that is certainly free.
-HOST: Final = f"127.{os.getpid() >> 14 & 127 | 1}.{os.getpid() >> 7 & 127}.{os.getpid() & 127 | 128}"
 PORT: Final = 8443
-SERVER: Final = "127.0.0.1:8888"  # as the examples have it
-
-
-def adapted(example: str, changes: dict[str, str]) -> str:
-    """Read an example, with what differs here replaced. Each of it has to be there."""
-    text = (DEPLOY / example).read_text()
-    for old, new in changes.items():
-        assert old in text, f"{old!r} is not in {example}"
-        text = text.replace(old, new)
-    return text
 
 
 def nginx(folder: Path, servers: list[str]) -> list[str]:
@@ -54,14 +50,8 @@ def nginx(folder: Path, servers: list[str]) -> list[str]:
         "/var/log/nginx": str(folder),
     }
     (folder / "txtoken.conf").write_text(adapted("nginx/txtoken.conf", changes))
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
-    user = "user root;" if os.geteuid() == 0 else ""  # who else could enter the folder?
-    (folder / "nginx.conf").write_text(
-        f"daemon off; {user} worker_processes 1; pid {folder}/nginx.pid; error_log stderr notice; events {{}}\n"
-        f"http {{ {temporary} include {folder}/txtoken.conf; }}\n"
-    )
-    return ["nginx", "-e", "stderr", "-p", str(folder), "-c", f"{folder}/nginx.conf"]
+    (folder / "nginx.conf").write_text(nginx_main(folder, f"include {folder}/txtoken.conf;"))
+    return nginx_command(folder)
 
 
 def caddy(folder: Path, servers: list[str]) -> list[str]:
@@ -72,39 +62,19 @@ def caddy(folder: Path, servers: list[str]) -> list[str]:
         SERVER: " ".join(servers),
     }
     (folder / "Caddyfile").write_text(adapted("caddy/Caddyfile", changes))
-    return ["caddy", "run", "--adapter", "caddyfile", "--config", f"{folder}/Caddyfile"]
+    return caddy_command(folder)
 
 
 Write = Callable[[Path, list[str]], list[str]]
 # Each with what it says when it listens.
 FRONTS: Final = [
-    pytest.param(
-        *(write, said),
-        id=write.__name__,
-        marks=pytest.mark.skipif(shutil.which(write.__name__) is None, reason=f"{write.__name__} is not installed"),
-    )
-    for write, said in ((nginx, "start worker process "), (caddy, "serving initial configuration"))
+    pytest.param(write, said, id=write.__name__, marks=needs(write.__name__))
+    for write, said in ((nginx, NGINX_IS_READY), (caddy, CADDY_IS_READY))
 ]
 
 
-class Front:
+class Front(Program):
     """A running program that ends TLS."""
-
-    def __init__(self, command: list[str], folder: Path, said_when_ready: str) -> None:
-        environment = os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-        self._process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        assert self._process.stdout is not None
-        said: list[str] = []
-        for line in self._process.stdout:
-            said.append(line)
-            if said_when_ready in line:
-                break
-        else:
-            raise AssertionError(f"{command[0]} did not start: {said}")
-        self._reader = threading.Thread(target=self._process.stdout.read, daemon=True)
-        self._reader.start()
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
         """Send one request on a connection of its own. Returns status and body."""
@@ -118,14 +88,6 @@ class Front:
             return response.status, response.read()
         finally:
             client.close()
-
-    def close(self) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.wait(PATIENCE_S)
-        self._reader.join(PATIENCE_S)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 Start = Callable[[list[str]], Front]

@@ -111,7 +111,7 @@ class Later(Pending):
         self.cancelled.set()
 
 
-class Place(Router, Handler, AccessLog):
+class Place(Router):
     """The routes. /now answers with its query, /big with a lot, /later when the test says so, /raise and /both fail."""
 
     def __init__(self, big_bytes: int = 0) -> None:
@@ -119,11 +119,13 @@ class Place(Router, Handler, AccessLog):
         self.arrivals: asyncio.Queue[Later] = asyncio.Queue()
         self.failures: list[str] = []
         self.lines: list[tuple[bytes | None, int, str]] = []  # of the access log: path, status, client
+        self.log = Lines(self.lines)
         self._big = text(big_bytes * b"x")
+        self._handler = Handling(self)
 
     def find(self, head: Head) -> Handler:
         """Give the one handler there is."""
-        return self
+        return self._handler
 
     def waits(self, head: Head) -> bool:
         """Say of /later that it waits."""
@@ -160,9 +162,27 @@ class Place(Router, Handler, AccessLog):
         self.failures.append(str(error))
         return text(str(error).encode(), 500)
 
-    def add(self, head: Head | None, response: Response, received_at: float, client: str) -> None:
-        """Take a line of the access log."""
-        self.lines.append((None if head is None else head.path, response.status, client))
+
+class Handling(Handler):
+    """Hands requests to a place. Compiled classes have one base each."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def handle(self, request: Request, client: messages.Client) -> Pending | None:
+        """Let the place answer."""
+        return self._place.handle(request, client)
+
+
+class Lines(AccessLog):
+    """Keeps the lines of the access log."""
+
+    def __init__(self, lines: list[tuple[bytes | None, int, str]]) -> None:
+        self._lines = lines
+
+    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
+        """Take a line."""
+        self._lines.append((None if head is None else head.path, response.status, client))
 
 
 class Client:
@@ -324,7 +344,7 @@ async def house(
     place = place or Place()
     unhandled: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: unhandled.append(context))
-    server = Server(place, limits or Limits(), timeouts or Timeouts(), Clock(), place)
+    server = Server(place, limits or Limits(), timeouts or Timeouts(), Clock(), place.log)
     home = House(server, place)
     sockets = [socket.create_server(("127.0.0.1", 0), backlog=128) for _ in range(listeners)]
     home.ports = [sock.getsockname()[1] for sock in sockets]

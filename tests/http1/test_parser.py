@@ -251,6 +251,8 @@ SERVED: Final = [
     chunked("chunked-empty-lines", b"4\r\n\r\n\r\n\r\n7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n", b"\r\n\r\n\r\n0\r\n\r\n"),
     chunked("extensions", b'5;a;b="c"\r\nhello\r\n0;d=e\r\n\r\n', b"hello"),
     chunked("trailers", b"5\r\nhello\r\n0\r\nHost: b\r\nX-A: c\r\n\r\n", b"hello"),
+    chunked("trailer-close", b"5\r\nhello\r\n0\r\nConnection: close\r\n\r\n", b"hello"),
+    chunked("trailer-upgrade", b"5\r\nhello\r\n0\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", b"hello"),
     chunked("trailer-framing", b"5\r\nhello\r\n0\r\nX-Content-Length: 9\r\n\r\n", b"hello"),
 ]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+from txtoken.compiling import mypyc_attr
 from txtoken.errors import ProtocolError
 
 
@@ -188,6 +189,7 @@ def end_of_head(length: int) -> bytes:
 # What follows is classes and not Protocols, because mypyc calls a class's methods directly and a Protocol's by their name.
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Client:
     """Who asked, as far as a handler knows it."""
 
@@ -202,6 +204,7 @@ class Client:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Pending:
     """An answer that is on its way."""
 
@@ -217,6 +220,7 @@ def has_idle_body(head: Head) -> bool:
     return head.method == b"GET" or head.method == b"HEAD"
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Handler:
     """Answers the requests of one route."""
 
@@ -239,6 +243,7 @@ class Handler:
         return not has_idle_body(head)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Router:
     """Finds who answers what. Every head has a handler: unknown paths and wrong methods are routes too."""
 
@@ -265,6 +270,7 @@ class Router:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class AccessLog:
     """Takes one line a response."""
 
@@ -277,6 +283,7 @@ class AccessLog:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Tally:
     """Takes every response of a server, to count it."""
 

@@ -86,6 +86,7 @@ class RequestParser:
         "_field_count",
         "_fields",
         "_framing_size",
+        "_has_trailers",
         "_head",
         "_head_part",
         "_head_text",
@@ -134,6 +135,7 @@ class RequestParser:
         self._framing_size = 0  # bytes around it so far, less what its chunks cannot do without
         self._complete = False
         self.leaves_body = False  # the last request was returned at the end of its head: nothing more may be parsed
+        self._has_trailers = False  # of a chunked body
 
     @property
     def stage(self) -> Stage:
@@ -442,7 +444,7 @@ class RequestParser:
         else:
             self._body_size = self._chunk_start = self._framing_size = 0
             self._body = bytearray()
-            self._complete = False
+            self._complete = self._has_trailers = False
         return None
 
     def _take_body(self, piece: bytes) -> Request | None:
@@ -487,13 +489,18 @@ class RequestParser:
         assert self._body is not None
         body = bytes(self._body)
         self._body = self._head = None
+        if self._has_trailers:
+            # llhttp reads them as it does a head: after `Connection: close` it would refuse the next request, which behind a
+            # proxy is another client's.
+            self._http = None
         return Request(head, body)
 
     # What httptools calls. It swallows nothing: what is raised here comes out of feed_data.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is not None:
-            return  # a trailer, which has no say in anything here (RFC 9110 §6.5.1)
+            self._has_trailers = True
+            return  # a trailer has no say in anything here (RFC 9110 §6.5.1)
         self._field_count += 1
         if self._field_count > self._limits.header_count:
             self._fail(431, "too_many_fields", "the request has too many header fields")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+from txtoken.compiling import mypyc_attr
 from txtoken.errors import RemoteError
 from txtoken.http1.messages import Pending
 
@@ -30,6 +31,7 @@ class Wire:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Exchange(Pending):
     """One request, `body` with `lines` added to its head (whole header lines), and who waits for its outcome.
 

@@ -1,0 +1,39 @@
+"""Both builds are tested: the sources, and the modules that are compiled. Which one runs is what was asked for."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.conftest import compiled_modules, is_extension
+from tests.running import PROGRAM
+
+MARKED_MAX: Final = 0.15  # of all tests may be for the sources alone
+FILES: Final = {*Path(__file__).parent.rglob("test_*.py")}
+
+
+@pytest.mark.parametrize("module", compiled_modules())
+def test_the_build_that_was_asked_for(module: str, pytestconfig: pytest.Config) -> None:
+    """The tests of a build use that build's modules."""
+    assert is_extension(importlib.import_module(module).__file__) is pytestconfig.getoption("--compiled")
+
+
+def test_the_service_is_of_that_build_too(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """A service that the tests start as a process is of the build that is tested."""
+    *python, _, _ = PROGRAM
+    command = [*python, "-c", "import txtoken.http1.parser as parser; print(parser.__file__)"]
+    file = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+    assert is_extension(file) is pytestconfig.getoption("--compiled")
+
+
+def test_few_tests_are_for_the_sources_alone(request: pytest.FixtureRequest) -> None:
+    """At most 15 % of the tests are not run against the compiled modules."""
+    items = request.session.items
+    if {item.path for item in items} < FILES:
+        pytest.skip("not the whole suite runs")
+    marked = [item for item in items if item.get_closest_marker("interpreted")]
+    assert len(marked) <= MARKED_MAX * len(items)
