@@ -57,6 +57,25 @@ KINDS: Final[dict[str, tuple[Callable[[int], bytes], int]]] = {
 }
 
 
+def test_requests_that_wait_for_their_turn_are_counted(go: Go) -> None:
+    """Thousands of requests that came at once are counted from the first read on, until the last is answered."""
+
+    async def main() -> None:
+        async with house(limits=LIMITS) as home:
+            requests = (LIMIT // 3 // len(get(b"/now?1"))) * get(b"/now?1")
+            pairs = [await home.pair() for _ in range(6)]
+            for _, connection, _ in pairs:
+                connection.data_received(requests)
+                assert home.server.buffers.total <= LIMIT
+            kept = [pair for pair in pairs if pair[1].phase is Phase.QUEUED]
+            assert 2 <= len(kept) <= 3
+            for client, _, _ in kept:
+                assert len(await client.bodies(len(requests) // len(get(b"/now?1")))) > 1000
+            assert all(connection.held_bytes == 0 for _, connection, _ in kept)
+
+    go(main())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_holds_most_is_given_up(go: Go, kind: str) -> None:
     """Past the limit those who hold most get 503 and are closed; who holds less, and who asks just now, is served."""
@@ -72,7 +91,11 @@ def test_who_holds_most_is_given_up(go: Go, kind: str) -> None:
             for _ in range(40):
                 client, connection, _ = await home.pair()
                 greedy.append((client, connection))
-                connection.data_received(write(size))
+                data = write(size)
+                for piece in (data[:300], data[300:]):
+                    connection.data_received(piece)
+                if kind != "large":  # who calls may be in the middle of something then: it waits for the next turn
+                    assert home.server.buffers.total <= LIMIT
                 await turn()
                 assert home.server.buffers.total <= LIMIT
             ended = [client for client, connection in greedy if connection.phase in (Phase.LINGERING, Phase.CLOSED)]

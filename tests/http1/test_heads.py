@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from tests.http1.test_parser import CL, get, post, read_one
-from txtoken.http1.heads import KNOWN_HEADS_MAX, SEEN_ONCE_MAX, KnownHeads
+from txtoken.errors import ProtocolError
+from txtoken.http1.heads import KNOWN_HEADS_MAX, SEEN_ONCE_MAX, KnownHead, KnownHeads
 from txtoken.http1.messages import Head
 from txtoken.http1.parser import RequestParser
 from txtoken.settings import Limits
@@ -76,3 +77,21 @@ def test_what_is_known_is_bounded() -> None:
     assert sum(known_heads.find(data) is not None for data in sent) <= KNOWN_HEADS_MAX
     heads(known_heads, sent[0], LOGIN, sent[0])
     assert heads(known_heads, sent[0])[0] is heads(known_heads, sent[0])[0]
+
+
+def test_another_token_is_bounded() -> None:
+    """A known head with a longer token is not recognized past the size that was checked: it might break a limit."""
+    (head,) = heads(KnownHeads(), CHECK)
+    longer = CHECK.replace(b"a.b.c", 20 * b"d")
+    assert KnownHead(CHECK, head, len(longer)).with_another_token(longer) is not None
+    assert KnownHead(CHECK, head, len(longer) - 1).with_another_token(longer) is None
+
+
+def test_a_long_token_breaks_the_limit_of_a_known_head() -> None:
+    """A head over `limits.headBytes` is refused when the same one with a shorter token was served before."""
+    parser = RequestParser(Limits(head_bytes=200), KnownHeads())
+    for token in (b"a.b.c", b"a.b.d", b"a.b.cd"):
+        assert read_one(parser, CHECK.replace(b"a.b.c", token)).head.token == token
+    with pytest.raises(ProtocolError, match="header section is too large"):
+        parser.feed(CHECK.replace(b"a.b.c", 200 * b"d"))
+    parser.close()

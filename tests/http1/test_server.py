@@ -69,9 +69,12 @@ def test_the_surplus_is_served_when_one_is_idle_again(go: Go) -> None:
             second = await home.client()
             await second.send(get(b"/now?2"))
             assert await second.hears_nothing()
+            third = await home.client()
+            await third.send(get(b"/now?3"))
             later.finish()
             assert [answer.body for answer in await first.to_the_end()] == [b"busy"]
-            assert await second.bodies(1) == [b"2"]
+            assert [answer.body for answer in await second.to_the_end()] == [b"2"]
+            assert await third.bodies(1) == [b"3"]
 
     go(main())
 
@@ -109,10 +112,14 @@ def test_then_who_is_idle_longest(go: Go) -> None:
                 now = home.server.time()
                 while home.server.time() == now:  # a loop's clock may stand for a millisecond
                     await turn()
-            await ask(await home.client(), b"2")
+            late = await home.client()
+            await ask(late, b"2")
             assert await clients[1].to_the_end() == []
-            await ask(clients[2], b"3")
-            await ask(clients[0], b"3")
+            await ask(clients[2], b"3")  # it was the next one to go
+            await ask(await home.client(), b"4")
+            assert await clients[0].to_the_end() == []
+            await ask(clients[2], b"5")
+            await ask(late, b"5")
 
     go(main())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -23,6 +24,7 @@ from tests.process.test_supervisor import workers_of
 from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, run, service_process
 from tests.scrape import Scrape, get, scrape
 from txtoken.demo import demo_config
+from txtoken.process.admin import ADMIN_LIMITS, ADMIN_TIMEOUTS
 from txtoken.settings import LogSettings
 
 HEALTH: Final = ("/livez", "/readyz", "/healthz")
@@ -379,6 +381,43 @@ def test_nothing_is_told_twice() -> None:
     assert found.value("txtoken_remote_requests_total", outcome="given_up") == 5
     assert found.value("txtoken_limits_hit_total", kind="connections") == 5
     assert found.value("txtoken_tls_handshake_failures_total") == 6
+
+
+def test_silent_connections_keep_nobody_waiting(tmp_path: Path) -> None:
+    """With both ports full of silent connections a probe of either is answered within a second, and a client too."""
+    text = text_of("http://127.0.0.1:9/", more="limits: {connections: 50}\n")
+    with service_process(tmp_path, config=text) as service, contextlib.ExitStack() as stack:
+        port, admin = ports_of(service)
+        for filled in (port, admin):
+            for _ in range(120):
+                stack.enter_context(socket.create_connection(("127.0.0.1", filled))).sendall(b"G")
+        for _ in range(3):
+            begin = time.monotonic()
+            assert get(admin, "/readyz")[0] == 200
+            assert check(port, token()) == 200
+            assert time.monotonic() - begin < 1
+        assert scrape(admin).value("txtoken_limits_hit_total", kind="connections") >= 70
+
+
+def test_silent_connections_to_the_admin_port_end_soon() -> None:
+    """The admin port's timeouts are its own, and short; its places are not the clients'."""
+    assert (ADMIN_TIMEOUTS.head, ADMIN_TIMEOUTS.body, ADMIN_TIMEOUTS.idle) == (5, 5, 5)
+    assert ADMIN_LIMITS.connections < 64
+
+
+def test_what_is_held_too_much_is_seen(tmp_path: Path) -> None:
+    """Clients that were given up for `limits.bufferedBytes` are a kind of limit that was hit, and one line in the log."""
+    text = text_of("http://127.0.0.1:9/", more="limits: {bufferedBytes: 1MiB, bodyBytes: 1MiB}\n")
+    with service_process(tmp_path, config=text) as service, contextlib.ExitStack() as stack:
+        port, admin = ports_of(service)
+        part = b"POST /getToken HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + 300_000 * b"x"
+        greedy = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(5)]
+        for sock in greedy:
+            sock.sendall(part)
+        line = json.loads(service.line_with("limits.bufferedBytes is reached"))
+        assert (line["level"], line["limit"], line["clients"]) == ("warning", 1 << 20, 1)
+        scrape_until(admin, lambda now: now.value("txtoken_limits_hit_total", kind="buffered_bytes") >= 1)
+        assert check(port, token()) == 200
 
 
 def test_lines_that_are_dropped(tmp_path: Path) -> None:

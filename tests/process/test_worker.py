@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import logging
@@ -21,7 +22,7 @@ import pytest
 
 from tests.exchange import LOGIN, REPLY, House, check_request
 from tests.login_api import LoginApi
-from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment
+from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
 from txtoken.demo import demo_config
 from txtoken.process import worker as worker_module
 from txtoken.process.descriptors import with_room
@@ -418,3 +419,32 @@ def test_lost_lines_are_reported_when_it_can_arrive(config: Config, monkeypatch:
         await house.close()
 
     run(main())
+
+
+def test_files_that_run_out(tmp_path: Path) -> None:
+    """When no file is left while it serves, a login is answered 503, clients that are connected are served, and all is well again
+    when there are files.
+    """
+    text = f"port: 0\nlisten: 127.0.0.1\nencKey: {KEY}\nremote: http://127.0.0.1:9/\nreload: off\n"
+    with service_process(tmp_path, config=text) as service, contextlib.ExitStack() as stack:
+        port = int(json.loads(service.line_with('"listening"'))["addresses"][0].rpartition(":")[2])
+
+        def ask(method: str, path: str, body: str | None = None) -> http.client.HTTPConnection:
+            client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+            stack.callback(client.close)
+            client.request(method, path, body=body)
+            return client
+
+        connected = ask("GET", "/livez")
+        assert connected.getresponse().read()
+        pid = service.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{pid}/fd").iterdir())), limits[1]))
+        for _ in range(8):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        for _ in range(2):
+            connected.request("POST", "/getToken", body="{}")
+            answer = connected.getresponse()
+            assert (answer.status, bool(answer.read())) == (503, True)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        assert ask("GET", "/livez").getresponse().status == 200

@@ -15,6 +15,9 @@ from txtoken.http1.member import Member
 TLS_CLOSE_S: Final = 2.0
 # Clients that are accepted at a time from a socket that several workers share, so that each worker gets some of many.
 GREETED_AT_ONCE_MAX: Final = 16
+# Clients that are accepted in a turn of the loop that pipelined requests used up: uvloop's own listeners accept one in each
+# turn, and a crowd in the backlog would keep a new client waiting for seconds.
+ACCEPTED_A_BUSY_TURN_MAX: Final = 64
 LISTEN_BACKLOG: Final = 4096  # connections that the kernel keeps for us; it cuts this down to its own somaxconn
 
 
@@ -141,8 +144,8 @@ class Acceptor:
         # original keeps the backlog alive while accepting is paused.
         self.is_paused = False
         for sock in self._sockets:
+            sock.setblocking(False)
             if self.tls is not None or sock.family == socket.AF_UNIX:
-                sock.setblocking(False)
                 self._loop.add_reader(sock, self._take_clients, sock)
                 self._watched.append(sock)
             else:
@@ -161,8 +164,14 @@ class Acceptor:
     # Clients that are greeted. The loops' own listeners call back after a client's TLS handshake: who never ends one
     # would count for nothing. And they close the file of a Unix socket with it, or do not take one that is bound.
 
-    def _take_clients(self, sock: socket.socket) -> None:
-        for _ in range(GREETED_AT_ONCE_MAX):
+    def catch_up(self) -> None:
+        """Accept clients that wait in the backlogs, after a turn of the loop that was full."""
+        for sock in self._sockets:
+            if not self.is_paused:
+                self._take_clients(sock, ACCEPTED_A_BUSY_TURN_MAX)
+
+    def _take_clients(self, sock: socket.socket, at_once_max: int = GREETED_AT_ONCE_MAX) -> None:
+        for _ in range(at_once_max):
             try:
                 client, _ = sock.accept()
             except (BlockingIOError, ConnectionAbortedError):

@@ -167,6 +167,7 @@ class Connection(Member):
             self._await_more()
         elif self._take(request):
             self._queue()
+            self._serving.buffers.shed()
 
     def _put_aside(self, data: bytes) -> bool:
         """Keep or drop what is not to be parsed now. False: it is."""
@@ -426,6 +427,7 @@ class Connection(Member):
         self.phase = _QUEUED
         self.deadline = inf
         self._serving.turns.add(self)
+        self._count()
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer what broke the rules, after the answers of earlier requests, and close."""

@@ -51,6 +51,7 @@ class Server(Serving):
     ) -> None:
         super().__init__(router, limits, timeouts, clock, access_log, tally)
         self._acceptor = Acceptor(self._loop, _Door(self))
+        self.turns.on_full = self._acceptor.catch_up
         self._greetings: set[Greeting] = set()  # clients that were accepted, but are no connections yet
         self._held: deque[Member] = deque()  # accepted in the moment before accepting paused
         self._leaving: set[Member] = set()  # were closed for others, which have their places already

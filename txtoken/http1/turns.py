@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
@@ -18,12 +19,13 @@ class Turns:
     A client stands here once at most: it is added again only after its turn said that there is no more.
     """
 
-    __slots__ = ("_is_scheduled", "_loop", "_waiting")
+    __slots__ = ("_is_scheduled", "_loop", "_waiting", "on_full")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[Member] = deque()
         self._is_scheduled = False
+        self.on_full: Callable[[], object] | None = None  # called when a turn was used up, and more requests wait
 
     def add(self, member: Member) -> None:
         """Have a client's next requests answered in the next turns of the loop. Its answers are flushed by then."""
@@ -51,3 +53,5 @@ class Turns:
         finally:
             if waiting:
                 self._schedule()
+                if self.on_full is not None:
+                    self.on_full()
