@@ -54,10 +54,10 @@ class RemoteConnection(Wire):
         "_came_early",
         "_known_heads",
         "_opened",
-        "_poll",
         "_pool",
         "_reply",
         "_settings",
+        "_what_came",
         "descriptor",
         "exchange",
         "idle_deadline",
@@ -80,8 +80,9 @@ class RemoteConnection(Wire):
         self.transport: asyncio.Transport = opened.transport
         self.transport.set_protocol(cast("asyncio.Protocol", self))
         self.descriptor: int = opened.descriptor
-        self._poll = select.poll()
-        self._poll.register(self.descriptor, select.POLLIN)
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        self._what_came = poll.poll
         self.idle_deadline = monotonic() + settings.idle_s
 
     def take(self, exchange: Exchange) -> None:
@@ -90,8 +91,8 @@ class RemoteConnection(Wire):
         self.unwritten = exchange
 
     def is_silent(self) -> bool:
-        """Whether nothing has come that the loop has not read yet, no end either. 0.4 µs."""
-        return not self._poll.poll(0)
+        """Whether nothing has come that the loop has not read yet, no end either: a system call."""
+        return not self._what_came(0)
 
     def is_writable(self) -> bool:
         """Whether there is a request to write, and somewhere to write it to."""
@@ -100,12 +101,11 @@ class RemoteConnection(Wire):
     def write(self, head: bytes) -> None:
         """Give the unwritten request to the kernel, whole as far as it takes it.
 
-        Call it when the connection is silent: what comes before the request was written is not its reply.
+        Call it when the connection is writable and silent: what comes before the request was written is not its reply.
         """
         exchange = self.unwritten
+        assert exchange is not None
         transport = self.transport
-        if exchange is None or transport.is_closing():  # given up, or `connection_lost` is about to give it back
-            return
         body = exchange.body
         transport.write(b"".join((head, exchange.lines, end_of_head(len(body)), body)))
         if not transport.is_closing():  # else the kernel refused it, every byte: the remote has reset the connection
@@ -236,7 +236,9 @@ class RemoteConnection(Wire):
 
 
 def silent(connections: list[RemoteConnection]) -> list[RemoteConnection]:
-    """Pick those on which nothing has come that the loop has not read yet. With many at once 0.1 µs for each."""
+    """Pick those on which nothing has come that the loop has not read yet: one system call, and 0.1 µs for each."""
+    if len(connections) == 1:
+        return connections if connections[0].is_silent() else []
     poll = select.poll()
     for connection in connections:
         poll.register(connection.descriptor, select.POLLIN)
