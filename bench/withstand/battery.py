@@ -101,7 +101,7 @@ def _attack(attack: Attack, stage: Stage, scale: Scale) -> Done:
 
 def _meddled(attack: Attack, stage: Stage, scale: Scale) -> Done:
     assert attack.meddle is not None
-    counts = attack.meddle(stage, scale.seconds)
+    counts = dict(attack.meddle(stage, scale.seconds))
     least = min(counts.values(), default=0)
     return Done(counts, void="" if least else "nothing was done")
 

@@ -139,7 +139,7 @@ FLOODS: Final = (
     Attack("churn half", "50 000 opened and reset in the middle of a head", _churn(CHECK[:-9]), first_share=0.5),
     Attack("churn login", "50 000 that log in and are gone before the answer", _churn(asking("ok")), first_share=0.5),
     Attack("heads", "3 900 heads of 63 KiB without an end", _heads, is_quick=True),
-    Attack("bodies", "3 900 bodies that stop a byte before their end", _bodies, is_quick=True),
+    Attack("bodies", "3 900 bodies that stop a byte before their end", _bodies),
     Attack("chunks", "3 900 bodies of the smallest chunks, without an end", _chunks),
     Attack(
         "behind",

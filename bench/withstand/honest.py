@@ -19,7 +19,7 @@ from typing import Final
 
 import uvloop
 
-from bench.withstand.measures import Honest, percentile
+from bench.withstand.measures import Honest
 from bench.withstand.nonces import NONCE_PREFIX, good_token, wrong_check, wrong_login
 
 LOOPBACK: Final = "127.0.0.1"
@@ -56,9 +56,7 @@ def summary(text: str, excused: frozenset[str], *, may_break: bool) -> Honest:
             reasons[reason] += 1
     return Honest(
         requests=len(latencies) + len(notes["failures"]),
-        p50_ms=percentile(latencies, 0.5),
-        p99_ms=percentile(latencies, 0.99),
-        max_ms=latencies[-1] if latencies else 0.0,
+        latencies_ms=latencies,
         reasons=dict(reasons),
         excused=excuses,
     )

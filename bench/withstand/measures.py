@@ -9,16 +9,29 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Honest:
-    """What the honest client saw in one stretch of time. Milliseconds."""
+    """What the honest client saw in one stretch of time."""
 
     requests: int
-    p50_ms: float
-    p99_ms: float
-    max_ms: float
+    latencies_ms: Sequence[float] = ()  # ascending, of those that did not fail
     reasons: Mapping[str, int] = field(default_factory=dict)  # of failures
     excused: int = (
         0  # failures that no service can prevent: a connection to a killed worker, a reply that cannot be told apart
     )
+
+    @property
+    def p50_ms(self) -> float:
+        """The median."""
+        return percentile(self.latencies_ms, 0.5)
+
+    @property
+    def p99_ms(self) -> float:
+        """What one in a hundred is above."""
+        return percentile(self.latencies_ms, 0.99)
+
+    @property
+    def max_ms(self) -> float:
+        """The longest."""
+        return percentile(self.latencies_ms, 1.0)
 
     @property
     def failures(self) -> int:

@@ -132,7 +132,7 @@ MEDDLING: Final = (
         "half-written file", "the configuration cut anywhere, ten times a second", meddle=_half_written, is_quick=True
     ),
     Attack("symlink swaps", "configuration and secret swapped as a kubelet does", meddle=_swapped),
-    Attack("vanished secret", "the secret gone, empty, short, a folder", meddle=_vanished, is_quick=True),
+    Attack("vanished secret", "the secret gone, empty, short, a folder", meddle=_vanished),
     Attack(
         "workers killed",
         "SIGKILL to one of two, each second",

@@ -1,6 +1,7 @@
 """A remote that fails in every way for others while the honest client's logins go on, and logs that nobody takes.
 
-The attackers stay below `limits.remoteConnections`: connections to the remote are not shared out by client, so that with more of
+Where each login costs a new connection to the remote there are few attackers: what a crowd of them has to wait for is the
+kernel's and the remote's accepting. All stay below `limits.remoteConnections`: connections to the remote are not shared out by client, so that with more of
 them the honest client would wait as well. Where the remote stalls for all, only the honest client's checks count.
 """
 
@@ -16,6 +17,7 @@ from bench.withstand.stage import Stage
 from bench.withstand.swarm import Plan
 
 CLIENTS: Final = 150  # of the 256 connections to the remote
+DIALLING: Final = 16  # where the connection is gone after each login
 TURN_S: Final = 0.5
 
 
@@ -53,12 +55,12 @@ REMOTES: Final = (
     Attack("remote stalls for all", "1 500 logins; the remote answers nobody for half a second, then all, and so on",
            _doing("ok", 1500), _stalling, lanes="check"),
     Attack("remote drips", "150 logins, a byte of the reply each 100 ms", _doing("drip")),
-    Attack("remote resets", "connections reset in place of a reply", _doing("reset")),
-    Attack("remote answers twice", "a stray reply after each reply, at once", _doing("twice"), is_quick=True),
-    Attack("remote answers late", "a stray reply 5 ms after each reply", _doing("late", 20), is_quick=True),
+    Attack("remote resets", "connections reset in place of a reply", _doing("reset", DIALLING)),
+    Attack("remote answers twice", "a stray reply after each reply, at once", _doing("twice", DIALLING), is_quick=True),
+    Attack("remote answers late", "a stray reply 5 ms after each reply", _doing("late", DIALLING), is_quick=True),
     Attack("remote answers early", "connections that begin with a reply that nobody asked for", _greeting),
-    Attack("remote never ends", "replies without an end", _doing("endless", 32), is_quick=True),
-    Attack("remote flaps", "all of these at random", _doing("flap", 64), is_quick=True),
+    Attack("remote never ends", "replies without an end", _doing("endless", DIALLING)),
+    Attack("remote flaps", "all of these at random", _doing("flap", DIALLING), is_quick=True),
     Attack("log disk full", "stdout is a device with no room", _checks, log="full", is_quick=True),
     Attack("log pipe full", "stdout is a pipe that nobody reads", _checks, log="stuck", is_quick=True),
 )  # fmt: skip

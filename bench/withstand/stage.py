@@ -6,6 +6,7 @@ With two cores the service has the first; honest client, remote and attackers sh
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import os
@@ -114,7 +115,7 @@ class HonestClient:
         if not doubled:
             return seen
         reasons = {**seen.reasons, "login: sent to the remote twice": doubled}
-        return Honest(seen.requests, seen.p50_ms, seen.p99_ms, seen.max_ms, reasons, seen.excused)
+        return dataclasses.replace(seen, reasons=reasons)
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None

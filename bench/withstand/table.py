@@ -64,8 +64,16 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 def to_json(rows: Sequence[Row], about: dict[str, Any]) -> str:
     """Write everything that was measured."""
-    made = [{**asdict(row), "verdict": verdict(row), "problems": problems(row), "void": void(row)} for row in rows]
-    return json.dumps({**about, "rows": made}, indent=2) + "\n"
+    return json.dumps({**about, "rows": [_whole(row) for row in rows]}, indent=2) + "\n"
+
+
+def _whole(row: Row) -> dict[str, Any]:
+    made = {**asdict(row), "verdict": verdict(row), "problems": problems(row), "void": void(row)}
+    for run, measured in zip(made["runs"], row.runs, strict=True):
+        honest = measured.honest
+        del run["honest"]["latencies_ms"]  # thousands
+        run["honest"] |= {"p50_ms": honest.p50_ms, "p99_ms": honest.p99_ms, "max_ms": honest.max_ms}
+    return made
 
 
 def _cells(row: Row) -> list[tuple[str, ...]]:

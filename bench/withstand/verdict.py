@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from bench.withstand.measures import Row, Run
+from bench.withstand.measures import Row, Run, percentile
 
 P99_MS_MAX: Final = 50.0
 P50_RATIO_MAX: Final = 3.0  # of the unloaded p50, where both cores are at least half idle
@@ -37,6 +37,10 @@ def problems(row: Row) -> list[str]:
     found = list(row.problems)
     for run in row.runs:
         found += (text for text in _of_run(row, run) if text not in found)
+    # Of all runs together: the first tenth of a count alone is over before a hundred requests were made.
+    p99_ms = percentile(sorted(one for run in row.runs for one in run.honest.latencies_ms), 0.99)
+    if p99_ms > P99_MS_MAX:
+        found.append(f"honest p99 {p99_ms:.0f} ms")
     if len(row.runs) > 1:
         growth = row.runs[-1].after.resident_kib - row.runs[0].after.resident_kib
         if growth > GROWTH_KIB_MAX:
@@ -54,8 +58,6 @@ def _of_run(row: Row, run: Run) -> Iterator[str]:
     if honest.failures:
         reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(honest.reasons.items()))
         yield f"honest failures: {reasons}"
-    if honest.p99_ms > P99_MS_MAX:
-        yield f"honest p99 {honest.p99_ms:.0f} ms"
     is_free = run.service_share <= BUSY_SHARE and run.other_share <= BUSY_SHARE
     if is_free and honest.p50_ms > max(P50_RATIO_MAX * row.unloaded_p50_ms, P50_MS_FLOOR):
         yield f"honest p50 {honest.p50_ms:.2f} ms, {row.unloaded_p50_ms:.2f} unloaded"
