@@ -151,7 +151,7 @@ ANSWERS: Final = (
     _kept("signature", 401, _tampered, quick=True),
     _kept("long and unsigned", 401, _always(check(unsigned_token(4 * KIB)))),
     _kept("claims are a list", 401, lambda key: [check(token(key, [])), check(token(key, [1]))]),
-    _kept("claims nested too deeply", 401, lambda key: [check(token(key, {"a": _nested(400)}))]),
+    _kept("claims too deep", 401, lambda key: [check(token(key, {"a": _nested(400)}))]),
     _kept("no expiry", 401, _signed(exp=None)),
     _kept("expired", 401, _signed(exp=1)),
     _kept("not valid yet", 401, _signed(nbf=NEVER)),

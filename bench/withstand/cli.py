@@ -22,7 +22,7 @@ from bench.withstand.battery import play
 from bench.withstand.catalog import CATALOG
 from bench.withstand.measures import Row
 from bench.withstand.subject import python_of
-from bench.withstand.table import lines, table, to_json
+from bench.withstand.table import NAME_WIDTH, lines, table, to_json
 from bench.withstand.verdict import held
 from txtoken.version import VERSION
 
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = chosen(options.only, is_quick=options.quick)
         if options.list:
             for row in rows:
-                print(f"{row.name:<30}{row.about}")
+                print(f"{row.name:<{NAME_WIDTH}}{row.about}")
             return HELD
         return _run(options, rows)
     except BenchError as error:

@@ -157,13 +157,13 @@ def _slow_log(python: str, _scale: Scale) -> Row:
 
 
 LIFE: Final = (
-    Trial("SIGTERM busy, 1", "", _sigterm_busy(1), is_quick=True),
-    Trial("SIGTERM busy, 2", "", _sigterm_busy(2), is_quick=True),
-    Trial("SIGTERM, names hang, 1", "", _sigterm_names(1), is_quick=True),
-    Trial("SIGTERM, names hang, 2", "", _sigterm_names(2)),
-    Trial("names come back", "", _names_come_back, is_quick=True),
-    Trial("worker stopped", "", _worker_stopped, is_quick=True),
-    Trial("log pipe non-blocking", "", _slow_log, is_quick=True),
+    Trial("SIGTERM busy, 1", "64 logins wait at the end, one worker", _sigterm_busy(1), is_quick=True),
+    Trial("SIGTERM busy, 2", "64 logins wait at the end, two workers", _sigterm_busy(2), is_quick=True),
+    Trial("SIGTERM, names hang, 1", "look-ups hang at the end, one worker", _sigterm_names(1), is_quick=True),
+    Trial("SIGTERM, names hang, 2", "look-ups hang at the end, two workers", _sigterm_names(2)),
+    Trial("names come back", "look-ups hang for 20 s, then the next login succeeds", _names_come_back, is_quick=True),
+    Trial("worker stopped", "SIGSTOP to one of two: it is replaced", _worker_stopped, is_quick=True),
+    Trial("log pipe non-blocking", "a non-blocking pipe with a slow reader", _slow_log, is_quick=True),
 )
 
 

@@ -1,8 +1,9 @@
 """A remote that fails in every way for others while the honest client's logins go on, and logs that nobody takes.
 
 Where each login costs a new connection to the remote there are few attackers: what a crowd of them has to wait for is the
-kernel's and the remote's accepting. All stay below `limits.remoteConnections`: connections to the remote are not shared out by client, so that with more of
-them the honest client would wait as well. Where the remote stalls for all, only the honest client's checks count.
+kernel's and the remote's accepting. All stay below `limits.remoteConnections`: connections to the remote are not shared out
+by client, so that with more of them the honest client would wait as well. Where the remote stalls for all, only the honest
+client's checks count.
 """
 
 from __future__ import annotations

@@ -170,6 +170,10 @@ class Attackers:
         self._process.terminate()
         return self.wait()
 
+    def stop_at_once(self) -> None:
+        """Kill them."""
+        self._process.kill()
+
     def wait(self) -> Done:
         """Wait until they have ended. Returns what they did; an attack that failed is void."""
         assert self._process.stdout is not None

@@ -26,7 +26,7 @@ from typing import Any, Final
 NICE: Final = 19
 CONNECTING_MAX: Final = 256  # below the backlog of whoever listens
 READ_BYTES: Final = 256 * 1024
-TAIL_BYTES: Final = 12  # of a status line that may be cut: HTTP/1.1 200
+TAIL_BYTES: Final = 11  # of a status line that may be cut: HTTP/1.1 20
 POLL_S: Final = 0.05
 EVENTS_MAX: Final = 512
 WRITES_MAX: Final = 4  # of one client before the others have their turn
@@ -203,14 +203,10 @@ class Swarm:
         if not data:
             raise ConnectionResetError
         self.counts["bytes read"] += len(data)
-        text = client.tail + data
-        found = 0
-        end = 0
-        for match in _STATUS.finditer(text):
-            self.counts[f"status {match[1].decode()}"] += 1
-            found += 1
-            end = match.end()
-        client.tail = text[max(end, len(text) - TAIL_BYTES) :]
+        statuses, client.tail = read_statuses(client.tail + data)
+        found = len(statuses)
+        for status in statuses:
+            self.counts[f"status {status}"] += 1
         client.answered += found
         self.counts["answers"] += found
         client.due -= found
@@ -273,6 +269,16 @@ class Swarm:
             self._connecting -= 1
         del self._clients[client.socket.fileno()]
         client.socket.close()
+
+
+def read_statuses(data: bytes) -> tuple[list[str], bytes]:
+    """Find the statuses of all answers in what was read. Returns them, and what may be the beginning of the next."""
+    found = []
+    end = 0
+    for match in _STATUS.finditer(data):
+        found.append(match[1].decode())
+        end = match.end()
+    return found, data[max(end, len(data) - TAIL_BYTES) :]
 
 
 def main() -> None:
