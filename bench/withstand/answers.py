@@ -136,7 +136,7 @@ POST: Final = "POST /getToken HTTP/1.1"
 GET: Final = "GET /checkToken HTTP/1.1"
 ANSWERS: Final = (
     _kept("a token seen before", 200, _good, quick=True),
-    _kept("tokens not seen before", 200, _many_good),
+    _kept("new tokens", 200, _many_good),
     _kept("no token", 401, _always(CHECK), quick=True),
     _kept(
         "no token, with a body",

@@ -34,7 +34,7 @@ SOURCES: Final = 200  # loopback addresses of ours: one alone runs out of ports
 BIND_ADDRESS_NO_PORT: Final = 24  # IP_BIND_ADDRESS_NO_PORT of ip(7): the port is chosen with the peer's in mind
 RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close() sends RST
 SMALL_BUFFER: Final = 4096
-CONNECT_S: Final = 10.0
+READ_S: Final = 1.0  # for the service to read what the kernel has taken
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})")
 
 
@@ -54,6 +54,7 @@ class Plan:
     drops: bool = False  # the connection is reset as soon as `first` is sent
     answers: int = 0  # the end comes after so many
     opens: int = 0  # the end comes after so many connections
+    sends: int = 0  # the end comes a second after so many bytes were taken by the kernel and all connections were open
     opens_per_s: float = 2000.0  # at most
 
     def to_json(self) -> str:
@@ -100,6 +101,7 @@ class Swarm:
         self._turns = count()
         self._is_ended = False
         self._was_full = False
+        self._sent_at = 0.0
         self._allowance = 0.0
 
     def end(self, *_: object) -> None:
@@ -134,6 +136,9 @@ class Swarm:
             return True
         if plan.opens and counts["opened"] >= plan.opens:
             return True
+        if plan.sends and self._was_full and counts["bytes sent"] >= plan.sends:
+            self._sent_at = self._sent_at or time.monotonic()
+            return time.monotonic() - self._sent_at >= READ_S
         return self._is_ended
 
     def _open_more(self) -> None:
