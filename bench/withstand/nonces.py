@@ -16,6 +16,7 @@ from typing import Final
 ISSUER: Final = "withstand"
 NONCE_PREFIX: Final = "nonce-"  # a nonce of whichever client begins so
 LIFE_S: Final = 3600
+CAUSE_CHARACTERS: Final = 60
 
 
 def encode(data: bytes) -> bytes:
@@ -47,7 +48,7 @@ def good_token(key: bytes, nonce: str) -> str:
 def wrong_login(status: int, body: bytes, nonce: str, key: bytes) -> str | None:
     """Judge the answer to a login."""
     if status != 200:
-        return f"login: status {status}"
+        return f"login: status {status}{_cause(body)}"
     try:
         made = json.loads(body)["token"].encode("ascii")
         signed, _, signed_by = made.rpartition(b".")
@@ -63,7 +64,7 @@ def wrong_login(status: int, body: bytes, nonce: str, key: bytes) -> str | None:
 def wrong_check(status: int, body: bytes, nonce: str) -> str | None:
     """Judge the answer to a check of a good token."""
     if status != 200:
-        return f"check: status {status}"
+        return f"check: status {status}{_cause(body)}"
     try:
         verdict = json.loads(body)
         if verdict["Valid"] is not True:
@@ -72,6 +73,15 @@ def wrong_check(status: int, body: bytes, nonce: str) -> str | None:
     except (ValueError, KeyError, TypeError):
         return "check: not a verdict"
     return _wrong_count("check", claims, nonce)
+
+
+def _cause(body: bytes) -> str:
+    """Read why the service refused, which is a short public text (contract §3.3), or nothing."""
+    try:
+        text = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f" ({str(text)[:CAUSE_CHARACTERS]})"
 
 
 def _wrong_count(what: str, claims: str, nonce: str) -> str | None:

@@ -234,6 +234,7 @@ def test_nonces(nonces: list[str], wrong: str | None) -> None:
 def test_answers_that_are_none() -> None:
     """Another status, another key, and what is no answer at all are noticed."""
     assert wrong_login(500, b"", NONCE, KEY) == "login: status 500"
+    assert wrong_login(500, b'{"error":"reset"}', NONCE, KEY) == "login: status 500 (reset)"
     assert wrong_login(200, login_answer(NONCE, key=b"other"), NONCE, KEY) == "login: wrong signature"
     for body in (b"", b"[]", b'{"token":1}', b'{"token":"abc"}'):
         assert wrong_login(200, body, NONCE, KEY) in ("login: not a token", "login: wrong signature")
