@@ -148,7 +148,11 @@ def _small_pipe(python: str, _scale: Scale) -> Row:
     thread = threading.Thread(target=read)
     thread.start()
     try:
-        with open(writer, "wb") as output, _stage(python, output=output) as stage, _sent(stage, CHECK * LINES) as client:
+        with (
+            open(writer, "wb") as output,
+            _stage(python, output=output) as stage,
+            _sent(stage, CHECK * LINES) as client,
+        ):
             answers = b""
             while answers.count(b"HTTP/1.1 401") < LINES and (data := client.recv(READ_BYTES)):
                 answers += data

@@ -93,7 +93,10 @@ class HonestClient:
         self._doubled = 0
         command = [sys.executable, "-m", "bench.withstand.honest", "--port", str(port), "--key", key]
         with on_cores(cores):
-            self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            # A session of its own: Ctrl-C is for the battery, which ends it.
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
 
     def go(self, lanes: str = "") -> None:
         """Let it ask. `lanes`: those that begin so; all else."""
@@ -143,6 +146,7 @@ class Attackers:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                start_new_session=True,
             )
         assert self._process.stdin is not None
         self._process.stdin.write(f"{plan.to_json()}\n".encode())

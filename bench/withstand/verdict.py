@@ -27,8 +27,9 @@ def void(row: Row) -> str:
     for run in row.runs:
         if run.done.void:
             return run.done.void
-        if run.honest.requests < REQUESTS_MIN:
-            return f"the honest client made {run.honest.requests} requests only"
+    requests = sum(run.honest.requests for run in row.runs)
+    if row.runs and requests < REQUESTS_MIN:
+        return f"the honest client made {requests} requests only"
     return ""
 
 

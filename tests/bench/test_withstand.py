@@ -89,7 +89,7 @@ def test_limits_themselves_hold() -> None:
     [
         (Row("a", "", void="no look-up hung"), "no look-up hung"),
         (with_last(done=Done(void="the attackers could not connect")), "could not connect"),
-        (with_last(honest=Honest(19, [0.4] * 19)), "19 requests only"),
+        (dataclasses.replace(ROW, runs=[dataclasses.replace(GOOD, honest=Honest(19, [0.4] * 19))]), "19 requests only"),
     ],
 )
 def test_void_is_not_held(row: Row, reason: str) -> None:
