@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from bench.accounting import TICKS_PER_S
+from bench.accounting import TICKS_PER_S, tree_cpu
 from bench.errors import BenchError, Ended
 from bench.withstand.attack import Attack, Scale, Trial
 from bench.withstand.honest import LANES
@@ -71,19 +72,22 @@ def _attacked(attack: Attack, python: str, scale: Scale) -> Row:
 
 def _run(attack: Attack, stage: Stage, scale: Scale, files: int, *, is_last: bool) -> Run:
     stage.honest.go(attack.lanes)
-    cpu_s, busy_s, began = stage.subject.cpu_s(), _busy_s(stage.cores.honest), time.monotonic()
+    cpu_s, busy_s, foreign_s = stage.subject.cpu_s(), _busy_s(stage.cores.honest), _foreign_s(stage)
+    began = time.monotonic()
     with Watch(stage.subject) as watch:
         done = _attack(attack, stage, scale)
         took_s = time.monotonic() - began
         service_share = (stage.subject.cpu_s() - cpu_s) / took_s
         other_share = (_busy_s(stage.cores.honest) - busy_s) / took_s
+        foreign_share = max(0.0, _foreign_s(stage) - foreign_s) / took_s
         stage.subject.process.check_alive()
         honest = stage.honest.pause(may_break=attack.may_break)
     if attack.may_break and honest.excused > WORKERS_OF_A_LANE * done.counts.get("workers ended", 0):
         done = dataclasses.replace(done, wrong=f"{honest.excused} connections of the honest client broke")
     time.sleep(SETTLE_S)
     idle_share = _idle_share(stage) if is_last else None
-    return Run(honest, done, watch.files_most, _settled(stage, files), service_share, other_share, idle_share)
+    after = _settled(stage, files)
+    return Run(honest, done, watch.files_most, after, service_share, other_share, idle_share, foreign_share)
 
 
 def _attack(attack: Attack, stage: Stage, scale: Scale) -> Done:
@@ -142,6 +146,18 @@ def _idle_share(stage: Stage) -> float:
     cpu_s, began = stage.subject.cpu_s(), time.monotonic()
     time.sleep(1.0)
     return (stage.subject.cpu_s() - cpu_s) / (time.monotonic() - began)
+
+
+def _foreign_s(stage: Stage) -> float:
+    """Say how long this machine's cores have been busy with what the battery did not start, stolen time included."""
+    own_s = sum(
+        tree_cpu(pid).total_s for pid in (stage.subject.process.pid, stage.remote.process.pid, stage.honest.pid)
+    )
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):  # attackers are children that have been waited for
+        usage = resource.getrusage(who)
+        own_s += usage.ru_utime + usage.ru_stime
+    user, nice, system, _idle, _iowait, _irq, _softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + steal) / TICKS_PER_S - own_s
 
 
 def _busy_s(cores: frozenset[int] | None) -> float:

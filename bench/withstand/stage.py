@@ -98,6 +98,11 @@ class HonestClient:
                 command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
             )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def go(self, lanes: str = "") -> None:
         """Let it ask. `lanes`: those that begin so; all else."""
         self._say("go " + ",".join(lane for lane in LANES if lane.startswith(lanes)))

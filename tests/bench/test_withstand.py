@@ -100,6 +100,15 @@ def test_void_is_not_held(row: Row, reason: str) -> None:
     assert any(line.strip().startswith("void: ") and reason in line for line in lines(row))
 
 
+def test_a_busy_machine_voids_latencies_alone() -> None:
+    """Where something else used the machine, a row that failed by its latencies is void, and any other failure counts."""
+    slow = Honest(400, [0.4] * 380 + [51.0] * 20)
+    assert "0.30 of a core" in void(with_last(honest=slow, foreign_share=0.3))
+    assert not void(with_last(honest=slow, foreign_share=0.25))
+    assert held(with_last(foreign_share=0.3))
+    assert verdict(with_last(honest=slow, foreign_share=0.3, idle_share=0.5)) == "FAILED"
+
+
 def test_a_trial_brings_its_verdict() -> None:
     """A row without runs holds by its own word."""
     assert held(Row("a", "", note="exit 0"))
