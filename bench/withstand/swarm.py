@@ -34,7 +34,9 @@ SOURCES: Final = 200  # loopback addresses of ours: one alone runs out of ports
 BIND_ADDRESS_NO_PORT: Final = 24  # IP_BIND_ADDRESS_NO_PORT of ip(7): the port is chosen with the peer's in mind
 RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close() sends RST
 SMALL_BUFFER: Final = 4096
-READ_S: Final = 1.0  # for the service to read what the kernel has taken
+LISTENING: Final = "0A"  # TCP_LISTEN of proc/net/tcp: its queue is of connections
+STILL_S: Final = 1.0
+LOOK_S: Final = 0.2
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})")
 
 
@@ -54,7 +56,7 @@ class Plan:
     drops: bool = False  # the connection is reset as soon as `first` is sent
     answers: int = 0  # the end comes after so many
     opens: int = 0  # the end comes after so many connections
-    sends: int = 0  # the end comes a second after so many bytes were taken by the kernel and all connections were open
+    until_still: bool = False  # the end comes when all have been open and no byte has moved for a second
     opens_per_s: float = 2000.0  # at most
 
     def to_json(self) -> str:
@@ -101,7 +103,9 @@ class Swarm:
         self._turns = count()
         self._is_ended = False
         self._was_full = False
-        self._sent_at = 0.0
+        self._state: tuple[int, int, int] | None = None
+        self._looked_at = 0.0
+        self._moved_at = time.monotonic()
         self._allowance = 0.0
 
     def end(self, *_: object) -> None:
@@ -136,10 +140,17 @@ class Swarm:
             return True
         if plan.opens and counts["opened"] >= plan.opens:
             return True
-        if plan.sends and self._was_full and counts["bytes sent"] >= plan.sends:
-            self._sent_at = self._sent_at or time.monotonic()
-            return time.monotonic() - self._sent_at >= READ_S
-        return self._is_ended
+        return self._is_ended or (plan.until_still and self._was_full and self._is_still())
+
+    def _is_still(self) -> bool:
+        """Whether neither these clients have sent nor the service has read a byte for a second."""
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_S:
+            self._looked_at = now
+            state = (self.counts["bytes sent"], self.counts["bytes read"], unread_bytes(self._plan.port))
+            if state != self._state:
+                self._state, self._moved_at = state, now
+        return now - self._moved_at >= STILL_S
 
     def _open_more(self) -> None:
         plan = self._plan
@@ -274,6 +285,18 @@ class Swarm:
             self._connecting -= 1
         del self._clients[client.socket.fileno()]
         client.socket.close()
+
+
+def unread_bytes(port: int) -> int:
+    """Add up what the kernel holds for whoever has this local port, and has not read it (proc/net/tcp, rx_queue)."""
+    mine = f":{port:04X}"
+    total = 0
+    with open("/proc/net/tcp") as table:
+        for line in table:
+            fields = line.split()
+            if fields[1].endswith(mine) and fields[3] != LISTENING:
+                total += int(fields[4].partition(":")[2], 16)
+    return total
 
 
 def read_statuses(data: bytes) -> tuple[list[str], bytes]:
