@@ -14,9 +14,8 @@ class Honest:
     requests: int
     latencies_ms: Sequence[float] = ()  # ascending, of those that did not fail
     reasons: Mapping[str, int] = field(default_factory=dict)  # of failures
-    excused: int = (
-        0  # failures that no service can prevent: a connection to a killed worker, a reply that cannot be told apart
-    )
+    # Failures that no service can prevent: on a connection to a killed worker, or by a stray reply that looked like the answer.
+    excused: int = 0
 
     @property
     def p50_ms(self) -> float:

@@ -24,7 +24,7 @@ from itertools import count
 from typing import Any, Final
 
 NICE: Final = 19
-CONNECTING_MAX: Final = 256  # below the backlog of whoever listens
+CONNECTING_MAX: Final = 256  # below the backlog of who listens
 READ_BYTES: Final = 256 * 1024
 TAIL_BYTES: Final = 11  # of a status line that may be cut: HTTP/1.1 20
 POLL_S: Final = 0.05
@@ -288,7 +288,7 @@ class Swarm:
 
 
 def unread_bytes(port: int) -> int:
-    """Add up what the kernel holds for whoever has this local port, and has not read it (proc/net/tcp, rx_queue)."""
+    """Add up what the kernel holds for the process that has this local port and has not read it (proc/net/tcp, rx_queue)."""
     mine = f":{port:04X}"
     total = 0
     with open("/proc/net/tcp") as table:
