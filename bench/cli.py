@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from bench import endurance, results
+from bench import results
 from bench.attempt import Settings
 from bench.comparison import compare, outline
 from bench.errors import BenchError
@@ -96,14 +96,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"written: {path.relative_to(ROOT)}")
     void = any(one.is_void for one in result.measurements)
     return FAILED if interrupted or void or measuring.has_failed or not result.measurements else DONE
-
-
-def endure(options: argparse.Namespace) -> int:
-    """`bench endure`."""
-    if shutil.which("wrk") is None:
-        raise BenchError("wrk is missing: apt-get install wrk")
-    trials = endurance.endure(options.seconds, options.requests, lambda text: print(text, flush=True))
-    return DONE if all(trial.is_passed for trial in trials) else FAILED
 
 
 def compare_results(options: argparse.Namespace) -> int:
@@ -241,12 +233,6 @@ def _parser() -> argparse.ArgumentParser:
         action="store_false",
         help="leave it to the kernel which core does what (default: the first is the service's alone)",
     )
-
-    about = "count what fails while the service is reloaded, killed, ended and asked ten million times"
-    enduring = commands.add_parser("endure", help=about, description=about)
-    enduring.set_defaults(command=endure)
-    enduring.add_argument("--seconds", type=_positive, default=20, help="of reloads (default: %(default)s)")
-    enduring.add_argument("--requests", type=_positive, default=10_000_000, help="of the soak (default: %(default)s)")
 
     about = "two results of one machine beside each other: medians, spread, verdict"
     comparing = commands.add_parser("compare", help=about, description=about)

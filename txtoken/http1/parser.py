@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 import httptools
 
@@ -49,12 +49,15 @@ _known_hosts: Final[set[bytes]] = set()
 _NO_FIELDS: Final[dict[bytes, bytes]] = {}  # stays empty: each head that is parsed begins with a new one
 
 
-class Refusal(NamedTuple):
+class Refusal:
     """What becomes a `ProtocolError`."""
 
-    status: int
-    code: str
-    public: str
+    __slots__ = ("code", "public", "status")
+
+    def __init__(self, status: int, code: str, public: str) -> None:
+        self.status = status
+        self.code = code
+        self.public = public
 
 
 class ParserFault(RuntimeError):
@@ -561,7 +564,7 @@ class RequestParser:
         if refusal is not None:
             # Out here, and made of values: the error knows the frames that it came through, which know the client's bytes. With
             # one of these frames knowing the error, all of it would wait for the collector: 134 KiB of a head of 64.
-            raise ProtocolError(*refusal)
+            raise ProtocolError(refusal.status, refusal.code, refusal.public)
 
     def _explain(self, error: httptools.HttpParserError) -> Refusal:
         """Say why a client's bytes are refused."""

@@ -1,0 +1,121 @@
+"""What `deploy/` gives the service fits what clients can make it hold: by docs/operating.md's formula, and by greedy clients.
+
+The clients are those of `scripts/withstand`, for a few seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from bench.processes import raise_open_files
+from bench.withstand.attack import Attack, Scale
+from bench.withstand.battery import judged
+from bench.withstand.catalog import CATALOG
+from bench.withstand.cli import OPEN_FILES_MIN
+from bench.withstand.stage import Attackers, staged
+from bench.withstand.subject import deployed_settings
+from bench.withstand.verdict import PEAK_KIB_MAX
+from tests.running import KEY
+from txtoken.config import load
+from txtoken.settings import Limits
+from txtoken.values import KIB, MIB
+
+ROOT: Final = Path(__file__).parents[1]
+DEPLOY: Final = ROOT / "deploy"
+LIMIT: Final = 256 * MIB
+SECONDS: Final = 15.0  # of each kind of greed, at most: it ends when the service has read all that it reads
+CLIENTS: Final = 3900
+GREED: Final = ("heads", "bodies", "behind", "unread")
+
+
+def bound(limits: Limits) -> float:
+    """The bytes that a worker takes at most: docs/operating.md, "How large"."""
+    held = limits.buffered_bytes + limits.remote_connections * limits.reply_bytes
+    return 45 * MIB + 2.5 * KIB * limits.connections + 50 * MIB + 1.5 * held
+
+
+def limits_of(settings: dict[str, Any], folder: Path) -> Limits:
+    """Read limits as the service does."""
+    file = folder / "cfg.yml"
+    file.write_text(yaml.safe_dump({"remote": "http://login/", "encKey": KEY, "limits": settings}))
+    return load(str(file), {}).limits
+
+
+def test_kubernetes_fits(tmp_path: Path) -> None:
+    """The pod's memory limit is above what its settings can take, and the chart has the same settings."""
+    limits = limits_of(deployed_settings()["limits"], tmp_path)
+    pod = yaml.safe_load((DEPLOY / "kubernetes" / "deployment.yaml").read_text())["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"]["memory"] == "256Mi"
+    assert bound(limits) <= LIMIT
+    chart = yaml.safe_load((DEPLOY / "helm" / "txtoken" / "values.yaml").read_text())
+    assert limits_of(chart["config"]["limits"], tmp_path) == limits
+
+
+def test_compose_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container's memory limit is above what its settings can take; they are those of the pod."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "enc_key").write_text(KEY)
+    service = yaml.safe_load((DEPLOY / "docker-compose.yml").read_text())["services"]["txtoken"]
+    limits = load(None, service["environment"] | {"TXTOKEN_ENC_KEY_FILE": "enc_key"}).limits
+    assert service["mem_limit"] == "256m"
+    assert bound(limits) <= LIMIT
+    assert limits == limits_of(deployed_settings()["limits"], tmp_path)
+
+
+def test_systemd_fits() -> None:
+    """The unit's memory limit is above what the defaults can take."""
+    unit = (DEPLOY / "systemd" / "txtoken.service").read_text()
+    (most,) = re.findall(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)
+    assert bound(Limits()) <= int(most) * MIB
+
+
+def test_the_formula_is_documented(tmp_path: Path) -> None:
+    """docs/operating.md has the formula's figures, and what comes of them."""
+    text = (ROOT / "docs" / "operating.md").read_text().partition("**Memory**")[2].partition("## ")[0]
+    for part in ("45 MiB", "2.5 KiB × connections", "50 MiB", "1.5 × (bufferedBytes + remoteConnections × replyBytes)"):
+        assert part in text
+    for limits in (limits_of(deployed_settings()["limits"], tmp_path), Limits()):
+        assert f"| {bound(limits) / MIB:.0f} MiB |" in text
+
+
+@pytest.fixture
+def open_files() -> Iterator[None]:
+    """Let this process and its children open as many files as they may."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        if raise_open_files() < OPEN_FILES_MIN:
+            pytest.skip(f"needs {OPEN_FILES_MIN} open files (ulimit -Hn)")
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("open_files")
+@pytest.mark.parametrize("name", GREED)
+def test_greedy_clients(name: str, tmp_path: Path) -> None:
+    """With the pod's own settings 3 900 clients that hold all they can keep it below 256 MiB, and the honest client is served."""
+    attack = CATALOG[name]
+    assert isinstance(attack, Attack)
+    assert attack.plan is not None
+    with staged(sys.executable, tmp_path) as stage:
+        plan = attack.plan(stage, Scale(SECONDS))
+        plan = dataclasses.replace(plan, clients=CLIENTS, reopens=False, until_still=True)
+        stage.honest.go(attack.lanes)
+        with Attackers(plan, stage.cores.attackers) as attackers:
+            done = judged(attackers.wait(), plan, frozenset())
+        honest = stage.honest.pause()
+        peak_kib = stage.subject.usage().peak_kib
+    assert not done.void
+    assert done.counts["opened"] >= CLIENTS
+    assert peak_kib <= PEAK_KIB_MAX
+    assert not honest.failures, honest.reasons
+    assert honest.requests
