@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from tests.running import KEY, PATIENCE_S
-from txtoken.config import EXAMPLE_KEY, KEYS, load
+from txtoken.config import KEYS, load
 from txtoken.errors import ConfigError
 from txtoken.observe.metrics import REMOTE_REASONS
 from txtoken.process.reload import FIXED
 from txtoken.service.routes import HEALTH_PATHS
+from txtoken.signing_secret import EXAMPLE_KEY
 from txtoken.version import VERSION
 
 ROOT: Final = Path(__file__).parents[1]
