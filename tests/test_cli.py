@@ -502,6 +502,44 @@ def test_token_issue_wants_an_object(terminal: Terminal, data: str) -> None:
         assert "It has to be a JSON object, as the remote would reply." in ran.err
 
 
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "{}",
+        " {}\r\n",
+        '"{}"',
+        "'{}'",
+        "`{}`",
+        "Bearer {}",
+        "bearer   {}",
+        "Authorization: Bearer {}",
+        "authorization:Bearer\t{}",
+        "'Authorization: Bearer {}'",
+        'Authorization: "Bearer {}"',
+        '{{"token":"{}"}}',
+        '{{ "token" : "{}" }}\n',
+        '{{"exp": 4000000000, "access_token":"{}", "token_type":"Bearer"}}',
+        '{{"token":"Bearer {}"}}',
+    ],
+)
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_tokens_are_taken_as_they_are_copied(terminal: Terminal, pasted: str, is_wrapped: bool) -> None:
+    """In an answer's JSON, a header field, quotes, or lines that a terminal or a mail wrapped, it is the token that is judged."""
+    token = GOOD if not is_wrapped else "\n  ".join(GOOD[start : start + 40] for start in range(0, len(GOOD), 40))
+    text = pasted.format(token)
+    for command in ("verify", "explain"):
+        assert terminal.run("token", command, "--", text).code == OK
+        assert terminal.run("token", command, stdin=text.encode()).code == OK
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"token":5}', '{"token":""}', "Bearer", "Authorization:", '""', "{", "bearertoken.a.b"]
+)
+def test_what_holds_no_token_is_not_valid(terminal: Terminal, text: str) -> None:
+    """What looks like a copy but holds no token is judged as it stands."""
+    assert terminal.run("token", "explain", "--", text).code == FAILED
+
+
 @pytest.mark.parametrize("by", ["argument", "header", "stdin", "stdin without -"])
 def test_token_verify(terminal: Terminal, by: str) -> None:
     """A valid token's claims are printed, whichever way it came."""

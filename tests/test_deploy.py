@@ -142,6 +142,16 @@ def test_the_chart_replaces_pods_for_what_they_cannot_take_over() -> None:
     assert secrets <= refused
 
 
+def test_the_chart_takes_every_key_that_the_service_takes() -> None:
+    """The bounds of a key are the service's, and the keys that render the chart in CI are no example's."""
+    secret = read_chart("values.schema.json")["properties"]["secret"]["properties"]
+    (bounds,) = (key.read.schema for key in KEYS if key.name == "encKey")
+    for name in ("encKey", "requestKey"):
+        assert secret[name]["anyOf"][1] == {part: bounds[part] for part in ("minLength", "maxLength")}
+    for values in (CHART / "ci").glob("*.yaml"):
+        assert EXAMPLE_KEY not in values.read_text()
+
+
 def test_versions_are_the_service_s() -> None:
     """Image tags and the chart name the release that they belong to."""
     (image,) = read("kustomization.yaml")["images"]

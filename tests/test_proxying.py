@@ -1,5 +1,5 @@
 """By which proxy the remote is reached. The judge of the variables is golang.org/x/net/http/httpproxy: the table is its answers
-(as Go's own net/http has it, upper case before lower case), but for the rows that say otherwise.
+(as Go's own net/http has it, upper case before lower case: the newest x/net has it the other way), but for the rows that say so.
 """
 
 from __future__ import annotations

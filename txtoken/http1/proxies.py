@@ -97,7 +97,10 @@ class Proxies:
 
 def plain_address(address: str) -> str:
     """Return the address of a peer as IPv4 where it is one: a socket of both families shows 192.0.2.7 as ::ffff:192.0.2.7."""
-    return address[len(_MAPPED_TEXT) :] if address.startswith(_MAPPED_TEXT) and "." in address else address
+    if not address.startswith(_MAPPED_TEXT) or "." not in address:
+        return address
+    plain = address[len(_MAPPED_TEXT) :]
+    return address if ":" in plain else plain
 
 
 def _network(text: str) -> tuple[int, int, int]:
