@@ -224,6 +224,7 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("successWhen", "successWhen: {/a~: 1}", 1, "with a ~ that is neither"),
     ("successWhen", "successWhen:\n  /a: 1\n  /a: 2", 3, "holds a member twice"),
     ("successWhen", "successWhen:\n  /a: 1\n  /b: {c: .nan}", 3, "number that JSON has no word for"),
+    ("successWhen", "successWhen:\n  /b:\n    c: 1\n    d: .nan", 4, "number that JSON has no word for"),
     ("successWhen", "successWhen: ok", 1, "has to be a section, or text like"),
     ("successWhen", "successWhen: [/a]", 1, "has to be one value, not a list or a section"),
     ("successWhen", 'successWhen: \'{"/a": 1, "/a": 1}\'', 1, "holds a member twice"),

@@ -54,6 +54,8 @@ def machine(root: Path, cgroup: str, mounts: str, files: dict[str, str]) -> Path
          {"cpu,cpuacct/a/cpu.cfs_quota_us": "100000\n", "cpu,cpuacct/a/cpu.cfs_period_us": "100000\n"}, 1.0),
         ("4:cpu,cpuacct:/docker/7\n", V1_MOUNT.replace(" / ", " /docker/7 "),
          {"cpu,cpuacct/cpu.cfs_quota_us": "400000\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"}, 4.0),
+        ("4:cpu,cpuacct:/elsewhere\n", V1_MOUNT.replace(" / ", " /docker/7 "),
+         {"cpu,cpuacct/cpu.cfs_quota_us": "400000\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"}, 4.0),
         # Both at once: version 2 without the controller
         ("4:cpu:/a\n0::/a\n", V1_MOUNT + V2_MOUNT.replace("/sys/fs/cgroup", "/sys/fs/cgroup/unified"),
          {"cpu,cpuacct/a/cpu.cfs_quota_us": "7\n", "cpu,cpuacct/a/cpu.cfs_period_us": "1\n"}, 7.0),
@@ -69,6 +71,12 @@ def test_quota(tmp_path: Path, cgroup: str, mounts: str, files: dict[str, str], 
             (root / "sys/c g/a").mkdir(parents=True)
             (root / "sys/c g/a/cpu.max").write_text(text)
     assert cpu_quota(root) == quota
+
+
+def test_nothing_outside_of_the_mount_is_read(tmp_path: Path) -> None:
+    """A cgroup that a container sees elsewhere counts as the one that is mounted, and no other file is looked at."""
+    files = {"sys/fs/cgroup/cpu.max": "3 1", "sys/fs/cpu.max": "1 1", "sys/fs/x/cpu.max": "1 1"}
+    assert cpu_quota(machine(tmp_path, "0::/../x\n", V2_MOUNT, files)) == 3.0
 
 
 @pytest.mark.parametrize(
