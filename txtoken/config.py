@@ -403,8 +403,8 @@ def _check_secrets(reader: _Reader, value: Mapping[str, Any], environ: Mapping[s
         secret = value[name] or ""
         weakness = signing_secret.weakness(secret)
         if weakness and is_local:
-            why = "whoever can reach it can make tokens. It is let through because only this machine can"
-            reader.warnings.append(f"{name} {weakness}: {why} (listen), and is refused elsewhere. {_NEW_KEY}")
+            why = "it is taken because every address of `listen` is loopback or a Unix socket"
+            reader.warnings.append(f"{name} {weakness}: {why}, and is refused elsewhere. {_NEW_KEY}")
         elif weakness:
             text = f"{weakness}. {_NEW_KEY}; for trying things out it is taken where `listen` names loopback addresses alone"
             reader.complain_of(name, text)
