@@ -24,7 +24,7 @@ EXAMPLE_FILE: Final = Path(__file__).parents[1] / "example_cfg.yml"
 def whole(text: str) -> str:
     """Complete a piece of a file with the keys that are required, below it."""
     return "\n".join(
-        [text, *(line for name, line in REQUIRED.items() if not re.search(f"^{name}", text, re.MULTILINE))]
+        [text, *(line for name, line in REQUIRED.items() if not re.search(f"^{name}(?:File)?:", text, re.MULTILINE))]
     )
 
 

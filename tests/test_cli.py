@@ -22,9 +22,10 @@ import pytest
 
 from tests.running import KEY, PATIENCE_S
 from txtoken.cli import BAD_CONFIG, FAILED, OK, USAGE, main
-from txtoken.config import EXAMPLE_KEY, KEYS, load
+from txtoken.config import KEYS, load
 from txtoken.errors import StartError
 from txtoken.settings import HIDDEN, Config
+from txtoken.signing_secret import EXAMPLE_KEY
 from txtoken.version import VERSION
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
@@ -293,7 +294,7 @@ def test_files_that_are_none(terminal: Terminal, output: str, path: str) -> None
         ("=1", "--set ?: is not a known key"),
         ("limits=5", "--set limits: is not a known key"),
         (f"x {KEY}=1", "--set ?: is not a known key"),
-        ("encKey=a=b", "encKey: has to be 32 to 64 characters long; this one has 3."),
+        ("encKey=a=b", "encKey: has to be 32 to 4096 bytes long; this one has 3."),
     ],
 )
 def test_bad_overrides(terminal: Terminal, pair: str, told: str) -> None:
@@ -330,7 +331,7 @@ def test_check_shows_what_would_run(terminal: Terminal) -> None:
     ):
         assert any(line in (found, found.replace(".0", "")) for found in lines), line
     for key in KEYS:
-        if not key.name.endswith("KeyFile"):
+        if not (key.name.endswith("File") and key.instead_of):
             assert any(line.startswith(f"{key.name.rpartition('.')[2]}:") for line in lines), key.name
 
 
@@ -346,13 +347,13 @@ def test_check_as_json(terminal: Terminal) -> None:
 
 
 def test_check_says_warnings(terminal: Terminal) -> None:
-    """A weak key that debug lets through is a warning in both outputs, and still a good configuration."""
-    terminal.write(f"encKey: {EXAMPLE_KEY}\nremote: http://h/\ndebug: true\n")
+    """A weak key that only this machine can use is a warning in both outputs, and still a good configuration."""
+    terminal.write(f"encKey: {EXAMPLE_KEY}\nremote: http://h/\nlisten: localhost\n")
     ran = terminal.run("check")
     assert ran.code == OK
     assert "\nWarning: encKey is the example file's key" in ran.out
     (warning,) = terminal.run("check", "--output", "json").json["warnings"]
-    assert "debug: true" in warning
+    assert "is refused elsewhere" in warning
     assert EXAMPLE_KEY not in ran.out + warning
 
 
@@ -499,6 +500,44 @@ def test_token_issue_wants_an_object(terminal: Terminal, data: str) -> None:
         assert (ran.code, ran.out) == (USAGE, "")
         assert ran.err.startswith("txtoken: DATA is n")
         assert "It has to be a JSON object, as the remote would reply." in ran.err
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "{}",
+        " {}\r\n",
+        '"{}"',
+        "'{}'",
+        "`{}`",
+        "Bearer {}",
+        "bearer   {}",
+        "Authorization: Bearer {}",
+        "authorization:Bearer\t{}",
+        "'Authorization: Bearer {}'",
+        'Authorization: "Bearer {}"',
+        '{{"token":"{}"}}',
+        '{{ "token" : "{}" }}\n',
+        '{{"exp": 4000000000, "access_token":"{}", "token_type":"Bearer"}}',
+        '{{"token":"Bearer {}"}}',
+    ],
+)
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_tokens_are_taken_as_they_are_copied(terminal: Terminal, pasted: str, is_wrapped: bool) -> None:
+    """In an answer's JSON, a header field, quotes, or lines that a terminal or a mail wrapped, it is the token that is judged."""
+    token = GOOD if not is_wrapped else "\n  ".join(GOOD[start : start + 40] for start in range(0, len(GOOD), 40))
+    text = pasted.format(token)
+    for command in ("verify", "explain"):
+        assert terminal.run("token", command, "--", text).code == OK
+        assert terminal.run("token", command, stdin=text.encode()).code == OK
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"token":5}', '{"token":""}', "Bearer", "Authorization:", '""', "{", "bearertoken.a.b"]
+)
+def test_what_holds_no_token_is_not_valid(terminal: Terminal, text: str) -> None:
+    """What looks like a copy but holds no token is judged as it stands."""
+    assert terminal.run("token", "explain", "--", text).code == FAILED
 
 
 @pytest.mark.parametrize("by", ["argument", "header", "stdin", "stdin without -"])

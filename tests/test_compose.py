@@ -40,7 +40,7 @@ def test_compose_configures_the_service(composed: Any, tmp_path: Path, monkeypat
     (tmp_path / "enc_key").write_text(KEY)
     config = load(None, environment | {"TXTOKEN_ENC_KEY_FILE": "enc_key"})
     assert service["ports"] == [f"{config.port}:{config.port}"]
-    assert config.listen == ("0.0.0.0",)  # noqa: S104 - it is read, not bound
+    assert config.listen == ("::",)
     assert int(service["stop_grace_period"].removesuffix("s")) > config.timeouts.drain + config.timeouts.drain_delay
 
 
@@ -50,7 +50,7 @@ def test_compose_starts_the_remote(composed: Any) -> None:
     login = composed["services"]["login"]
     assert remote.hostname in composed["services"]
     options = arguments_of(login["command"])
-    assert (options.command, options.login_only, options.login_port) == (demo, "0.0.0.0", remote.port)  # noqa: S104 - see above
+    assert (options.command, options.login_only, options.login_port) == (demo, "0.0.0.0", remote.port)  # noqa: S104 - it is read, not bound
     assert remote.path == LOGIN_PATH
     assert login["healthcheck"] == {"disable": True}  # the image's own asks for a service
 

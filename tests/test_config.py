@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from operator import attrgetter
 from pathlib import Path
@@ -14,10 +13,22 @@ import pytest
 import yaml
 
 from tests.configuring import EXAMPLE_FILE, KEY, OTHER_KEY, REMOTE, REQUIRED, failure, load_text, told, whole
+from txtoken import values
 from txtoken.certificates import ListenTls, RemoteTls
-from txtoken.config import EXAMPLE_KEY, KEYS, SECTIONS, describe, load
+from txtoken.config import KEYS, SECTIONS, describe, load
+from txtoken.cpus import usable_cpus
 from txtoken.errors import ConfigError
-from txtoken.settings import CorsSettings, Limits, LogSettings, Timeouts, VerifyRules
+from txtoken.settings import (
+    CorsSettings,
+    Limits,
+    LogSettings,
+    RemoteProxy,
+    Secret,
+    SuccessRules,
+    Timeouts,
+    VerifyRules,
+)
+from txtoken.signing_secret import EXAMPLE_KEY
 
 # Contract §1.1 and §1.2, row by row
 
@@ -47,20 +58,41 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("request_token_data", "requestTokenData:\n  - a\n  - 1", b'["a",1]'),
     ("reload_s", "", 10.0),
     ("reload_s", "reload: 1m", 60.0),
+    ("reload_s", "reload: 24h", 86_400.0),
     ("reload_s", "reload: off", None),
     ("reload_s", "reload: 'off'", None),
     ("workers", "", 1),
     ("workers", "workers: 3", 3),
-    ("workers", "workers: auto", len(os.sched_getaffinity(0))),
+    ("workers", "workers: auto", usable_cpus()),
     ("admin_port", "", None),
     ("admin_port", "adminPort: 9090", 9090),
     ("admin_port", "port: 0\nadminPort: 0", 0),
-    ("listen", "", ("0.0.0.0",)),  # noqa: S104 - the contract's default, nothing is bound
+    ("listen", "", ("::",)),
+    ("listen", "listen: 0.0.0.0", ("0.0.0.0",)),  # noqa: S104 - nothing is bound
     ("listen", "listen: 127.0.0.1", ("127.0.0.1",)),
     ("listen", 'listen: "::"', ("::",)),
     ("listen", "listen: [127.0.0.1, '::1']", ("127.0.0.1", "::1")),
     ("listen", "listen: unix:/run/t.sock", ("unix:/run/t.sock",)),
     ("listen", "listen: ['::1', 'unix:/run/t.sock']", ("::1", "unix:/run/t.sock")),
+    ("success", "", SuccessRules(frozenset((200,)), ())),
+    ("success.statuses", "successStatus: 201", frozenset((201,))),
+    ("success.statuses", "successStatus: [200, '201', 201]", frozenset((200, 201))),
+    ("success.statuses", "successStatus: 2xx", frozenset(range(200, 300))),
+    ("success.statuses", "successStatus: [200, 2xx]", frozenset(range(200, 300))),
+    ("success.members", "successWhen:", ()),
+    ("success.members", "successWhen: {}", ()),
+    ("success.members", "successWhen:\n  /success: true\n  /errors:\n  /user/roles/0: admin\n  /a~1b~0c: {n: [1, 1.5]}",
+     (("/success", b"true"), ("/errors", b"null"), ("/user/roles/0", b'"admin"'), ("/a~1b~0c", b'{"n":[1,1.5]}'))),
+    ("success.members", "successWhen: {/b: 'true', /a: 12345678901234567890123}",
+     (("/b", b'"true"'), ("/a", b"12345678901234567890123"))),
+    ("success.members", "successWhen: '{\"/ok\": 1, \"\": {}}'", (("/ok", b"1"), ("", b"{}"))),
+    ("remote", "remote: http+unix://%2Frun%2Flogin.sock/login", "http+unix://%2Frun%2Flogin.sock/login"),
+    ("remote_proxy", "", None),
+    ("remote_proxy", "remoteProxy: env", None),
+    ("remote_proxy", "remoteProxy: off", None),
+    ("remote_proxy", "remoteProxy: http://Proxy.internal:3128", RemoteProxy("http://proxy.internal:3128")),
+    ("remote_proxy", "remoteProxy: https://u:p%40s@[::1]/",
+     RemoteProxy("https://[::1]", Secret(b"Basic dTpwQHM="))),
     ("request_token_s", "", 300),
     ("request_token_s", "requestTokenSeconds: 10", 10),
     ("request_token_s", "requestTokenSeconds: 86400", 86_400),
@@ -79,6 +111,8 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("timeouts", "timeouts: {head: 1, body: 2s, idle: 1m, connect: 500ms}", Timeouts(1.0, 2.0, 60.0, 0.5)),
     ("timeouts.remote", "timeouts: {remote: 1.5}", 1.5),
     ("timeouts.remote_idle", "timeouts: {remoteIdle: 1m}", 60.0),
+    ("timeouts", "timeouts: {idle: 24h, drain: 7d, drainDelay: 1h}",
+     Timeouts(idle=86_400.0, drain=604_800.0, drain_delay=3600.0)),
     ("timeouts.drain", "timeouts: {drain: 0}", 0.0),
     ("timeouts.drain_delay", "timeouts: {drainDelay: 5s}", 5.0),
     ("forward_headers", "", ("X-Request-Id", "traceparent", "tracestate")),
@@ -90,6 +124,7 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("status_map", "statusMap: {}", {}),
     ("status_map", "statusMap: {401: pass, 4xx: 400, 599: 503, timeout: 504, unreachable: 502, invalid: '500'}",
      {"401": "pass", "4xx": "400", "599": "503", "timeout": "504", "unreachable": "502", "invalid": "500"}),
+    ("status_map", "successStatus: 201\nstatusMap: {200: 401, 2xx: 502}", {"200": "401", "2xx": "502"}),
     ("status_map", "statusMap: '{\"401\": \"pass\", \"5xx\": 502}'", {"401": "pass", "5xx": "502"}),
     ("pass_remote_errors", "", False),
     ("pass_remote_errors", "passRemoteErrors: true", True),
@@ -141,8 +176,8 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("port", "port: [80]", 1, "has to be one value, not a list or a section"),
     ("debug", "debug: yes", 1, "has to be true or false"),
     ("debug", "debug: 1", 1, "has to be true or false"),
-    ("encKey", "encKey: short", 1, "has to be 32 to 64 characters long; this one has 5"),
-    ("encKey", f"encKey: {KEY * 2}", 1, "has to be 32 to 64 characters long; this one has 68"),
+    ("encKey", "encKey: short", 1, "has to be 32 to 4096 bytes long; this one has 5"),
+    ("encKey", f"encKey: {'long' * 1025}", 1, "has to be 32 to 4096 bytes long; this one has 4100"),
     ("encKey", f"encKey: {'z' * 40}", 1, "is one character repeated"),
     ("encKey", f"encKey: {EXAMPLE_KEY}", 1, "is the example file's key"),
     ("encKey", "encKey: [a]", 1, "has to be one value"),
@@ -178,8 +213,38 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("encKeyFile", f"encKeyFile: /dev/null\nencKey: {KEY}", 1, "is not a file"),
     ("encKey", f"encKeyFile: /dev/null\nencKey: {KEY}", 2, "is given beside encKeyFile: keep one of them"),
     ("requestKeyFile", f"requestKey: {KEY}\nrequestKeyFile: KEY_FILE", 2, "is given beside requestKey: keep one of"),
-    ("requestKey", "requestKey: short", 1, "has to be 32 to 64 characters long; this one has 5"),
+    ("requestKey", "requestKey: short", 1, "has to be 32 to 4096 bytes long; this one has 5"),
     ("requestKey", f"requestKey: {'z' * 40}", 1, "is one character repeated"),
+    ("successStatus", "successStatus: [200, 302]", 1, "has to be a list of statuses from 200 to 299, or 2xx"),
+    ("successStatus", "successStatus:\n  - 200\n  - 2XX", 3, "has to be a list of statuses from 200 to 299, or 2xx"),
+    ("successStatus", "successStatus: []", 1, "names no status"),
+    ("successWhen", "successWhen:\n  /a: 1\n  success: true", 3, "is no JSON Pointer: it has to begin with /"),
+    ("successWhen", "successWhen:\n  '#/a': 1", 2, "begins with #"),
+    ("successWhen", "successWhen:\n  /a: 1\n  /b~2: 1", 3, "with a ~ that is neither"),
+    ("successWhen", "successWhen: {/a~: 1}", 1, "with a ~ that is neither"),
+    ("successWhen", "successWhen:\n  /a: 1\n  /a: 2", 3, "holds a member twice"),
+    ("successWhen", "successWhen:\n  /a: 1\n  /b: {c: .nan}", 3, "number that JSON has no word for"),
+    ("successWhen", "successWhen:\n  /b:\n    c: 1\n    d: .nan", 4, "number that JSON has no word for"),
+    ("successWhen", "successWhen: ok", 1, "has to be a section, or text like"),
+    ("successWhen", "successWhen: [/a]", 1, "has to be one value, not a list or a section"),
+    ("successWhen", 'successWhen: \'{"/a": 1, "/a": 1}\'', 1, "holds a member twice"),
+    ("successWhen", "successWhen: '{\"a\": 1}'", 1, "is no JSON Pointer"),
+    ("remoteProxy", "remoteProxy: on", 1, "has to be a proxy's URL like http://proxy.internal:3128"),
+    ("remoteProxy", "remoteProxy: proxy:3128", 1, "of scheme http or https: others are not supported"),
+    ("remoteProxy", "remoteProxy: socks5://proxy:1080", 1, "of scheme http or https: others are not supported"),
+    ("remoteProxy", "remoteProxy: http://proxy:99999", 1, "malformed host or port"),
+    ("remoteProxy", "remoteProxy: http://proxy/path", 1, "must not have a path"),
+    ("remoteProxy", "remote: http+unix://%2Fs/\nremoteProxy: http://p", 2, "cannot go with a remote at a Unix socket"),
+    ("remoteProxyFile", "remoteProxyFile: /no/such/file", 1, "names a file that does not exist"),
+    ("remoteProxyFile", "remoteProxyFile: KEY_FILE", 1, "has to be a proxy's URL"),
+    (
+        "remoteTls.serverName",
+        "remote: http+unix://%2Fs/\nremoteTls: {serverName: h}",
+        2,
+        "is for a remote that speaks TLS",
+    ),
+    ("statusMap", "successStatus: 2xx\nstatusMap: {2xx: 502}", 2, "cannot map 2xx, which are all a success"),
+    ("statusMap", "successStatus: [201]\nstatusMap: {201: 502}", 2, "cannot map 201, which is success"),
     ("requestTokenSeconds", "requestTokenSeconds: 9", 1, "has to be a whole number from 10 to 86400"),
     ("requestTokenSeconds", "requestTokenSeconds: 5m", 1, "has to be a whole number from 10 to 86400"),
     ("validateBody", "validateBody: no", 1, "has to be true or false"),
@@ -195,18 +260,20 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("limits", "limits: 5", 1, "has to be a section of `key: value` lines"),
     ("limits", "limits: [a]", 1, "has to be a section of `key: value` lines"),
     ("limits", "limits: !mine {waiting: 1}", 1, "has to be a section of `key: value` lines"),
-    ("timeouts.head", "timeouts: {head: 0}", 1, "has to be a time from 0.001 to 86400 seconds"),
-    ("timeouts.body", "timeouts: {body: 1h}", 1, "has to be a time from 0.001 to 86400 seconds"),
+    ("timeouts.head", "timeouts: {head: 0}", 1, "has to be a time from 0.001 to 604800 seconds"),
+    ("timeouts.body", "timeouts: {body: 8d}", 1, "has to be a time from 0.001 to 604800 seconds"),
     ("timeouts.idle", "timeouts: {idle: -1}", 1, "has to be a time from"),
     ("timeouts.connect", "timeouts: {connect: soon}", 1, "has to be a time from"),
     ("timeouts.remote", "timeouts: {remote: 0s}", 1, "has to be a time from"),
     ("timeouts.remoteIdle", "timeouts: {remoteIdle: 0}", 1, "has to be a time from"),
-    ("timeouts.drain", "timeouts: {drain: 2000m}", 1, "has to be a time from 0 to 86400 seconds"),
-    ("timeouts.drainDelay", "timeouts: {drainDelay: x}", 1, "has to be a time from 0 to 86400 seconds"),
+    ("timeouts.drain", "timeouts: {drain: 169h}", 1, "has to be a time from 0 to 604800 seconds"),
+    ("timeouts.drainDelay", "timeouts: {drainDelay: x}", 1, "has to be a time from 0 to 604800 seconds"),
     ("forwardHeaders", "forwardHeaders:\n  - X-A\n  - Authorization", 3, "Authorization is never forwarded"),
     ("forwardHeaders", "forwardHeaders: [connection]", 1, "connection is never forwarded"),
     ("forwardHeaders", "forwardHeaders: [host]", 1, "host is never forwarded"),
     ("forwardHeaders", "forwardHeaders: [content-LENGTH]", 1, "content-LENGTH is never forwarded"),
+    ("forwardHeaders", "forwardHeaders: ['*']", 1, "patterns are not supported"),
+    ("forwardHeaders", "forwardHeaders:\n  - X-A\n  - X-Tenant-*", 3, "patterns are not supported"),
     ("forwardHeaders", "forwardHeaders: ['X A']", 1, "has to be a list of header field names"),
     ("forwardHeaders", "forwardHeaders: {a: b}", 1, "has to be one value"),
     ("forwardHeaders", "forwardedFor: true\nforwardHeaders: [x-forwarded-FOR]", 2, "is sent by forwardedFor already"),
@@ -244,7 +311,7 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("cors.origins", "cors: {origins: 'null'}", 1, "null is the origin of every page that hides its own"),
     ("cors.headers", "cors: {origins: '*', headers: '*'}", 1, "has to name the header fields"),
     ("cors.headers", "cors: {origins: '*', headers: [X A]}", 1, "has to be a list of header field names"),
-    ("cors.maxAge", "cors: {origins: '*', maxAge: 1d}", 1, "has to be a time from 0 to 86400 seconds"),
+    ("cors.maxAge", "cors: {origins: '*', maxAge: 2d}", 1, "has to be a time from 0 to 86400 seconds"),
     ("cors.credentials", "cors:\n  origins: '*'\n  credentials: true", 3, "cannot go with origins: '*'"),
     ("tls.certFile", "tls: {certFile: /no/such/file}", 1, "names a file that does not exist"),
     ("tls.keyFile", "tls:\n  keyFile: /dev/null", 2, "is not a file"),
@@ -395,8 +462,8 @@ def test_quotes_of_yaml_are_honoured(tmp_path: Path, yaml_text: str, secret: str
     assert load_text(tmp_path, whole(f"encKey: {yaml_text}")).enc_key.reveal() == secret.encode()
 
 
-def test_keys_that_everybody_knows_need_debug(tmp_path: Path) -> None:
-    """A weak key is refused, and with `debug: true` it is let through with a warning that names it, for each such key."""
+def test_keys_that_everybody_knows_stay_on_this_machine(tmp_path: Path) -> None:
+    """A weak key is refused, also with `debug: true`; where nobody else can reach the service a warning names each such key."""
     key_file = tmp_path / "key"
     key_file.write_text("k" * 32)
     for weak, name in (
@@ -406,12 +473,82 @@ def test_keys_that_everybody_knows_need_debug(tmp_path: Path) -> None:
         (f"requestKey: {'z' * 64}", "requestKey"),
         (f"requestKeyFile: {key_file}", "requestKeyFile"),
     ):
-        (refusal,) = failure(tmp_path, whole(f"debug: false\n{weak}")).problems
+        (refusal,) = failure(tmp_path, whole(f"debug: true\n{weak}")).problems
         assert refusal.key == name
         assert refusal.where.endswith("line 2")
-        (warning,) = load_text(tmp_path, whole(f"debug: true\n{weak}")).warnings
+        (warning,) = load_text(tmp_path, whole(f"listen: 127.0.0.1\n{weak}")).warnings
         assert warning.startswith(f"{name} is ")
-        assert "debug: true" in warning
+        assert "is refused elsewhere" in warning
+
+
+@pytest.mark.parametrize(
+    ("listen", "is_local"),
+    [
+        ("localhost", True),
+        ("127.1.2.3", True),
+        ("'::1'", True),
+        ("'::ffff:127.0.0.1'", True),
+        ("unix:/run/s", True),
+        ("[127.0.0.1, '::1', 'unix:/run/s']", True),
+        ("0.0.0.0", False),  # noqa: S104 - nothing is bound
+        ("'::'", False),
+        ("[127.0.0.1, 10.0.0.1]", False),
+        ("['unix:/run/s', '::']", False),
+        ("'::ffff:10.0.0.1'", False),
+        ("~", False),
+    ],
+)
+def test_where_a_weak_key_is_let_through(tmp_path: Path, listen: str, is_local: bool) -> None:
+    """Every address has to be loopback or a Unix socket; sockets that systemd opens may be bound anywhere."""
+    text = whole(f"encKey: {EXAMPLE_KEY}\nlisten: {listen}")
+    if is_local:
+        assert len(load_text(tmp_path, text).warnings) == 1
+    else:
+        assert len(failure(tmp_path, text).problems) == 1
+    assert len(failure(tmp_path, text, {"LISTEN_FDS": "1"}).problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("unseen", "kinds"),
+    [
+        ("K\n", ["a line end"]),
+        ("a\r\nK", ["a line end"]),
+        ("K\u2028", ["a line end"]),
+        ("\x85K", ["a line end"]),
+        (" K", ["a blank at an end"]),
+        ("K\u00a0", ["a blank at an end"]),
+        ("K\t", ["a blank at an end"]),
+        ("K \n", ["a line end", "a blank at an end"]),
+        ("\ufeffK", ["a byte order mark"]),
+        ("\ufeff K", ["a blank at an end", "a byte order mark"]),
+        ("a\x00K", ["a control character"]),
+        ("a\tK", ["a control character"]),
+        ("a\x9bK", ["a control character"]),
+        ("K\x7f", ["a control character"]),
+        ("a\u200bK", ["a zero-width character"]),
+        ("K\u202e", ["a zero-width character"]),
+        ("a\u00adK", ["a zero-width character"]),
+        ("a\u3164K", ["a zero-width character"]),
+        ("a K", []),
+        ("ünïcödé K €", []),
+    ],
+)
+def test_what_nobody_sees_in_a_secret_is_named(tmp_path: Path, unseen: str, kinds: list[str]) -> None:
+    """A secret with characters that cannot be seen signs as it stands, and a warning names their kinds and nothing of it."""
+    secret = unseen.replace("K", KEY)
+    (tmp_path / "key").write_bytes(secret.encode() + b"\n")
+    for text in (
+        f"encKey: {json.dumps(secret)}",
+        f"encKeyFile: {tmp_path}/key",
+        f"requestKey: {json.dumps(secret)}",
+        f"requestKeyFile: {tmp_path}/key",
+    ):
+        text = text if "encKey" in text else f"{text}\n{REQUIRED['encKey']}"
+        config = load_text(tmp_path, f"{text}\n{REQUIRED['remote']}")
+        assert secret.encode() in (config.enc_key.reveal(), config.request_key.reveal())
+        name = text.partition(":")[0]
+        said = f"{name} holds {', '.join(kinds)}: it signs with that too, and others may not see it"
+        assert config.warnings == ((said,) if kinds else ())
 
 
 def test_good_keys_raise_no_warning(tmp_path: Path) -> None:
@@ -479,7 +616,10 @@ def test_values_from_outside_the_file(tmp_path: Path, source: str) -> None:
         "listen": "127.0.0.1, ::1",
         "limits.bodyBytes": "2KiB",
         "timeouts.remote": "500ms",
-        "forwardHeaders": "",
+        "forwardHeaders": " ",
+        "successStatus": "200, 201",
+        "successWhen": '{"/ok": true}',
+        "remoteProxy": "http://proxy:1",
         "statusMap": '{"401": "pass", "timeout": 504}',
         "trustedProxies": "10.0.0.0/8, unix",
         "cors.origins": "https://a.example,https://b.example",
@@ -494,6 +634,8 @@ def test_values_from_outside_the_file(tmp_path: Path, source: str) -> None:
     assert config.listen == ("127.0.0.1", "::1")
     assert (config.limits.body_bytes, config.timeouts.remote) == (2048, 0.5)
     assert config.forward_headers == ()
+    assert config.success == SuccessRules(frozenset((200, 201)), (("/ok", b"true"),))
+    assert config.remote_proxy == RemoteProxy("http://proxy:1")
     assert config.status_map == {"401": "pass", "timeout": "504"}
     assert config.trusted_proxies == ("10.0.0.0/8", "unix")
     assert config.cors.origins == ("https://a.example", "https://b.example")
@@ -556,6 +698,43 @@ def test_no_file_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert problem.text == f"{name} does not exist. Name another with --config or CFG_FILE."
 
 
+def test_empty_variables_count_as_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set but empty gives no value, for no key, and does not make an environment complete."""
+    environ = {key.variable: "" for key in KEYS} | {"CFG_FILE": "", "TXTOKEN_PROT": "", "HTTP_PROXY": ""}
+    assert load_text(tmp_path, whole("port: 7"), environ) == load_text(tmp_path, whole("port: 7"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"example_cfg\.yml does not exist"):
+        load(None, environ)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("TXTOKEN_PROT", "TXTOKEN_PORT"),
+        ("TXTOKEN_ENCKEY", "TXTOKEN_ENC_KEY"),
+        ("TXTOKEN_ENC_KEYFILE", "TXTOKEN_ENC_KEY_FILE"),
+        ("TXTOKEN_LIMIT_WAITING", "TXTOKEN_LIMITS_WAITING"),
+        ("TXTOKEN_BODY_BYTES", "TXTOKEN_LIMITS_BODY_BYTES"),
+        ("TXTOKEN_exp_hours", "TXTOKEN_EXP_HOURS"),
+        ("TXTOKEN_LIMITS", "like TXTOKEN_LIMITS_HEAD_BYTES"),
+    ],
+)
+def test_variables_close_to_a_key_are_errors(tmp_path: Path, variable: str, meant: str) -> None:
+    """A misspelt variable is never ignored: the error names the one that was meant."""
+    (problem,) = failure(tmp_path, whole(""), {variable: "x"}).problems
+    assert problem.where == f"environment {variable}"
+    assert meant in problem.text
+
+
+@pytest.mark.parametrize(
+    "variable", ["TXTOKEN_VERSION", "TXTOKEN_IMAGE", "TXTOKEN_REPLICAS", "TXTOKEN_", "TXTOKEN_\udcff"]
+)
+def test_variables_of_deployment_tools_are_warnings(tmp_path: Path, variable: str) -> None:
+    """A variable of our prefix that resembles no key is ignored with a warning that names it and not its value."""
+    (warning,) = load_text(tmp_path, whole(""), {variable: "1.2.3"}).warnings
+    assert warning == f"environment {values.printable(variable)} sets no known key, and is ignored"
+
+
 def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
     """What does not begin with TXTOKEN_ is not ours, and what Kubernetes sets beside a Service called txtoken is no mistake."""
     config = load_text(
@@ -591,10 +770,13 @@ def test_description_is_a_configuration(tmp_path: Path) -> None:
             "expHours: 0.5\nlisten: [127.0.0.1, '::1']\nlimits: {bodyBytes: 2KiB}\ntimeouts: {remote: 500ms}\n"
             "verify: {iss: me, aud: [a, b], maxAge: 1m}\nrequestTokenData: {a: [1, {b: ü}]}\nforwardHeaders: []\n"
             "statusMap: {401: pass, timeout: 504}\ntrustedProxies: [10.0.0.0/8]\ncors: {origins: ['https://a.example']}\n"
+            "successStatus: 2xx\nsuccessWhen: {/a: [1, null], /b: ~}\nremoteProxy: http://proxy:3128\n"
         ),
     )
     described = json.loads(orjson.dumps(describe(config)))
-    assert set(described) == {key.name.partition(".")[0] for key in KEYS} - {"encKeyFile", "requestKeyFile"}
+    assert set(described) == {key.name.partition(".")[0] for key in KEYS} - {
+        *("encKeyFile", "requestKeyFile", "remoteProxyFile")
+    }
     assert described["expHours"] == 0.5
     assert described["requestTokenData"] == {"a": [1, {"b": "ü"}]}
     assert described["timeouts"]["remote"] == 0.5
@@ -612,15 +794,16 @@ def test_example_loads_and_is_the_default(tmp_path: Path) -> None:
     example_text = EXAMPLE_FILE.read_text()
     config = load(str(EXAMPLE_FILE), {})
     assert config.debug
-    assert len(config.warnings) == 1
+    (warning,) = config.warnings
+    assert warning.startswith("encKey is the example file's key")
     full = uncommented(example_text)
-    for name in ("encKeyFile", "requestKey", "requestKeyFile", "adminPort"):  # they have no default
+    for name in ("encKeyFile", "requestKey", "requestKeyFile", "remoteProxyFile", "adminPort"):  # they have no default
         full, count = re.subn(rf"^{name}: .*\n", "", full, flags=re.MULTILINE)
         assert count == 1
     given = yaml.safe_load(full)
     assert len(given) > len(yaml.safe_load(example_text))
     plain = load_text(tmp_path, whole("requestTokenData: {service: txtoken}"))
-    overrides = {"debug": "false", "encKey": KEY, "remote": REMOTE}
+    overrides = {"debug": "false", "encKey": KEY, "remote": REMOTE, "listen": "::"}
     assert load_text(tmp_path, full, {}, overrides) == plain
 
 

@@ -56,7 +56,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_lines(tmp_path: Pat
         "cfg.yml, line 6: port: has to be a whole number from 0 to 65535",
         "cfg.yml, line 7: log.level: has to be debug or info or warning or error",
         "cfg.yml, line 8: port: was given in line 6 already: keep one of them",
-        "cfg.yml, line 9: encKey: has to be 32 to 64 characters long; this one has 5. `txtoken keygen` makes one",
+        "cfg.yml, line 9: encKey: has to be 32 to 4096 bytes long; this one has 5. `txtoken keygen` makes one",
         "cfg.yml, line 11: forwardHeaders: Host is never forwarded: it belongs to the connection, or txtoken sets it itself",
     ]
     head, *lines = str(error).split("\n")
@@ -117,7 +117,10 @@ def test_keys_that_stand_twice(tmp_path: Path, text: str, key: str, line: int, f
 @pytest.mark.parametrize(
     ("content", "where", "why"),
     [
-        (b"port: 1\n\tdebug: true\n", ", line 2", "is not valid YAML"),
+        (b"port: 1\n\tdebug: true\n", ", line 2", "from column 1 on: a tab is used as indentation"),
+        (b"limits:\n  waiting: 1\n  \theadBytes: 1\n", ", line 3", "from column 3 on: a tab is used as indentation"),
+        (b"listen:\n  -\t127.0.0.1\n", ", line 2", "from column 4 on: a tab is used as indentation"),
+        (b"requestTokenData: |\n\ta\n", ", line 2", "from column 1 on: a tab is used as indentation"),
         (b"port: 1\ndebug: \ttrue: x\n", ", line 2", "is not valid YAML"),
         (b"port: 1\nremote: [\n", ", line 3", "is not valid YAML"),
         (b"port: 1\nencKey: 'open\nremote: x\n", ", line 4", "is not valid YAML"),

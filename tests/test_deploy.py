@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from tests.running import KEY, PATIENCE_S
-from txtoken.config import EXAMPLE_KEY, KEYS, load
+from txtoken.config import KEYS, load
 from txtoken.errors import ConfigError
 from txtoken.observe.metrics import REMOTE_REASONS
 from txtoken.process.reload import FIXED
 from txtoken.service.routes import HEALTH_PATHS
+from txtoken.signing_secret import EXAMPLE_KEY
 from txtoken.version import VERSION
 
 ROOT: Final = Path(__file__).parents[1]
@@ -139,6 +140,16 @@ def test_the_chart_replaces_pods_for_what_they_cannot_take_over() -> None:
     secrets = {key.name for key in KEYS if key.secret}
     assert secrets
     assert secrets <= refused
+
+
+def test_the_chart_takes_every_key_that_the_service_takes() -> None:
+    """The bounds of a key are the service's, and the keys that render the chart in CI are no example's."""
+    secret = read_chart("values.schema.json")["properties"]["secret"]["properties"]
+    (bounds,) = (key.read.schema for key in KEYS if key.name == "encKey")
+    for name in ("encKey", "requestKey"):
+        assert secret[name]["anyOf"][1] == {part: bounds[part] for part in ("minLength", "maxLength")}
+    for values in (CHART / "ci").glob("*.yaml"):
+        assert EXAMPLE_KEY not in values.read_text()
 
 
 def test_versions_are_the_service_s() -> None:

@@ -14,7 +14,7 @@ import yarl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txtoken import values
+from txtoken import signing_secret, urls, values
 from txtoken.service.keys import HmacKey
 from txtoken.values import DAY_S, KIB, MIB, Wrong, scalar
 
@@ -57,6 +57,11 @@ def refused(read: Callable[[yaml.Node], object], value: yaml.Node) -> Wrong:
         (values.duration(0.001, DAY_S), "5 s", 5.0),
         (values.duration(0.001, DAY_S), "1.5m", 90.0),
         (values.duration(0.001, DAY_S), "1440m", float(DAY_S)),
+        (values.duration(0.001, DAY_S), "24h", float(DAY_S)),
+        (values.duration(0.001, DAY_S), "1.5 h", 5400.0),
+        (values.duration(0.001, DAY_S), "1d", float(DAY_S)),
+        (values.duration(0.001, 7 * DAY_S), "7d", 7.0 * DAY_S),
+        (values.read_period, "1h", 3600.0),
         (values.duration(0, DAY_S), "0", 0.0),
         (values.read_hours, "24", DAY_S),
         (values.read_hours, "0.5", 1800),
@@ -77,13 +82,13 @@ def refused(read: Callable[[yaml.Node], object], value: yaml.Node) -> Wrong:
         (values.read_address, "localhost", "localhost"),
         (values.read_address, "unix:/run/txtoken/txtoken.sock", "unix:/run/txtoken/txtoken.sock"),
         (values.read_address, f"unix:/{'x' * 106}", f"unix:/{'x' * 106}"),
-        (values.read_server_name, "login.internal", "login.internal"),
-        (values.read_server_name, "LOGIN-2.example.", "LOGIN-2.example."),
-        (values.read_server_name, "10.0.0.1", "10.0.0.1"),
-        (values.read_server_name, "2001:db8::1", "2001:db8::1"),
+        (urls.read_server_name, "login.internal", "login.internal"),
+        (urls.read_server_name, "LOGIN-2.example.", "LOGIN-2.example."),
+        (urls.read_server_name, "10.0.0.1", "10.0.0.1"),
+        (urls.read_server_name, "2001:db8::1", "2001:db8::1"),
         (values.read_addresses, "127.0.0.1,::1", ("127.0.0.1", "::1")),
         (values.read_field_name, "X-Request-Id", "X-Request-Id"),
-        (values.read_field_name, "!#$%&'*+.^_`|~09azAZ-", "!#$%&'*+.^_`|~09azAZ-"),
+        (values.read_field_name, "!#$%&'+.^_`|~09azAZ-", "!#$%&'+.^_`|~09azAZ-"),
         (values.read_field_name, "x" * 256, "x" * 256),
         (values.read_script_field_name, "Authorization", "Authorization"),
         (values.read_proxies, "unix", "unix"),
@@ -108,9 +113,12 @@ def refused(read: Callable[[yaml.Node], object], value: yaml.Node) -> Wrong:
         (values.read_route, "/", "/"),
         (values.read_route, "/a/b;c=%20~", "/a/b;c=%20~"),
         (values.read_route, "/livez/", "/livez/"),
-        (values.read_secret, KEY, KEY),
-        (values.read_secret, KEY * 2, KEY * 2),
-        (values.read_secret, "ü" * 31 + "é", "ü" * 31 + "é"),
+        (signing_secret.read_secret, KEY, KEY),
+        (signing_secret.read_secret, KEY * 2, KEY * 2),
+        (signing_secret.read_secret, KEY * 128, KEY * 128),
+        (signing_secret.read_secret, "ü" * 16, "ü" * 16),
+        (signing_secret.read_secret, "🔑" * 8, "🔑" * 8),
+        (signing_secret.read_secret, "ü" * 2048, "ü" * 2048),
     ],
 )
 def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: object) -> None:
@@ -171,7 +179,10 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
                 "0.5ms",
                 "86401",
                 "1441m",
-                "1h",
+                "25h",
+                "2d",
+                "1w",
+                "1H",
                 "5S",
                 ".5",
                 "5.",
@@ -184,7 +195,7 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
                 "5  s",
                 "1:30",
             ],
-            "has to be a time from 0.001 to 86400 seconds: 5, 500ms, 5s, 1m",
+            "has to be a time from 0.001 to 86400 seconds: 5, 500ms, 5s, 1m, 24h, 7d",
         ),
         (
             values.read_hours,
@@ -225,7 +236,7 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
             "has to name a Unix socket by its whole path, at most 107 bytes long: unix:/run/txtoken/txtoken.sock",
         ),
         (
-            values.read_server_name,
+            urls.read_server_name,
             ["", "a b", "https://h", "h:443", "[::1]", "x" * 64, "ü.example"],
             "a host's name, like",
         ),
@@ -241,6 +252,7 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
             ["Host", "host", "Content-Length", "AUTHORIZATION", "Connection", "TE", "Transfer-Encoding", "Upgrade"],
             "is never forwarded",
         ),
+        (values.read_field_name, ["*", "X-Tenant-*", "x*y"], "patterns are not supported, each field has to be named"),
         (values.read_script_field_name, ["", "a b", "x" * 257], "has to be a list of header field names"),
         (values.read_script_field_name, ["*"], "has to name the header fields"),
         (
@@ -304,8 +316,11 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
             ['{"600":400}', '{"99":400}', '{"100":400}', '{"1xx":400}'],
             "holds a key that is no status",
         ),
-        (values.read_status_map, ['{"200":"pass"}'], "cannot map 200"),
-        (values.read_status_map, ['{"302":"pass"}', '{"2xx":"pass"}', '{"invalid":"pass"}'], "cannot pass"),
+        (
+            values.read_status_map,
+            ['{"200":"pass"}', '{"302":"pass"}', '{"2xx":"pass"}', '{"invalid":"pass"}'],
+            "cannot pass",
+        ),
         (
             values.read_status_map,
             ['{"401":200}', '{"401":600}', '{"401":"Pass"}', '{"401":400.0}', '{"401":null}', '{"401":["pass"]}'],
@@ -317,9 +332,13 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
             "has to be a path that starts with /",
         ),
         (values.read_route, ["/livez", "/readyz", "/healthz"], "is taken: the service's health is there"),
-        (values.read_secret, ["", "x", KEY[:31], KEY * 2 + "x"], "has to be 32 to 64 characters long; this one has "),
         (
-            values.read_secret,
+            signing_secret.read_secret,
+            ["", "x", KEY[:31], KEY * 128 + "x", "ü" * 15, "ü" * 2049],
+            "has to be 32 to 4096 bytes long; this one has ",
+        ),
+        (
+            signing_secret.read_secret,
             [
                 "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ",
                 "-----BEGIN PUBLIC KEY-----\nMFkwEwYH",
@@ -338,9 +357,9 @@ def test_value_is_refused(read: Callable[[yaml.Node], object], texts: list[str],
         assert why in str(refused(read, scalar(text))), text
 
 
-def test_secret_is_measured_in_characters_and_refused_with_its_length() -> None:
+def test_secret_is_measured_in_bytes_and_refused_with_its_length() -> None:
     """Who gives a secret of a wrong length learns how long it is, and the message holds no part of it."""
-    told = str(refused(values.read_secret, scalar("s3" * 15)))
+    told = str(refused(signing_secret.read_secret, scalar("s3" * 15)))
     assert "this one has 30" in told
     assert "s3" not in told
 
@@ -350,7 +369,7 @@ def test_secret_is_measured_in_characters_and_refused_with_its_length() -> None:
     "read",
     [
         *(values.read_text, values.read_flag, values.read_hours, values.read_address, values.read_field_name),
-        *(values.read_route, values.read_url, values.read_secret, values.read_secret_file),
+        *(values.read_route, urls.read_url, signing_secret.read_secret, signing_secret.read_secret_file),
         *(values.whole_number(0, 1), values.size(0, 1), values.duration(0, 1), values.choice("a")),
     ],
 )
@@ -386,7 +405,7 @@ def test_tagged_list_is_refused() -> None:
 )
 def test_secret_may_look_a_little_like_another_key(text: str) -> None:
     """Only what the signing library takes for another kind of key is refused."""
-    assert values.read_secret(scalar(text)) == text
+    assert signing_secret.read_secret(scalar(text)) == text
     HmacKey(text.encode())
 
 
@@ -402,7 +421,7 @@ _KEY_PIECES: Final = st.sampled_from(
 def test_secret_that_is_taken_can_sign(text: str) -> None:
     """What is accepted as a secret is one that the signing library takes: `check` never says good where `serve` fails."""
     try:
-        values.read_secret(scalar(text))
+        signing_secret.read_secret(scalar(text))
     except Wrong:
         return
     assert len(HmacKey(text.encode()).sign(b"text")) == 32
@@ -439,13 +458,16 @@ def test_list_items_are_judged_one_by_one() -> None:
             "http://[::ffff:1.2.3.4]/",
             "http://a_b.c-d.e./",
             "http://h:/x",
+            "http+unix://%2Frun%2Flogin.sock/login",
+            "HTTP+unix://%2frun/x?y=z",
+            "http+unix://%2Fs",
         ),
         *(f"http://{'a' * 63}.b/", f"http://{'a.' * 126}b/", "http://xn--bcher-kva.example/", "http://h/;,:@$!*()'+="),
     ],
 )
 def test_url_is_taken_as_written(text: str) -> None:
     """A good URL of a remote is taken unchanged, its query included."""
-    assert values.read_url(scalar(text)) == text
+    assert urls.read_url(scalar(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -468,6 +490,19 @@ def test_url_is_taken_as_written(text: str) -> None:
             ["localhost:8080/x", "unix:/x", "file:///x", "https//h", "javascript:0"],
         ),
         ("must not hold a user or password", ["http://u:p@h/", "http://u@h/", "http://@h/"]),
+        (
+            "has to name the socket by its whole path",
+            [
+                *("http+unix:///run/s", "http+unix://run%2Fs/x", "http+unix://%2Frun%2F/x", "http+unix://%2Frun%zz/"),
+                *("http+unix://%2Frun%00/", "http+unix://"),
+            ],
+        ),
+        (
+            "must not hold a user, password or port beside a socket's path",
+            ["http+unix://u@%2Fs/", "http+unix://%2Fs:80/"],
+        ),
+        ("whose path is longer than 107 bytes", [f"http+unix://%2F{'x' * 107}/"]),
+        ("must not have a fragment", ["http+unix://%2Fs/#x"]),
         ("must not have a fragment", ["http://h/#x", "http://h/#", "http://h#", "http://h/?a#b"]),
         ("malformed host or port", ["http://h:0/", "http://h:65536/", "http://h:x/", "http://h:-1/", "http://h:+80/"]),
         (
@@ -487,7 +522,7 @@ def test_url_is_taken_as_written(text: str) -> None:
 def test_url_is_refused(why: str, texts: list[str]) -> None:
     """A URL that no request could be sent to is refused at start, with the reason that fits."""
     for text in texts:
-        assert why in str(refused(values.read_url, scalar(text))), text
+        assert why in str(refused(urls.read_url, scalar(text))), text
 
 
 _URL_PIECES: Final = st.sampled_from(
@@ -520,7 +555,7 @@ _URL_PIECES: Final = st.sampled_from(
 def test_url_that_is_taken_can_be_dialled(text: str) -> None:
     """What is accepted as a remote is a URL for yarl too, and its host one that resolvers look at."""
     try:
-        values.read_url(scalar(text))
+        urls.read_url(scalar(text))
     except Wrong:
         return
     url = yarl.URL(text, encoded=True)
@@ -539,6 +574,7 @@ def test_url_that_is_taken_can_be_dialled(text: str) -> None:
         (KEY.encode(), KEY),
         (KEY.encode() + b"\n", KEY),
         (KEY.encode() + b"\r\n", KEY),
+        (KEY.encode() * 128 + b"\r\n", KEY * 128),
         (KEY.encode() + b"\n\n", KEY + "\n"),
         (b" " + KEY.encode() + b" \n", f" {KEY} "),
         (b"# not: a comment, 32 characters..\n", "# not: a comment, 32 characters.."),
@@ -548,7 +584,7 @@ def test_secret_file_loses_one_line_end(tmp_path: Path, content: bytes, secret: 
     """The secret is the file's content without the one line end at its end, and nothing else is stripped or read as YAML."""
     file = tmp_path / "key"
     file.write_bytes(content)
-    assert values.read_secret_file(scalar(str(file))) == secret
+    assert signing_secret.read_secret_file(scalar(str(file))) == secret
 
 
 @pytest.mark.parametrize(
@@ -556,9 +592,9 @@ def test_secret_file_loses_one_line_end(tmp_path: Path, content: bytes, secret: 
     [
         (b"", "this one has 0"),
         (b"short\n", "this one has 5"),
-        (KEY.encode() * 3, "this one has 96"),
+        (KEY.encode() * 128 + b"x", "this one has 4097"),
         (b"\xff" * 40, "is not UTF-8 text"),
-        (b"x" * 4097, "is larger than 4096 bytes"),
+        (b"x" * 4099, "is larger than 4098 bytes"),
         (b"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZI\n", "is a PEM, SSH or JWK key"),
     ],
 )
@@ -566,7 +602,7 @@ def test_secret_file_is_refused(tmp_path: Path, content: bytes, why: str) -> Non
     """A file that holds no usable secret is refused with its path and without its content."""
     file = tmp_path / "key"
     file.write_bytes(content)
-    told = str(refused(values.read_secret_file, scalar(str(file))))
+    told = str(refused(signing_secret.read_secret_file, scalar(str(file))))
     assert why in told
     assert str(file) in told
     assert "short" not in told
@@ -576,7 +612,7 @@ def test_secret_file_is_refused(tmp_path: Path, content: bytes, why: str) -> Non
 @pytest.mark.parametrize("path", [KEY, f"no/such/{KEY}", KEY * 40, f"{KEY}\0", ""])
 def test_secret_in_place_of_its_path_is_not_told(path: str) -> None:
     """Who puts the secret itself where its file's path belongs does not find it in the error."""
-    told = str(refused(values.read_secret_file, scalar(path)))
+    told = str(refused(signing_secret.read_secret_file, scalar(path)))
     assert KEY not in told
     assert "file" in told
 

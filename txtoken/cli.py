@@ -12,6 +12,7 @@ import importlib
 import io
 import ipaddress
 import os
+import re
 import secrets
 import signal
 import socket
@@ -27,7 +28,7 @@ import orjson
 from txtoken import config as configuration
 from txtoken.errors import ConfigError, StartError, TokenError, TxtokenError
 from txtoken.settings import Config
-from txtoken.values import LOOPBACK, UNIX_PREFIX
+from txtoken.values import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX
 from txtoken.version import VERSION
 
 OK: Final = 0
@@ -35,11 +36,14 @@ FAILED: Final = 1
 USAGE: Final = 2
 BAD_CONFIG: Final = 78
 
-KEY_BYTES: Final = 36  # make 48 characters of base64url, which encKey's 32 to 64 want
+KEY_BYTES: Final = 36  # make 48 characters of base64url, where encKey wants 32 bytes at least
 HEALTH_TIMEOUT_S: Final = 2.0
 FIRST_PASSED_FD: Final = 3  # SD_LISTEN_FDS_START
 HOURS_MAX: Final = 100 * 366 * 24  # as expHours
 _EARLY: Final = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)  # held back while the program is loaded: see __main__
+_QUOTES: Final = b" \t\r\n\"'`"
+# What stands before a token where it is copied from: quotes, a field's name, and the word that says of what kind it is.
+_BEFORE_TOKEN: Final = re.compile(rb"[\s\"'`]*(?:authorization\s*:[\s\"'`]*)?(?:bearer\s+[\s\"'`]*)?", re.IGNORECASE)
 JSON_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -129,12 +133,12 @@ def health(options: argparse.Namespace) -> int:
     """`txtoken health`: does the service that this configuration describes answer?"""
     config = _config(options)
     place, port = config.listen[0], config.port
+    internet = [place for place in config.listen if not place.startswith(UNIX_PREFIX)]
     if config.admin_port is not None:
-        place, port = (
-            next((place for place in config.listen if not place.startswith(UNIX_PREFIX)), LOOPBACK),
-            config.admin_port,
-        )
-    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(place, place)  # noqa: S104 - it is asked, not listened on
+        place, port = internet[0] if internet else LOOPBACK, config.admin_port
+    # What listens on all addresses is asked by IPv4, which is there without IPv6 too, unless it has IPv6 alone.
+    is_ipv6_alone = any(":" not in place for place in internet)
+    host = {ALL_IPV4: LOOPBACK, ALL_ADDRESSES: "::1" if is_ipv6_alone else LOOPBACK}.get(place, place)
     is_unix = place.startswith(UNIX_PREFIX)
     name = place if is_unix else f"{host}:{port}"
     connection = http.client.HTTPConnection("localhost" if is_unix else host, port)
@@ -310,7 +314,9 @@ def _parser() -> argparse.ArgumentParser:
         "explain", token_explain, "say in plain words why a token is or is not valid", configured, output, to=verbs
     )
     for command in (verify, explain):
-        command.add_argument("token", nargs="?", default="-", help="the token; - reads standard input")
+        command.add_argument(
+            "token", nargs="?", default="-", help="the token, as it was copied; - reads standard input"
+        )
     return parser
 
 
@@ -424,9 +430,15 @@ def _open_closed_streams() -> None:
 
 
 def _token(value: str) -> bytes:
-    """Take a token as people copy it: with or without the `Bearer` of its header field."""
-    token = _argument(value)
-    return token[7:].lstrip() if token[:7].lower() == b"bearer " else token
+    """Take a token as people copy it: an answer's JSON, a header field, quotes, lines that were wrapped."""
+    text = _argument(value)
+    member = re.search(rb'"(?:access_token|token)"\s*:\s*"([^"]*)"', text) if text[:1] == b"{" else None
+    if member is not None:
+        text = member[1]
+    before = _BEFORE_TOKEN.match(text)
+    assert before is not None  # it matches nothing, too
+    text = text[before.end() :]
+    return b"".join(text.rstrip(_QUOTES).split())
 
 
 def _argument(value: str) -> bytes:

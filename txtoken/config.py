@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import orjson
 import yaml
 
-from txtoken import trees, values
+from txtoken import proxying, signing_secret, success, trees, urls, values, yaml_reader
 from txtoken.certificates import PemFile, Unusable, dialling, listening
 from txtoken.errors import ConfigError, Problem
 from txtoken.settings import (
@@ -26,16 +26,16 @@ from txtoken.settings import (
     CorsSettings,
     Limits,
     LogSettings,
+    RemoteProxy,
     Secret,
     SuccessRules,
     Timeouts,
     VerifyRules,
 )
-from txtoken.values import DAY_S, KIB, MIB
+from txtoken.values import DAY_S, KIB, MIB, WEEK_S
 
 DEFAULT_PATH: Final = "example_cfg.yml"  # as the original: in the working directory
 ENVIRONMENT_PREFIX: Final = "TXTOKEN_"
-EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.yml: everybody knows it
 
 # What Kubernetes (and Docker's links) set in every container beside a Service that is called txtoken…: not meant for us.
 _SERVICE_LINK: Final = re.compile(
@@ -46,6 +46,8 @@ _SERVICE_LINK_PORT: Final = re.compile(r"TXTOKEN_(?:\w+_)?PORT=(?:tcp|udp|sctp):
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,31}")  # what is longer than any key's name may be a secret
 
 FORWARDED_FIELDS: Final = frozenset(("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"))
+_NEW_KEY: Final = "Replace it (`txtoken keygen` makes one)"
+_CLOSE: Final = 0.7  # of difflib's ratio: a variable's name that is so near to a key's was meant to be it
 _T = TypeVar("_T")
 
 FILE_BYTES_MAX: Final = MIB  # of a configuration file; what is larger is some other file
@@ -75,22 +77,27 @@ class Key:
 _LIMITS: Final = Limits()
 _TIMEOUTS: Final = Timeouts()
 _CORS: Final = CorsSettings()
+_SUCCESS: Final = SuccessRules()
 
 KEYS: Final = (
     Key("port", values.whole_number(0, 65535), 8888),
     Key("debug", values.read_flag, False),
-    Key("encKey", values.read_secret, None, secret=True, instead_of="encKeyFile"),
-    Key("remote", values.read_url, None),
+    Key("encKey", signing_secret.read_secret, None, secret=True, instead_of="encKeyFile"),
+    Key("remote", urls.read_url, None),
     Key("expHours", values.read_hours, DAY_S, attribute="token_ttl_s"),
     Key("getTokenRoute", values.read_route, "/getToken"),
     Key("checkTokenRoute", values.read_route, "/checkToken"),
     Key("requestTokenData", trees.read_tree, b"{}"),
-    Key("listen", values.read_addresses, ("0.0.0.0",)),  # noqa: S104 - a service is there to be reached
+    Key("listen", values.read_addresses, (values.ALL_ADDRESSES,)),
     Key("workers", values.read_workers, 1),
     Key("adminPort", values.whole_number(0, 65535), None),
-    Key("encKeyFile", values.read_secret_file, None, secret=True, instead_of="encKey"),
-    Key("requestKey", values.read_secret, None, secret=True, instead_of="requestKeyFile"),
-    Key("requestKeyFile", values.read_secret_file, None, secret=True, instead_of="requestKey"),
+    Key("encKeyFile", signing_secret.read_secret_file, None, secret=True, instead_of="encKey"),
+    Key("requestKey", signing_secret.read_secret, None, secret=True, instead_of="requestKeyFile"),
+    Key("requestKeyFile", signing_secret.read_secret_file, None, secret=True, instead_of="requestKey"),
+    Key("successStatus", success.read_statuses, _SUCCESS.statuses, attribute="success.statuses"),
+    Key("successWhen", success.read_members, _SUCCESS.members, attribute="success.members"),
+    Key("remoteProxy", proxying.read_proxy, proxying.ENVIRONMENT, instead_of="remoteProxyFile"),
+    Key("remoteProxyFile", proxying.read_proxy_file, None, instead_of="remoteProxy"),
     # It is signed once a second, which must not be more than a tenth of its life (contract §2).
     Key("requestTokenSeconds", values.whole_number(10, DAY_S), 300, attribute="request_token_s"),
     Key("validateBody", values.read_flag, True),
@@ -103,14 +110,14 @@ KEYS: Final = (
     Key("limits.connections", values.whole_number(1, 1_000_000), _LIMITS.connections),
     Key("limits.remoteConnections", values.whole_number(1, 60_000), _LIMITS.remote_connections),
     Key("limits.waiting", values.whole_number(0, 1_000_000), _LIMITS.waiting),
-    Key("timeouts.head", values.duration(0.001, DAY_S), _TIMEOUTS.head),
-    Key("timeouts.body", values.duration(0.001, DAY_S), _TIMEOUTS.body),
-    Key("timeouts.idle", values.duration(0.001, DAY_S), _TIMEOUTS.idle),
-    Key("timeouts.connect", values.duration(0.001, DAY_S), _TIMEOUTS.connect),
-    Key("timeouts.remote", values.duration(0.001, DAY_S), _TIMEOUTS.remote),
-    Key("timeouts.remoteIdle", values.duration(0.001, DAY_S), _TIMEOUTS.remote_idle),
-    Key("timeouts.drain", values.duration(0, DAY_S), _TIMEOUTS.drain),
-    Key("timeouts.drainDelay", values.duration(0, DAY_S), _TIMEOUTS.drain_delay),
+    Key("timeouts.head", values.duration(0.001, WEEK_S), _TIMEOUTS.head),
+    Key("timeouts.body", values.duration(0.001, WEEK_S), _TIMEOUTS.body),
+    Key("timeouts.idle", values.duration(0.001, WEEK_S), _TIMEOUTS.idle),
+    Key("timeouts.connect", values.duration(0.001, WEEK_S), _TIMEOUTS.connect),
+    Key("timeouts.remote", values.duration(0.001, WEEK_S), _TIMEOUTS.remote),
+    Key("timeouts.remoteIdle", values.duration(0.001, WEEK_S), _TIMEOUTS.remote_idle),
+    Key("timeouts.drain", values.duration(0, WEEK_S), _TIMEOUTS.drain),
+    Key("timeouts.drainDelay", values.duration(0, WEEK_S), _TIMEOUTS.drain_delay),
     Key("statusMap", values.read_status_map, "original"),
     Key("passRemoteErrors", values.read_flag, False),
     Key("forwardHeaders", values.list_of(values.read_field_name), ("X-Request-Id", "traceparent", "tracestate")),
@@ -126,7 +133,7 @@ KEYS: Final = (
     Key("remoteTls.caFile", values.read_certificates, None),
     Key("remoteTls.certFile", values.read_certificates, None),
     Key("remoteTls.keyFile", values.read_private_key, None),
-    Key("remoteTls.serverName", values.read_server_name, None),
+    Key("remoteTls.serverName", urls.read_server_name, None),
     Key("remoteTls.verify", values.read_flag, True),
     Key("verify.leeway", values.duration(0, DAY_S), 0.0, attribute="verify.leeway_s"),
     Key("verify.iss", values.read_text, None, attribute="verify.issuer"),
@@ -160,6 +167,7 @@ class _Reader:
     def __init__(self) -> None:
         self.given: dict[str, _Given] = {}
         self.file_failed = False  # it could not be read at all: that keys are missing is then no news
+        self.warnings: list[str] = []
         self._problems: list[tuple[int, Problem]] = []
 
     def complain(self, key: str, where: str, text: str, line: int = 0) -> None:
@@ -192,7 +200,7 @@ class _Reader:
         text = ""
         try:
             text = values.read_file(path, FILE_BYTES_MAX).decode("utf-8-sig")
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            root = yaml_reader.compose(text)
         except values.Wrong as wrong:
             self.complain("", "configuration file", f"{wrong}. Name another with --config or CFG_FILE.")
         except UnicodeDecodeError:
@@ -200,7 +208,7 @@ class _Reader:
         except (ValueError, OverflowError):  # of PyYAML, for an escape like \UFFFFFFFF
             self.complain("", shown, "holds a character that YAML does not allow")
         except yaml.YAMLError as error:
-            line, problem = _explain_yaml(error, text)
+            line, problem = yaml_reader.explain(error, text)
             self.complain("", f"{shown}, line {line}" if line else shown, problem, line)
         except RecursionError:
             self.complain("", shown, "is nested too deeply to be read")
@@ -241,14 +249,18 @@ class _Reader:
 
     def read_environment(self, environ: Mapping[str, str]) -> None:
         for variable, text in environ.items():
-            if not variable.startswith(ENVIRONMENT_PREFIX) or _is_service_link(variable, text):
+            # What is empty counts as absent: `${PORT:-}` of a compose file sets it all the same.
+            if not text or not variable.startswith(ENVIRONMENT_PREFIX) or _is_service_link(variable, text):
                 continue
             key = _BY_VARIABLE.get(variable)
             if key is not None:
                 self.give(key.name, _Given(values.scalar(text), "environment", f"environment {variable}"))
+                continue
+            shown, near = values.printable(variable), _nearest_variable(variable)
+            if near:
+                self.complain("", f"environment {shown}", f"sets no known key{near}")
             else:
-                where = f"environment {values.printable(variable)}"
-                self.complain("", where, f"sets no known key{_nearest(variable, _BY_VARIABLE)}")
+                self.warnings.append(f"environment {shown} sets no known key, and is ignored")
 
     def read_overrides(self, overrides: Mapping[str, str]) -> None:
         for name, text in overrides.items():
@@ -304,20 +316,20 @@ def load(path: str | None, environ: Mapping[str, str], overrides: Mapping[str, s
         reader.read_file(source)
     reader.read_environment(environ)
     reader.read_overrides(overrides or {})
-    config = _assemble(reader, values.printable(source))
+    config = _assemble(reader, values.printable(source), environ)
     reader.raise_problems()
     return config
 
 
 def _is_complete(environ: Mapping[str, str], overrides: Mapping[str, str]) -> bool:
-    names = {*overrides, *(_BY_VARIABLE[variable].name for variable in environ if variable in _BY_VARIABLE)}
+    names = {*overrides, *(_BY_VARIABLE[name].name for name, text in environ.items() if text and name in _BY_VARIABLE)}
     return "remote" in names and not names.isdisjoint(("encKey", "encKeyFile"))
 
 
-def _assemble(reader: _Reader, source: str) -> Config:
+def _assemble(reader: _Reader, source: str, environ: Mapping[str, str]) -> Config:
     value = {key.name: reader.value(key.name) for key in KEYS}
     debug = value["debug"]
-    warnings: list[str] = []
+    warnings = reader.warnings
     if not reader.file_failed:
         for name, how in (("remote", "the URL that logins are POSTed to"), ("encKey", "`txtoken keygen` makes one")):
             if name not in reader.given and _BY_NAME[name].instead_of not in reader.given:
@@ -326,15 +338,10 @@ def _assemble(reader: _Reader, source: str) -> Config:
         reader.complain_of("checkTokenRoute", "has to differ from getTokenRoute")
     if value["adminPort"] and value["adminPort"] == value["port"]:
         reader.complain_of("adminPort", "has to differ from port")
-    for name in ("encKey", "encKeyFile", "requestKey", "requestKeyFile"):
-        weakness = _weakness(value[name])
-        if weakness and debug:
-            warnings.append(f"{name} {weakness}: this is let through because of debug: true, and never elsewhere")
-        elif weakness:
-            text = f"{weakness}. Replace it (`txtoken keygen` makes one), or try things out with debug: true"
-            reader.complain_of(name, text)
+    _check_secrets(reader, value, environ)
+    _check_status_map(reader, value)
     _check_cors(reader, value)
-    _check_remote_tls(reader, value, warnings)
+    _check_remote_tls(reader, value)
     if value["forwardedFor"]:
         for name in value["forwardHeaders"]:
             if name.lower() in FORWARDED_FIELDS:
@@ -358,8 +365,8 @@ def _assemble(reader: _Reader, source: str) -> Config:
         debug=debug,
         enc_key=enc_key,
         remote=value["remote"] or "",
-        remote_proxy=None,
-        success=SuccessRules(),
+        remote_proxy=_remote_proxy(reader, value, environ),
+        success=SuccessRules(**_section(value, "success")),
         token_ttl_s=value["expHours"],
         get_token_route=value["getTokenRoute"],
         check_token_route=value["checkTokenRoute"],
@@ -388,6 +395,56 @@ def _assemble(reader: _Reader, source: str) -> Config:
     )
 
 
+def _check_secrets(reader: _Reader, value: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Refuse keys that anybody could guess, unless only this machine can reach the service; name what nobody sees in one."""
+    # Sockets that systemd passes are listened on in place of `listen`, and where they are bound nobody knows here.
+    is_local = all(map(values.is_local, value["listen"])) and not environ.get("LISTEN_FDS")
+    for name in ("encKey", "encKeyFile", "requestKey", "requestKeyFile"):
+        secret = value[name] or ""
+        weakness = signing_secret.weakness(secret)
+        if weakness and is_local:
+            why = "it is taken because every address of `listen` is loopback or a Unix socket"
+            reader.warnings.append(f"{name} {weakness}: {why}, and is refused elsewhere. {_NEW_KEY}")
+        elif weakness:
+            text = f"{weakness}. {_NEW_KEY}; for trying things out it is taken where `listen` names loopback addresses alone"
+            reader.complain_of(name, text)
+        if unseen := signing_secret.invisible(secret):
+            reader.warnings.append(
+                f"{name} holds {', '.join(unseen)}: it signs with that too, and others may not see it"
+            )
+
+
+def _check_status_map(reader: _Reader, value: Mapping[str, Any]) -> None:
+    successes = value["successStatus"]
+    names = value["statusMap"] if isinstance(value["statusMap"], Mapping) else {}
+    for name in names:
+        if name.isdigit() and int(name) in successes:
+            text = f"cannot map {name}, which is success: what is wrong with such a reply is called invalid"
+            reader.complain_of("statusMap", text)
+    if success.ALL in names and successes == success.STATUSES:
+        reader.complain_of("statusMap", "cannot map 2xx, which are all a success (successStatus)")
+
+
+def _remote_proxy(reader: _Reader, value: Mapping[str, Any], environ: Mapping[str, str]) -> RemoteProxy | None:
+    """Decide by which proxy the remote is reached. A Unix socket is never reached by one."""
+    name = "remoteProxyFile" if value["remoteProxyFile"] is not None else "remoteProxy"
+    chosen, remote = value[name], value["remote"]
+    if isinstance(chosen, RemoteProxy):
+        if remote is not None and urls.is_http_unix(remote):
+            reader.complain_of(name, "cannot go with a remote at a Unix socket (http+unix): leave it out")
+        return chosen
+    if chosen == proxying.OFF or remote is None:
+        return None
+    try:
+        found = proxying.from_environment(remote, environ)
+    except proxying.BadVariable as bad:
+        way_out = "Correct it, or say remoteProxy: off"
+        reader.complain("remoteProxy", f"environment {bad.variable}", f"{bad}. {way_out}")
+        return None
+    reader.warnings += proxying.warnings(remote, environ)
+    return found
+
+
 def _check_cors(reader: _Reader, value: Mapping[str, Any]) -> None:
     origins = value["cors.origins"]
     if "*" in origins and len(origins) > 1:
@@ -414,13 +471,15 @@ def _tls(reader: _Reader, value: Mapping[str, Any], prefix: str, make: Callable[
     return make()
 
 
-def _check_remote_tls(reader: _Reader, value: Mapping[str, Any], warnings: list[str]) -> None:
+def _check_remote_tls(reader: _Reader, value: Mapping[str, Any]) -> None:
     asked = [name for name in reader.given if name.startswith("remoteTls.") and value[name] not in (None, True)]
-    if asked and (value["remote"] or "").lower().startswith("http:"):
+    if asked and (value["remote"] or "").lower().startswith(("http:", "http+unix:")):
         reader.complain_of(asked[0], "is for a remote that speaks TLS: leave remoteTls out, or make remote https://…")
     if not value["remoteTls.verify"]:
         danger = "whoever stands between can read every login, and answer in the remote's place"
-        warnings.append(f"remoteTls.verify is false: {danger}. Trust its own authority with remoteTls.caFile instead")
+        reader.warnings.append(
+            f"remoteTls.verify is false: {danger}. Trust its own authority with remoteTls.caFile instead"
+        )
 
 
 def _section(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -434,6 +493,14 @@ def _attribute(key: Key) -> str:
 
 def as_written(key: Key, value: object) -> object:
     """Return a value as the file would say it, for orjson to write."""
+    if key.name == "remoteProxy" and not isinstance(value, str):
+        assert value is None or isinstance(value, RemoteProxy)
+        return proxying.shown(value)
+    if key.name == "successWhen":
+        assert isinstance(value, tuple)
+        return success.as_members(value)
+    if isinstance(value, frozenset):
+        return success.as_statuses(value)
     if key.name == "expHours":
         assert isinstance(value, int)
         return round(value / 3600, 6)
@@ -446,8 +513,8 @@ def describe(config: Config) -> dict[str, object]:
     """Return what would run, under the file's own names. Secrets are hidden, times are in seconds."""
     described: dict[str, object] = {}
     for key in KEYS:
-        if key.name.endswith("KeyFile"):
-            continue  # the secret is shown (as hidden) under the name of the key that it stands for
+        if key.name.endswith("File") and key.instead_of:
+            continue  # what it holds is shown (a secret as hidden) under the name of the key that it stands for
         shown: object = config
         for part in _attribute(key).split("."):
             shown = getattr(shown, part)
@@ -457,24 +524,6 @@ def describe(config: Config) -> dict[str, object]:
         assert isinstance(place, dict)
         place[name] = shown
     return described
-
-
-def _weakness(secret: str | None) -> str:
-    if secret is None:
-        return ""
-    if secret == EXAMPLE_KEY:
-        return "is the example file's key, which everybody knows"
-    return "is one character repeated" if len(set(secret)) == 1 else ""
-
-
-def _explain_yaml(error: yaml.YAMLError, text: str) -> tuple[int, str]:
-    """Say where YAML ends to be YAML. PyYAML's own message quotes the line, which may be the one with the secret."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return text.count("\n", 0, getattr(error, "position", 0)) + 1, "holds a character that YAML does not allow"
-    problem = re.sub(r"['\"].*", "…", str(getattr(error, "problem", "")), flags=re.DOTALL)
-    hint = " (text that begins with a special character has to be in quotes)" if "found character" in problem else ""
-    return mark.line + 1, f"is not valid YAML from column {mark.column + 1} on: {problem}{hint}"
 
 
 def _is_given(node: yaml.Node) -> bool:
@@ -498,6 +547,18 @@ def _shown(name: str) -> str:
 
 def _is_service_link(variable: str, text: str) -> bool:
     return bool(_SERVICE_LINK.fullmatch(variable) or _SERVICE_LINK_PORT.fullmatch(f"{variable}={text}"))
+
+
+def _nearest_variable(variable: str) -> str:
+    """Name the variable that was meant, where one is close. Deployment tools set others: TXTOKEN_VERSION, TXTOKEN_IMAGE."""
+    name = variable.removeprefix(ENVIRONMENT_PREFIX).upper()
+    sections = {_snake(section).upper(): section for section in SECTIONS}
+    if name in sections:
+        first = next(key for key in KEYS if key.name.startswith(f"{sections[name]}."))
+        return f": each key of a section has a variable of its own, like {first.variable}"
+    known = [key.removeprefix(ENVIRONMENT_PREFIX) for key in _BY_VARIABLE]
+    near = difflib.get_close_matches(name[:80], known, n=1, cutoff=_CLOSE)
+    return f": did you mean {ENVIRONMENT_PREFIX}{near[0]}?" if near else ""
 
 
 def _nearest(name: str, known: Mapping[str, object] | list[str]) -> str:

@@ -14,21 +14,32 @@ from txtoken.config import KEYS, Key, as_written
 
 MEANINGS: Final = {
     "port": "TCP port to listen on. 0: the kernel chooses one, and the log says which.",
-    "debug": "A verbose log for people. It also lets weak keys through, with a warning.",
-    "encKey": "The secret that signs tokens (HS256): 32 to 64 characters, taken as they stand. `txtoken keygen` makes one.",
-    "remote": "The URL that logins are POSTed to.",
+    "debug": "A verbose log for people.",
+    "encKey": "The secret that signs tokens (HS256): 32 bytes to 4 KiB, taken as they stand. `txtoken keygen` makes one. "
+    "One that anybody could guess, such as the example file's, is refused where `listen` names more than loopback addresses.",
+    "remote": "The URL that logins are POSTed to. http+unix://%2Frun%2Flogin.sock/login is one at a Unix socket.",
     "expHours": "How long a token is valid, in hours; fractions are allowed.",
     "getTokenRoute": "The path that issues tokens (POST).",
     "checkTokenRoute": "The path that checks tokens (GET, POST).",
     "requestTokenData": "What the token that txtoken presents to the remote says under `data`: any tree, "
     "or a string that holds JSON.",
-    "listen": "An IP address, unix:/path for a Unix socket, or a list of them.",
-    "workers": "Processes that serve. One uses one core; auto: one for each core.",
+    "listen": "An IP address, unix:/path for a Unix socket, or a list of them. 0.0.0.0 is all addresses of IPv4 alone; '::', the "
+    "default, those of IPv4 and IPv6, or of IPv4 where the machine has no IPv6.",
+    "workers": "Processes that serve. One uses one core; auto: one for each core that this process may use, by its affinity and "
+    "its cgroup's CPU quota.",
     "adminPort": "A second port for /livez, /readyz, /healthz and /metrics, which are then not on `port`. Default: none, "
     "and no metrics. It speaks plain HTTP and asks nobody who they are: keep it on a network that you trust.",
     "encKeyFile": "The secret from a file, in place of encKey. One line end at its end is dropped.",
     "requestKey": "A secret of its own for the token that is presented to the remote. Default: encKey.",
     "requestKeyFile": "That one from a file, in place of requestKey.",
+    "successStatus": "Statuses of the remote that are a success, from 200 to 299, or 2xx for all of them. The body has to be a "
+    "JSON object all the same.",
+    "successWhen": "JSON Pointers (RFC 6901) into the remote's reply, and the value that each must have, for APIs that "
+    "answer 200 to a wrong password, as in {/success: true, /errors: null}. With null it has to be absent"
+    " or null. A reply that does not fit counts as status 401.",
+    "remoteProxy": "The HTTP proxy by which the remote is reached: http:// or https:// with host and port, and with user"
+    " and password if it wants them. env is what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say, off is none.",
+    "remoteProxyFile": "That one from a file, in place of remoteProxy: user and password are a secret.",
     "requestTokenSeconds": "How long the token that is presented to the remote is valid, in seconds (10 or more).",
     "validateBody": "Answer 400 to a body that is not JSON, instead of passing it on.",
     "limits": "Bytes (4096, 64KiB, 1MiB) and counts.",
@@ -41,7 +52,7 @@ MEANINGS: Final = {
     "limits.connections": "clients; past it they wait",
     "limits.remoteConnections": "to the remote; past it logins wait",
     "limits.waiting": "logins that wait; past it 503",
-    "timeouts": "Seconds (5, 500ms, 5s, 1m).",
+    "timeouts": "Seconds (5, 500ms, 5s, 1m, 24h, 7d).",
     "timeouts.head": "for request line and headers, from their first byte; past it 408",
     "timeouts.body": "for the body; past it 408",
     "timeouts.idle": "between requests; past it the connection is closed",

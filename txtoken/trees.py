@@ -34,8 +34,27 @@ def read_tree(node: yaml.Node) -> bytes:
             raise Wrong(f"is nested deeper than {TREE_DEPTH_MAX} levels")
         value = json.loads(node.value)  # once more, for integers of any size
     else:
-        nodes_left = iter(range(TREE_NODES_MAX))
-        value = _plain(node, 0, nodes_left)
+        value = plain(node)
+    return compact(value)
+
+
+def plain(node: yaml.Node) -> object:
+    """Any YAML tree as Python's own values. A text stays the text that it is.
+
+    Raises:
+        Wrong: it is too deep or too large, or JSON has no word for something in it.
+    """
+    return _plain(node, 0, iter(range(TREE_NODES_MAX)))
+
+
+def compact(value: object) -> bytes:
+    """Write a tree as compact JSON.
+
+    Raises:
+        Wrong: it is too deep, or JSON has no word for something in it.
+    """
+    if _depth(value) > TREE_DEPTH_MAX:
+        raise Wrong(f"is nested deeper than {TREE_DEPTH_MAX} levels")
     try:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, UnicodeEncodeError):

@@ -14,20 +14,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlsplit
 
 import orjson
 import yaml
 
 from txtoken.certificates import PemFile, Unusable
+from txtoken.cpus import usable_cpus
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 DAY_S: Final = 24 * 3600
-SECRET_FILE_BYTES_MAX: Final = 4 * KIB
+WEEK_S: Final = 7 * DAY_S
 PEM_FILE_BYTES_MAX: Final = MIB  # the certificates of all public authorities are a quarter of that
 UNIX_PATH_BYTES_MAX: Final = 107  # of Linux's sockaddr_un, without the byte that ends it
 LOOPBACK: Final = "127.0.0.1"
+ALL_ADDRESSES: Final = "::"  # IPv4 and IPv6, unless an IPv4 address stands beside it
+ALL_IPV4: Final = "0.0.0.0"  # noqa: S104 - only named here
 UNIX_PREFIX: Final = "unix:"
 WORKERS_MAX: Final = 256
 RESERVED_ROUTES: Final = ("/livez", "/readyz", "/healthz")
@@ -37,12 +39,6 @@ TEXT_TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 )
 NULL_TAG: Final = "tag:yaml.org,2002:null"
-
-# What an HMAC must not use (RFC 8725 §2.1), as a PEM, SSH or JWK key: whoever knows its public half could sign.
-OTHER_KEY: Final = re.compile(
-    r"ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|(?s:.*)----[- ]BEGIN [A-Z0-9 ]+[- ]----"
-    r'|\ufeff?\s*[\[{](?s:.*)"kty"\s*:'
-)
 
 # What txtoken sets itself, what belongs to one connection (RFC 9110 §7.6.1), and what holds the client's credentials.
 NEVER_FORWARDED: Final = frozenset(
@@ -95,10 +91,12 @@ def kind(
 TEXT: Final = "string number boolean"  # what YAML may make of a text without quotes
 WHOLE_NUMBER: Final = "0|[1-9][0-9]{0,18}"
 SIZE: Final = "([0-9]{1,18}) ?(KiB|MiB|)"
-DURATION: Final = r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|)"
+DURATION: Final = r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d|)"
+_UNITS_S: Final = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": DAY_S}
 HOURS: Final = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[0-9]+\."
 HOURS_MAX: Final = 100 * 366 * 24  # a hundred years
 FIELD_NAME: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}"  # RFC 9110 §5.1; the length is a bound of ours
+FORWARDED_FIELD_NAME: Final = FIELD_NAME.replace("*", "")
 FAILURE: Final = "[2-5]xx|[2-5][0-9][0-9]|timeout|unreachable|invalid"
 TOLD_STATUS: Final = "[45][0-9][0-9]"
 TOLD_STATUS_SCHEMA: Final = {
@@ -110,7 +108,6 @@ TOLD_STATUS_SCHEMA: Final = {
 NETWORK: Final = "unix|[0-9A-Fa-f:.]+(?:/[0-9.]+)?"
 ORIGIN: Final = r"\*|[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?"
 ROUTE: Final = '/[!"$->@-~]*'  # printable ASCII without # and ?
-URL: Final = r"[Hh][Tt][Tt][Pp][Ss]?://[!$-;=?-Z\[\]_a-z~]+"  # printable ASCII without what has to be escaped
 
 # Converters: a node becomes a value, or raises Wrong
 
@@ -145,7 +142,7 @@ def whole_number(low: int, high: int) -> Kind[int]:
 def read_workers(node: yaml.Node) -> int:
     """A number of processes; `auto` is one for each CPU that this one may use."""
     if read_text(node) == "auto":
-        return len(os.sched_getaffinity(0))
+        return min(usable_cpus(), WORKERS_MAX)
     try:
         return whole_number(1, WORKERS_MAX)(node)
     except Wrong:
@@ -167,14 +164,14 @@ def size(low: int, high: int) -> Kind[int]:
 
 
 def duration(low: float, high: float) -> Kind[float]:
-    """A time in seconds: `5`, `500ms`, `5s`, `1m`."""
+    """A time in seconds: `5`, `500ms`, `5s`, `1m`, `24h`, `7d`."""
 
     @kind("number string", minimum=low, maximum=high, pattern=DURATION)
     def read(node: yaml.Node) -> float:
         match = re.fullmatch(DURATION, read_text(node))
-        value = float(match[1]) * {"": 1, "s": 1, "ms": 0.001, "m": 60}[match[2]] if match else -1
+        value = float(match[1]) * _UNITS_S[match[2]] if match else -1
         if not low <= value <= high:
-            raise Wrong(f"has to be a time from {low:.12g} to {high:.12g} seconds: 5, 500ms, 5s, 1m")
+            raise Wrong(f"has to be a time from {low:.12g} to {high:.12g} seconds: 5, 500ms, 5s, 1m, 24h, 7d")
         return value
 
     return read
@@ -271,10 +268,19 @@ def read_addresses(node: yaml.Node) -> tuple[str, ...]:
     """One address or a list of them, each once."""
     addresses = list_of(read_address)(node)
     if not addresses:
-        raise Wrong("names no address: leave it out to listen on 0.0.0.0")
+        raise Wrong("names no address: leave it out to listen on all")
     if len(set(addresses)) != len(addresses):
         raise Wrong("names an address twice")
     return addresses
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine can reach what listens on an address of `listen`."""
+    if address == "localhost" or address.startswith(UNIX_PREFIX):
+        return True
+    parsed = ipaddress.ip_address(address)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return (mapped or parsed).is_loopback
 
 
 @kind("string", pattern=NETWORK)
@@ -350,8 +356,6 @@ def read_status_map(node: yaml.Node) -> str | dict[str, str]:
 def _failure(name: str) -> str:
     if not re.fullmatch(FAILURE, name):
         raise Wrong("holds a key that is no status (401), class (4xx), timeout, unreachable or invalid")
-    if name == "200":
-        raise Wrong("cannot map 200, which is success: what is wrong with such a reply is called invalid")
     return name
 
 
@@ -373,10 +377,14 @@ def read_script_field_name(node: yaml.Node) -> str:
     return text
 
 
-@kind(TEXT, pattern=FIELD_NAME)
+@kind(TEXT, pattern=FORWARDED_FIELD_NAME)
 def read_field_name(node: yaml.Node) -> str:
-    """The name of a header field that may be forwarded."""
+    """The name of a header field that may be forwarded. `*` is legal in one (RFC 9110 §5.6.2), but nobody uses it so."""
     text = _field_name(node)
+    if "*" in text:
+        raise Wrong(
+            "holds a *, which stands for nothing here: patterns are not supported, each field has to be named", node
+        )
     if text.lower() in NEVER_FORWARDED:
         raise Wrong(f"{text} is never forwarded: it belongs to the connection, or txtoken sets it itself", node)
     return text
@@ -401,72 +409,6 @@ def read_route(node: yaml.Node) -> str:
     return text
 
 
-@kind("string", pattern=URL)
-def read_url(node: yaml.Node) -> str:
-    """The absolute URL of the remote (contract §1.1)."""
-    text = read_text(node)
-    example = "like http://login.internal:8080/login"
-    if not re.fullmatch(r"[!-~]+", text) or any(character in text for character in '"<>\\^`{|}'):
-        raise Wrong(f"has to be a URL in printable ASCII without spaces, {example} (punycode, percent-encoding)")
-    try:
-        url = urlsplit(text)
-        host, port = url.hostname, url.port
-    except ValueError:
-        raise Wrong(f"has a malformed host or port: it has to be a URL {example}") from None
-    if url.scheme.lower() not in ("http", "https") or not host:
-        raise Wrong(f"has to be an absolute http or https URL, {example}")
-    if "@" in url.netloc:
-        raise Wrong("must not hold a user or password: txtoken presents a token of its own (requestTokenData)")
-    if "#" in text:
-        raise Wrong("must not have a fragment (#…): it is never sent")
-    # urlsplit of older patch releases overlooks what stands between a bracket and the port.
-    whole = re.fullmatch(r"(?:\[[^\[\]]*\]|[^\[\]:]*)(?::[0-9]*)?", url.netloc)
-    if whole is None or port == 0 or not (_is_ipv6(host) if "[" in url.netloc else _is_host_name(host)):
-        raise Wrong(f"has a malformed host or port: it has to be a URL {example}")
-    return text
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        return "%" not in str(ipaddress.IPv6Address(host))  # an address with a zone is no URL's
-    except ValueError:
-        return False
-
-
-def _is_host_name(host: str) -> bool:
-    """Tell whether resolvers take it: one that they refuse to look at would break each request (RFC 1035 §2.3.4)."""
-    return len(host) <= 253 and re.fullmatch(r"(?:[a-z0-9_~-]{1,63}\.)*[a-z0-9_~-]{1,63}\.?", host) is not None
-
-
-@kind(TEXT, minLength=32, maxLength=64, writeOnly=True)
-def read_secret(node: yaml.Node) -> str:
-    """A secret, exactly as written, 32 to 64 characters."""
-    text = read_text(node)
-    if not 32 <= len(text) <= 64:
-        raise Wrong(f"has to be 32 to 64 characters long; this one has {len(text)}. `txtoken keygen` makes one")
-    if OTHER_KEY.match(text):
-        raise Wrong("is a PEM, SSH or JWK key, which HS256 must not use. `txtoken keygen` makes one that it can")
-    return text
-
-
-@kind(TEXT)
-def read_secret_file(node: yaml.Node) -> str:
-    """A secret from a file, without the one line end at its end."""
-    path = read_text(node)
-    if not _exists(path):
-        raise Wrong("names a file that does not exist")  # without the name: it may be the secret itself, put here
-    data = read_file(path, SECRET_FILE_BYTES_MAX)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        raise Wrong(f"{path} is not UTF-8 text") from None
-    text = text.removesuffix("\n").removesuffix("\r")
-    try:
-        return read_secret(scalar(text, node))
-    except Wrong as wrong:
-        raise Wrong(f"the secret in {path} {wrong}") from None
-
-
 @kind(TEXT)
 def read_certificates(node: yaml.Node) -> PemFile:
     """A file of certificates in PEM form."""
@@ -481,7 +423,7 @@ def read_private_key(node: yaml.Node) -> PemFile:
 
 def _read_pem(node: yaml.Node, take: Callable[[str, bytes], PemFile]) -> PemFile:
     path = read_text(node)
-    if not _exists(path):
+    if not exists(path):
         raise Wrong("names a file that does not exist")  # without the name: it may be the key itself, put here
     try:
         return take(path, read_file(path, PEM_FILE_BYTES_MAX))
@@ -489,16 +431,8 @@ def _read_pem(node: yaml.Node, take: Callable[[str, bytes], PemFile]) -> PemFile
         raise Wrong(str(unusable)) from None
 
 
-@kind(TEXT)
-def read_server_name(node: yaml.Node) -> str:
-    """The name, or address, that a certificate has to be made out to."""
-    text = read_text(node)
-    if not _is_host_name(text.lower()) and not _is_ipv6(text):
-        raise Wrong("has to be a host's name, like login.internal, or an IP address")
-    return text
-
-
-def _exists(path: str) -> bool:
+def exists(path: str) -> bool:
+    """Whether there is something at this path, as far as can be seen."""
     try:
         return Path(path).exists()
     except OSError:

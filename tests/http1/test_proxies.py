@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.http1.loopback import Go, Place, get, house, post
 from txtoken.http1.messages import UNIX, UNKNOWN, Client, Peer, Pending, Request
-from txtoken.http1.proxies import HOPS_MAX, KNOWN_MAX, Proxies
+from txtoken.http1.proxies import HOPS_MAX, KNOWN_MAX, Proxies, plain_address
 
 TRUSTED: Final = ("10.0.0.0/8", "192.0.2.7/32", "fd00::/8", "::ffff:172.16.0.0/108")
 PEER: Final = "10.0.0.1"
@@ -253,3 +253,20 @@ def test_handlers_are_told_when_they_ask(go: Go) -> None:
         assert [client for _, _, client in place.lines] == ["127.0.0.1"] * 3 + [UNIX]
 
     go(main())
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:0:192.0.2.7", "::ffff:0:192.0.2.7"),
+        ("::1", "::1"),
+        ("::ffff:1", "::ffff:1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+    ],
+)
+def test_a_peer_of_ipv4_on_a_socket_of_both_families(address: str, shown: str) -> None:
+    """An IPv4 address as IPv6 writes it is shown as IPv4, and no other address is changed."""
+    assert plain_address(address) == shown

@@ -146,6 +146,21 @@ def test_what_changed_is_named_without_values(file: Path, caplog: pytest.LogCapt
     assert OTHER_KEY not in str(record.__dict__)
 
 
+def test_what_is_hidden_or_a_tree_is_compared_whole(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A proxy whose password alone has changed is a change; and so are other values asked for in a reply, and no others."""
+    caplog.set_level(logging.INFO)
+    reload = reload_of(file)
+    changes = []
+    for password, value in (("a", "1"), ("b", "1"), ("b", "2"), ("b", "2 # the same")):
+        more = f"remoteProxy: http://u:{password}@127.0.0.1:9\nsuccessWhen: {{/a: [1]}}\n"
+        put(file, text_of(more=more.replace("[1]", f"[{value[0]}]") + f"# {value}\n"))
+        caplog.clear()
+        assert reload.read_again() is not None
+        (record,) = caplog.records
+        changes.append(getattr(record, "fields", {}).get("keys", []))
+    assert changes == [["successWhen", "remoteProxy"], ["remoteProxy"], ["successWhen"], []]
+
+
 def test_a_map_is_one_key(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A map in place of a word, and another map in its place, is a change of that one key."""
     caplog.set_level(logging.INFO)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -192,3 +193,81 @@ def test_localhost(opened: list[socket.socket]) -> None:
     """`localhost` is the loopback address."""
     opened += bind(("localhost",), 0)
     assert address(opened[0]).startswith("127.0.0.1:")
+
+
+ABSENT: Final = [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL]
+
+
+class WithoutIpv6(socket.socket):
+    """Sockets of a machine on which those of IPv6 cannot be made, or not be bound."""
+
+    error = errno.EAFNOSUPPORT
+
+    def __init__(self, family: int = socket.AF_INET, *arguments: int) -> None:
+        if family == socket.AF_INET6 and self.error == errno.EAFNOSUPPORT:
+            raise OSError(self.error, os.strerror(self.error))
+        super().__init__(family, *arguments)
+
+    def bind(self, address: Any) -> None:
+        """Bind, unless it is IPv6."""
+        if self.family == socket.AF_INET6:
+            raise OSError(self.error, os.strerror(self.error))
+        super().bind(address)
+
+
+@pytest.fixture(params=ABSENT, ids=errno.errorcode.get)
+def without_ipv6(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without IPv6, in the kernel or on its interfaces."""
+    monkeypatch.setattr(WithoutIpv6, "error", request.param)
+    monkeypatch.setattr("socket.socket", WithoutIpv6)
+
+
+@pytest.mark.usefixtures("without_ipv6")
+def test_all_addresses_of_a_machine_without_ipv6(opened: list[socket.socket]) -> None:
+    """`::`, the default, is all addresses of IPv4 there; for several workers too."""
+    opened += bind(("::",), 0, is_shared=True)
+    port = opened[0].getsockname()[1]
+    opened += bind(("::",), port, is_shared=True)
+    assert [address(sock) for sock in opened] == [f"0.0.0.0:{port}"] * 2
+    with socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+
+
+@pytest.mark.usefixtures("without_ipv6")
+@pytest.mark.parametrize("listen", [("::1",), ("127.0.0.1", "::"), ("2001:db8::1",)])
+def test_ipv6_that_was_asked_for_is_missed(listen: tuple[str, ...]) -> None:
+    """Where an address of IPv6 alone was named it is an error that it cannot be had."""
+    with pytest.raises(StartError, match=r"this machine (has no IPv6|does not have that address)"):
+        bind(listen, 0)
+
+
+@pytest.mark.usefixtures("without_ipv6")
+def test_a_port_in_use_without_ipv6(opened: list[socket.socket]) -> None:
+    """What is wrong there is said of the address that was tried last."""
+    opened += bind(("127.0.0.1",), 0)
+    taken = opened[0].getsockname()[1]
+    with pytest.raises(StartError, match=rf"cannot listen on 0\.0\.0\.0:{taken}: the port is in use"):
+        bind(("::",), taken)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_all_addresses_are_shared_and_taken_once(opened: list[socket.socket]) -> None:
+    """Several workers share `::` for both families, and it is in use for whoever wants either of them."""
+    opened += bind(("::",), 0, is_shared=True)
+    port = opened[0].getsockname()[1]
+    opened += bind(("::",), port, is_shared=True)
+    for host in ("127.0.0.1", "::1"):
+        with socket.create_connection((host, port), timeout=5):
+            pass
+        with pytest.raises(StartError, match="the port is in use"):
+            bind((host,), port)
+    with pytest.raises(StartError, match=rf"\[::\]:{port}: the port is in use"):
+        bind(("::",), port)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_all_addresses_of_ipv4_are_no_more(opened: list[socket.socket]) -> None:
+    """`0.0.0.0` takes no client of IPv6."""
+    opened += bind(("0.0.0.0",), 0)  # noqa: S104 - that is the question
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("::1", opened[0].getsockname()[1]), timeout=5)

@@ -31,6 +31,7 @@ from txtoken.http1.messages import (
     render,
 )
 from txtoken.http1.parser import RequestParser, Stage
+from txtoken.http1.proxies import plain_address
 from txtoken.http1.serving import Serving
 
 # How a connection is closed on a client that may still be sending: shut down writing, read on for a while, then close.
@@ -588,5 +589,7 @@ class Connection(Member):
         if name is None:
             self._client = UNKNOWN
         else:
-            self._client = name[0] if isinstance(name, tuple) else UNIX  # a Unix socket's name is a text, mostly empty
+            self._client = (
+                plain_address(name[0]) if isinstance(name, tuple) else UNIX
+            )  # whose name is a text, mostly empty
         return self._client

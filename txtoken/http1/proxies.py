@@ -20,6 +20,7 @@ KNOWN_TEXT_BYTES_MAX: Final = 256  # of a field that is remembered: four hops of
 HOPS_MAX: Final = 32  # that are looked at: nobody has more, and a field can be 64 KiB long
 
 _MAPPED: Final = b"\0" * 10 + b"\xff\xff"  # an IPv4 address as IPv6 writes it (RFC 4291 §2.5.5.2)
+_MAPPED_TEXT: Final = "::ffff:"
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 
 
@@ -92,6 +93,14 @@ class Proxies:
     def _is_trusted(self, packed: bytes) -> bool:
         address = int.from_bytes(packed, "big")
         return any(length == len(packed) and address >> shift == prefix for length, shift, prefix in self._networks)
+
+
+def plain_address(address: str) -> str:
+    """Return the address of a peer as IPv4 where it is one: a socket of both families shows 192.0.2.7 as ::ffff:192.0.2.7."""
+    if not address.startswith(_MAPPED_TEXT) or "." not in address:
+        return address
+    plain = address[len(_MAPPED_TEXT) :]
+    return address if ":" in plain else plain
 
 
 def _network(text: str) -> tuple[int, int, int]:

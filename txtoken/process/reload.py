@@ -243,6 +243,8 @@ def _flat(config: Config) -> dict[str, object]:
         "encKey": config.enc_key,
         "requestKey": config.request_key,
         "requestTokenData": config.request_token_data,
+        "remoteProxy": config.remote_proxy,
+        "successWhen": config.success.members,
         "tls": config.tls,
         "remoteTls": config.remote_tls,
     }

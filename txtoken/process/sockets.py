@@ -16,14 +16,17 @@ from typing import Final
 
 from txtoken.errors import StartError
 from txtoken.http1.acceptor import LISTEN_BACKLOG
-from txtoken.values import LOOPBACK, UNIX_PREFIX
+from txtoken.values import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX
 
 UNIX_MODE: Final = 0o660  # of a socket's file: to connect takes the right to write, which the owner and his group have
+_NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)  # in the kernel, or on any interface
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
 def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str = "port") -> list[socket.socket]:
     """Bind every IP address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
+
+    `::` without an IPv4 address beside it is all addresses, IPv4 and IPv6; IPv4 alone where the machine has no IPv6.
 
     With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them. `key` is
     where the port comes from.
@@ -32,26 +35,40 @@ def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str 
         StartError: an address cannot be bound.
     """
     hosts = [_numeric(host) for host in listen if not host.startswith(UNIX_PREFIX)]
-    addresses = [(socket.AF_INET6 if ":" in host else socket.AF_INET, host) for host in hosts]
-    v6_only = any(family == socket.AF_INET for family, _ in addresses)
+    v6_only = any(":" not in host for host in hosts)
     sockets: list[socket.socket] = []
-    for family, host in addresses:
+    for host in hosts:
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sockets.append(sock)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if is_shared:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
-            sock.bind((host, port))
-            sock.listen(LISTEN_BACKLOG)
+            try:
+                sock = _open(host, port, is_shared=is_shared, v6_only=v6_only)
+            except OSError as error:
+                if host != ALL_ADDRESSES or v6_only or error.errno not in _NO_IPV6:
+                    raise
+                host = ALL_IPV4  # what is said of a failure from here on is of this address
+                sock = _open(host, port, is_shared=is_shared, v6_only=v6_only)
         except OSError as error:
             for opened in sockets:
                 opened.close()
             raise StartError(_why_not_bound(error, host, port, key)) from error
+        sockets.append(sock)
         port = sock.getsockname()[1]
     return sockets
+
+
+def _open(host: str, port: int, *, is_shared: bool, v6_only: bool) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
+        sock.bind((host, port))
+        sock.listen(LISTEN_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def address(sock: socket.socket) -> str:

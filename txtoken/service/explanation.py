@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,9 @@ _ADVICE: Final = {
     "issuer": "its `iss` is not the one that is asked for (verify.iss)",
     "audience": "its `aud` does not name the one that is asked for (verify.aud)",
 }
+_OF_TIMES: Final = ("malformed", "no_expiry", "expired", "not_yet")  # reasons that a time which is none can have
+_TIMES: Final = ("exp", "nbf", "iat")  # seconds since 1970 (RFC 7519 §2: NumericDate)
+_SECONDS_MAX: Final = 100_000_000_000  # the year 5138: what is more was meant in milliseconds, or finer
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -43,6 +46,8 @@ def explain(verifier: TokenVerifier, token: bytes, now: float) -> Explanation:
         verdict = verifier.verify(token, now)
     except TokenError as error:
         return Explanation(False, error.public, _why_not(error, claims, now), header, claims)
+    if odd := _odd_time(claims):
+        return Explanation(True, None, f"it is valid, but {odd}", header, claims)
     if verdict.valid_until == float("inf"):
         return Explanation(True, None, "it is valid, and never expires", header, claims)
     return Explanation(True, None, f"it is valid for another {duration(verdict.valid_until - now)}", header, claims)
@@ -60,6 +65,8 @@ def duration(seconds: float) -> str:
 
 
 def _why_not(error: TokenError, claims: bytes | None, now: float) -> str:
+    if error.code in _OF_TIMES and (odd := _odd_time(claims)):
+        return odd
     if error.code == "expired" and (expires := _number(claims, "exp")) is not None:
         if expires <= now:
             return f"it expired {duration(now - expires)} ago"
@@ -67,6 +74,20 @@ def _why_not(error: TokenError, claims: bytes | None, now: float) -> str:
     if error.code == "not_yet" and (begins := _number(claims, "nbf")) is not None:
         return f"it becomes valid in {duration(begins - now)}"
     return _ADVICE.get(error.code, error.public)
+
+
+def _odd_time(claims: bytes | None) -> str:
+    """Name a time that is not a number of seconds. Empty: all are, as far as can be seen."""
+    found = _members(claims)
+    for name in _TIMES:
+        value = found.get(name, 0)
+        if isinstance(value, str):
+            return f"its `{name}` is text, and has to be a number of seconds"
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return f"its `{name}` is no number, and has to be one, of seconds"
+        if value >= _SECONDS_MAX:
+            return f"its `{name}` looks like milliseconds, and has to be in seconds"
+    return ""
 
 
 def _readable(token: bytes) -> tuple[bytes | None, bytes | None]:
@@ -84,5 +105,15 @@ def _texts(segments: list[bytes]) -> Iterator[bytes | None]:
 
 
 def _number(claims: bytes | None, name: str) -> float | None:
-    value = orjson.loads(claims).get(name) if claims else None
+    value = _members(claims).get(name)
     return value if isinstance(value, int | float) else None
+
+
+def _members(claims: bytes | None) -> Mapping[str, object]:
+    """Read the claims. None are known where orjson does not take them: an integer of 400 digits."""
+    try:
+        members = orjson.loads(claims or b"{}")
+    except orjson.JSONDecodeError:
+        return {}
+    assert isinstance(members, dict)
+    return members

@@ -1,0 +1,103 @@
+"""What a secret that signs tokens may be: its length, what makes it weak, and what in it cannot be seen. Knows no key's name.
+
+No message holds any part of a secret.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+import yaml
+
+from txtoken import values
+from txtoken.values import KIB, TEXT, Wrong, kind, read_text, scalar
+
+EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.yml: everybody knows it
+
+SECRET_BYTES_MIN: Final = 32  # RFC 7518 §3.2: as long as the hash that HS256 makes
+SECRET_BYTES_MAX: Final = 4 * KIB
+CHARACTER_BYTES_MAX: Final = 4  # of UTF-8
+_LINE_END_BYTES: Final = 2
+
+# What an HMAC must not use (RFC 8725 §2.1), as a PEM, SSH or JWK key: whoever knows its public half could sign.
+OTHER_KEY: Final = re.compile(
+    r"ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|(?s:.*)----[- ]BEGIN [A-Z0-9 ]+[- ]----"
+    r'|\ufeff?\s*[\[{](?s:.*)"kty"\s*:'
+)
+
+_BYTE_ORDER_MARK: Final = "\ufeff"
+_LINE_ENDS: Final = "\n\r\v\f\x85\u2028\u2029"
+_BLANKS: Final = "\t \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_EMPTY_LETTERS: Final = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters and marks by their category, of no width
+
+
+# A schema counts characters, of which 8 can be 32 bytes.
+@kind(TEXT, minLength=SECRET_BYTES_MIN // CHARACTER_BYTES_MAX, maxLength=SECRET_BYTES_MAX, writeOnly=True)
+def read_secret(node: yaml.Node) -> str:
+    """A secret, exactly as written, 32 bytes to 4 KiB of UTF-8."""
+    text = read_text(node)
+    length = len(text.encode())
+    if not SECRET_BYTES_MIN <= length <= SECRET_BYTES_MAX:
+        wanted = f"has to be {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes long"
+        raise Wrong(f"{wanted}; this one has {length}. `txtoken keygen` makes one")
+    if OTHER_KEY.match(text):
+        raise Wrong("is a PEM, SSH or JWK key, which HS256 must not use. `txtoken keygen` makes one that it can")
+    return text
+
+
+@kind(TEXT)
+def read_secret_file(node: yaml.Node) -> str:
+    """A secret from a file, without the one line end at its end."""
+    text = read_text_file(node, SECRET_BYTES_MAX)
+    try:
+        return read_secret(scalar(text, node))
+    except Wrong as wrong:
+        raise Wrong(f"the secret in {read_text(node)} {wrong}") from None
+
+
+def read_text_file(node: yaml.Node, bytes_max: int) -> str:
+    """Return the text of the file that a value names, without the one line end at its end, of `bytes_max` at most.
+
+    Raises:
+        Wrong: there is no such file, or no such text in it.
+    """
+    path = read_text(node)
+    if not values.exists(path):
+        raise Wrong("names a file that does not exist")  # without the name: it may be the secret itself, put here
+    try:
+        text = values.read_file(path, bytes_max + _LINE_END_BYTES).decode()
+    except UnicodeDecodeError:
+        raise Wrong(f"{path} is not UTF-8 text") from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def weakness(secret: str) -> str:
+    """Say why anybody could guess this secret. Empty: no reason is known."""
+    if secret == EXAMPLE_KEY:
+        return "is the example file's key, which everybody knows"
+    return "is one character repeated" if len(set(secret)) == 1 else ""
+
+
+def invisible(secret: str) -> list[str]:
+    """Name the kinds of characters in a secret that nobody sees, and that were most likely not meant to be in it."""
+    inner = secret.strip(_BYTE_ORDER_MARK + _LINE_ENDS)
+    found = {
+        "a line end": any(character in _LINE_ENDS for character in secret),
+        "a blank at an end": inner != inner.strip(_BLANKS),
+        "a byte order mark": _BYTE_ORDER_MARK in secret,
+        "a control character": any(_is_control(character) for character in inner.strip(_BLANKS)),
+        "a zero-width character": any(_has_no_width(character) for character in secret),
+    }
+    return [name for name, is_there in found.items() if is_there]
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) == "Cc" and character not in _LINE_ENDS
+
+
+def _has_no_width(character: str) -> bool:
+    if character == _BYTE_ORDER_MARK:
+        return False  # is named as what it is
+    return unicodedata.category(character) == "Cf" or character in _EMPTY_LETTERS

@@ -1,0 +1,99 @@
+"""Which replies of the remote are a login: the keys `successStatus` and `successWhen` (contract §1.2). Reads no reply."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+import yaml
+
+from txtoken.trees import compact, plain
+from txtoken.values import TEXT, Wrong, kind, list_of, pairs, read_text
+
+STATUSES: Final = frozenset(range(200, 300))  # that can be a success
+ALL: Final = "2xx"
+POINTERS_MAX: Final = 64  # each is looked up in every reply
+
+_STATUS: Final = "2xx|2[0-9][0-9]"
+_POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*)*", re.DOTALL)  # RFC 6901 §3
+_TEXT_OF_OBJECT: Final = r"\s*\{[\s\S]*"
+
+
+@kind("integer string", minimum=200, maximum=299, pattern=_STATUS)
+def _read_status(node: yaml.Node) -> str:
+    text = read_text(node)
+    if not re.fullmatch(_STATUS, text):
+        raise Wrong("has to be a list of statuses from 200 to 299, or 2xx for all of them", node)
+    return text
+
+
+_read_list: Final = list_of(_read_status)
+
+
+@kind(f"array {TEXT}", items=_read_status.schema, minItems=1, minimum=200, maximum=299)
+def read_statuses(node: yaml.Node) -> frozenset[int]:
+    """Statuses from 200 to 299, one or a list; `2xx` is all of them."""
+    texts = _read_list(node)
+    if not texts:
+        raise Wrong("names no status: leave it out for 200 alone")
+    return STATUSES if ALL in texts else frozenset(map(int, texts))
+
+
+@kind("object string", pattern=_TEXT_OF_OBJECT, maxProperties=POINTERS_MAX)
+def read_members(node: yaml.Node) -> tuple[tuple[str, bytes], ...]:
+    """JSON Pointers, each with the value that is asked for as compact JSON: a section, or a text that holds a JSON object."""
+    if isinstance(node, yaml.MappingNode):
+        members = []
+        for key, value in pairs(node):
+            try:
+                members.append((_pointer(read_text(key)), compact(plain(value))))
+            except Wrong as wrong:
+                raise Wrong(str(wrong), wrong.node or key) from None
+    else:
+        members = [(_pointer(name), compact(value)) for name, value in _object(read_text(node))]
+    if len(members) > POINTERS_MAX:
+        raise Wrong(f"holds more than {POINTERS_MAX} pointers")
+    return tuple(members)
+
+
+def as_statuses(statuses: frozenset[int]) -> object:
+    """Write statuses as the file would."""
+    return ALL if statuses == STATUSES else sorted(statuses)
+
+
+def as_members(members: Sequence[tuple[str, bytes]]) -> dict[str, object]:
+    """Write pointers and values as the file would, for orjson to write."""
+    return {pointer: orjson.Fragment(value) for pointer, value in members}
+
+
+def _object(text: str) -> list[tuple[str, Any]]:
+    """Read a text that holds a JSON object, as pairs: of two members with one name none is lost unseen."""
+    wanted = 'has to be a section, or text like {"/success": true, "/errors": null}'
+    try:
+        if not isinstance(orjson.loads(text), dict):
+            raise Wrong(wanted)
+        found = json.loads(text, object_pairs_hook=_members)  # once more, for integers of any size
+    except (ValueError, UnicodeEncodeError, RecursionError):
+        raise Wrong(wanted) from None
+    return list(found.items())
+
+
+def _members(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(found)
+    if len(members) < len(found):
+        raise Wrong("holds a member twice")
+    return members
+
+
+def _pointer(text: str) -> str:
+    """Check the syntax of a JSON Pointer (RFC 6901 §3)."""
+    if text.startswith("#"):
+        raise Wrong("holds a pointer that begins with #: leave that out, as in /success")
+    if text and not text.startswith("/"):
+        raise Wrong("holds a key that is no JSON Pointer: it has to begin with /, as in /success or /user/roles/0")
+    if not _POINTER.fullmatch(text):
+        raise Wrong("holds a JSON Pointer with a ~ that is neither ~0 (for ~) nor ~1 (for /)")
+    return text

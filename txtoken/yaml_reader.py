@@ -1,0 +1,123 @@
+"""YAML text as nodes, by PyYAML's own scanner, with tabs where libyaml takes them too. Knows no key.
+
+PyYAML's scanner takes no tab outside of quotes, so that a file with one after a colon, which other programs read, would be
+refused. libyaml is not everywhere (32-bit ARM has no wheel with it), has no limit to its depth, and quotes lines in its messages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import yaml
+from yaml.scanner import ScannerError
+
+_BREAKS: Final = "\r\n\x85\u2028\u2029"
+_ENDS: Final = "\0" + _BREAKS
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader; the methods of its scanner that look at blanks are libyaml's here (its scanner.c)."""
+
+    scan_line_break: Callable[[], str]  # which has no types where it is defined
+    _takes_tabs = False  # as blanks, wherever one is looked for
+
+    def peek(self, index: int = 0) -> str:
+        """Return the next character, a tab as a blank where it is one."""
+        character: str = super().peek(index)
+        return " " if self._takes_tabs and character == "\t" else character
+
+    def scan_to_next_token(self) -> None:
+        """Skip blanks, comments and line ends. Where a key could begin, a tab would be indentation."""
+        if self.index == 0 and self.peek() == "\ufeff":
+            self.forward()
+        while True:
+            while self.peek() == " " or (self.peek() == "\t" and (self.flow_level or not self.allow_simple_key)):
+                self.forward()
+            if self.peek() == "#":
+                while self.peek() not in _ENDS:
+                    self.forward()
+            if not self.scan_line_break():
+                return
+            if not self.flow_level:
+                self.allow_simple_key = True
+
+    def scan_plain_spaces(self, indent: int, start_mark: Any) -> list[str]:
+        """Return what stands between two words of a plain text, line ends folded."""
+        length = 0
+        while self.peek(length) in " \t":
+            length += 1
+        blanks = self.prefix(length)
+        self.forward(length)
+        if self.peek() not in _BREAKS:
+            return [blanks] if blanks else []
+        line_break = self.scan_line_break()
+        self.allow_simple_key = True
+        breaks: list[str] = []
+        while not self._is_at_separator():
+            character = self.peek()
+            if character in _BREAKS:
+                breaks.append(self.scan_line_break())
+            elif character == "\t" and self.column < indent:
+                raise ScannerError("while scanning a plain scalar", start_mark, "found a tab", self.get_mark())
+            elif character in " \t":
+                self.forward()
+            else:
+                if line_break != "\n":
+                    return [line_break, *breaks]
+                return breaks or [" "]
+        return []
+
+    def _is_at_separator(self) -> bool:
+        return self.column == 0 and self.prefix(3) in ("---", "...") and self.peek(3) in " \t" + _ENDS
+
+    def scan_tag(self) -> Any:
+        """Scan a tag, behind which a tab may stand."""
+        return self._with_tabs(super().scan_tag)
+
+    def scan_directive(self) -> Any:
+        """Scan a directive, in which and behind which tabs may stand."""
+        return self._with_tabs(super().scan_directive)
+
+    def scan_block_scalar_indicators(self, start_mark: Any) -> Any:
+        """Scan what follows `|` or `>`."""
+        return self._with_tabs(super().scan_block_scalar_indicators, start_mark)
+
+    def scan_block_scalar_ignored_line(self, start_mark: Any) -> None:
+        """Skip the rest of the line of a `|` or `>`."""
+        self._with_tabs(super().scan_block_scalar_ignored_line, start_mark)
+
+    def _with_tabs(self, scan: Any, *arguments: Any) -> Any:
+        self._takes_tabs = True
+        try:
+            return scan(*arguments)
+        finally:
+            self._takes_tabs = False
+
+
+def compose(text: str) -> yaml.Node | None:
+    """Read a document. None: nothing is in it.
+
+    Raises:
+        yaml.YAMLError: it is not YAML. `explain` says where and why.
+        ValueError, OverflowError: it has an escape like `\\UFFFFFFFF`.
+        RecursionError: it is nested too deeply.
+    """
+    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    return node
+
+
+def explain(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+    """Say in which line, and why, YAML ends to be YAML. PyYAML's own message quotes the line, which may be the one with the
+    secret.
+    """
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return text.count("\n", 0, getattr(error, "position", 0)) + 1, "holds a character that YAML does not allow"
+    where = f"is not valid YAML from column {mark.column + 1} on"
+    if mark.buffer[mark.pointer : mark.pointer + 1] == "\t":
+        return mark.line + 1, f"{where}: a tab is used as indentation, which has to be spaces"
+    problem = re.sub(r"['\"].*", "…", str(getattr(error, "problem", "")), flags=re.DOTALL)
+    hint = " (text that begins with a special character has to be in quotes)" if "found character" in problem else ""
+    return mark.line + 1, f"{where}: {problem}{hint}"
