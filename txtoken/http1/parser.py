@@ -60,10 +60,6 @@ class Refusal:
         self.public = public
 
 
-class ParserFault(RuntimeError):
-    """A fault of this program while it read a request."""
-
-
 class Stage(Enum):
     """Where in a message the bytes so far have ended: it decides which deadline runs."""
 
@@ -571,7 +567,7 @@ class RequestParser:
         if isinstance(error.__context__, ProtocolError):  # raised in a callback
             return Refusal(error.__context__.status, error.__context__.code, error.__context__.public)
         if error.__context__ is not None:
-            raise ParserFault("a callback failed") from error.__context__  # a fault of ours, and not the client's
+            raise RuntimeError("a callback failed") from error.__context__  # a fault of ours, and not the client's
         text = self._head_text or bytes((self._head_part or b"")[:METHOD_BYTES])
         if text.startswith((b"PROX", PROXY_V2)):
             return Refusal(400, "proxy_protocol", "this port speaks HTTP without the PROXY protocol before it")
