@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from time import monotonic
 from typing import Any, Final, cast
 
 import jwt
 import pytest
 
+from tests.costs import cost_s
 from tests.running import KEY, run
 from tests.service.faulty_remote import GOOD, FaultyRemote, Script, answer, calling, good, says, silent
 from tests.service.listener import Listener
@@ -577,6 +577,8 @@ HEADER: Final = {b"authorization": b"Bearer " + TOKEN}
         request(b"", method=b"GET", query=b"access_token=" + TOKEN),
         request(b"", method=b"GET", query=b"a=b&access_token=" + TOKEN + b"&c"),
         request(b"", method=b"GET", query=b"access_token=" + TOKEN.replace(b".", b"%2E")),
+        request(b"", method=b"GET", query=b"access_token=" + b"".join(b"%%%02x" % code for code in TOKEN)),
+        request(b"", query=b"access%5Ftoken=&%61ccess_token=" + TOKEN + b"&access_token="),
         request(b"", method=b"POST", query=b"access_token=" + TOKEN),
         request(b"access_token=" + TOKEN, fields={b"content-type": FORM}),
         request(b"token=" + TOKEN, fields={b"content-type": FORM.upper() + b" ; charset=utf-8"}),
@@ -697,18 +699,23 @@ def test_a_token_that_is_not_valid(asked: Request, text: str | None) -> None:
         request(b"a&" * 500_000 + b"token=x.y.z", fields={b"content-type": FORM}),
         request(b"token=" + b"%41" * 340_000, fields={b"content-type": FORM}),
         request(b"&" * 900 + b"token" + b"%41" * 340_000, fields={b"content-type": FORM}),
+        request(b"token=&" + b"&".join([b"%41" * 349 + b"=1"] * 990), fields={b"content-type": FORM}),
+        request(b"token=&" + b"&".join([b"%" * 190_000 + b"=1"] * 5), fields={b"content-type": FORM}),
+        request(b"token=" + b"%" * 190_000, fields={b"content-type": FORM}),
+        request(b"token=" + b"%" * 16_384, fields={b"content-type": FORM}),
         request(query=b"access_token=" + b"%2e" * 20_000),
         request(b'{"token":"%b"}' % (b"\\u0041" * 170_000)),
     ],
 )
 def test_no_check_holds_the_loop(asked: Request) -> None:
-    """Whatever a body of 1 MiB holds, to find no token in it takes 10 ms of CPU at most. Measured: 0.1 to 3."""
-    costs = []
-    for _ in range(3):
-        began = time.process_time()
+    """Whatever a body of 1 MiB holds, to find no token in it takes 10 ms of CPU at most. Measured: 0.1 to 4; as many
+    percent signs took 213.
+    """
+
+    def is_refused() -> None:
         assert check(asked).status == 401
-        costs.append(time.process_time() - began)
-    assert min(costs) < 0.025  # with room for a busy machine
+
+    assert cost_s(is_refused, enough_s=0.01) < 0.025  # with room for a busy machine
 
 
 # Health

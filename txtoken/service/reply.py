@@ -76,6 +76,10 @@ class KnownReplyHeads:
         self._by_text[head.text] = self._recent = head
 
 
+class ParsingStopped(Exception):
+    """Leads out of httptools: why is in the parser. An exception that is raised twice keeps the frames of both times."""
+
+
 class ReplyParser:
     """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply."""
 
@@ -178,7 +182,7 @@ class ReplyParser:
             elif self._in_body and self._framing_size > FRAMING_BYTES_MAX:
                 self._failure = RemoteTruncated("too_large", "the reply's chunk framing is too large")
         if self._failure is not None:
-            raise self._failure
+            raise self._take_failure()
         return False
 
     def cut_short(self) -> RemoteError:
@@ -260,8 +264,17 @@ class ReplyParser:
             self._fail(_malformed("too many interim replies"))
 
     def _fail(self, failure: RemoteError) -> NoReturn:
+        """End the parsing. `feed` raises the failure."""
         self._failure = failure
-        raise failure
+        raise ParsingStopped
+
+    def _take_failure(self) -> RemoteError:
+        """Let go of the failure: it will know the frame of `feed`, which knows this parser and so the whole reply. With both
+        knowing each other, all of it would wait for the collector.
+        """
+        failure, self._failure = self._failure, None
+        assert failure is not None
+        return failure
 
 
 def _malformed(why: str) -> RemoteError:
