@@ -107,6 +107,7 @@ class GetToken(Handler):
         "_remote",
         "_success",
         "_token_bytes_max",
+        "_usual_bytes_max",
         "_validate_body",
     )
 
@@ -134,6 +135,7 @@ class GetToken(Handler):
         self._forward = tuple({name.lower().encode("ascii"): name.encode("ascii") for name in forward_headers}.items())
         self._validate_body = validate_body
         self._token_bytes_max = token_bytes_max
+        self._usual_bytes_max = min(token_bytes_max, LARGE_TOKEN_BYTES)  # a token of more is looked at closer
         self._success = success  # None: every JSON object is one
         self._on_failure = on_failure
         self._on_large_token = on_large_token  # how many bytes one has that is longer than many servers take
@@ -185,7 +187,7 @@ class GetToken(Handler):
             return self._explain(RemoteStatus(REFUSED, body=outcome), remote_s)
         token = self._issuer.issue(data, self._clock.second)
         size = len(token)
-        if size > LARGE_TOKEN_BYTES:
+        if size > self._usual_bytes_max:
             if size > self._token_bytes_max:
                 return self._explain(TokenTooLarge(size, self._token_bytes_max), remote_s)
             self._on_large_token(size)
