@@ -43,7 +43,13 @@ class Login(BaseHTTPRequestHandler):
             self.rfile.read()  # until txtoken has lost its patience
             return
         profile = json.dumps(PROFILE).encode()
-        by_password = {PASSWORD: (200, profile), "cut": (200, profile[:-1]), "list": (200, b"[]")}
+        large = json.dumps({"a": "x" * 30_000}).encode()
+        by_password = {
+            PASSWORD: (200, profile),
+            "cut": (200, profile[:-1]),
+            "list": (200, b"[]"),
+            "large": (200, large),
+        }
         status, body = by_password.get(password, (401, b"{}"))
         self.send_response(status)
         self.send_header("Content-Length", str(len(profile) if password == "cut" else len(body)))
@@ -166,6 +172,7 @@ LOGINS: Final = {
     "notJson": f"user={USER}",
     "cut": '{"password":"cut"}',
     "notAnObject": '{"password":"list"}',
+    "tooLarge": '{"password":"large"}',
 }
 CHECKS: Final = {
     "good": f"Authorization: Bearer {GOOD_TOKEN}",
