@@ -447,6 +447,10 @@ def odd_tokens(count: int, size: int) -> Iterator[bytes]:
         b'"\\',
         b"1e999,",
         b"[",
+        b'"k":1,',
+        b'"":{},',
+        b'{"":',
+        b"9" * 309 + b",",
     )
     starts = (b'{"a":[', b'{"a":"', b"{", b"[", b"")
     headers = (
