@@ -91,7 +91,7 @@ class HonestClient:
     def __init__(self, port: int, key: str, remote: Remote | None, cores: frozenset[int] | None) -> None:
         self._remote = remote
         self._doubled = 0
-        command = [sys.executable, "-m", "bench.withstand.honest", "--port", str(port), "--key", key]
+        command = [sys.executable, "-m", "bench.withstand.honest", "--port", str(port), f"--key={key}"]
         with on_cores(cores):
             # A session of its own: Ctrl-C is for the battery, which ends it.
             self._process = subprocess.Popen(

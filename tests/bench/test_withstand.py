@@ -301,6 +301,15 @@ def test_the_remote_keeps_account(tmp_path: Path) -> None:
         remote.process.end()
 
 
+def test_a_key_that_begins_with_a_dash_is_a_key() -> None:
+    """The honest client takes whatever key the service has: of random ones, one in 64 looks like an option."""
+    client = HonestClient(free_port(), f"-{KEY.decode()}", None, None)
+    try:
+        assert not client.pause().failures
+    finally:
+        client.end()
+
+
 Answering = Callable[[str, str], list[str]]  # the nonces of an answer, by the asker's and by the one before
 
 
