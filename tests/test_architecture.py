@@ -28,12 +28,16 @@ ALLOWED: Final = {
     ),
     "txtoken.config": (
         *("txtoken.certificates", "txtoken.errors", "txtoken.proxying", "txtoken.settings", "txtoken.signing_secret"),
-        *("txtoken.success", "txtoken.trees", "txtoken.urls", "txtoken.values", "txtoken.yaml_reader"),
+        *("txtoken.success", "txtoken.trees", "txtoken.unix_urls", "txtoken.urls", "txtoken.values"),
+        "txtoken.yaml_reader",
     ),
-    "txtoken.proxying": ("txtoken.settings", "txtoken.signing_secret", "txtoken.urls", "txtoken.values"),
+    "txtoken.proxying": (
+        *("txtoken.settings", "txtoken.signing_secret", "txtoken.unix_urls", "txtoken.urls", "txtoken.values"),
+    ),
     "txtoken.signing_secret": ("txtoken.values",),
     "txtoken.success": ("txtoken.trees", "txtoken.values"),
-    "txtoken.urls": ("txtoken.values",),
+    "txtoken.urls": ("txtoken.unix_urls", "txtoken.values"),
+    "txtoken.unix_urls": (),
     "txtoken.yaml_reader": (),
     "txtoken.cpus": (),
     "txtoken.settings": ("txtoken.certificates", "txtoken.values"),
@@ -48,7 +52,7 @@ ALLOWED: Final = {
     "txtoken.http1": ("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.settings"),
     "txtoken.service": (
         *("txtoken.certificates", "txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.http1.messages"),
-        "txtoken.settings",
+        *("txtoken.settings", "txtoken.unix_urls"),
     ),
     "txtoken.observe": ("txtoken.http1.messages",),
     "txtoken.process": (

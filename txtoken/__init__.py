@@ -16,10 +16,10 @@ observe/   What people can see of it: log and access lines, numbers (`metrics`) 
 
 `cli` turns arguments into one command, `demo` shows the service with a login API of its own, `config` reads file and
 environment into one frozen value (`settings` are its parts, `yaml_reader` makes nodes of YAML, `values` says what may stand for
-each kind of key, `trees` for whole trees, `urls` for the remote, `proxying` for the proxy before it, `success` for its replies,
-`signing_secret` for a secret, `certificates` what may stand in a file of certificates, `cpus` counts those that may be used,
-and `schema` says it all to editors), `errors` is the tree of all that can go wrong, `clock` is this second, read once, `version`
-is the number of this release.
+each kind of key, `trees` for whole trees, `urls` for the remote (`unix_urls` takes those of Unix sockets apart), `proxying` for
+the proxy before it, `success` for its replies, `signing_secret` for a secret, `certificates` what may stand in a file of
+certificates, `cpus` counts those that may be used, and `schema` says it all to editors), `errors` is the tree of all that can
+go wrong, `clock` is this second, read once, `version` is the number of this release.
 
 The import rule, held by tests/test_architecture.py: `process → {service, http1, observe} → {clock, errors, settings}`.
 `http1` and `service` meet in `process.worker` alone, except that `service` may import `http1.messages`. No cycles, no

@@ -32,6 +32,7 @@ from txtoken.settings import (
     Timeouts,
     VerifyRules,
 )
+from txtoken.unix_urls import is_http_unix
 from txtoken.values import DAY_S, KIB, MIB, WEEK_S
 
 DEFAULT_PATH: Final = "example_cfg.yml"  # as the original: in the working directory
@@ -430,7 +431,7 @@ def _remote_proxy(reader: _Reader, value: Mapping[str, Any], environ: Mapping[st
     name = "remoteProxyFile" if value["remoteProxyFile"] is not None else "remoteProxy"
     chosen, remote = value[name], value["remote"]
     if isinstance(chosen, RemoteProxy):
-        if remote is not None and urls.is_http_unix(remote):
+        if remote is not None and is_http_unix(remote):
             reader.complain_of(name, "cannot go with a remote at a Unix socket (http+unix): leave it out")
         return chosen
     if chosen == proxying.OFF or remote is None:

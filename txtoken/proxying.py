@@ -18,7 +18,8 @@ import yaml
 
 from txtoken.settings import HIDDEN, RemoteProxy, Secret
 from txtoken.signing_secret import read_text_file
-from txtoken.urls import is_host_and_port, is_http_unix
+from txtoken.unix_urls import is_http_unix
+from txtoken.urls import is_host_and_port
 from txtoken.values import KIB, TEXT, Wrong, kind, read_text, scalar
 
 ENVIRONMENT: Final = "env"

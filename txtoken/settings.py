@@ -103,7 +103,7 @@ class RemoteSettings:
     @property
     def is_asked_through_proxy(self) -> bool:
         """Whether a proxy reads the requests (RFC 9112 §3.2.2), in place of passing a tunnel's bytes on."""
-        return self.proxy is not None and self.url.startswith("http://")
+        return self.proxy is not None and self.url[:7].lower() == "http://"
 
     @classmethod
     def of(cls, config: Config) -> RemoteSettings:

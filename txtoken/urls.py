@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from typing import Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 import yaml
 
+from txtoken.unix_urls import encoded_path, is_http_unix, socket_path
 from txtoken.values import TEXT, UNIX_PATH_BYTES_MAX, Wrong, kind, read_text
 
-HTTP_UNIX: Final = "http+unix://"  # a remote at a Unix socket: its percent-encoded path stands for the host
 HTTP_UNIX_EXAMPLE: Final = "http+unix://%2Frun%2Flogin.sock/login"
 # Printable ASCII without what has to be escaped
 URL: Final = r"(?:[Hh][Tt][Tt][Pp](?:[Ss]|\+[Uu][Nn][Ii][Xx])?)://[!$-;=?-Z\[\]_a-z~]+"
@@ -44,17 +45,12 @@ def read_url(node: yaml.Node) -> str:
     return text
 
 
-def is_http_unix(url: str) -> bool:
-    """Whether this is the URL of a remote at a Unix socket."""
-    return url[: len(HTTP_UNIX)].lower() == HTTP_UNIX
-
-
 def _check_http_unix(text: str) -> None:
     """Refuse a URL whose host is no percent-encoded absolute path of a socket."""
     if "#" in text:
         raise Wrong("must not have a fragment (#…): it is never sent")
-    host = re.split("[/?]", text[len(HTTP_UNIX) :], maxsplit=1)[0]
-    path = unquote_to_bytes(host)
+    host = encoded_path(text)
+    path = os.fsencode(socket_path(text))
     example = f"like {HTTP_UNIX_EXAMPLE}"
     if "@" in host or ":" in host:
         raise Wrong(f"must not hold a user, password or port beside a socket's path, {example}")

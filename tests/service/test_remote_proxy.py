@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import ssl
 from pathlib import Path
 from typing import Final
@@ -102,6 +103,9 @@ def test_without_a_port() -> None:
     """A target says the port of its scheme to a proxy only where that is not known from the scheme."""
     proxy = RemoteProxy("http://proxy.internal")
     assert request_head(remote_settings("http://login.example", proxy=proxy), AGENT).startswith(
+        b"POST http://login.example/ HTTP/1.1\r\nHost: login.example\r\n"
+    )
+    assert request_head(remote_settings("HTTP://login.example", proxy=proxy), AGENT).startswith(
         b"POST http://login.example/ HTTP/1.1\r\nHost: login.example\r\n"
     )
     settings = remote_settings("https://login.example/x", proxy=proxy)
@@ -266,17 +270,25 @@ def test_a_tunnel_that_ends_while_idle() -> None:
 # Through a Unix socket
 
 
-def test_a_unix_socket(tmp_path: Path) -> None:
-    """A remote with a Unix socket in place of its host is reached through that, as `localhost`."""
+@pytest.mark.parametrize(
+    ("scheme", "name", "encoded", "rest", "target"),
+    [
+        ("http+unix", b"login.sock", "login.sock", "/login?x=y", b"/login?x=y"),
+        ("HTTP+UNIX", b"login.sock", "login.sock", "?x=y/z", b"/?x=y/z"),
+        ("http+unix", b"l\xff%.sock", "l%FF%25.sock", "", b"/"),
+    ],
+)
+def test_a_unix_socket(tmp_path: Path, scheme: str, name: bytes, encoded: str, rest: str, target: bytes) -> None:
+    """A remote with a Unix socket in place of its host is reached through that, as `localhost`, whatever its path holds."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        path = tmp_path / "login.sock"
+        path = os.path.join(os.fsencode(tmp_path), name)
         faulty = FaultyRemote(good)
-        url = f"http+unix://{str(path).replace('/', '%2F')}/login?x=y"
+        url = f"{scheme}://{str(tmp_path).replace('/', '%2F')}%2F{encoded}{rest}"
         async with calling(url) as remote:
             assert await post(remote).outcome() == ("RemoteUnreachable", "unreachable")
-            server = await loop.create_unix_server(lambda: Peer(faulty), str(path))
+            server = await loop.create_unix_server(lambda: Peer(faulty), os.fsdecode(path))
             for _ in range(3):
                 assert await post(remote).outcome() == GOOD_BODY
             calls = [post(remote) for _ in range(3 * CROWD)]
@@ -287,7 +299,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
             await turning(lambda: remote.open_count == 0)
             assert (await post(remote).outcome())[0] == "RemoteUnreachable"
         request = faulty.requests[0][1]
-        assert request.startswith(b"POST /login?x=y HTTP/1.1\r\nHost: localhost\r\n")
+        assert request.startswith(b"POST %b HTTP/1.1\r\nHost: localhost\r\n" % target)
         for play in faulty._plays:
             play.cancel()
 

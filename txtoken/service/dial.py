@@ -12,7 +12,6 @@ import functools
 import ipaddress
 import ssl
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
 import aiohttp
 from aiohttp.connector import Connection as DialledConnection
@@ -23,8 +22,7 @@ from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteU
 from txtoken.service.names import Names
 from txtoken.service.tunnel import TunnelError, Vestibule, connect_through, start_tls
 from txtoken.settings import RemoteSettings
-
-UNIX_SCHEME: Final = "http+unix"
+from txtoken.unix_urls import is_http_unix, socket_path
 
 # What is wrong with this machine rather than with the remote: trying again a little later can help.
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
@@ -67,7 +65,7 @@ class Dialler:
         self._names = Names(settings.connect_s)
         self._name: str | None = None  # that has to be looked up
         self._connector: aiohttp.BaseConnector
-        if remote.scheme == UNIX_SCHEME:
+        if is_http_unix(settings.url):
             self._connector = aiohttp.UnixConnector(socket_path(settings.url), limit=0)
             self._target = aiohttp.ClientRequest("POST", URL("http://localhost/"), loop=asyncio.get_running_loop())
             return
@@ -163,11 +161,6 @@ def _abort(dialled: DialledConnection) -> None:
     if transport is not None:
         transport.abort()
     _let_go(dialled)
-
-
-def socket_path(url: str) -> str:
-    """Return the path of the socket that a URL of the scheme `http+unix` names in place of a host."""
-    return unquote(url.partition("://")[2].partition("/")[0])
 
 
 def connect_request(remote: URL, settings: RemoteSettings, user_agent: str) -> bytes:

@@ -21,11 +21,12 @@ from yarl import URL
 
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteUnreachable
-from txtoken.service.dial import UNIX_SCHEME, Dialler, proxy_authorization
+from txtoken.service.dial import Dialler, proxy_authorization
 from txtoken.service.exchange import Exchange, Outcome
 from txtoken.service.remote_connection import Pool, RemoteConnection, silent
 from txtoken.service.reply import KnownReplyHeads, lost_before_reply
 from txtoken.settings import RemoteSettings
+from txtoken.unix_urls import is_http_unix
 
 # With so many requests on their way or more, those that begin in one turn of the loop are written together, after the
 # answers to clients. Written as they come, a remote and clients on this machine are woken by turns, and to interrupt another
@@ -340,7 +341,7 @@ def request_head(settings: RemoteSettings, user_agent: str) -> bytes:
     A proxy is asked with the whole URL (RFC 9112 §3.2.2), unless there is a tunnel through it.
     """
     url = URL(settings.url, encoded=True)
-    host = "localhost" if url.scheme == UNIX_SCHEME else url.host_port_subcomponent or ""
+    host = "localhost" if is_http_unix(settings.url) else url.host_port_subcomponent or ""
     target = f"http://{host}{url.raw_path_qs}" if settings.is_asked_through_proxy else url.raw_path_qs
     lines = (
         f"POST {target} HTTP/1.1",
