@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import sys
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -30,16 +28,6 @@ class Kept:
     def write(self, lines: bytes) -> None:
         """Keep them."""
         self.lines += lines
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root, log = logging.getLogger(), logging.getLogger("txtoken")
-    before = root.handlers[:], root.level, log.level
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    log.setLevel(before[2])
 
 
 @pytest.mark.parametrize("character", ODD, ids=lambda character: f"U+{ord(character):04X}")

@@ -30,16 +30,6 @@ def pipe() -> Iterator[tuple[int, int]]:
             continue  # the test did it
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root, log = logging.getLogger(), logging.getLogger("txtoken")
-    before = root.handlers[:], root.level, log.level
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    log.setLevel(before[2])
-
-
 def logged(pipe: tuple[int, int], *, as_json: bool, level: str = "info") -> tuple[logging.Logger, LineWriter]:
     """Open a log that goes to the pipe."""
     writer = LineWriter(pipe[1])

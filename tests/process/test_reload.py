@@ -325,8 +325,8 @@ def test_a_signal_that_came_too_early(file: Path) -> None:
     assert reload.wait_s is None
 
 
-def test_a_worker_takes_over_what_its_supervisor_has_read(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A worker that finds other bytes than its supervisor read keeps what is in use until they agree, and looks by itself."""
+def agreeing(file: Path) -> tuple[Reload, Reload]:
+    """Make what a supervisor and a worker reload by."""
     agreement, log = Agreement(), logging.getLogger("txtoken.test")
 
     def read() -> Config:
@@ -334,6 +334,12 @@ def test_a_worker_takes_over_what_its_supervisor_has_read(file: Path, caplog: py
 
     supervisor = Reload(read, read(), log, agreement=agreement)
     worker = Reload(read, read(), log, logs_changes=False, agreement=agreement)
+    return supervisor, worker
+
+
+def test_a_worker_takes_over_what_its_supervisor_has_read(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that finds other bytes than its supervisor read keeps what is in use until they agree, and looks by itself."""
+    supervisor, worker = agreeing(file)
     put(file, text_of(more="expHours: 1"))
     assert supervisor.read_again() is not None
     put(file, text_of(more="expHours: 2"))  # between the supervisor's signal and the worker's reading
@@ -357,13 +363,7 @@ def test_a_worker_takes_over_what_its_supervisor_has_read(file: Path, caplog: py
 
 def test_a_worker_that_reads_what_was_there_before_waits(file: Path) -> None:
     """A file that is back as it was when the worker reads it is no change, until the supervisor says so."""
-    agreement, log = Agreement(), logging.getLogger("txtoken.test")
-
-    def read() -> Config:
-        return load(str(file), {})
-
-    supervisor = Reload(read, read(), log, agreement=agreement)
-    worker = Reload(read, read(), log, logs_changes=False, agreement=agreement)
+    supervisor, worker = agreeing(file)
     put(file, text_of(more="expHours: 1"))
     assert supervisor.read_again() is not None
     put(file, text_of())

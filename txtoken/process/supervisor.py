@@ -163,6 +163,7 @@ class Supervisor:
             if time.monotonic() >= self._look_at:
                 self._look_for_change()
             if time.monotonic() >= self._watch_at:
+                self._write_kept_lines()
                 self._kill_hanging()
             if time.monotonic() >= self._kill_at:
                 self._kill_at = inf
@@ -348,7 +349,6 @@ class Supervisor:
     def _kill_hanging(self) -> None:
         """End the workers whose loop has stopped: `_bury` replaces them. At the end `_kill_at` does it."""
         now = time.monotonic()
-        self._write_kept_lines()
         self._watch_at = inf if self._is_stopping else now + self._watch.period_s
         for number in self._watch.look(now):
             place = self._places[number]

@@ -43,7 +43,7 @@ BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled" 
 # Objects that come to life before the collector looks for cycles. Requests make none, but those of a few hundred that are
 # on their way count as well: with Python's 700 it would look every few milliseconds, for 1 % of the CPU time.
 GARBAGE_OBJECTS: Final = 50_000
-CACHED_TOKENS: Final = 4096  # verified tokens of each of two generations: 10 MB at most with tokens of 300 bytes
+CACHED_TOKENS: Final = 4096  # verified tokens of each of two generations, and of 8 MiB: see there
 LARGE_TOKENS_S: Final = 60.0  # between two warnings of them
 BEAT_S_MAX: Final = 0.25  # between two looks at the deadlines
 BEAT_S_MIN: Final = 0.01  # each looks at every connection

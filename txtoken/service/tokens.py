@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from collections.abc import Mapping
 from hmac import compare_digest
 from math import inf
@@ -23,8 +22,6 @@ REMEMBERED_TOKEN_BYTES_MAX: Final = 2 * 1024
 REMEMBERED_BYTES_MAX: Final = 8 * 1024 * 1024  # of tokens and verdicts, in each of the two generations
 KNOWN_HEADERS_MAX: Final = 64
 
-_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
-
 
 class TokenIssuer:
     """Signs tokens that carry `data` and live `ttl_s` seconds."""
@@ -44,7 +41,7 @@ class TokenIssuer:
             self._second = now
             self._end = b',"exp":%d}' % (now + self._ttl_s)
         claims = b"".join((b'{"data":', data, self._end))
-        signing_input = self._start + b2a_base64(claims, newline=False).translate(_TO_URL).rstrip(b"=")
+        signing_input = self._start + encode_segment(claims)
         return b"".join((signing_input, b".", encode_signature(self._key.sign(signing_input))))
 
 
