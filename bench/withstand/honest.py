@@ -1,19 +1,20 @@
 """The honest client: logs in and has tokens checked, on kept and on fresh connections, and measures what it gets.
 
 A process of its own. Commands come on stdin, one a line: `go LANE,…` and `pause`; a pause is answered with a line of JSON.
-Each lane asks at a fixed rate: latency counts from when a request was due where the one before it was late, so that a stall
-counts for all who would have come meanwhile.
+Each lane asks at a fixed rate and waits for nobody, so that a stall counts for all who come meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import secrets
 import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,6 +30,9 @@ NONCE_BYTES: Final = 9
 HEAD_BYTES_MAX: Final = 64 * 1024
 LANES: Final = ("login-kept", "login-fresh", "check-kept", "check-fresh")
 BROKEN: Final = "connection broken"
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(slots=True)
@@ -63,7 +67,10 @@ def summary(text: str, excused: frozenset[str], *, may_break: bool) -> Honest:
 
 
 class Lane:
-    """One kind of request on one kind of connection."""
+    """One kind of request on one kind of connection.
+
+    Each request begins when it is due, whether or not those before it were answered: they are of different users.
+    """
 
     def __init__(self, name: str, port: int, key: bytes) -> None:
         self.name = name
@@ -72,7 +79,8 @@ class Lane:
         self._keeps = how == "kept"
         self._port = port
         self._key = key
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._kept: list[Streams] = []  # connections on which nobody waits
+        self._asking: set[asyncio.Task[None]] = set()
         self.going = asyncio.Event()
         self.resting = asyncio.Event()  # no request is on its way
 
@@ -84,19 +92,23 @@ class Lane:
             self.resting.clear()
             due = time.perf_counter()
             while self.going.is_set():
-                now = time.perf_counter()
-                if due > now:
-                    await asyncio.sleep(due - now)
-                    due = time.perf_counter()  # a late wake-up is this client's own
-                await self._once(due)
-                due += INTERVAL_S
-            self._close()
+                await asyncio.sleep(due - time.perf_counter())
+                task = asyncio.create_task(self._once())
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+                due = max(due + INTERVAL_S, time.perf_counter())  # a late wake-up is this client's own
+            if self._asking:
+                await asyncio.wait(self._asking)
+            for _, writer in self._kept:
+                writer.close()
+            self._kept.clear()
 
-    async def _once(self, due: float) -> None:
+    async def _once(self) -> None:
+        began = time.perf_counter()
         nonce = NONCE_PREFIX + secrets.token_hex(NONCE_BYTES)
         try:
-            async with asyncio.timeout(ANSWER_S):
-                status, body = await self._ask(self._request(nonce))
+            async with asyncio.timeout(ANSWER_S), self._connection() as streams:
+                status, body = await self._ask(streams, self._request(nonce))
         except TimeoutError:
             self._fail(f"{self._what}: no answer in {ANSWER_S:g} s", nonce)
             return
@@ -109,13 +121,31 @@ class Lane:
         if wrong:
             self._fail(wrong, nonce)
         else:
-            self.notes.latencies_ms.append((time.perf_counter() - due) * 1000)
-        if not self._keeps:
-            self._close()
+            self.notes.latencies_ms.append((time.perf_counter() - began) * 1000)
 
     def _fail(self, reason: str, nonce: str) -> None:
         self.notes.failures.append((reason, nonce))
-        self._close()
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Streams]:
+        streams = None
+        while self._kept and streams is None:
+            reader, writer = self._kept.pop()
+            if reader.at_eof():
+                writer.close()  # that the service closed it between two requests is no failure (RFC 9112 §9.3.1)
+            else:
+                streams = reader, writer
+        if streams is None:
+            streams = await asyncio.open_connection(LOOPBACK, self._port, limit=HEAD_BYTES_MAX)
+        is_good = False
+        try:
+            yield streams
+            is_good = True
+        finally:
+            if is_good and self._keeps:
+                self._kept.append(streams)
+            else:
+                streams[1].close()
 
     def _request(self, nonce: str) -> bytes:
         tail = "" if self._keeps else "Connection: close\r\n"
@@ -129,21 +159,12 @@ class Lane:
             f"GET /checkToken HTTP/1.1\r\nHost: honest\r\n{tail}Authorization: Bearer {good_token(self._key, nonce)}\r\n\r\n"
         ).encode()
 
-    async def _ask(self, request: bytes) -> tuple[int, bytes]:
-        if self._streams is not None and self._streams[0].at_eof():
-            self._close()  # a kept connection that the service closed between two requests is no failure (RFC 9112 §9.3.1)
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(LOOPBACK, self._port, limit=HEAD_BYTES_MAX)
-        reader, writer = self._streams
+    async def _ask(self, streams: Streams, request: bytes) -> tuple[int, bytes]:
+        reader, writer = streams
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.split(b"\r\ncontent-length: ", 1)[1].split(b"\r\n", 1)[0])
         return int(head[9:12]), await reader.readexactly(length)
-
-    def _close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
 
 
 async def serve(port: int, key: bytes) -> None:

@@ -14,7 +14,7 @@ import h11
 from txtoken.clock import Clock
 from txtoken.errors import ProtocolError
 from txtoken.http1 import messages
-from txtoken.http1.connection import Connection, Phase
+from txtoken.http1.connection import Connection
 from txtoken.http1.messages import (
     AccessLog,
     Handler,
@@ -26,6 +26,7 @@ from txtoken.http1.messages import (
     UnloggedResponse,
     response_head,
 )
+from txtoken.http1.phase import Phase
 from txtoken.http1.server import Server
 from txtoken.settings import Limits, Timeouts
 

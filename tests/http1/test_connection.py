@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from tests.http1.loopback import SILENCE_S, Client, Go, Place, get, house, post, read_answers, turn, until
-from txtoken.http1.connection import Phase
 from txtoken.http1.messages import CONTINUE
+from txtoken.http1.phase import Phase
 from txtoken.settings import Timeouts
 
 QUICK: Final = 0.05

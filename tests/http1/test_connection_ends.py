@@ -11,7 +11,8 @@ from typing import Final
 import pytest
 
 from tests.http1.loopback import Client, Go, Place, get, house, post, turn, until
-from txtoken.http1.connection import LINGER_BYTES_MAX, LINGER_S, Phase
+from txtoken.http1.connection import LINGER_BYTES_MAX, LINGER_S
+from txtoken.http1.phase import Phase
 from txtoken.http1.serving import REST_AFTER_S
 from txtoken.settings import Timeouts
 
@@ -173,7 +174,7 @@ def test_a_client_that_never_stops_sending_is_cut_off(go: Go) -> None:
             with contextlib.suppress(ConnectionError):
                 await client.send(post((4 * LINGER_BYTES_MAX) * b"x"))
             await until(connection, Phase.CLOSED)
-            assert recorder.calls == ["write", "write_eof", "close"]
+            assert [call for call in recorder.calls if not call.endswith("reading")] == ["write", "write_eof", "close"]
             assert connection._lingered < LINGER_BYTES_MAX + (1 << 20)
 
     go(main())

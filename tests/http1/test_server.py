@@ -11,7 +11,8 @@ from typing import Final
 import pytest
 
 from tests.http1.loopback import Client, Go, House, Later, Place, get, house, post, turn, until
-from txtoken.http1.connection import Connection, Phase
+from txtoken.http1.connection import Connection
+from txtoken.http1.phase import Phase
 from txtoken.http1.server import DRAIN_IDLE_GRACE_S
 from txtoken.settings import Limits, Timeouts
 

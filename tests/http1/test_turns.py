@@ -7,9 +7,10 @@ import time
 from typing import Final
 
 from tests.http1.loopback import Go, Place, get, house, turn, until
-from txtoken.http1.connection import Phase
+from txtoken.http1.connection import READ_AHEAD_BYTES_MAX, Connection
 from txtoken.http1.messages import Client, Pending, Request
-from txtoken.http1.turns import TURN_S
+from txtoken.http1.phase import Phase
+from txtoken.http1.turns import READ_A_TURN_MAX, REQUESTS_IN_A_ROW_MAX, TURN_S
 from txtoken.settings import Timeouts
 
 LONG: Final = 1000.0
@@ -32,17 +33,31 @@ def requests(name: bytes, count: int) -> bytes:
 
 
 def test_clients_take_turns(go: Go) -> None:
-    """Of two clients that pipeline, each has one request answered after the other's."""
+    """Of two clients that pipeline, each has some requests answered after the other's."""
 
     async def main() -> None:
         async with house() as home:
+            count = REQUESTS_IN_A_ROW_MAX
             pairs = [await home.pair() for _ in range(2)]
             for name, (_, connection, _) in zip((b"a", b"b"), pairs, strict=True):
-                connection.data_received(requests(name, 4))
-            for client, _, recorder in pairs:
-                assert len(await client.bodies(4)) == 4
-                assert recorder.calls == ["write"]
-            assert home.place.seen == [b"a0", b"b0", b"a1", b"b1", b"a2", b"b2", b"a3", b"b3"]
+                connection.data_received(requests(name, 2 * count + 1))
+            for client, _, _ in pairs:
+                assert len(await client.bodies(2 * count + 1)) == 2 * count + 1
+            order = [name[:1] for name in home.place.seen]
+            assert order == [b"a", b"b", *(2 * (count * [b"a"] + count * [b"b"]))]
+
+    go(main())
+
+
+def test_few_answers_leave_together(go: Go) -> None:
+    """The answers to a few pipelined requests take one write."""
+
+    async def main() -> None:
+        async with house() as home:
+            client, connection, recorder = await home.pair()
+            connection.data_received(requests(b"", REQUESTS_IN_A_ROW_MAX))
+            assert len(await client.bodies(REQUESTS_IN_A_ROW_MAX)) == REQUESTS_IN_A_ROW_MAX
+            assert recorder.calls == ["write"]
 
     go(main())
 
@@ -171,5 +186,97 @@ def test_a_half_closed_client_has_what_it_asked_for(go: Go) -> None:
             assert [answer.body for answer in answers] == [b"%d" % number for number in range(20)]
             assert b"never" not in home.place.seen
             await until(connection, Phase.CLOSED)  # it is not waited for: its end was seen
+
+    go(main())
+
+
+def test_a_client_that_has_sent_much_is_not_read_from(go: Go) -> None:
+    """While many requests of a client wait, its reading rests; it goes on when they were answered."""
+
+    async def main() -> None:
+        async with house() as home:
+            client, connection, recorder = await home.pair()
+            count = READ_AHEAD_BYTES_MAX // len(get(b"/now?1000")) + 2
+            connection.data_received(requests(b"1", 20))
+            assert recorder.calls == []  # of few it does not: that takes two calls of the kernel
+            connection.data_received(requests(b"1", count))
+            assert recorder.calls == ["pause_reading"]
+            await client.send(get(b"/now?last"))
+            answers = await client.bodies(20 + count + 1)
+            assert answers[-1] == b"last"
+            assert recorder.calls.count("resume_reading") == 1
+
+    go(main())
+
+
+def test_reading_rests_behind_a_long_wait_too(go: Go) -> None:
+    """A client whose first request waits for its answer is not read from either, once much was read behind it."""
+
+    async def main() -> None:
+        async with house() as home:
+            client, connection, recorder = await home.pair()
+            connection.data_received(get(b"/later?1") + requests(b"1", READ_AHEAD_BYTES_MAX // len(get(b"/now?1")) + 1))
+            assert recorder.calls == ["pause_reading"]
+            home.place.arrivals.get_nowait().finish()
+            assert (await client.bodies(1))[0] == b"1"
+
+    go(main())
+
+
+def test_few_clients_are_read_from_again_in_one_turn(go: Go) -> None:
+    """However many clients have used up what they sent at the same time, few are read from again in a turn of the loop."""
+
+    async def main() -> None:
+        async with house() as home:
+            count = 3 * READ_A_TURN_MAX
+            pairs = [await home.pair() for _ in range(count)]
+            for _, connection, _ in pairs:
+                connection._stop_reading()
+                connection._resume_reading()
+            read_on = 0
+            for _ in range(3):
+                await turn()
+                before, read_on = read_on, sum("resume_reading" in recorder.calls for _, _, recorder in pairs)
+                assert read_on - before <= READ_A_TURN_MAX
+            for client, _, _ in pairs:
+                await client.send(get(b"/now?1"))
+                assert await client.bodies(1) == [b"1"]
+
+    go(main())
+
+
+def test_who_has_gone_is_not_read_from(go: Go) -> None:
+    """A client whose reading was to go on, and that has ended or waits meanwhile, is left as it is."""
+
+    async def main() -> None:
+        async with house() as home:
+            for end in (Connection.abort, Connection.hold_back):
+                _, connection, recorder = await home.pair()
+                connection._stop_reading()
+                connection._resume_reading()
+                end(connection)
+                for _ in range(3):
+                    await turn()
+                assert "resume_reading" not in recorder.calls
+                connection.abort()
+
+    go(main())
+
+
+def test_a_refused_client_is_read_from_once_in_a_turn(go: Go) -> None:
+    """What a client sends behind its refusal is thrown away piece by piece, and others are served in between."""
+
+    async def main() -> None:
+        async with house() as home:
+            client, connection, recorder = await home.pair()
+            await client.send(b"rubbish\r\n\r\n")
+            assert [answer.status for answer in await client.to_the_end()] == [400]
+            for count in (1, 2):
+                connection.data_received(1000 * b"x")
+                assert recorder.calls.count("pause_reading") == count
+                assert recorder.calls.count("resume_reading") == count - 1
+                await turn()
+                await turn()
+                assert recorder.calls.count("resume_reading") == count
 
     go(main())

@@ -24,6 +24,8 @@ from tests.exchange import LOGIN, REPLY, House, check_request
 from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
 from txtoken.demo import demo_config
+from txtoken.http1.buffers import EASED_BYTES
+from txtoken.process import heap
 from txtoken.process import worker as worker_module
 from txtoken.process.descriptors import with_room
 from txtoken.process.worker import Worker
@@ -417,6 +419,25 @@ def test_lost_lines_are_reported_when_it_can_arrive(config: Config, monkeypatch:
         worker._sweep(now)
         worker._sweep(now)
         assert said == [3]
+        await house.close()
+
+    run(main())
+
+
+def test_much_that_was_held_goes_back_to_the_system(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once what clients made the service hold has gone, its memory is given back."""
+
+    async def main() -> None:
+        house = House(config)
+        given: list[bool] = []
+        monkeypatch.setattr(heap, "give_back", lambda: given.append(True))
+        now = asyncio.get_running_loop().time()
+        house.worker._sweep(now)
+        assert not given
+        house.worker._server.buffers._most = 2 * EASED_BYTES
+        house.worker._sweep(now)
+        house.worker._sweep(now)
+        assert given == [True]
         await house.close()
 
     run(main())

@@ -17,7 +17,7 @@ TLS_CLOSE_S: Final = 2.0
 GREETED_AT_ONCE_MAX: Final = 16
 # Clients that are accepted in a turn of the loop that pipelined requests used up: uvloop's own listeners accept one in each
 # turn, and a crowd in the backlog would keep a new client waiting for seconds.
-ACCEPTED_A_BUSY_TURN_MAX: Final = 64
+ACCEPTED_A_BUSY_TURN_MAX: Final = 32
 LISTEN_BACKLOG: Final = 4096  # connections that the kernel keeps for us; it cuts this down to its own somaxconn
 
 

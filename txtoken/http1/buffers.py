@@ -12,6 +12,7 @@ from typing import Final
 
 from txtoken.http1.member import Member
 
+EASED_BYTES: Final = 4 * 1024 * 1024  # less than that is not worth to be given back to the system
 SHED_SHARE: Final = 8  # this part of the limit is given up at once, so that the search for the largest is rare
 
 
@@ -21,13 +22,25 @@ class Buffers:
     `on_shed` is called with the number of clients that were given up, and the bytes that they held.
     """
 
-    __slots__ = ("_fresh", "_is_reviewing", "_is_shedding", "_loop", "_members", "_unread", "limit", "on_shed", "total")
+    __slots__ = (
+        "_fresh",
+        "_is_reviewing",
+        "_is_shedding",
+        "_loop",
+        "_members",
+        "_most",
+        "_unread",
+        "limit",
+        "on_shed",
+        "total",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, members: Collection[Member], limit: int) -> None:
         self._loop = loop
         self._members = members
         self.limit = limit
         self.total = 0
+        self._most = 0  # that was held, since `has_eased` was last true
         self.on_shed: Callable[[int, int], object] | None = None
         self._fresh: list[Member] = []  # were sent much just now; the loop may not even have tried to write it
         self._unread: set[Member] = set()  # have answers that they did not take when it was tried
@@ -38,6 +51,8 @@ class Buffers:
         """So much is held for a client now."""
         self.total += held_bytes - member.held_bytes
         member.held_bytes = held_bytes
+        if self.total > self._most:
+            self._most = self.total
         if self.total > self.limit and not self._is_shedding:
             self._is_shedding = True
             self._loop.call_soon(self.shed)  # whoever calls is in the middle of something
@@ -61,6 +76,13 @@ class Buffers:
             for member in tuple(self._unread):
                 if not member.review_output():
                     self._unread.discard(member)
+
+    def has_eased(self) -> bool:
+        """Whether nearly all of what was held has gone, and it was much. To be asked now and then: it is true once."""
+        if self._most - self.total < EASED_BYTES or self.total > self._most // 8:
+            return False
+        self._most = self.total
+        return True
 
     def _review_fresh(self) -> None:
         self._is_reviewing = False

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from enum import Enum, auto
 from math import inf
 from time import perf_counter
 from typing import Final, cast
@@ -31,6 +30,7 @@ from txtoken.http1.messages import (
     render,
 )
 from txtoken.http1.parser import RequestParser, Stage
+from txtoken.http1.phase import Phase
 from txtoken.http1.proxies import plain_address
 from txtoken.http1.serving import Serving
 
@@ -57,22 +57,6 @@ GIVEN_UP: Final = Response(499, b"", b"", error="given_up")
 SHED: Final = Response(499, b"", b"", error=BUFFERED)
 
 
-class Phase(Enum):
-    """What the connection is doing, which decides what its deadline means."""
-
-    HELD = auto()  # accepted beyond `limits.connections`: nothing is answered until another one ends
-    IDLE = auto()  # between requests
-    RESTING = auto()  # the same, for a while already: nothing is kept for a next request
-    HEAD = auto()  # a head has begun to arrive
-    BODY = auto()  # a body has begun to arrive
-    ANSWERING = auto()  # a handler works on an answer; whatever it waits for has a deadline of its own
-    QUEUED = auto()  # more of its requests are here, and wait for the connection's turn
-    WRITING = auto()  # the client does not read what it was sent
-    LINGERING = auto()  # the last answer was sent; what still arrives is thrown away
-    CLOSING = auto()  # the transport was told to close, and may take a while: TLS has to be ended by both sides
-    CLOSED = auto()
-
-
 # Each found once: finding a member through its class takes longer than what is done with it.
 _HELD: Final = Phase.HELD
 _IDLE: Final = Phase.IDLE
@@ -85,6 +69,7 @@ _WRITING: Final = Phase.WRITING
 _LINGERING: Final = Phase.LINGERING
 _CLOSING: Final = Phase.CLOSING
 _CLOSED: Final = Phase.CLOSED
+_READING: Final = frozenset((_IDLE, _RESTING, _HEAD, _BODY, _LINGERING))  # the client's next bytes are waited for
 
 
 class Connection(Member):
@@ -177,14 +162,16 @@ class Connection(Member):
             self._lingered += len(data)
             if self._lingered > LINGER_BYTES_MAX:
                 self._close()
+            else:
+                self._stop_reading()  # the loop would read megabytes on before anybody else has a turn
+                self._resume_reading()
         elif phase is _ANSWERING or phase is _QUEUED or phase is _WRITING or phase is _HELD:
             # Pausing only when much has come, and not with every request that waits, saves two system calls (epoll_ctl) of
             # each login. And asyncio before 3.12 and uvloop begin to read after `connection_made`, whatever was asked for in it.
             self._expected = None
             self._parser.hold(data)
-            if phase is _WRITING or self._parser.held_bytes > READ_AHEAD_BYTES_MAX:
-                self._stop_reading()
             self._count()
+            self._bound_read_ahead()
             self._serving.buffers.shed()
         elif phase is not _CLOSING and phase is not _CLOSED:
             return False
@@ -207,6 +194,8 @@ class Connection(Member):
         self.deadline = inf
         self._cancel()
         self._expected = None
+        self._output = b""
+        self._more_output = None
         self._parser.close()
         self._serving.forget(self)
 
@@ -283,6 +272,8 @@ class Connection(Member):
             self.abort()
             return
         error = ProtocolError(503, "buffered_bytes", "the service holds too much for its clients")
+        if self.phase is _QUEUED or self.phase is _ANSWERING:
+            self._lingered = LINGER_BYTES_MAX - LINGER_UNREAD_BYTES_MAX  # it has sent one request after the other
         if self._request is None:
             self._refuse(error)
             return
@@ -349,6 +340,7 @@ class Connection(Member):
                 or self._parser.has_more
             ):
                 self._count()
+                self._bound_read_ahead()
             return False
         if self._expected is None and not self._close_after and self._parser.has_more:
             more = self._more_output
@@ -419,8 +411,7 @@ class Connection(Member):
         else:
             self._enter_idle()
             self._expected = self._parser.expected
-            if not self._reading:
-                self._resume_reading()
+            self._resume_reading()
             self._await_more()
 
     def _queue(self) -> None:
@@ -429,6 +420,7 @@ class Connection(Member):
         self.deadline = inf
         self._serving.turns.add(self)
         self._count()
+        self._bound_read_ahead()
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer what broke the rules, after the answers of earlier requests, and close."""
@@ -575,12 +567,22 @@ class Connection(Member):
             if request is not None:
                 self._log(request.head, GIVEN_UP, self._elapsed_s())
 
+    # Reading
+
+    def _bound_read_ahead(self) -> None:
+        if self._reading and (self.phase is _WRITING or self._parser.held_bytes > READ_AHEAD_BYTES_MAX):
+            self._stop_reading()
+
     def _stop_reading(self) -> None:
         self._reading = False
         self._transport.pause_reading()
 
     def _resume_reading(self) -> None:
         if not self._reading:
+            self._serving.turns.read(self)
+
+    def read_on(self) -> None:
+        if self.phase in _READING and not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
 

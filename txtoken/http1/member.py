@@ -49,6 +49,10 @@ class Member(Client):
         """Answer the next request of those that wait. Returns whether there may be more that can be answered at once."""
         raise NotImplementedError
 
+    def read_on(self) -> None:
+        """Read from this client again, if what it sends is still waited for."""
+        raise NotImplementedError
+
     def flush(self) -> None:
         """Write the answers that are ready."""
         raise NotImplementedError

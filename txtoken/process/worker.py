@@ -18,6 +18,7 @@ from txtoken.http1.proxies import Proxies
 from txtoken.http1.server import Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter, Repeats
+from txtoken.process import heap
 from txtoken.process.admin import Admin, AdminPort
 from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
@@ -238,6 +239,8 @@ class Worker:
             self._publish()  # before anything is let go of that was counting
             self.admin.server.sweep(now)
         self._server.sweep(now)
+        if self._server.buffers.has_eased():
+            heap.give_back()
         self._remote.sweep(monotonic())
         if self._retired:
             self._sweep_retired()

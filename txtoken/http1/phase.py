@@ -1,0 +1,21 @@
+"""What a connection is doing. Knows nothing else."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class Phase(Enum):
+    """What the connection is doing, which decides what its deadline means."""
+
+    HELD = auto()  # accepted beyond `limits.connections`: nothing is answered until another one ends
+    IDLE = auto()  # between requests
+    RESTING = auto()  # the same, for a while already: nothing is kept for a next request
+    HEAD = auto()  # a head has begun to arrive
+    BODY = auto()  # a body has begun to arrive
+    ANSWERING = auto()  # a handler works on an answer; whatever it waits for has a deadline of its own
+    QUEUED = auto()  # more of its requests are here, and wait for the connection's turn
+    WRITING = auto()  # the client does not read what it was sent
+    LINGERING = auto()  # the last answer was sent; what still arrives is thrown away
+    CLOSING = auto()  # the transport was told to close, and may take a while: TLS has to be ended by both sides
+    CLOSED = auto()
