@@ -12,6 +12,7 @@ COMPILED = (
     "txtoken/clock.py",
     "txtoken/http1/acceptor.py",
     "txtoken/http1/buffers.py",
+    "txtoken/http1/channel.py",
     "txtoken/http1/connection.py",
     "txtoken/http1/heads.py",
     "txtoken/http1/member.py",

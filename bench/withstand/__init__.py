@@ -3,7 +3,7 @@
 What calls what, from the top:
 
     __main__, cli      arguments become one command
-    battery            one row: start, calm, the attack twice, what is left behind
+    battery            one row: start, calm, the attack until it leaves no more behind
     catalog            all rows by name: `floods`, `answers`, `remotes`, `meddling`, `life`
     floods             connections that hold, drip, drop, never read, never stop
     answers            every kind of answer, 100 000 times

@@ -28,7 +28,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A row that is attacked twice while the honest client measures itself."""
+    """A row that is attacked twice or more while the honest client measures itself."""
 
     name: str
     about: str

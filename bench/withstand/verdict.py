@@ -5,7 +5,7 @@ A row that was not attacked as it should have been is void, and void is never he
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bench.withstand.measures import Row, Run, percentile
@@ -15,7 +15,7 @@ P50_RATIO_MAX: Final = 3.0  # of the unloaded p50, where both cores are at least
 P50_MS_FLOOR: Final = 0.5  # below this a ratio measures the machine's scheduler
 BUSY_SHARE: Final = 0.5
 PEAK_KIB_MAX: Final = 256 * 1024
-GROWTH_KIB_MAX: Final = 2 * 1024  # from the end of the first run to the end of the second
+GROWTH_KIB_MAX: Final = 2 * 1024  # from the end of one run to the end of the next
 IDLE_SHARE_MAX: Final = 0.01
 FOREIGN_SHARE_MAX: Final = 0.25  # of one core: past it latencies say nothing about the service
 REQUESTS_MIN: Final = 20  # of the honest client: fewer say nothing
@@ -64,11 +64,14 @@ def _of_all_else(row: Row) -> list[str]:
     found = list(row.problems)
     for run in row.runs:
         found += (text for text in _of_run(row, run) if text not in found)
-    if len(row.runs) > 1:
-        growth = row.runs[-1].after.resident_kib - row.runs[0].after.resident_kib
-        if growth > GROWTH_KIB_MAX:
-            found.append(f"memory grew by {growth / 1024:.1f} MiB from the first run to the last")
+    if len(row.runs) > 1 and (growth := growth_kib(row.runs)) > GROWTH_KIB_MAX:
+        found.append(f"memory grew by {growth / 1024:.1f} MiB from the last run but one to the last")
     return found
+
+
+def growth_kib(runs: Sequence[Run]) -> int:
+    """Say how much more memory is held after the last run than after the one before it."""
+    return runs[-1].after.resident_kib - runs[-2].after.resident_kib
 
 
 def _of_run(row: Row, run: Run) -> Iterator[str]:

@@ -85,6 +85,15 @@ def test_limits_themselves_hold() -> None:
     assert held(with_last(after=usage, idle_share=0.01, honest=Honest(400, [0.4] * 300 + [50.0] * 100)))
 
 
+def test_what_fills_up_once_is_no_leak() -> None:
+    """Memory may grow from the first run to the second, if it does not from there to the next."""
+    grown = dataclasses.replace(GOOD, after=Usage(47_000, 48_000, 17))
+    assert not held(dataclasses.replace(ROW, runs=(GOOD, grown)))
+    assert held(dataclasses.replace(ROW, runs=(GOOD, grown, grown)))
+    leak = dataclasses.replace(GOOD, after=Usage(51_000, 52_000, 17))
+    assert not held(dataclasses.replace(ROW, runs=(GOOD, grown, leak)))
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from tests.http1.feeding import feed, next_request
 from txtoken.errors import ProtocolError
 from txtoken.http1.heads import KNOWN_HEAD_BYTES_MAX, KnownHeads
 from txtoken.http1.messages import Request
@@ -56,7 +57,7 @@ def parse(pieces: Iterable[bytes], limits: Limits | None = None) -> Outcome:
 def take(parser: RequestParser, data: bytes) -> Request | None:
     """Take bytes as a connection does: by the head that is expected, where they are one request with that, else by parsing."""
     known = parser.expected
-    return (known and known.read(data)) or parser.feed(data)
+    return (known and known.read(data)) or feed(parser, data)
 
 
 def parse_one(pieces: Iterable[bytes], parser: RequestParser) -> Outcome:
@@ -70,7 +71,7 @@ def parse_one(pieces: Iterable[bytes], parser: RequestParser) -> Outcome:
                 requests.append(facts(request))
                 if not request.head.keep_alive:
                     return Outcome(tuple(requests), None, parser.stage)
-                request = parser.next_request()
+                request = next_request(parser)
     except ProtocolError as error:
         refusal = Refusal(error.status, error.code, error.public)
     finally:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.http1.feeding import feed, next_request
 from tests.http1.test_parser import CL, HOST, TE, Way, crumbs, followed, get, head_of, parse, post, take, whole
 from txtoken.http1.heads import KnownHeads
 from txtoken.http1.parser import CHUNK_OVERHEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX, RequestParser, Stage
@@ -143,7 +144,7 @@ def test_small_chunks_take_no_more_than_large_ones() -> None:
         assert parser.feed(post(TE)) is None
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(100):
-            assert parser.feed(1000 * b"2\r\nxy\r\n") is None
+            assert feed(parser, 1000 * b"2\r\nxy\r\n") is None
         held = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
@@ -345,7 +346,7 @@ def test_what_was_written_is_read(requests: list[Written], places: list[int]) ->
             head = request.head
             target = head.path + (b"?" + head.query if head.query else b"")
             seen.append((head.method, target, head.fields, request.body))
-            request = parser.next_request()
+            request = next_request(parser)
     assert parser.stage is Stage.IDLE
     parser.close()
     expected = [

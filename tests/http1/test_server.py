@@ -13,7 +13,7 @@ import pytest
 from tests.http1.loopback import Client, Go, House, Later, Place, get, house, post, turn, until
 from txtoken.http1.connection import Connection
 from txtoken.http1.phase import Phase
-from txtoken.http1.server import DRAIN_IDLE_GRACE_S
+from txtoken.http1.server import DRAIN_IDLE_GRACE_S, EXPIRED_A_TURN_MAX
 from txtoken.settings import Limits, Timeouts
 
 LONG: Final = 1000.0
@@ -268,6 +268,32 @@ def test_the_backlog_is_served_at_the_end(go: Go) -> None:
 
 
 # The sweep
+
+
+def test_many_deadlines_at_once_hold_nobody_else(go: Go) -> None:
+    """Of thousands whose deadline is the same few are refused in a turn of the loop, and who went on meanwhile is not."""
+
+    async def main() -> None:
+        async with house(sweeping=False, timeouts=Timeouts(idle=LONG)) as home:
+            pairs = [await home.pair() for _ in range(2 * EXPIRED_A_TURN_MAX + 2)]
+            for _, connection, _ in pairs:
+                connection.data_received(get(b"/now?1")[:-2])
+            now = max(connection.deadline for _, connection, _ in pairs)
+            home.server.sweep(now)
+            home.server.sweep(now)
+            late = next(connection for _, connection, _ in pairs if connection.phase is Phase.HEAD)
+            late.data_received(b"\r\n")
+            counts = []
+            while (left := sum(connection.phase is Phase.HEAD for _, connection, _ in pairs)) or not counts:
+                counts.append(left)
+                await turn()
+            assert counts in ([EXPIRED_A_TURN_MAX + 1, 1], [EXPIRED_A_TURN_MAX + 1, 2])  # the late one is among 64 or not
+            for client, connection, _ in pairs:
+                if connection is not late:
+                    assert [answer.status for answer in await client.answers(1)] == [408]
+            assert late.phase in (Phase.IDLE, Phase.RESTING)
+
+    go(main())
 
 
 def test_the_sweep_ends_only_what_is_due(go: Go) -> None:

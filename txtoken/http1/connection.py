@@ -14,16 +14,13 @@ from time import perf_counter
 from typing import Final, cast
 
 from txtoken.errors import ProtocolError
+from txtoken.http1.channel import UNCOUNTED_BYTES_MAX, Channel
 from txtoken.http1.heads import KnownHead
-from txtoken.http1.member import Member
 from txtoken.http1.messages import (
     CLOSE_LINE,
     CONTINUE,
     KEEP_ALIVE_LINE,
-    UNIX,
-    UNKNOWN,
     Head,
-    Peer,
     Pending,
     Request,
     Response,
@@ -31,7 +28,6 @@ from txtoken.http1.messages import (
 )
 from txtoken.http1.parser import RequestParser, Stage
 from txtoken.http1.phase import Phase
-from txtoken.http1.proxies import plain_address
 from txtoken.http1.serving import Serving
 
 # How a connection is closed on a client that may still be sending: shut down writing, read on for a while, then close.
@@ -47,9 +43,9 @@ ANSWERS_A_WRITE_MAX: Final = 64
 ANSWER_BYTES_A_WRITE_MAX: Final = 64 * 1024
 
 READ_AHEAD_BYTES_MAX: Final = 64 * 1024  # that a client may send on while its request is answered
-# Below this nothing is counted of a request that is being answered, or of answers on their way: the connection itself costs
-# as much, and looking at each answer would cost the most common request 0.5 %.
-UNCOUNTED_BYTES_MAX: Final = 4 * 1024
+# A larger request is answered when it is its client's turn: reading and checking what it holds may take milliseconds, and
+# 300 clients with one each would keep all others waiting for a second.
+LARGE_BYTES: Final = 4 * 1024
 
 BUFFERED: Final = "buffered_bytes"
 # For the log alone: the client went away before its answer was there. 499 is what others call that, too; it is never sent.
@@ -69,10 +65,9 @@ _WRITING: Final = Phase.WRITING
 _LINGERING: Final = Phase.LINGERING
 _CLOSING: Final = Phase.CLOSING
 _CLOSED: Final = Phase.CLOSED
-_READING: Final = frozenset((_IDLE, _RESTING, _HEAD, _BODY, _LINGERING))  # the client's next bytes are waited for
 
 
-class Connection(Member):
+class Connection(Channel):
     """One client, from its first byte to the last.
 
     It is an `asyncio.Protocol` in all but name: with that class as its base mypyc could not make it a native one, and a
@@ -80,43 +75,27 @@ class Connection(Member):
     """
 
     __slots__ = (
-        "_client",
         "_client_ends",
         "_close_after",
         "_expected",
         "_is_ending",
         "_lingered",
-        "_more_output",
-        "_output",
         "_parser",
         "_pending",
-        "_reading",
         "_received_at",
         "_request",
         "_saw_eof",
-        "_serving",
-        "_transport",
-        "_unread_bytes",
-        "_unseen_bytes",
         "_writable",
-        "phase",
     )
 
     def __init__(self, serving: Serving) -> None:
-        super().__init__()
-        self._serving = serving
-        self._transport: asyncio.Transport
+        super().__init__(serving)
         self._parser = RequestParser(serving.limits, serving.known_heads, serving.waits_for_body)
         # The next request's head, most likely. While it is set, the parser has nothing, and is not looked at: with 1 000
         # clients at once, what is not touched need not come back into the processor's cache.
         self._expected: KnownHead | None = None
         self._request: Request | None = None  # the one being answered
         self._pending: Pending | None = None  # its answer, when it has to be waited for
-        self._output = b""  # the response that leaves with the next write
-        self._more_output: list[bytes] | None = None  # those after it, where a client pipelines
-        self._unseen_bytes = 0  # of answers since it was last seen that the client takes them
-        self._unread_bytes = 0  # of answers that wait in the transport, when it was last looked at
-        self._reading = True
         self._writable = True
         self._saw_eof = False  # the client has shut down its sending side
         self._is_ending = False  # nothing more is taken: what is here and needs no waiting is answered, and that is all
@@ -124,8 +103,6 @@ class Connection(Member):
         self._client_ends = False  # the client has said that it sends no more requests, and sent the last
         self._lingered = 0  # bytes thrown away while lingering
         self._received_at = 0.0  # of the current request, by perf_counter
-        self._client = ""
-        self.phase = _IDLE
 
     # What the transport calls
 
@@ -141,7 +118,10 @@ class Connection(Member):
         if expected is not None:
             known = expected.read(data)
             if known is not None:
-                self._answer(known)
+                if len(data) > LARGE_BYTES:
+                    self._set_aside(known)
+                else:
+                    self._answer(known)
                 return
             self._expected = None
         try:
@@ -151,6 +131,10 @@ class Connection(Member):
             return
         if request is None:
             self._await_more()
+            if self._parser.has_more and self.phase is _BODY:
+                self._queue(self.deadline)  # a long chunked body
+        elif len(request.body) + self._parser.head_weight > LARGE_BYTES:
+            self._set_aside(request)
         elif self._take(request):
             self._queue()
             self._serving.buffers.shed()
@@ -181,7 +165,7 @@ class Connection(Member):
         """The client sends no more: whoever waits for nothing any more is let go, after what was written."""
         phase = self.phase
         if phase is _HEAD or phase is _BODY:
-            self._refuse(ProtocolError(400, "incomplete_request", "the request ended before it was complete"))
+            self._refuse(_incomplete())
         elif phase is _QUEUED or phase is _WRITING:
             self._saw_eof = self._is_ending = True
             return True
@@ -225,7 +209,7 @@ class Connection(Member):
             self._parser.rest()
         elif self.phase is _HEAD:
             self._refuse(ProtocolError(408, "head_timeout", "the request's header section did not arrive in time"))
-        elif self.phase is _BODY:
+        elif self.phase is _BODY or self.phase is _QUEUED:
             self._refuse(ProtocolError(408, "body_timeout", "the request's body did not arrive in time"))
         elif self.phase is _CLOSING or self._transport.get_write_buffer_size():
             self.deadline = inf
@@ -290,22 +274,43 @@ class Connection(Member):
     def take_turn(self) -> bool:
         if self.phase is not _QUEUED:
             return False  # it has ended meanwhile
-        try:
-            request = self._parser.next_request()
-        except ProtocolError as error:
-            self._refuse(error)
-            return False
+        request = self._request  # a large one
+        is_late = (
+            request is None and self.deadline == inf
+        )  # whatever comes now had not begun when the end was announced
+        if request is None:
+            try:
+                request = self._parser.next_request()
+            except ProtocolError as error:
+                self._refuse(error)
+                return False
         if request is not None:
+            self.deadline = inf
             if self._is_ending:
-                if self._serving.router.waits(request.head):
+                if (is_late or self._saw_eof) and self._serving.router.waits(request.head):
                     self._flush()
                     self._linger()  # nobody may be there to take that answer: the remote is not asked for it
                     return False
                 self._close_after = not self._parser.has_more
             return self._take(request)
+        if self._parser.has_more:
+            return True
         self._flush()
-        self._settle()
+        if self.deadline == inf:
+            self._settle()
+        else:
+            self._await_rest()
         return False
+
+    def _await_rest(self) -> None:
+        """Wait for the rest of a body, until the deadline that it has."""
+        if self._saw_eof:
+            self._refuse(_incomplete())
+            return
+        self._close_after |= self._is_ending
+        self.phase = _BODY
+        self._count()
+        self._resume_reading()
 
     def _take(self, request: Request) -> bool:
         if self._parser.leaves_body:
@@ -378,11 +383,6 @@ class Connection(Member):
             self._flush()
             self._settle()
 
-    def peer(self) -> Peer:
-        """Say who is at the other end."""
-        is_encrypted = self._transport.get_extra_info("sslcontext") is not None
-        return Peer(self._client or self._name_client(), "https" if is_encrypted else "http")
-
     def _settle(self) -> None:
         """All that could be answered is answered and written: go on with whatever comes next."""
         if self._close_after:
@@ -414,10 +414,16 @@ class Connection(Member):
             self._resume_reading()
             self._await_more()
 
-    def _queue(self) -> None:
-        """Let other clients have their turns before this one's next request."""
+    def _set_aside(self, request: Request) -> None:
+        """Let other clients have their turns before a large request is answered: that may take milliseconds."""
+        self._request = request
+        self._queue()
+        self._serving.buffers.shed()
+
+    def _queue(self, deadline: float = inf) -> None:
+        """Let other clients have their turns before this one's next request. `deadline`: of a body of which more is here."""
         self.phase = _QUEUED
-        self.deadline = inf
+        self.deadline = deadline
         self._serving.turns.add(self)
         self._count()
         self._bound_read_ahead()
@@ -449,52 +455,7 @@ class Connection(Member):
         received_at, self._received_at = self._received_at, 0.0
         return perf_counter() - received_at if received_at else 0.0
 
-    def _put(self, response: bytes) -> None:
-        self._unseen_bytes += len(response)
-        # Nearly always there is one. A list for it would be one more object of each connection: 60 bytes of an idle one.
-        if not self._output:
-            self._output = response
-        elif self._more_output is None:
-            self._more_output = [response]
-        else:
-            self._more_output.append(response)
-
-    def _flush(self) -> None:
-        output = self._output
-        if output:
-            self._output = b""
-            if self._more_output is not None:
-                output = b"".join((output, *self._more_output))
-                self._more_output = None
-            self._transport.write(output)
-            if self._unseen_bytes > UNCOUNTED_BYTES_MAX:
-                self._look_at_output(len(output))
-
-    def flush(self) -> None:
-        if self._output:
-            self._flush()
-
     # What is held
-
-    def _look_at_output(self, written: int) -> None:
-        """See whether the client takes its answers. uvloop writes at the end of its turn: the last one is still here then."""
-        size = self._transport.get_write_buffer_size()
-        if size > written or size > UNCOUNTED_BYTES_MAX:
-            self._unread_bytes = size
-            self._count()
-            self._serving.buffers.watch(self)
-        else:
-            self._unseen_bytes = 0
-
-    def review_output(self) -> bool:
-        if self.phase is _CLOSED:
-            return False
-        size = self._transport.get_write_buffer_size()
-        if size == 0:
-            self._unseen_bytes = 0
-        self._unread_bytes = size
-        self._count()
-        return size > 0
 
     def _count(self) -> None:
         """Have what is held for this client counted."""
@@ -506,10 +467,6 @@ class Connection(Member):
             self._serving.buffers.count(self, held)
 
     # Waiting and ending
-
-    def _enter(self, phase: Phase, seconds: float) -> None:
-        self.phase = phase
-        self.deadline = self._serving.time() + seconds
 
     def _enter_idle(self) -> None:
         self._enter(_IDLE, self._serving.rest_after_s)
@@ -573,25 +530,6 @@ class Connection(Member):
         if self._reading and (self.phase is _WRITING or self._parser.held_bytes > READ_AHEAD_BYTES_MAX):
             self._stop_reading()
 
-    def _stop_reading(self) -> None:
-        self._reading = False
-        self._transport.pause_reading()
 
-    def _resume_reading(self) -> None:
-        if not self._reading:
-            self._serving.turns.read(self)
-
-    def read_on(self) -> None:
-        if self.phase in _READING and not self._reading and not self._transport.is_closing():
-            self._reading = True
-            self._transport.resume_reading()
-
-    def _name_client(self) -> str:
-        name = self._transport.get_extra_info("peername")
-        if name is None:
-            self._client = UNKNOWN
-        else:
-            self._client = (
-                plain_address(name[0]) if isinstance(name, tuple) else UNIX
-            )  # whose name is a text, mostly empty
-        return self._client
+def _incomplete() -> ProtocolError:
+    return ProtocolError(400, "incomplete_request", "the request ended before it was complete")

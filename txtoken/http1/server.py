@@ -20,6 +20,9 @@ from txtoken.settings import Limits, Timeouts
 # A client that was answered just before the drain began is about to send its next request: it gets this long, and then
 # an answer with `Connection: close` instead of a closed door.
 DRAIN_IDLE_GRACE_S: Final = 0.5
+# Deadlines that are acted on in a turn of the loop: thousands of clients that came together and stall have theirs together, and
+# to refuse one takes 35 µs.
+EXPIRED_A_TURN_MAX: Final = 64
 
 
 class Server(Serving):
@@ -32,6 +35,7 @@ class Server(Serving):
         "_acceptor",
         "_drained",
         "_draining",
+        "_expired",
         "_greetings",
         "_held",
         "_leaving",
@@ -54,6 +58,7 @@ class Server(Serving):
         self.turns.on_full = self._acceptor.catch_up
         self._greetings: set[Greeting] = set()  # clients that were accepted, but are no connections yet
         self._held: deque[Member] = deque()  # accepted in the moment before accepting paused
+        self._expired: deque[Member] = deque()  # whose deadline has passed
         self._leaving: set[Member] = set()  # were closed for others, which have their places already
         self._on_tls_failure: Callable[[str], object] = lambda _: None
         self._draining = False
@@ -173,11 +178,23 @@ class Server(Serving):
 
     def sweep(self, now: float) -> None:
         """Act on deadlines that have passed. `now` is loop time."""
-        for member in [member for member in self.members if member.deadline <= now]:
-            member.expire()
+        is_busy = len(self._expired) > 0
+        self._expired += [member for member in self.members if member.deadline <= now]
+        if not is_busy:
+            self._expire(now)
         self.buffers.sweep()
         if self._held or self._acceptor.is_paused:
             self._fill_up()
+
+    def _expire(self, now: float) -> None:
+        """Act on some deadlines, and on the others in the next turns of the loop."""
+        expired = self._expired
+        for _ in range(min(len(expired), EXPIRED_A_TURN_MAX)):
+            member = expired.popleft()
+            if member.deadline <= now and member in self.members:  # it may be over, or have gone on, meanwhile
+                member.expire()
+        if expired:
+            self._loop.call_soon(self._expire, now)
 
     async def drain(self) -> None:
         """Close the sockets, let running requests finish for up to `timeouts.drain` seconds, then end what is left.

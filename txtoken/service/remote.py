@@ -35,7 +35,7 @@ from txtoken.unix_urls import is_http_unix
 CROWD: Final = 10
 # New connections that may end before a request is written to them, until it fails: a port where whatever listens closes
 # every connection, or speaks first, would else be dialled without end.
-LOST_MAX: Final = 3
+LOST_MAX: Final = 8
 
 
 class Remote(Pool):

@@ -1,0 +1,134 @@
+"""One client's transport: answers go out, reading rests and goes on, and what is not taken is counted. Knows no requests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from txtoken.http1.member import Member
+from txtoken.http1.messages import UNIX, UNKNOWN, Peer
+from txtoken.http1.phase import Phase
+from txtoken.http1.proxies import plain_address
+from txtoken.http1.serving import Serving
+
+# Below this nothing is counted of a request that is being answered, or of answers on their way: the connection itself costs
+# as much, and looking at each answer would cost the most common request 0.5 %.
+UNCOUNTED_BYTES_MAX: Final = 4 * 1024
+_CLOSED: Final = Phase.CLOSED
+# The client's next bytes are waited for.
+_READING: Final = frozenset((Phase.IDLE, Phase.RESTING, Phase.HEAD, Phase.BODY, Phase.LINGERING))
+
+
+class Channel(Member):
+    """What a connection does with its transport, whatever the bytes mean."""
+
+    __slots__ = (
+        "_client",
+        "_more_output",
+        "_output",
+        "_reading",
+        "_serving",
+        "_transport",
+        "_unread_bytes",
+        "_unseen_bytes",
+        "phase",
+    )
+
+    def __init__(self, serving: Serving) -> None:
+        super().__init__()
+        self._serving = serving
+        self._transport: asyncio.Transport
+        self._output = b""  # the response that leaves with the next write
+        self._more_output: list[bytes] | None = None  # those after it, where a client pipelines
+        self._unseen_bytes = 0  # of answers since it was last seen that the client takes them
+        self._unread_bytes = 0  # of answers that wait in the transport, when it was last looked at
+        self._reading = True
+        self._client = ""
+        self.phase = Phase.IDLE
+
+    def _count(self) -> None:
+        """Have what is held for this client counted."""
+        raise NotImplementedError
+
+    def _enter(self, phase: Phase, seconds: float) -> None:
+        self.phase = phase
+        self.deadline = self._serving.time() + seconds
+
+    # Writing
+
+    def _put(self, response: bytes) -> None:
+        self._unseen_bytes += len(response)
+        # Nearly always there is one. A list for it would be one more object of each connection: 60 bytes of an idle one.
+        if not self._output:
+            self._output = response
+        elif self._more_output is None:
+            self._more_output = [response]
+        else:
+            self._more_output.append(response)
+
+    def _flush(self) -> None:
+        output = self._output
+        if output:
+            self._output = b""
+            if self._more_output is not None:
+                output = b"".join((output, *self._more_output))
+                self._more_output = None
+            self._transport.write(output)
+            if self._unseen_bytes > UNCOUNTED_BYTES_MAX:
+                self._look_at_output(len(output))
+
+    def flush(self) -> None:
+        if self._output:
+            self._flush()
+
+    def _look_at_output(self, written: int) -> None:
+        """See whether the client takes its answers. uvloop writes at the end of its turn: the last one is still here then."""
+        size = self._transport.get_write_buffer_size()
+        if size > written or size > UNCOUNTED_BYTES_MAX:
+            self._unread_bytes = size
+            self._count()
+            self._serving.buffers.watch(self)
+        else:
+            self._unseen_bytes = 0
+
+    def review_output(self) -> bool:
+        if self.phase is _CLOSED:
+            return False
+        size = self._transport.get_write_buffer_size()
+        if size == 0:
+            self._unseen_bytes = 0
+        self._unread_bytes = size
+        self._count()
+        return size > 0
+
+    # Reading
+
+    def _stop_reading(self) -> None:
+        self._reading = False
+        self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self._reading:
+            self._serving.turns.read(self)
+
+    def read_on(self) -> None:
+        if self.phase in _READING and not self._reading and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    # Who it is
+
+    def peer(self) -> Peer:
+        """Say who is at the other end."""
+        is_encrypted = self._transport.get_extra_info("sslcontext") is not None
+        return Peer(self._client or self._name_client(), "https" if is_encrypted else "http")
+
+    def _name_client(self) -> str:
+        name = self._transport.get_extra_info("peername")
+        if name is None:
+            self._client = UNKNOWN
+        else:
+            self._client = (
+                plain_address(name[0]) if isinstance(name, tuple) else UNIX
+            )  # whose name is a text, mostly empty
+        return self._client
