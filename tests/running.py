@@ -16,7 +16,7 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from txtoken.process.worker import new_event_loop
+from txtoken.process.loop import new_event_loop
 
 KEY: Final = "a-key-for-tests-only-0123456789-abcdefgh"
 PROGRAM: Final = (sys.executable, "-P", "-m", "txtoken")  # the service as a command, of the build that is tested

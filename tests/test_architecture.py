@@ -63,8 +63,9 @@ ALLOWED: Final = {
 # Libraries and what may use them.
 RESERVED: Final = {
     "asyncio": (
-        *("txtoken.http1.acceptor", "txtoken.http1.buffers", "txtoken.http1.connection", "txtoken.http1.server"),
-        *("txtoken.http1.serving", "txtoken.http1.turns", "txtoken.process.worker"),
+        *("txtoken.http1.acceptor", "txtoken.http1.buffers", "txtoken.http1.channel", "txtoken.http1.connection"),
+        *("txtoken.http1.server", "txtoken.http1.serving", "txtoken.http1.turns", "txtoken.process.loop"),
+        "txtoken.process.worker",
         *("txtoken.service.dial", "txtoken.service.names", "txtoken.service.remote"),
         *("txtoken.service.remote_connection", "txtoken.service.tunnel"),
         *("txtoken.process.running", "txtoken.process.signals"),
@@ -76,7 +77,7 @@ RESERVED: Final = {
         *("txtoken.urls", "txtoken.values", "txtoken.yaml_reader"),
     ),
     "jwt": ("txtoken.service.keys",),
-    "uvloop": ("txtoken.process.worker",),
+    "uvloop": ("txtoken.process.loop",),
     "signal": ("txtoken.__main__", "txtoken.cli", "txtoken.process.signals", "txtoken.process.supervisor"),
     # Loads a command's modules when it is run (`health` has no use for aiohttp's 0.3 s), and what only an admin port needs.
     "importlib": ("txtoken.cli", "txtoken.process.admin"),

@@ -22,10 +22,11 @@ from aiohttp import web
 from txtoken.certificates import ListenTls, RemoteTls
 from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
+from txtoken.process.loop import run
 from txtoken.process.running import STDOUT_FD, announce
 from txtoken.process.signals import Signals
 from txtoken.process.sockets import address, bind
-from txtoken.process.worker import Worker, run
+from txtoken.process.worker import Worker
 from txtoken.settings import Config, CorsSettings, Limits, LogSettings, Secret, SuccessRules, Timeouts, VerifyRules
 from txtoken.values import LOOPBACK
 

@@ -22,7 +22,7 @@ from txtoken.demo import demo_config
 from txtoken.http1.heads import KnownHead, KnownHeads
 from txtoken.http1.messages import Response, render, response_head
 from txtoken.http1.parser import RequestParser
-from txtoken.process.worker import new_event_loop
+from txtoken.process.loop import new_event_loop
 from txtoken.service.json_text import compact_object
 from txtoken.service.keys import HmacKey
 from txtoken.service.tokens import TokenIssuer, TokenVerifier

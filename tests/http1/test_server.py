@@ -283,11 +283,14 @@ def test_many_deadlines_at_once_hold_nobody_else(go: Go) -> None:
             home.server.sweep(now)
             late = next(connection for _, connection, _ in pairs if connection.phase is Phase.HEAD)
             late.data_received(b"\r\n")
-            counts = []
+            counts: list[int] = []
             while (left := sum(connection.phase is Phase.HEAD for _, connection, _ in pairs)) or not counts:
                 counts.append(left)
                 await turn()
-            assert counts in ([EXPIRED_A_TURN_MAX + 1, 1], [EXPIRED_A_TURN_MAX + 1, 2])  # the late one is among 64 or not
+            assert counts in (
+                [EXPIRED_A_TURN_MAX + 1, 1],
+                [EXPIRED_A_TURN_MAX + 1, 2],
+            )  # the late one is among 64 or not
             for client, connection, _ in pairs:
                 if connection is not late:
                     assert [answer.status for answer in await client.answers(1)] == [408]

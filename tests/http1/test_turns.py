@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from typing import Final
 
@@ -278,5 +279,71 @@ def test_a_refused_client_is_read_from_once_in_a_turn(go: Go) -> None:
                 await turn()
                 await turn()
                 assert recorder.calls.count("resume_reading") == count
+
+    go(main())
+
+
+def test_long_work_leaves_turns_to_others(go: Go) -> None:
+    """Pieces of work that take longer than a turn are done one by one, with turns of the loop between them in which nothing is."""
+
+    async def main() -> None:
+        async with house() as home:
+            turns, done = home.server.turns, [0]
+
+            def work() -> None:
+                done[0] += 1
+                end = time.perf_counter() + 5 * TURN_S
+                while time.perf_counter() < end:
+                    pass
+
+            for _ in range(3):
+                turns.call(work)
+            _, greedy, _ = await home.pair()
+            greedy.data_received(requests(b"g", 3))
+            counts = []
+            while done[0] < 3:
+                await turn()
+                counts.append(done[0])
+            assert all(counts.count(number) >= 4 for number in (1, 2))
+            while len(home.place.seen) < 3:
+                await turn()
+
+    go(main())
+
+
+def test_short_work_is_done_at_once(go: Go) -> None:
+    """Work that is short after all is done many pieces a turn."""
+
+    async def main() -> None:
+        async with house() as home:
+            done: list[int] = []
+            for number in range(50):
+                home.server.turns.call(functools.partial(done.append, number))
+            assert done == []
+            await turn()
+            await turn()
+            assert done == list(range(50))
+
+    go(main())
+
+
+def test_neither_line_waits_for_the_other(go: Go) -> None:
+    """Work and requests have each their part of a turn: a line that never ends does not keep the other waiting."""
+
+    async def main() -> None:
+        async with house() as home:
+            turns = home.server.turns
+
+            def work() -> None:
+                turns.call(work)
+                end = time.perf_counter() + TURN_S
+                while time.perf_counter() < end:
+                    pass
+
+            turns.call(work)
+            client, connection, _ = await home.pair()
+            connection.data_received(requests(b"", 3))
+            assert await client.bodies(3) == [b"0", b"1", b"2"]
+            turns._work.clear()
 
     go(main())

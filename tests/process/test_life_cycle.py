@@ -356,11 +356,10 @@ def test_workers_that_cannot_start_later(tmp_path: Path) -> None:
     flag = tmp_path / "broken"
     code = (
         "import os, uvloop\n"
-        "make = uvloop.new_event_loop\n"
-        "def fail():\n"
-        f"    if os.path.exists({str(flag)!r}): os._exit(3)\n"
-        "    return make()\n"
-        "uvloop.new_event_loop = fail\n"
+        "class Failing(uvloop.Loop):\n"
+        "    def __init__(self):\n"
+        f"        if os.path.exists({str(flag)!r}): os._exit(3)\n"
+        "uvloop.Loop = Failing\n"
         "from txtoken.process import supervisor\n"
         "supervisor.BACK_OFF_S = 0.01\n"
     )

@@ -159,12 +159,11 @@ def test_the_end_while_workers_start(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     (shadow / "sitecustomize.py").write_text(
         "import fcntl, uvloop\n"
-        "make = uvloop.new_event_loop\n"
-        "def wait():\n"
-        f"    with open({str(fifo)!r}, 'w') as here: here.write('x')\n"
-        f"    with open({str(gate_path)!r}) as gate: fcntl.flock(gate, fcntl.LOCK_SH)\n"
-        "    return make()\n"
-        "uvloop.new_event_loop = wait\n"
+        "class Waiting(uvloop.Loop):\n"
+        "    def __init__(self):\n"
+        f"        with open({str(fifo)!r}, 'w') as here: here.write('x')\n"
+        f"        with open({str(gate_path)!r}) as gate: fcntl.flock(gate, fcntl.LOCK_SH)\n"
+        "uvloop.Loop = Waiting\n"
     )
     environment = {"PYTHONPATH": str(shadow)}
     with gate_path.open("w") as gate:
@@ -189,8 +188,9 @@ def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
         "import os\n"
         "from asyncio import base_events\n"
         "import uvloop\n"
-        "def fail(): raise OSError('no loop today')\n"
-        "uvloop.new_event_loop = fail\n"
+        "class Failing(uvloop.Loop):\n"
+        "    def __init__(self): raise OSError('no loop today')\n"
+        "uvloop.Loop = Failing\n"
     )
     environment = {"PYTHONPATH": str(broken)}
     with service_process(tmp_path, config=CONFIG, environment=environment) as process:

@@ -324,12 +324,13 @@ async def calling(
     tls: RemoteTls | None = None,
     proxy: RemoteProxy | None = None,
     success_statuses: frozenset[int] = frozenset((200,)),
+    in_turn: Callable[[Callable[[], object]], object] | None = None,
 ) -> AsyncIterator[Remote]:
     """Make the `Remote` under test, and close it at the end. Then it has nothing open and nobody in line."""
     settings = remote_settings(
         url, limits=limits, timeouts=timeouts, tls=tls, proxy=proxy, success_statuses=success_statuses
     )
-    remote = Remote(settings, lambda second: BEARER, Clock(), AGENT)
+    remote = Remote(settings, lambda second: BEARER, Clock(), AGENT, in_turn)
     try:
         yield remote
     finally:

@@ -98,16 +98,21 @@ def test_1_refused_in_line() -> None:
         pytest.param(errno.ENOBUFS, ("RemoteOverloaded", "exhausted"), id="10-out-of-buffers"),
     ],
 )
-def test_what_the_kernel_says(number: int, told: tuple[str, str]) -> None:
-    """The kernel's reason becomes the outcome, without the address that it names."""
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_the_kernel_says(number: int, told: tuple[str, str], count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's reason becomes the outcome, without the address that it names, whoever connects."""
 
-    def no_socket(address: object) -> NoReturn:
+    def no_socket(*address: object, **_: object) -> NoReturn:
         raise OSError(number, f"injected for {address}")
 
     async def main() -> None:
-        async with calling("http://127.0.0.1:9/") as remote:
+        NameServer(monkeypatch, ["127.0.0.1", "127.0.0.2"][:count])
+        async with calling(NAME % 9) as remote:
+            monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", no_socket)
             await remote._dialler._connector.close()
-            remote._dialler._connector = aiohttp.TCPConnector(socket_factory=no_socket)
+            remote._dialler._connector = aiohttp.TCPConnector(
+                socket_factory=no_socket, resolver=remote._dialler._names, use_dns_cache=False
+            )
             assert await post(remote).outcome() == told
             assert remote.open_count == 0
 
@@ -202,16 +207,19 @@ def test_6_the_first_address_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     run(main())
 
 
-def test_a_dial_that_fails_in_a_way_unheard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_dial_that_fails_in_a_way_unheard_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever makes a dial fail, its caller gets an outcome, and the next request is not held up."""
 
     async def fail(*_: object) -> NoReturn:
         raise RuntimeError("what nobody has heard of")
 
     async def main() -> None:
-        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+        NameServer(monkeypatch, ["127.0.0.1", "127.0.0.2"][:count])
+        async with FaultyRemote(good).listening() as faulty, calling(NAME % port_of(faulty)) as remote:
             with monkeypatch.context() as patch:
                 patch.setattr(aiohttp.TCPConnector, "connect", fail)
+                patch.setattr(asyncio.get_running_loop(), "create_connection", fail)
                 assert await post(remote).outcome() == ("RemoteUnreachable", "unreachable")
             assert remote.open_count == 0
             assert await post(remote).outcome() == GOOD_BODY
@@ -414,8 +422,9 @@ async def speaks_first(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("script", [resets, closes, speaks_first])
-def test_12_over_before_it_began(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that ends or speaks while aiohttp has it is not used: its request goes to another one."""
+@pytest.mark.parametrize("addresses", [1, 2])
+def test_12_over_before_it_began(script: Script, addresses: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that ends or speaks while it is dialled is not used: its request goes to another one."""
     connect = aiohttp.TCPConnector.connect
 
     async def slow_connect(connector: aiohttp.TCPConnector, *args: Any) -> Any:
@@ -429,11 +438,23 @@ def test_12_over_before_it_began(script: Script, monkeypatch: pytest.MonkeyPatch
 
     async def main() -> None:
         monkeypatch.setattr(aiohttp.TCPConnector, "connect", slow_connect)
+        NameServer(monkeypatch, ["127.0.0.1", "127.0.0.1"][:addresses])
+        loop = asyncio.get_running_loop()
+        create_connection = loop.create_connection
+
+        async def slow_create(*args: Any) -> Any:
+            transport, vestibule = await create_connection(*args)
+            if len(faults) > 1:
+                faults.pop()
+                await turning(lambda: vestibule.is_disturbed)
+            return transport, vestibule
+
+        monkeypatch.setattr(loop, "create_connection", slow_create if addresses == 1 else create_connection)
         for count in range(1, LOST_MAX + 1):
             faults[:] = [good, *[script] * count]
             async with (
                 FaultyRemote(*[script] * count, good).listening() as faulty,
-                calling(faulty.url) as remote,
+                calling(NAME % port_of(faulty)) as remote,
             ):
                 outcome = await post(remote).outcome()
                 if count == LOST_MAX:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Final
 
@@ -16,6 +18,7 @@ from tests.service.faulty_remote import (
     Call,
     FaultyRemote,
     Peer,
+    Script,
     answer,
     calling,
     good,
@@ -25,7 +28,8 @@ from tests.service.faulty_remote import (
 )
 from txtoken.errors import RemoteError, RemoteOverloaded
 from txtoken.service.exchange import Exchange, Outcome
-from txtoken.service.remote import Remote
+from txtoken.service.remote import TURNS_BEFORE_A_DIAL, Remote
+from txtoken.service.remote_connection import LONG_BYTES
 from txtoken.settings import Limits, Timeouts
 
 CLOSED: Final = ("RemoteUnreachable", "closed")
@@ -201,11 +205,163 @@ def test_the_deadline_covers_dialling() -> None:
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
             call = post(remote, b"1")
+            await dialling(remote)
             remote.sweep(call.deadline)
             assert await call.outcome() == TIMEOUT
             await idling(remote, 1)
             assert await post(remote, b"2").outcome() == GOOD_BODY
             assert faulty.bodies == [(0, b"2")]
+
+    run(main())
+
+
+async def dialling(remote: Remote) -> None:
+    """Let the dial of a request begin, and not end."""
+    for _ in range(TURNS_BEFORE_A_DIAL + 1):
+        await asyncio.sleep(0)
+    assert remote.dialling_count == 1
+
+
+@pytest.mark.parametrize("turns", range(TURNS_BEFORE_A_DIAL + 1))
+def test_a_client_that_is_gone_at_once_is_not_dialled_for(turns: int) -> None:
+    """For a request that is given up right behind its arrival no connection is opened, unless another one needs it."""
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
+            call = post(remote)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            call.cancel()
+            await turning(lambda: remote.dialling_count == 0)
+            assert remote.open_count == 0
+            first, second = post(remote, b"1"), post(remote, b"2")
+            first.cancel()
+            assert await second.outcome() == GOOD_BODY
+            assert [body for _, body in faulty.bodies] == [b"2"]
+            assert len(faulty.peers) == 1
+
+    run(main())
+
+
+def test_one_dial_serves_whoever_still_waits() -> None:
+    """Where there is room for one connection, its dial goes on for the next in line when the first has gone."""
+
+    async def main() -> None:
+        limits = Limits(remote_connections=1)
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+            first, second = post(remote, b"1"), post(remote, b"2")
+            first.cancel()
+            assert await second.outcome() == GOOD_BODY
+            assert len(faulty.peers) == 1
+
+    run(main())
+
+
+class Line:
+    """Work that waits for its turn, until the test lets it."""
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], object]] = []
+
+    def add(self, work: Callable[[], object]) -> None:
+        """Keep it."""
+        self.work.append(work)
+
+    def take(self) -> None:
+        """Do it."""
+        work, self.work = self.work, []
+        for one in work:
+            one()
+
+
+LONG: Final = b'{"a":"%b"}' % (LONG_BYTES * b"x")
+
+
+@contextlib.asynccontextmanager
+async def answered_at_length(script: Script) -> AsyncIterator[tuple[FaultyRemote, Remote, Line, Call]]:
+    """A request whose long reply is here, and whose turn has not come."""
+    line = Line()
+    async with FaultyRemote(script).listening() as faulty, calling(faulty.url, in_turn=line.add) as remote:
+        call = post(remote)
+        await turning(lambda: len(line.work) > 0)
+        assert not call.has_outcome
+        assert remote.idle_count == 0  # so there are never more long replies than connections
+        yield faulty, remote, line, call
+
+
+async def at_length(peer: Peer) -> None:
+    """Answer each request with a long reply."""
+    while True:
+        await peer.request()
+        peer.send(answer(LONG))
+
+
+def test_a_long_reply_waits_for_its_turn() -> None:
+    """What is made of a long reply waits until others had their turns; of a short one it does not."""
+
+    async def main() -> None:
+        async with answered_at_length(at_length) as (_, remote, line, call):
+            line.take()
+            assert await call.outcome() == LONG
+            assert remote.idle_count == 1
+        line = Line()
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, in_turn=line.add) as remote:
+            assert await post(remote).outcome() == GOOD_BODY
+
+    run(main())
+
+
+def test_a_client_that_leaves_while_its_long_reply_waits() -> None:
+    """A request that is given up, or out of time, in that moment has no outcome but that, and its connection ends."""
+
+    async def main() -> None:
+        async with answered_at_length(at_length) as (_, remote, line, call):
+            call.cancel()
+            line.take()
+            assert not call.has_outcome
+            assert remote.given_up == 1
+            await dropped(remote)
+        async with answered_at_length(at_length) as (_, remote, line, call):
+            remote.sweep(call.deadline)
+            line.take()
+            assert await call.outcome() == TIMEOUT
+            await dropped(remote)
+
+    run(main())
+
+
+def test_a_connection_that_ends_while_its_long_reply_waits() -> None:
+    """A complete reply is good when the connection that it came over ends behind it."""
+
+    async def main() -> None:
+        async with answered_at_length(at_length) as (faulty, remote, line, call):
+            faulty.peers[0].reset()
+            await dropped(remote)
+            assert not call.has_outcome
+            line.take()
+            assert await call.outcome() == LONG
+            assert remote.idle_count == 0
+
+    run(main())
+
+
+async def twice_at_length(peer: Peer) -> None:
+    """Answer a request with a long reply, and then once more."""
+    await peer.request()
+    peer.send(answer(LONG))
+    await peer.request()
+
+
+def test_what_comes_behind_a_long_reply_that_waits() -> None:
+    """A stray reply behind one whose turn has not come is nobody's: its connection is used no more."""
+
+    async def main() -> None:
+        async with answered_at_length(twice_at_length) as (faulty, remote, line, call):
+            faulty.peers[0].send(answer(b'{"user":"STOLEN"}'))
+            await dropped(remote)
+            line.take()
+            assert await call.outcome() == LONG
+            assert remote.idle_count == 0
 
     run(main())
 
@@ -278,7 +434,9 @@ def test_a_connection_that_nobody_waited_for_idles_as_long() -> None:
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
-            post(remote).cancel()
+            call = post(remote)
+            await dialling(remote)
+            call.cancel()
             await idling(remote, 1)
             deadline = remote._idle[0].idle_deadline
             assert abs(deadline - monotonic() - 15) < 5

@@ -1,4 +1,4 @@
-"""Clients that send more than one request at a time: how much is done for each in a turn of the loop. Knows no request."""
+"""What may take long: how much of it is done in a turn of the loop, and how often. Knows no request."""
 
 from __future__ import annotations
 
@@ -19,21 +19,27 @@ REQUESTS_IN_A_ROW_MAX: Final = 32
 # Clients whose reading goes on in a turn. uvloop reads up to 256 KB of each, 0.1 ms: 300 clients that had all used up what
 # they had sent kept everybody else waiting for 0.1 s.
 READ_A_TURN_MAX: Final = 8
+RESTED_TURNS_MAX: Final = 8
 
 
 class Turns:
-    """Clients with more requests than the one that was answered when they arrived, and clients that are read from again.
+    """Three lines: clients with more requests than the one that was answered when they arrived, other work that may take
+    milliseconds, and clients that are read from again.
 
-    A client stands in each line once at most: it is added again only after its turn said that there is no more.
+    A client stands in each line once at most: it is added again only after its turn said that there is no more. One request, or
+    one piece of work, may take longer than a turn should (10 ms, contract §4.1): then some turns pass in which nobody here
+    has his, so that whoever needs four turns for a login waits for one of those and not for four.
     """
 
-    __slots__ = ("_fresh", "_is_scheduled", "_loop", "_unread", "_waiting", "on_full")
+    __slots__ = ("_fresh", "_is_scheduled", "_loop", "_resting", "_unread", "_waiting", "_work", "on_full")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[Member] = deque()
         self._fresh: list[Member] = []  # of those that wait, those whose first turn comes
+        self._work: deque[Callable[[], object]] = deque()
         self._unread: deque[Member] = deque()
+        self._resting = 0  # turns to come in which nothing is done
         self._is_scheduled = False
         self.on_full: Callable[[], object] | None = None  # called when a turn was used up, and more requests wait
 
@@ -41,6 +47,11 @@ class Turns:
         """Have a client's next requests answered in the next turns of the loop. Its answers are flushed by then."""
         self._waiting.append(member)
         self._fresh.append(member)
+        self._schedule()
+
+    def call(self, work: Callable[[], object]) -> None:
+        """Do something that may take milliseconds in one of the next turns."""
+        self._work.append(work)
         self._schedule()
 
     def read(self, member: Member) -> None:
@@ -55,26 +66,45 @@ class Turns:
 
     def _take(self) -> None:
         self._is_scheduled = False
-        waiting, unread = self._waiting, self._unread
-        end = perf_counter() + TURN_S
         try:
-            for _ in range(min(len(unread), READ_A_TURN_MAX)):
-                unread.popleft().read_on()
-            while waiting:
-                member = waiting.popleft()
-                count = 1
-                while (has_more := member.take_turn()) and count < REQUESTS_IN_A_ROW_MAX and perf_counter() < end:
-                    count += 1
-                if has_more:
-                    waiting.append(member)
-                    member.flush()  # answers that are ready do not wait for the next turn
-                if perf_counter() >= end:
-                    break
-            fresh, self._fresh = self._fresh, []
-            for member in fresh:
-                member.flush()  # nor does the answer to a client's first request
+            for _ in range(min(len(self._unread), READ_A_TURN_MAX)):
+                self._unread.popleft().read_on()
+            if self._resting:
+                self._resting -= 1
+            elif self._waiting or self._work:
+                self._take_all()
         finally:
-            if waiting or unread:
+            if self._waiting or self._work or self._unread:
                 self._schedule()
                 if self.on_full is not None:
                     self.on_full()
+
+    def _take_all(self) -> None:
+        begin = perf_counter()
+        self._do_work(begin + TURN_S)
+        now = perf_counter()
+        self._answer(now + TURN_S)
+        self._resting = min(max(0, int((perf_counter() - begin) / TURN_S) - 1), RESTED_TURNS_MAX)
+        fresh, self._fresh = self._fresh, []
+        for member in fresh:
+            member.flush()  # the answer to a client's first request does not wait for the next turn
+
+    def _do_work(self, end: float) -> None:
+        work = self._work
+        while work:
+            work.popleft()()
+            if perf_counter() >= end:
+                break
+
+    def _answer(self, end: float) -> None:
+        waiting = self._waiting
+        while waiting:
+            member = waiting.popleft()
+            count = 1
+            while (has_more := member.take_turn()) and count < REQUESTS_IN_A_ROW_MAX and perf_counter() < end:
+                count += 1
+            if has_more:
+                waiting.append(member)
+                member.flush()  # nor do the others
+            if perf_counter() >= end:
+                break

@@ -20,10 +20,11 @@ from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.admin import AdminPort, make_admin_port
 from txtoken.process.descriptors import with_room
+from txtoken.process.loop import LOOP_NAME, new_event_loop
 from txtoken.process.reload import RETRY_S, Reload
 from txtoken.process.signals import Signals, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import Passed, address, bind
-from txtoken.process.worker import BUILD, LOOP_NAME, Worker, new_event_loop
+from txtoken.process.worker import BUILD, Worker
 from txtoken.settings import Config
 from txtoken.values import LOOPBACK, UNIX_PREFIX
 from txtoken.version import VERSION

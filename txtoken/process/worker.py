@@ -6,9 +6,9 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError
@@ -30,15 +30,6 @@ from txtoken.service.success import Success
 from txtoken.service.tokens import TokenIssuer, TokenVerifier
 from txtoken.settings import Config, RemoteSettings, Timeouts
 from txtoken.version import VERSION
-
-try:
-    import uvloop
-except ImportError:  # no wheel for this machine: 32-bit ARM, say
-    LOOP_NAME = "asyncio"
-    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-else:
-    LOOP_NAME = "uvloop"
-    new_event_loop = uvloop.new_event_loop
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
 # Objects that come to life before the collector looks for cycles. Requests make none, but those of a few hundred that are
@@ -80,7 +71,7 @@ class Worker:
         self._ready = False
         self._writer = writer
         self._dropped = 0  # lines of the log that were reported as lost
-        self._remote = new_remote(RemoteSettings.of(config), self._clock)
+        self._remote = new_remote(RemoteSettings.of(config), self._clock, self._in_turn)
         self._closing: set[asyncio.Task[None]] = set()
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self._verifier = self._new_verifier()
@@ -94,6 +85,9 @@ class Worker:
         self._server = Server(routes, config.limits, config.timeouts, self._clock, self._access_log, meter)
         self._server.buffers.on_shed = self._note_shed
         self._server.secure(config.tls.context, self._note_tls_failure)
+
+    def _in_turn(self, work: Callable[[], object]) -> None:
+        self._server.turns.call(work)
 
     def _new_access_log(self) -> AccessLog | None:
         log, trusted = self._config.log, self._config.trusted_proxies
@@ -166,7 +160,7 @@ class Worker:
             self._config = config
             settings = RemoteSettings.of(config)
             if settings != RemoteSettings.of(before[0]):
-                self._remote = new_remote(settings, self._clock)
+                self._remote = new_remote(settings, self._clock, self._in_turn)
             if _of_verifier(before[0]) != _of_verifier(config):
                 self._verifier = self._new_verifier()  # else it goes on, with all the tokens that it knows
             routes = self._routes()
@@ -309,12 +303,6 @@ class Worker:
             self._log.error("a request made the service fail", exc_info=error)
 
 
-def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine to its end on the fastest loop there is."""
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(main)
-
-
 def _paths(config: Config) -> dict[bytes, str]:
     """Say which paths are counted as which route."""
     return {
@@ -323,11 +311,11 @@ def _paths(config: Config) -> dict[bytes, str]:
     }
 
 
-def new_remote(settings: RemoteSettings, clock: Clock) -> Remote:
+def new_remote(settings: RemoteSettings, clock: Clock, in_turn: Callable[[Callable[[], object]], object]) -> Remote:
     """Make the remote. All that it depends on is in `settings`, so that a change of any of it makes another one."""
     bearer = TokenIssuer(HmacKey(settings.request_key.reveal()), settings.request_token_s)
     return Remote(
-        settings, lambda second: bearer.issue(settings.request_token_data, second), clock, f"txtoken/{VERSION}"
+        settings, lambda second: bearer.issue(settings.request_token_data, second), clock, f"txtoken/{VERSION}", in_turn
     )
 
 

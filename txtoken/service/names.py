@@ -80,6 +80,11 @@ class Names(AbstractResolver):
             if family in (socket.AF_UNSPEC, address["family"])
         ]
 
+    async def find(self, host: str) -> list[ResolveResult]:
+        """Return what is known of a name, looked up where nothing is. Raises as `resolve` does."""
+        found = self._found.get(host)
+        return await self._look_up(host) if found is None or found[1] <= monotonic() else found[0]
+
     async def close(self) -> None:
         """Nothing is waited for."""
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import Callable
 from time import monotonic
-from typing import cast
+from typing import Final, cast
 
 from txtoken.errors import RemoteError, RemoteInvalid, RemoteStatus, RemoteUnreachable
 from txtoken.http1.messages import end_of_head
@@ -19,6 +20,10 @@ from txtoken.service.dial import Opened
 from txtoken.service.exchange import Exchange, Outcome, Upstream, Wire
 from txtoken.service.reply import KnownReplyHead, KnownReplyHeads, ReplyParser, lost_before_reply
 from txtoken.settings import RemoteSettings
+
+# What is made of a longer reply waits for its turn: to read, check and sign 128 KiB of the densest JSON takes 10 ms, and 64
+# clients who were answered so kept all others waiting for 7 s (scripts/withstand, "remote: dense").
+LONG_BYTES: Final = 4 * 1024
 
 
 class Pool(Upstream):
@@ -42,6 +47,10 @@ class Pool(Upstream):
         """A connection is gone."""
         raise NotImplementedError
 
+    def take_turn(self, work: Callable[[], object]) -> None:
+        """Do something that may take milliseconds when others had their turns."""
+        raise NotImplementedError
+
 
 class RemoteConnection(Wire):
     """One connection to the remote.
@@ -52,6 +61,7 @@ class RemoteConnection(Wire):
     __slots__ = (
         "_below",
         "_came_early",
+        "_is_answered",
         "_known_heads",
         "_opened",
         "_pool",
@@ -75,6 +85,7 @@ class RemoteConnection(Wire):
         self.unwritten: Exchange | None = None
         self.exchange: Exchange | None = None  # that is written, in part at least
         self._came_early = False  # a byte of the reply, before the last one of the request was given to the kernel
+        self._is_answered = False  # the exchange has its reply, a long one, whose turn comes
         self._reply: ReplyParser | None = None  # made when a reply needs more than the short way
         self.is_fresh = True  # no reply came over it yet
         self.transport: asyncio.Transport = opened.transport
@@ -123,6 +134,9 @@ class RemoteConnection(Wire):
         if exchange is None:
             self._leave()  # nobody asked: a late 408, a second reply. The next exchange must not get it.
             return
+        if self._is_answered:
+            self.transport.abort()  # likewise
+            return
         reply = self._reply
         is_early = self._unsent() > 0
         if reply is None:
@@ -162,7 +176,7 @@ class RemoteConnection(Wire):
         self._leave()
         self._pool.forget(self)
         exchange, self.exchange = self.exchange, None
-        if exchange is None:
+        if exchange is None or self._is_answered:
             return
         reply = self._reply
         if reply is None:
@@ -214,15 +228,25 @@ class RemoteConnection(Wire):
     def _complete(self, exchange: Exchange, outcome: Outcome, idle_s: float) -> None:
         """End the exchange with its whole reply, and keep the connection when it can be used again."""
         assert self.unwritten is None, "an outcome for a request that was not written"
-        self.exchange = None
         self._drop_reply()
         now = monotonic()
-        if idle_s > 0 and not self.transport.is_closing():
-            self.is_fresh = False
-            self.idle_deadline = now + idle_s
-            self._pool.release(self)
+        if isinstance(outcome, bytes) and len(outcome) > LONG_BYTES:
+            # The connection is kept until then: so there are never more long replies than connections.
+            self._is_answered = True
+            self._pool.take_turn(lambda: self._finish(exchange, outcome, idle_s, now))
         else:
-            self.transport.abort()
+            self._finish(exchange, outcome, idle_s, now)
+
+    def _finish(self, exchange: Exchange, outcome: Outcome, idle_s: float, now: float) -> None:
+        self._is_answered = False
+        if self.exchange is exchange:  # else it was given up, or the connection has ended, while the reply waited
+            self.exchange = None
+            if idle_s > 0 and not self.transport.is_closing():
+                self.is_fresh = False
+                self.idle_deadline = now + idle_s
+                self._pool.release(self)
+            else:
+                self.transport.abort()
         self._pool.finish(exchange, outcome, now)
 
     def _fail(self, exchange: Exchange, error: RemoteError) -> None:
