@@ -284,7 +284,7 @@ def test_a_refused_client_is_read_from_once_in_a_turn(go: Go) -> None:
 
 
 def test_long_work_leaves_turns_to_others(go: Go) -> None:
-    """Pieces of work that take longer than a turn are done one by one, with turns of the loop between them in which nothing is."""
+    """Between pieces of work that take longer than a turn there are turns of the loop in which nothing is done."""
 
     async def main() -> None:
         async with house() as home:
@@ -296,9 +296,9 @@ def test_long_work_leaves_turns_to_others(go: Go) -> None:
                 while time.perf_counter() < end:
                     pass
 
+            _, greedy, _ = await home.pair()
             for _ in range(3):
                 turns.call(work)
-            _, greedy, _ = await home.pair()
             greedy.data_received(requests(b"g", 3))
             counts = []
             while done[0] < 3:
