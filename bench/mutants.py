@@ -41,6 +41,12 @@ def folder_of_tests(file: Path, root: Path) -> Path:
     return alone if (root / alone).exists() else Path("tests")
 
 
+def first_tests(file: Path, root: Path) -> list[Path]:
+    """Name the files of tests in that folder that are named after `file`: nearly all that is broken fails there, in seconds."""
+    tests = folder_of_tests(file, root)
+    return sorted(found.relative_to(root) for found in (root / tests).glob(f"test_{file.stem}*.py"))
+
+
 def sample(mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
     """Choose so many places by chance, and for each one way to break it: a comparison has ten, and counts once."""
     places: dict[tuple[Path, Position, str], list[Mutant]] = {}

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,7 +24,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-from bench.mutants import Mutant, Position, broken, folder_of_tests, mutants_of, sample
+from bench.mutants import Mutant, Position, broken, first_tests, folder_of_tests, mutants_of, sample
 
 ROOT: Final = Path(__file__).parents[1]
 PYTHON: Final = ROOT / ".venv" / "bin" / "python"
@@ -72,11 +72,11 @@ class Tree:
         self._mark = f"{MARK}={folder}"
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
 
-    def passes(self, tests: Path, seconds: float | None = None) -> bool:
-        """Run tests until the first that fails. False: one failed, or they took longer."""
+    def passes(self, tests: Sequence[Path], seconds: float | None = None) -> bool:
+        """Run tests, each once and in this order, until the first that fails. False: one failed, or they took longer."""
         name, _, value = self._mark.partition("=")
         environment = os.environ | {"PYTHONPATH": str(self._folder), "PYTHONDONTWRITEBYTECODE": "1", name: value}
-        command = [str(PYTHON), "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", str(tests)]
+        command = [str(PYTHON), "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *map(str, tests)]
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(
             command, cwd=self._folder, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
@@ -99,7 +99,7 @@ class Tree:
             except OSError:  # it has ended, or is another user's
                 continue
 
-    def survives(self, mutant: Mutant, text: str, tests: Path, seconds: float) -> bool:
+    def survives(self, mutant: Mutant, text: str, tests: Sequence[Path], seconds: float) -> bool:
         """Whether no test notices that a module has this text."""
         file = self._folder / mutant.file
         source = file.read_text()
@@ -136,25 +136,32 @@ def main() -> int:
         for number in range(options.at_once):
             trees.put(Tree(Path(folder, str(number))))
         allowed: dict[Path, float] = {}
-        for tests in sorted({folder_of_tests(mutant.file, ROOT) for mutant, _ in chosen}):
+
+        def passes(tests: Path) -> bool:
             tree = trees.get()
-            began = time.monotonic()
-            if not tree.passes(tests):
-                print(f"{tests} fails when nothing is broken", file=sys.stderr)
-                return 1
-            allowed[tests] = 3 * (time.monotonic() - began) + PATIENCE_S
-            trees.put(tree)
+            try:
+                began = time.monotonic()
+                is_good = tree.passes([tests])
+                allowed[tests] = 3 * (time.monotonic() - began) + PATIENCE_S
+                return is_good
+            finally:
+                trees.put(tree)
 
         def survives(mutant: Mutant, text: str) -> bool:
             tree = trees.get()
             try:
                 tests = folder_of_tests(mutant.file, ROOT)
-                return tree.survives(mutant, text, tests, allowed[tests])
+                return tree.survives(mutant, text, [*first_tests(mutant.file, ROOT), tests], allowed[tests])
             finally:
                 trees.put(tree)
 
         survivors = []
         with ThreadPoolExecutor(options.at_once) as pool:
+            folders = sorted({folder_of_tests(mutant.file, ROOT) for mutant, _ in chosen})
+            for tests, is_good in zip(folders, pool.map(passes, folders), strict=True):
+                if not is_good:
+                    print(f"{tests} fails when nothing is broken", file=sys.stderr)
+                    return 1
             outcomes = pool.map(lambda pair: survives(*pair), chosen)
             for number, ((mutant, text), survived) in enumerate(zip(chosen, outcomes, strict=True), 1):
                 said = "SURVIVED" if survived else "killed"

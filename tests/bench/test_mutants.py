@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from bench.mutants import LEFT_OUT, Mutant, broken, folder_of_tests, mutants_of, sample
+from bench.mutants import LEFT_OUT, Mutant, broken, first_tests, folder_of_tests, mutants_of, sample
 
 ROOT: Final = Path(__file__).parents[2]
 FILE: Final = Path("txtoken/process/worker.py")
@@ -90,3 +90,11 @@ def test_a_sample_is_of_places() -> None:
 def test_whose_tests_have_to_notice(module: str, tests: str) -> None:
     """Each module is tried with the tests of its own folder."""
     assert folder_of_tests(Path(module), ROOT) == Path(tests)
+
+
+def test_tests_that_come_first() -> None:
+    """Tests named after a module come before the others of their folder, where there are any."""
+    found = first_tests(Path("txtoken/service/remote.py"), ROOT)
+    assert Path("tests/service/test_remote_pool.py") in found
+    assert all(file.name.startswith("test_remote") for file in found)
+    assert first_tests(Path("txtoken/process/agreement.py"), ROOT) == []
