@@ -88,6 +88,9 @@ class Account:
         self.seen: set[str] = set()
         self.doubled = 0
         self.excused: list[str] = []
+        self.snares = (
+            0  # connections that ended under a login which had a stray reply for its own: the next one was lost on them
+        )
         self.is_stalled = False  # as a whole: nobody is answered
         self.greets = False  # every fourth connection starts with a reply that nobody asked for
         self.random = random.Random(SEED)  # noqa: S311 - it chooses a fault, no key
@@ -104,7 +107,8 @@ class Account:
 
     def report(self) -> bytes:
         """Say what it has seen, as JSON."""
-        return json.dumps({"logins": self.logins, "doubled": self.doubled, "excused": self.excused}).encode()
+        said = {"logins": self.logins, "doubled": self.doubled, "excused": self.excused, "snares": self.snares}
+        return json.dumps(said).encode()
 
 
 class Connection(asyncio.Protocol):
@@ -191,6 +195,7 @@ class Connection(asyncio.Protocol):
             self._is_spoiled = True
         self._transport.write(WRITTEN[what])
         if what in CLOSED:
+            self._account.snares += self._is_spoiled
             self._transport.close()
         elif what == "late":
             self._call_later(LATE_S, self._stray)

@@ -90,7 +90,7 @@ class HonestClient:
 
     def __init__(self, port: int, key: str, remote: Remote | None, cores: frozenset[int] | None) -> None:
         self._remote = remote
-        self._doubled = 0
+        self._doubled = self._snares = 0
         command = [sys.executable, "-m", "bench.withstand.honest", "--port", str(port), f"--key={key}"]
         with on_cores(cores):
             # A session of its own: Ctrl-C is for the battery, which ends it.
@@ -117,7 +117,9 @@ class HonestClient:
         if not line:
             raise BenchError("the honest client ended")
         account = self._remote.ask("report") if self._remote is not None else {}
-        seen = summary(line, frozenset(account.get("excused", ())), may_break=may_break)
+        before, self._snares = self._snares, account.get("snares", 0)
+        excused = frozenset(account.get("excused", ()))
+        seen = summary(line, excused, may_break=may_break, may_lose=self._snares - before)
         before, self._doubled = self._doubled, account.get("doubled", 0)
         doubled = self._doubled - before
         if not doubled:

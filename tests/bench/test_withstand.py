@@ -22,7 +22,7 @@ from bench.processes import free_port
 from bench.withstand.battery import judged
 from bench.withstand.catalog import CATALOG
 from bench.withstand.cli import HELD, chosen, main
-from bench.withstand.honest import BROKEN, Notes, summary
+from bench.withstand.honest import BROKEN, LOST, Notes, summary
 from bench.withstand.measures import Done, Honest, Row, Run, Usage, percentile
 from bench.withstand.nonces import good_token, token, wrong_check, wrong_login
 from bench.withstand.stage import Attackers, HonestClient, Remote, outcome
@@ -276,6 +276,10 @@ def test_what_is_excused() -> None:
     line = Notes([2.0, 1.0], failures).to_json()
     strict = summary(line, frozenset((NONCE,)), may_break=False)
     assert (strict.failures, strict.excused, strict.requests) == (2, 1, 5)
+    lost = Notes(
+        [], [(f"login: status 500 {how}", OTHER) for how in LOST] + [("login: swapped nonce", OTHER)]
+    ).to_json()
+    assert [summary(lost, frozenset(), may_break=False, may_lose=count).failures for count in range(4)] == [3, 2, 1, 1]
     lenient = summary(line, frozenset((NONCE,)), may_break=True)
     assert lenient.reasons == {"login: swapped nonce": 1}
     assert lenient.latencies_ms == [1.0, 2.0]
@@ -294,12 +298,14 @@ def test_the_remote_keeps_account(tmp_path: Path) -> None:
             for _ in range(2):
                 client.sendall(login_of(b'{"honest":"%b"}' % NONCE.encode()))
                 assert NONCE.encode() in client.recv(1000)
-            assert remote.ask("report") == {"logins": 2, "doubled": 1, "excused": []}
+            assert remote.ask("report") == {"logins": 2, "doubled": 1, "excused": [], "snares": 0}
             client.sendall(login_of(b'{"do":"twice"}'))
             assert client.recv(1000).count(b"HTTP/1.1 200 OK") == 2
             client.sendall(login_of(b'{"honest":"%b"}' % OTHER.encode()))
             assert OTHER.encode() in client.recv(1000)
-        assert remote.ask("report") == {"logins": 4, "doubled": 1, "excused": [OTHER]}
+            client.sendall(login_of(b'{"do":"empty"}'))
+            assert client.recv(1000) == b""
+        assert remote.ask("report") == {"logins": 5, "doubled": 1, "excused": [OTHER], "snares": 1}
         honest = HonestClient(free_port(), KEY.decode(), remote, None)
         try:
             assert honest.pause().reasons == {"login: sent to the remote twice": 1}
