@@ -37,9 +37,10 @@ _BLANKS: Final = b" \t\r\n"
 _MASKED_BACKSLASH: Final = b"\x01"
 _MASKED_QUOTE: Final = b"\x02"
 
+# No group is possessive as a whole: before Python 3.11.5 such a group may match what it must not, `1.e5` for one.
 _TOKEN: Final = re.compile(
-    rb'[ \t\r\n]*+(?:([\[{])|([\]}])|([,:])|("(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*+")'
-    rb"|(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|true|false|null)(?![-+.0-9A-Za-z])|\Z)"
+    rb'[ \t\r\n]*+(?:([\[{])|([\]}])|([,:])|("(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*")'
+    rb"|(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|true|false|null)(?![-+.0-9A-Za-z])|\Z)"
 )
 
 
