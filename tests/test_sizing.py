@@ -40,7 +40,7 @@ GREED: Final = ("heads", "bodies", "behind", "unread")
 def bound(limits: Limits) -> float:
     """The bytes that a worker takes at most: docs/operating.md, "How large"."""
     held = limits.buffered_bytes + limits.remote_connections * limits.reply_bytes
-    return 45 * MIB + 2.5 * KIB * limits.connections + 50 * MIB + 1.5 * held
+    return 45 * MIB + 3.5 * KIB * limits.connections + 20 * MIB + 1.5 * held
 
 
 def limits_of(settings: dict[str, Any], folder: Path) -> Limits:
@@ -81,7 +81,7 @@ def test_systemd_fits() -> None:
 def test_the_formula_is_documented(tmp_path: Path) -> None:
     """docs/operating.md has the formula's figures, and what comes of them."""
     text = (ROOT / "docs" / "operating.md").read_text().partition("**Memory**")[2].partition("## ")[0]
-    for part in ("45 MiB", "2.5 KiB × connections", "50 MiB", "1.5 × (bufferedBytes + remoteConnections × replyBytes)"):
+    for part in ("45 MiB", "3.5 KiB × connections", "20 MiB", "1.5 × (bufferedBytes + remoteConnections × replyBytes)"):
         assert part in text
     for limits in (limits_of(deployed_settings()["limits"], tmp_path), Limits()):
         assert f"| {bound(limits) / MIB:.0f} MiB |" in text
