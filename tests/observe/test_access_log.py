@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
+import time
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any, Final
 
 import pytest
@@ -45,6 +48,18 @@ def lines_of(
         writer.close()
         file.seek(0)
         return file.read().decode().splitlines()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_time(*, as_json: bool) -> None:
+    """A line begins with the time of its answer, to the millisecond, as RFC 3339 writes it, zeros included."""
+    for _ in range(20):
+        before = time.time_ns() // 1_000_000
+        (line,) = lines_of((head(), response()), as_json=as_json)
+        after = time.time_ns() // 1_000_000
+        written = json.loads(line)["time"] if as_json else line.partition(" ")[0]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", written)
+        assert before - 1 <= round(datetime.fromisoformat(written).timestamp() * 1000) <= after
 
 
 def test_json_line() -> None:
