@@ -37,9 +37,8 @@ LINGER_BYTES_MAX: Final = 4 * 1024 * 1024  # whoever was refused while sending a
 LINGER_UNREAD_BYTES_MAX: Final = 64 * 1024  # after a request whose body was not waited for: most send none at all
 CLOSE_S: Final = 3.0  # that a transport gets to close; longer than what the server gives TLS for it
 
-# Answers that leave with one write. After so many it is asked whether the client reads them: thousands of small requests
-# arrive with one read, and all their answers would be held for a client that never reads.
-ANSWERS_A_WRITE_MAX: Final = 64
+# Answers that leave with one write, where it is not the end of the client's turn before. After so much it is asked whether the
+# client reads them: thousands of requests arrive with one read, and all their answers would be held for one that never reads.
 ANSWER_BYTES_A_WRITE_MAX: Final = 64 * 1024
 
 READ_AHEAD_BYTES_MAX: Final = 64 * 1024  # that a client may send on while its request is answered
@@ -348,8 +347,7 @@ class Connection(Channel):
                 self._bound_read_ahead()
             return False
         if self._expected is None and not self._close_after and self._parser.has_more:
-            more = self._more_output
-            if self._unseen_bytes < ANSWER_BYTES_A_WRITE_MAX and (more is None or len(more) + 1 < ANSWERS_A_WRITE_MAX):
+            if self._unseen_bytes < ANSWER_BYTES_A_WRITE_MAX:
                 return True
             self._flush()
             if self._writable:

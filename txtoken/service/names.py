@@ -61,11 +61,10 @@ class Names(AbstractResolver):
         Raises:
             OSError: it has none, or it cannot be said which.
         """
-        found = self._found.get(host)
-        if found is None or found[1] <= monotonic():
+        addresses = self._known(host)
+        if addresses is None:
             addresses = await self._look_up(host)
         else:
-            addresses = found[0]
             addresses.append(addresses.pop(0))
         return [
             ResolveResult(
@@ -82,8 +81,12 @@ class Names(AbstractResolver):
 
     async def find(self, host: str) -> list[ResolveResult]:
         """Return what is known of a name, looked up where nothing is. Raises as `resolve` does."""
+        addresses = self._known(host)
+        return await self._look_up(host) if addresses is None else addresses
+
+    def _known(self, host: str) -> list[ResolveResult] | None:
         found = self._found.get(host)
-        return await self._look_up(host) if found is None or found[1] <= monotonic() else found[0]
+        return None if found is None or found[1] <= monotonic() else found[0]
 
     async def close(self) -> None:
         """Nothing is waited for."""
