@@ -11,12 +11,23 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
+from tests.stopwatch import Stopwatch
+from txtoken.http1 import turns
+
 ROOT: Final = Path(__file__).parents[1]
 INTERPRETED: Final = "interpreted(reason): the test reaches inside in a way that compiled modules do not allow"
 
 # The time of one example says nothing on a busy machine. Examples that failed are no file of the repository.
 settings.register_profile("txtoken", deadline=None, database=None)
 settings.load_profile("txtoken")
+
+
+@pytest.fixture
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
+    """Return the clock that the turns of the loop go by in this test."""
+    stopwatch = Stopwatch()
+    monkeypatch.setattr(turns, "perf_counter", stopwatch)
+    return stopwatch
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,6 +22,8 @@ from txtoken.settings import Config, CorsSettings, LogSettings
 COUNTED: Final = ("create_task", "create_future", "call_later", "call_at", "call_soon", "call_soon_threadsafe")
 ROUNDS: Final = 50
 
+pytestmark = pytest.mark.usefixtures("stopwatch")
+
 
 class CountingLoop(asyncio.SelectorEventLoop):
     """An event loop that counts what it is asked to make."""

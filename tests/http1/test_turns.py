@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import time
 from typing import Final
 
+import pytest
+
 from tests.http1.loopback import Go, Place, get, house, turn, until
+from tests.stopwatch import Stopwatch
 from txtoken.http1.connection import READ_AHEAD_BYTES_MAX, Connection
 from txtoken.http1.messages import Client, Pending, Request
 from txtoken.http1.phase import Phase
@@ -16,15 +18,19 @@ from txtoken.settings import Timeouts
 
 LONG: Final = 1000.0
 
+pytestmark = pytest.mark.usefixtures("stopwatch")
+
 
 class Slow(Place):
     """Takes a part of a turn for each request."""
 
+    def __init__(self, stopwatch: Stopwatch) -> None:
+        super().__init__()
+        self._stopwatch = stopwatch
+
     def handle(self, request: Request, client: Client) -> Pending | None:
         """Work for a fifth of a turn."""
-        end = time.perf_counter() + TURN_S / 5
-        while time.perf_counter() < end:
-            pass
+        self._stopwatch.passes(TURN_S / 5)
         return super().handle(request, client)
 
 
@@ -63,11 +69,11 @@ def test_few_answers_leave_together(go: Go) -> None:
     go(main())
 
 
-def test_a_turn_has_an_end(go: Go) -> None:
+def test_a_turn_has_an_end(go: Go, stopwatch: Stopwatch) -> None:
     """However many requests wait, the loop has its turn after a few milliseconds, and the answers so far are sent by then."""
 
     async def main() -> None:
-        place = Slow()
+        place = Slow(stopwatch)
         async with house(place=place) as home:
             pairs = [await home.pair() for _ in range(3)]
             for client, connection, _ in pairs:
@@ -86,11 +92,11 @@ def test_a_turn_has_an_end(go: Go) -> None:
     go(main())
 
 
-def test_another_client_is_not_kept_waiting(go: Go) -> None:
+def test_another_client_is_not_kept_waiting(go: Go, stopwatch: Stopwatch) -> None:
     """A client with one request is answered before those that pipeline have had all of theirs."""
 
     async def main() -> None:
-        place = Slow()
+        place = Slow(stopwatch)
         async with house(place=place) as home:
             _, greedy, _ = await home.pair()
             honest = await home.client()
@@ -135,11 +141,11 @@ def test_more_arrives_while_a_client_waits_for_its_turn(go: Go) -> None:
     go(main())
 
 
-def test_draining_while_a_client_waits_for_its_turn(go: Go) -> None:
+def test_draining_while_a_client_waits_for_its_turn(go: Go, stopwatch: Stopwatch) -> None:
     """What had arrived when draining began is answered, save for what has to wait; the last answer says that it is the last."""
 
     async def main() -> None:
-        async with house(place=Slow(), timeouts=Timeouts(drain=LONG)) as home:
+        async with house(place=Slow(stopwatch), timeouts=Timeouts(drain=LONG)) as home:
             client, connection, _ = await home.pair()
             other, waits, _ = await home.pair()
             connection.data_received(requests(b"", 12))
@@ -175,11 +181,11 @@ def test_a_client_that_ends_while_it_waits_for_its_turn(go: Go) -> None:
     go(main())
 
 
-def test_a_half_closed_client_has_what_it_asked_for(go: Go) -> None:
+def test_a_half_closed_client_has_what_it_asked_for(go: Go, stopwatch: Stopwatch) -> None:
     """A client that sent many requests and shut down its sending side gets the answers that are ready, and no login begins."""
 
     async def main() -> None:
-        async with house(place=Slow(), sweeping=False) as home:
+        async with house(place=Slow(stopwatch), sweeping=False) as home:
             client, connection, _ = await home.pair()
             connection.data_received(requests(b"", 20) + get(b"/later?never") + get(b"/now?never"))
             connection.eof_received()
@@ -283,7 +289,7 @@ def test_a_refused_client_is_read_from_once_in_a_turn(go: Go) -> None:
     go(main())
 
 
-def test_long_work_leaves_turns_to_others(go: Go) -> None:
+def test_long_work_leaves_turns_to_others(go: Go, stopwatch: Stopwatch) -> None:
     """Between pieces of work that take longer than a turn there are turns of the loop in which nothing is done."""
 
     async def main() -> None:
@@ -292,9 +298,7 @@ def test_long_work_leaves_turns_to_others(go: Go) -> None:
 
             def work() -> None:
                 done[0] += 1
-                end = time.perf_counter() + 5 * TURN_S
-                while time.perf_counter() < end:
-                    pass
+                stopwatch.passes(5 * TURN_S)
 
             _, greedy, _ = await home.pair()
             for _ in range(3):
@@ -327,7 +331,7 @@ def test_short_work_is_done_at_once(go: Go) -> None:
     go(main())
 
 
-def test_neither_line_waits_for_the_other(go: Go) -> None:
+def test_neither_line_waits_for_the_other(go: Go, stopwatch: Stopwatch) -> None:
     """Work and requests have each their part of a turn: a line that never ends does not keep the other waiting."""
 
     async def main() -> None:
@@ -336,9 +340,7 @@ def test_neither_line_waits_for_the_other(go: Go) -> None:
 
             def work() -> None:
                 turns.call(work)
-                end = time.perf_counter() + TURN_S
-                while time.perf_counter() < end:
-                    pass
+                stopwatch.passes(TURN_S)
 
             turns.call(work)
             client, connection, _ = await home.pair()
