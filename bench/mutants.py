@@ -47,15 +47,15 @@ def first_tests(file: Path, root: Path) -> list[Path]:
     return sorted(found.relative_to(root) for found in (root / tests).glob(f"test_{file.stem}*.py"))
 
 
-def sample(mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
-    """Choose so many places by chance, and for each one way to break it: a comparison has ten, and counts once."""
+def in_random_order(mutants: Sequence[Mutant], seed: int) -> Iterator[Mutant]:
+    """Give each place once, by chance, and for each one way to break it: a comparison has ten, and counts once."""
     places: dict[tuple[Path, Position, str], list[Mutant]] = {}
     for mutant in mutants:
         kind = mutant.operator.partition("_")[0]
         places.setdefault((mutant.file, mutant.at, kind), []).append(mutant)
     chance = random.Random(seed)  # noqa: S311 - a sample is no secret
-    chosen = chance.sample(sorted(places), min(count, len(places)))
-    return [chance.choice(places[place]) for place in chosen]
+    for place in chance.sample(sorted(places), len(places)):
+        yield chance.choice(places[place])
 
 
 def without_meaning(source: str) -> list[tuple[Position, Position]]:

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
@@ -24,7 +25,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-from bench.mutants import Mutant, Position, broken, first_tests, folder_of_tests, mutants_of, sample
+from bench.mutants import Mutant, Position, broken, first_tests, folder_of_tests, in_random_order, mutants_of
 
 ROOT: Final = Path(__file__).parents[1]
 PYTHON: Final = ROOT / ".venv" / "bin" / "python"
@@ -110,6 +111,12 @@ class Tree:
             file.write_text(source)
 
 
+def numbers(text: str) -> set[int]:
+    """Read `3,7-9`."""
+    ranges = (part.partition("-") for part in text.split(","))
+    return {number for first, _, last in ranges for number in range(int(first), int(last or first) + 1)}
+
+
 def diff(mutant: Mutant, source: str, text: str) -> str:
     """Show what was broken."""
     name = f"{mutant.file}:{mutant.at[0]}"
@@ -122,15 +129,22 @@ def main() -> int:
     parser.add_argument("paths", nargs="*", default=[*PATHS], metavar="PATH", help="modules or folders")
     parser.add_argument("--sample", type=int, default=150, metavar="N", help="how many mutants (150)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed is another sample")
+    parser.add_argument(
+        "--only", type=numbers, metavar="N,N-N", help="of the sample those alone, say what survived before"
+    )
     parser.add_argument("--at-once", type=int, default=2, metavar="N", help="how many at a time (2)")
     options = parser.parse_args()
     texts = {file: (ROOT / file).read_text() for file in sources(options.paths)}
     everything = [mutant for file, text in texts.items() for mutant in mutants_of(file, text, find)]
-    chosen = []
-    for mutant in sample(everything, options.sample, options.seed):
-        text = broken(mutant, texts[mutant.file], break_by)
-        if text is not None:
-            chosen.append((mutant, text))
+    texts_of_mutants = (
+        (mutant, broken(mutant, texts[mutant.file], break_by)) for mutant in in_random_order(everything, options.seed)
+    )
+    breakable = ((mutant, text) for mutant, text in texts_of_mutants if text is not None)
+    chosen = [
+        (number, mutant, text)
+        for number, (mutant, text) in enumerate(islice(breakable, options.sample), 1)
+        if not options.only or number in options.only
+    ]
     with tempfile.TemporaryDirectory(prefix="txtoken-mutants-") as folder:
         trees: SimpleQueue[Tree] = SimpleQueue()
         for number in range(options.at_once):
@@ -157,15 +171,15 @@ def main() -> int:
 
         survivors = []
         with ThreadPoolExecutor(options.at_once) as pool:
-            folders = sorted({folder_of_tests(mutant.file, ROOT) for mutant, _ in chosen})
+            folders = sorted({folder_of_tests(mutant.file, ROOT) for _, mutant, _ in chosen})
             for tests, is_good in zip(folders, pool.map(passes, folders), strict=True):
                 if not is_good:
                     print(f"{tests} fails when nothing is broken", file=sys.stderr)
                     return 1
-            outcomes = pool.map(lambda pair: survives(*pair), chosen)
-            for number, ((mutant, text), survived) in enumerate(zip(chosen, outcomes, strict=True), 1):
+            outcomes = pool.map(lambda one: survives(*one[1:]), chosen)
+            for (number, mutant, text), survived in zip(chosen, outcomes, strict=True):
                 said = "SURVIVED" if survived else "killed"
-                print(f"{number}/{len(chosen)} {mutant.file}:{mutant.at[0]} {mutant.operator}: {said}", flush=True)
+                print(f"{number}/{options.sample} {mutant.file}:{mutant.at[0]} {mutant.operator}: {said}", flush=True)
                 if survived:
                     survivors.append(diff(mutant, texts[mutant.file], text))
     print(*("\n" + survivor for survivor in survivors), sep="\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import logging
+from collections.abc import Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +22,17 @@ INTERPRETED: Final = "interpreted(reason): the test reaches inside in a way that
 # The time of one example says nothing on a busy machine. Examples that failed are no file of the repository.
 settings.register_profile("txtoken", deadline=None, database=None)
 settings.load_profile("txtoken")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Leave no log open, and no level set, for the tests that come after: the order of tests is nobody's promise."""
+    root, log = logging.getLogger(), logging.getLogger("txtoken")
+    before = root.handlers[:], root.level, log.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    log.setLevel(before[2])
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from bench.mutants import LEFT_OUT, Mutant, broken, first_tests, folder_of_tests, mutants_of, sample
+from bench.mutants import LEFT_OUT, Mutant, broken, first_tests, folder_of_tests, in_random_order, mutants_of
 
 ROOT: Final = Path(__file__).parents[2]
 FILE: Final = Path("txtoken/process/worker.py")
@@ -71,10 +71,11 @@ def test_what_is_no_mutant(text: str | None) -> None:
 def test_a_sample_is_of_places() -> None:
     """One place is chosen once, however many ways there are to break it, and the same seed chooses the same."""
     many = [Mutant(FILE, f"core/Compare_{way}", 0, (line, 0)) for line in range(20) for way in "abcdefghij"]
-    chosen = sample(many, 10, seed=1)
-    assert len({mutant.at for mutant in chosen}) == 10
-    assert chosen == sample(many, 10, seed=1) != sample(many, 10, seed=2)
-    assert len(sample(many, 100, seed=1)) == 20
+    chosen = [*in_random_order(many, seed=1)]
+    assert {mutant.at for mutant in chosen} == {mutant.at for mutant in many}
+    assert len(chosen) == 20
+    assert chosen == [*in_random_order(many, seed=1)] != [*in_random_order(many, seed=2)]
+    assert chosen != sorted(chosen, key=lambda mutant: mutant.at)
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,23 @@ def test_a_handshake_that_hangs(go: Go, caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.records == []
 
 
+def test_the_end_does_not_wait_for_handshakes(go: Go) -> None:
+    """The end at once ends clients that are still in their handshake."""
+
+    async def main() -> None:
+        async with house(tls=SERVER) as home:
+            client = await home.client()
+            while not home.server.connection_count:
+                await turn()
+            home.server.abort()
+            with contextlib.suppress(ConnectionResetError):
+                assert not await client.more()
+            while home.server.connection_count:
+                await turn()
+
+    go(main())
+
+
 def test_handshakes_count_as_connections(go: Go) -> None:
     """Clients in a handshake take places of `limits.connections`, and the oldest of them makes room for a new one."""
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from txtoken.observe.lines import as_json, escaped
+from txtoken.observe.lines import as_json, escaped, has_token, redacted
 from txtoken.observe.logs import open_log
 
 ODD: Final = [
@@ -56,6 +56,23 @@ def test_what_json_libraries_refuse_is_shown() -> None:
     """Half a character, a huge integer and an object are written, not raised."""
     shown = json.loads(as_json({"half": "\udc80", "huge": 10**30, "object": io.StringIO}))
     assert shown == {"half": "\\udc80", "huge": 10**30, "object": "<class '_io.StringIO'>"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln b", "a [token] b"),
+        ("a eyJhbGciOiJIUzI1NiJ9.eyJh", "a [token]"),
+        ("a eyJhbGciOi", "a [token]"),
+        ("eyJ is how tokens begin", None),
+        ("eyJust a word", None),
+        ("nothing", None),
+    ],
+)
+def test_what_looks_like_a_token(text: str, shown: str | None) -> None:
+    """A token, or the beginning of one that was cut, is taken out; a word that begins like one is not."""
+    assert has_token(text) == (shown is not None)
+    assert redacted(text) == (text if shown is None else shown)
 
 
 @pytest.mark.parametrize("is_json", [True, False])

@@ -362,6 +362,25 @@ def test_a_full_log_is_stuck_until_somebody_reads(pipe: tuple[int, int], monkeyp
     writer.close()
 
 
+def test_a_writer_that_waits_is_stuck(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer with a thread is stuck, too, while more than half of what it may keep waits, and not with less."""
+    os.set_blocking(pipe[1], False)
+    filled = fill(pipe[1])
+    os.set_blocking(pipe[1], True)
+    monkeypatch.setattr(logs, "PENDING_BYTES_MAX", 100_000)
+    writer = LineWriter(pipe[1])
+    line = b"x" * 999 + b"\n"
+    while not writer.dropped:
+        writer.write(line)
+        assert writer.is_stuck == (writer._pending_bytes > 50_000)
+    assert writer.is_stuck
+    taken = take(pipe[0], filled)
+    while writer.is_stuck:
+        taken += os.read(pipe[0], 65536)
+    os.set_blocking(pipe[0], False)
+    writer.close()
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_no_token_stands_in_an_event(pipe: tuple[int, int], as_json: bool) -> None:
     """A token that came into a message, a field or an exception's text is not logged."""

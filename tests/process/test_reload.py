@@ -110,6 +110,31 @@ def test_a_broken_file_changes_nothing(file: Path, broken: str, caplog: pytest.L
     assert not reload.has_failed
 
 
+def test_whatever_fails_at_reading_changes_nothing(
+    file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that nobody foresaw is told by its kind alone, for its text may hold what a file held, and the old stays."""
+    reload = reload_of(file)
+
+    def fail() -> Config:
+        raise RecursionError(KEY)
+
+    monkeypatch.setattr(reload, "_load", fail)
+    assert reload.read_again() is None
+    assert reload.has_failed
+    (record,) = caplog.records
+    assert record.fields["problems"] == ["RecursionError"]  # type: ignore[attr-defined]  # `extra` makes it
+    assert KEY not in caplog.text
+
+
+def test_why_a_file_cannot_be_read_is_a_change(tmp_path: Path) -> None:
+    """A file that cannot be read for another reason than before is read again: what is said of it is another thing."""
+    path = tmp_path / "key"
+    missing = reload_module._look([str(path)])
+    path.symlink_to(path)
+    assert reload_module._look([str(path)]) not in (missing, reload_module._look(["/dev/null"]))
+
+
 def test_a_secret_that_vanished_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A secret file that is gone is an error, and the secret that is in use stays in use."""
     key = tmp_path / "key"

@@ -141,6 +141,21 @@ def test_what_is_no_listening_socket(tmp_path: Path, opened: list[socket.socket]
         os.close(number)
 
 
+def test_one_of_many_is_no_listening_socket(opened: list[socket.socket]) -> None:
+    """Each socket is looked at, wherever it stands; those that were good are closed with the one that was not."""
+    opened += [socket.create_server(("127.0.0.1", 0)), *socket.socketpair(), socket.create_server(("127.0.0.1", 0))]
+    for order in ([0, 3, 1], [0, 1, 3], [1, 0, 3]):
+        numbers = [os.dup(opened[place].fileno()) for place in order]
+        wrong = numbers[order.index(1)]
+        with pytest.raises(StartError, match=rf"file descriptor {wrong}, "):
+            take_passed(numbers)
+        for number in numbers[: order.index(1) + 1]:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(number)
+        for number in numbers[order.index(1) + 1 :]:
+            os.close(number)
+
+
 # Addresses and ports
 
 

@@ -72,6 +72,19 @@ def test_a_worker_that_is_killed_is_replaced(service: ServiceProcess) -> None:
         assert victim not in workers_of(service)
 
 
+def test_lines_of_text(tmp_path: Path) -> None:
+    """Where the log is text, the supervisor's lines are text as its workers' are."""
+    config = CONFIG.replace("level: debug", "level: debug, format: text")
+    with service_process(tmp_path, config=config) as process:
+        process.line_with("worker ready")
+        process.line_with("listening")
+        process.send(signal.SIGTERM)
+        code, output, errors = process.ended()
+    assert (code, errors) == (0, "")
+    assert output.rstrip().endswith("stopped")
+    assert not [line for line in (*process.lines, *output.splitlines()) if line.startswith("{")]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_end(service: ServiceProcess, number: signal.Signals) -> None:
     """A signal ends all workers in order and the service with 0."""

@@ -67,7 +67,7 @@ def test_room_for_clients(
     calls: list[int] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limit: calls.append(limit[0]))
-    caplog.set_level(logging.WARNING, "txtoken.test")  # other tests open logs of their own level
+    caplog.set_level(logging.WARNING, "txtoken.test")
     limits = with_room(config, logging.getLogger("txtoken.test")).limits
     assert (limits.connections, limits.remote_connections) == (connections, remote_connections)
     assert calls == ([] if asked is None else [asked])
@@ -419,6 +419,22 @@ def test_lost_lines_are_reported_when_it_can_arrive(config: Config, monkeypatch:
         worker._sweep(now)
         worker._sweep(now)
         assert said == [3]
+        await house.close()
+
+    run(main())
+
+
+def test_a_handshake_that_failed_is_named_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of handshakes that fail in a row the first is told, to whoever debugs; all are counted."""
+
+    async def main() -> None:
+        house = House(config)
+        said: list[str] = []
+        monkeypatch.setattr(house.worker._log, "debug", lambda _, extra: said.append(extra["fields"]["cause"]))
+        for cause in ("first", "second"):
+            house.worker._server.note_tls_failure(cause)
+        assert said == ["first"]
+        assert house.worker._server.handshakes_failed == 2
         await house.close()
 
     run(main())
