@@ -45,7 +45,10 @@ def is_served(path: str) -> bool:
     """Whether a new client is answered."""
     try:
         return check(path) == 200
-    except ConnectionRefusedError:
+    except (
+        ConnectionRefusedError,
+        ConnectionResetError,
+    ):  # the second: it was accepted by nobody when the socket was closed
         return False
 
 

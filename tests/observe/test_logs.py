@@ -266,6 +266,9 @@ def test_a_direct_writer_is_bounded(pipe: tuple[int, int], monkeypatch: pytest.M
     for _ in range(logs.KEPT_BYTES_MAX // len(line) + 3):
         writer.write(line)
     assert writer.dropped == 3
+    os.read(pipe[0], 65536)
+    writer.write(line)  # there is room again, and it is found before a line is dropped
+    assert writer.dropped == 3
     writer.close()
 
 

@@ -79,7 +79,11 @@ def test_beats_cross_processes(beats: Beats) -> None:
 
 
 def test_a_beat_never_overflows(beats: Beats) -> None:
-    """A count that is at its end begins again: a worker that beats for years goes on."""
+    """A count that is at its end begins again: a worker that beats for years goes on, and does not seem to hang."""
     beats._counts[0] = 0xFFFF_FFFF
+    watch = watch_of(beats)
     beats.beat(0)
     assert beats.count(0) == 0
+    beats.beat(1)
+    found = [watch.look(float(second)) for second in range(1, 12)]
+    assert found == [*[[]] * 10, [0, 1]]
