@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from txtoken.http1.messages import Head, Response, response_head
-from txtoken.observe.access_log import AccessLog
+from txtoken.observe.access_log import KNOWN_TEXTS_MAX, TEXT_CHARACTERS_MAX, AccessLog
 from txtoken.observe.logs import LineWriter
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJkYXRhIjp7fX0.c2lnbmF0dXJl"
@@ -48,6 +48,18 @@ def lines_of(
         writer.close()
         file.seek(0)
         return file.read().decode().splitlines()
+
+
+def test_texts_that_are_known_are_few() -> None:
+    """Texts that are likely to come again are kept as they are written, short ones alone and no more than a bound."""
+    log = AccessLog(LineWriter(-1), as_json=True, routes=())
+    for number in range(3 * KNOWN_TEXTS_MAX):
+        log.add(head(b"/%d" % number), response(), 0.015, "127.0.0.1")
+        assert b"/%d" % number in log._known_texts
+        assert len(log._known_texts) <= KNOWN_TEXTS_MAX
+    long = b"/" + TEXT_CHARACTERS_MAX * b"x"
+    log.add(head(long), response(), 0.015, "127.0.0.1")
+    assert long not in log._known_texts
 
 
 @pytest.mark.parametrize("as_json", [True, False])

@@ -172,6 +172,20 @@ def test_waiting_for_room_takes_no_cpu_time(pipe: tuple[int, int], monkeypatch: 
     assert take(pipe[0], 4) == b"one\n"
 
 
+@pytest.mark.parametrize("bytes_max", [None, 1, 7, 12, 100])
+def test_pieces(bytes_max: int | None) -> None:
+    """Lines are cut behind line ends alone, into as few pieces as that takes; a line that is too long is a piece of its own."""
+    lines = b"one\n two\nthree is long\n\nfour\nlast\n"
+    pieces = [*logs._pieces(lines, bytes_max)]
+    assert b"".join(pieces) == lines
+    most = len(lines) if bytes_max is None else bytes_max
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert all(len(piece) <= most or piece.count(b"\n") == 1 for piece in pieces)
+    firsts = [piece.partition(b"\n")[0] + b"\n" for piece in pieces[1:]]
+    assert all(len(piece) + len(first) > most for piece, first in zip(pieces, firsts, strict=False))
+    assert [*logs._pieces(b"no end of a line", bytes_max)] == [b"no end of a line"]
+
+
 def test_a_disk_that_has_room_again(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """After a write that failed half way the next line begins on a line of its own, and lost lines are counted once."""
     real = os.write

@@ -63,11 +63,13 @@ def changed_service(folder: Path, code: str, config: str) -> Iterator[ServicePro
 
 
 @contextlib.contextmanager
-def stdout_to(folder: Path, fd: int, config: str) -> Iterator[tuple[ServiceProcess, int]]:
+def stdout_to(folder: Path, fd: int, config: str, code: str = "") -> Iterator[tuple[ServiceProcess, int]]:
     """Start a service with `fd` as its stdout. Its socket is the test's, so its port is known; yields when it has answered."""
+    (folder / "sitecustomize.py").write_text(code)
+    environment = {"PYTHONPATH": str(folder)}
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
-        service_process(folder, config=config, passed=[listening], stdout=fd) as process,
+        service_process(folder, config=config, passed=[listening], stdout=fd, environment=environment) as process,
     ):
         port = listening.getsockname()[1]
         assert check(port) == 200
@@ -186,6 +188,25 @@ def test_the_end_with_a_log_that_nobody_reads(tmp_path: Path, workers: int) -> N
             assert checks(port, 2) == {200: 2}
             process.send(signal.SIGTERM)
             assert process.process.wait(PATIENCE_S) == 0
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_signal_while_the_last_lines_wait(tmp_path: Path, workers: int) -> None:
+    """Who asks twice does not wait for a reader of the last lines, and the exit code says so."""
+    reading, writing = os.pipe()
+    os.write(writing, b"x" * fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096))
+    patient = f"from txtoken.observe import logs\nlogs.FINISH_S = {10 * PATIENCE_S}\n"
+    try:
+        with stdout_to(tmp_path, writing, config_of(workers), patient) as (process, _):
+            for _ in range(100):
+                process.send(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.process.wait(0.1)
+                    break
+            assert process.process.returncode == 1
     finally:
         os.close(reading)
         os.close(writing)
