@@ -157,6 +157,24 @@ def test_a_supervisor_that_slept_kills_nobody(tmp_path: Path) -> None:
     assert "replaced" not in output
 
 
+def test_workers_share_what_was_there_before_them(tmp_path: Path) -> None:
+    """What the supervisor had made when it forked is left alone by the garbage collection of its workers: memory that they
+    share stays shared.
+    """
+    code = (
+        "import gc\n"
+        "from txtoken.process import running\n"
+        "serve_as = running.serve_as\n"
+        "def count(*arguments):\n"
+        f"    with open({str(tmp_path / 'frozen')!r}, 'w') as file: file.write(str(gc.get_freeze_count()))\n"
+        "    return serve_as(*arguments)\n"
+        "running.serve_as = count\n"
+    )
+    with changed_service(tmp_path, code, config_of(2)) as service:
+        assert service.port
+        assert int((tmp_path / "frozen").read_text()) > 10_000
+
+
 # The end
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ import pytest
 
 from tests.certifying import write_certificate
 from tests.login_api import LoginApi
+from tests.process.test_supervisor import workers_of
 from tests.running import KEY, PATIENCE_S, service_process
 from txtoken.config import load
 from txtoken.process import reload as reload_module
@@ -588,6 +590,22 @@ def test_by_itself(tmp_path: Path, workers: int) -> None:
     assert (code, errors) == (0, "")
     assert KEY not in output
     assert OTHER_KEY not in output
+
+
+def test_who_comes_later_begins_with_what_was_taken_over(tmp_path: Path) -> None:
+    """A worker that is replaced after a reload serves by the new configuration, and the supervisor logs by it."""
+    with service_process(tmp_path, config=text_of(more="workers: 2")) as process:
+        port, before = process.port, workers_of(process)
+        put(tmp_path / "example_cfg.yml", text_of(OTHER_KEY, more="workers: 2\nlog: {level: debug}"))
+        process.send(signal.SIGHUP)
+        process.line_with("the configuration is taken over")
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        for _ in range(2):
+            process.line_with('"worker ready"')  # which is said to who debugs
+        assert Counter(checked(port, OTHER_KEY) for _ in range(20)) == {200: 20}
+        process.send(signal.SIGTERM)
+        assert process.ended()[0] == 0
 
 
 def checked(port: int, key: str) -> int:
