@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -194,6 +195,17 @@ def test_the_end_waits_for_no_thread(tmp_path: Path, workers: int) -> None:
     assert output.rstrip().endswith('"message":"stopped"}')
     assert time.monotonic() - began < PATIENCE_S / 4
     assert not socket_path.exists()
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_the_end_loses_no_text(*, is_closed: bool) -> None:
+    """What was printed is written when the process leaves, and a stream that is closed keeps nobody from leaving."""
+    code = "import sys\nfrom txtoken.process.running import leave\nprint('one', end='')\nsys.stderr.write('two')\n"
+    code += "sys.stderr.close()\n" if is_closed else ""
+    ended = subprocess.run(
+        [sys.executable, "-c", code + "leave(3)"], capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "one", "two")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
