@@ -37,6 +37,13 @@ def clean_environment() -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if not name.startswith(("TXTOKEN_", "CFG_FILE"))}
 
 
+def found_first(folder: Path) -> dict[str, str]:
+    """Have modules looked for in `folder` before everywhere else, and then where this process looks: what is tested may be a
+    copy.
+    """
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))}
+
+
 class ServiceProcess:
     """`python -m txtoken …` as a process. Its stdout is read line by line, its stderr kept."""
 

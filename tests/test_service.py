@@ -19,7 +19,7 @@ import jwt
 import pytest
 
 from tests.login_api import LoginApi
-from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, service_process
+from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, found_first, service_process
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_without_uvloop(tmp_path: Path, login_api: LoginApi) -> None:
     shadow = tmp_path / "shadow"
     shadow.mkdir()
     (shadow / "uvloop.py").write_text("raise ImportError('no wheel for this machine')\n")
-    environment = {"PYTHONPATH": str(shadow)}
+    environment = found_first(shadow)
     with service_process(tmp_path, "serve", config=settings(login_api), environment=environment) as process:
         assert json.loads(process.line_with("uvloop is not installed"))["level"] == "warning"
         port = process.port

@@ -27,7 +27,7 @@ from tests.certifying import (
     write_certificate,
 )
 from tests.login_api import LoginApi
-from tests.running import KEY, PATIENCE_S, service_process
+from tests.running import KEY, PATIENCE_S, found_first, service_process
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 LOGIN = json.dumps({"user": "ada", "password": "right"})
@@ -339,7 +339,7 @@ def test_without_uvloop(tmp_path: Path, files: Files, login_api: LoginApi) -> No
     shadow = tmp_path / "shadow"
     shadow.mkdir()
     (shadow / "uvloop.py").write_text("raise ImportError('no wheel for this machine')\n")
-    environment = {"PYTHONPATH": str(shadow)}
+    environment = found_first(shadow)
     with service_process(tmp_path, config=settings(login_api.url), environment=environment) as process:
         client = connect(process.port)
         assert [log_in(client) for _ in range(3)] == [(200, "")] * 3

@@ -20,7 +20,7 @@ import pytest
 from tests.certifying import write_certificate
 from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
-from tests.running import KEY, PATIENCE_S, service_process
+from tests.running import KEY, PATIENCE_S, found_first, service_process
 from txtoken.config import load
 from txtoken.process import reload as reload_module
 from txtoken.process.agreement import Agreement
@@ -652,7 +652,7 @@ def test_a_take_over_that_failed_is_tried_again(tmp_path: Path, workers: int, pe
         "worker.Worker.take_over = fail\n"
     )
     config = text_of(more=f"workers: {workers}\nlog: {{level: debug}}").replace("reload: off", f"reload: {period}")
-    with service_process(tmp_path, config=config, environment={"PYTHONPATH": str(shadow)}) as process:
+    with service_process(tmp_path, config=config, environment=found_first(shadow)) as process:
         port = process.port
         put(tmp_path / "example_cfg.yml", config.replace(KEY, OTHER_KEY))
         process.send(signal.SIGHUP)

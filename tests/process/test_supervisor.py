@@ -16,7 +16,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.running import KEY, PATIENCE_S, ServiceProcess, service_process
+from tests.running import KEY, PATIENCE_S, ServiceProcess, found_first, service_process
 
 WORKERS = 3
 CONFIG = (
@@ -178,7 +178,7 @@ def test_the_end_while_workers_start(tmp_path: Path) -> None:
         f"        with open({str(gate_path)!r}) as gate: fcntl.flock(gate, fcntl.LOCK_SH)\n"
         "uvloop.Loop = Waiting\n"
     )
-    environment = {"PYTHONPATH": str(shadow)}
+    environment = found_first(shadow)
     with gate_path.open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         with service_process(tmp_path, config=CONFIG, environment=environment) as process:
@@ -205,7 +205,7 @@ def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
         "    def __init__(self): raise OSError('no loop today')\n"
         "uvloop.Loop = Failing\n"
     )
-    environment = {"PYTHONPATH": str(broken)}
+    environment = found_first(broken)
     with service_process(tmp_path, config=CONFIG, environment=environment) as process:
         code, output, errors = process.ended()
     assert code == 1
