@@ -538,6 +538,23 @@ def test_smaller_limits_hold_for_known_heads(go: Go) -> None:
     go(main())
 
 
+def test_a_smaller_limit_holds_for_who_comes_later(go: Go) -> None:
+    """Where a reload left fewer places than are taken, a new client takes one of those, and waits while all are busy."""
+
+    async def main() -> None:
+        async with house() as home:
+            clients = [await home.client() for _ in range(3)]
+            for client in clients:
+                await ask(client, b"1")
+            home.server.use(home.place, Limits(connections=1), Timeouts(), None)
+            late = await home.client()
+            await ask(late, b"2")
+            assert home.server.held_back == 1
+            await count(home, 3)
+
+    go(main())
+
+
 def test_nothing_is_left_of_a_connection(go: Go) -> None:
     """A connection that has ended is kept alive by its parser, so that memory waits for the collector."""
 

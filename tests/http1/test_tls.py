@@ -298,6 +298,25 @@ def test_handshakes_count_as_connections(go: Go) -> None:
     go(main())
 
 
+def test_nothing_is_left_of_a_handshake(go: Go) -> None:
+    """A client whose handshake is over, well or badly, is not kept in the order in which clients make room."""
+
+    async def main() -> None:
+        async with house(tls=SERVER) as home, connected(home) as good:
+            await good.send(get(b"/now?1"))
+            assert [answer.body for answer in await good.answers(1)] == [b"1"]
+            bad = await home.client()
+            await bad.send(b"rubbish\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                while await bad.more():
+                    pass
+            while home.server.connection_count != 1:
+                await turn()
+            assert not home.server.room._newcomers
+
+    go(main())
+
+
 def test_another_certificate(go: Go) -> None:
     """Who connects later sees the new certificate; who was there before goes on."""
 

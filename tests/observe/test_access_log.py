@@ -37,13 +37,14 @@ def lines_of(
     as_json: bool = True,
     client_behind: Callable[[str, bytes], str] | None = None,
     routes: Collection[bytes] = (b"/getToken", b"/checkToken"),
+    elapsed_s: float = 0.015,
 ) -> list[str]:
     """Note responses, and return the lines."""
     with tempfile.TemporaryFile() as file:
         writer = LineWriter(file.fileno())
         log = AccessLog(writer, as_json=as_json, routes=routes, client_behind=client_behind)
         for request_head, answer in calls:
-            log.add(request_head, answer, 0.015, "127.0.0.1")
+            log.add(request_head, answer, elapsed_s, "127.0.0.1")
         log.flush()
         writer.close()
         file.seek(0)
@@ -60,6 +61,25 @@ def test_texts_that_are_known_are_few() -> None:
     long = b"/" + TEXT_CHARACTERS_MAX * b"x"
     log.add(head(long), response(), 0.015, "127.0.0.1")
     assert long not in log._known_texts
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "shown"),
+    [
+        (0.0, "0.000"),
+        (0.0000004, "0.000"),
+        (0.0000015, "0.002"),
+        (0.0123456, "12.346"),
+        (0.9999994, "999.999"),
+        (0.9999996, "1000.000"),
+        (1.0, "1000.000"),
+        (61.0005, "61000.500"),
+    ],
+)
+def test_a_duration(elapsed_s: float, shown: str) -> None:
+    """A duration is written in milliseconds with three digits, however long it was."""
+    (line,) = lines_of((head(), response()), elapsed_s=elapsed_s)
+    assert f'"ms":{shown},' in line
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -284,7 +304,7 @@ def test_a_route_is_logged_whole() -> None:
     assert json.loads(line)["path"] == "/log;in=1"
 
 
-@pytest.mark.parametrize("dot", ["%2E", "%2e", "%252E", "%25252e"])
+@pytest.mark.parametrize("dot", ["%2E", "%2e", "%252E", "%25252e", "%2525252e"])
 def test_encoded_tokens_are_not_logged(dot: str) -> None:
     """A token in a path or a request id is not logged, however its dots or letters are encoded."""
     for token in (TOKEN.replace(".", dot), TOKEN.replace("e", "%65", 1), TOKEN.split(".", maxsplit=1)[0]):

@@ -79,6 +79,17 @@ def everything(board: Board) -> Scrape:
     return shown(board)
 
 
+def test_a_gauge_is_one_number(board: Board) -> None:
+    """Each gauge is read as it was set, and none is another's."""
+    block = board.workers[0]
+    for value, name in enumerate(GAUGES, 1):
+        block.set_gauge(name, value)
+    assert [block.gauge(name) for name in GAUGES] == [*range(1, len(GAUGES) + 1)]
+    assert [board.workers[1].gauge(name) for name in GAUGES] == [0] * len(GAUGES)
+    block.clear_gauges()
+    assert not any(block.gauge(name) for name in GAUGES)
+
+
 # Counting
 
 
