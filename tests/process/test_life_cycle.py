@@ -202,9 +202,9 @@ def test_the_end_loses_no_text(*, is_closed: bool) -> None:
     """What was printed is written when the process leaves, and a stream that is closed keeps nobody from leaving."""
     code = "import sys\nfrom txtoken.process.running import leave\nprint('one', end='')\nsys.stderr.write('two')\n"
     code += "sys.stderr.close()\n" if is_closed else ""
-    ended = subprocess.run(
-        [sys.executable, "-c", code + "leave(3)"], capture_output=True, text=True, check=False, timeout=PATIENCE_S
-    )
+    command = [sys.executable, "-c", code + "leave(3)"]
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "one", "two")
 
 
