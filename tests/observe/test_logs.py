@@ -446,5 +446,5 @@ def test_timestamp() -> None:
     """A time is RFC 3339 in UTC with milliseconds."""
     assert timestamp(1_700_000_000.5) == "2023-11-14T22:13:20.500Z"
     assert timestamp(1_700_000_000.875) == "2023-11-14T22:13:20.875Z"
-    assert timestamp(1_700_000_000.015625) == "2023-11-14T22:13:20.015Z"
+    assert timestamp(1_700_000_123.015625) == "2023-11-14T22:15:23.015Z"
     assert timestamp(0.0) == "1970-01-01T00:00:00.000Z"
