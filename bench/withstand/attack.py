@@ -25,6 +25,10 @@ class Scale:
         """Scale a count."""
         return max(1, round(number * self.share))
 
+    def time(self, seconds: float) -> float:
+        """Scale the time in which a count has to be reached."""
+        return seconds * max(1.0, self.share)
+
 
 @dataclass(frozen=True, slots=True)
 class Attack:

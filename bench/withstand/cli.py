@@ -113,7 +113,7 @@ def _run(options: argparse.Namespace, chosen_rows: Sequence[Attack | Trial]) -> 
     if (files := raise_open_files()) < OPEN_FILES_MIN:
         raise BenchError(f"{OPEN_FILES_MIN} open files are needed, {files} are allowed (ulimit -n)")
     python = python_of(options.build)
-    scale = QUICK if options.quick else Scale(options.seconds)
+    scale = QUICK if options.quick else Scale(options.seconds, options.times)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     rows: list[Row] = []
     with _progress() as progress:
@@ -158,6 +158,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help="of an attack without a count (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--times",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="N times the counts: 10, and what takes long is asked 100 000 times",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument(

@@ -23,6 +23,9 @@ LOOPBACK: Final = "127.0.0.1"
 LATE_S: Final = 0.005
 SLOW_S: Final = 0.2
 DRIP_S: Final = 0.1
+# Of a request. Who it is from and what it asks for stands at the beginning; the honest client must not wait while 1 MiB of
+# somebody else's body is searched.
+READ_BYTES_MAX: Final = 4096
 CHUNK: Final = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
 SEED: Final = 1815
 RESET: Final = struct.pack("ii", 1, 0)
@@ -117,7 +120,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, account: Account, call_later: Callable[..., object]) -> None:
         self._account = account
         self._call_later = call_later
-        self._data = b""
+        self._data = bytearray()
+        self._total = 0  # bytes of the request that arrives, 0 until its head is there
         self._is_spoiled = False
         self._is_endless = False
         self._transport: asyncio.Transport
@@ -139,23 +143,29 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._data += data
-        while (end := self._data.find(b"\r\n\r\n")) >= 0:
-            length = _LENGTH.search(self._data, 0, end)
-            total = end + 4 + (int(length[1]) if length else 0)
-            if len(self._data) < total:
+        while self._total or self._begin():
+            if len(self._data) < self._total:
                 return
-            head, body = self._data[:end], self._data[end + 4 : total]
-            self._data = self._data[total:]
-            self._answer(head, body)
+            self._answer(bytes(self._data[: min(self._total, READ_BYTES_MAX)]))
+            del self._data[: self._total]
+            self._total = 0
 
-    def _answer(self, head: bytes, body: bytes) -> None:
+    def _begin(self) -> bool:
+        end = self._data.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        length = _LENGTH.search(self._data, 0, end)
+        self._total = end + 4 + (int(length[1]) if length else 0)
+        return True
+
+    def _answer(self, request: bytes) -> None:
         account = self._account
-        if head.startswith(b"GET "):
-            account.control(head.split(b" ", 2)[1].decode().lstrip("/"))
+        if request.startswith(b"GET "):
+            account.control(request.split(b" ", 2)[1].decode().lstrip("/"))
             self._transport.write(reply(account.report()))
             return
         account.logins += 1
-        honest = _NONCE.search(body)
+        honest = _NONCE.search(request)
         if honest is not None:
             nonce = honest[1].decode()
             account.doubled += nonce in account.seen
@@ -167,7 +177,7 @@ class Connection(asyncio.Protocol):
         if honest is not None:
             self._transport.write(reply(b'{"user":"honest","nonce":"%b"}' % honest[1]))
             return
-        asked = _DO.search(body)
+        asked = _DO.search(request)
         self._do(asked[1].decode() if asked else "ok")
 
     def _do(self, what: str) -> None:
