@@ -66,7 +66,7 @@ class Run:
     after: Usage  # a second after its end
     service_share: float  # of one core, while it lasted
     other_share: float  # of the core with the honest client
-    idle_share: float | None  # of one core, in the second that begins a second after its end; None: not measured
+    idle_share: float | None  # of one core, a second after its end; None: not measured
     foreign_share: float = 0.0  # of one core, that was used by what the battery did not start
 
 
