@@ -140,11 +140,8 @@ def main() -> int:
         (mutant, broken(mutant, texts[mutant.file], break_by)) for mutant in in_random_order(everything, options.seed)
     )
     breakable = ((mutant, text) for mutant, text in texts_of_mutants if text is not None)
-    chosen = [
-        (number, mutant, text)
-        for number, (mutant, text) in enumerate(islice(breakable, options.sample), 1)
-        if not options.only or number in options.only
-    ]
+    sample = [(number, *pair) for number, pair in enumerate(islice(breakable, options.sample), 1)]
+    chosen = [one for one in sample if options.only is None or one[0] in options.only]
     with tempfile.TemporaryDirectory(prefix="txtoken-mutants-") as folder:
         trees: SimpleQueue[Tree] = SimpleQueue()
         for number in range(options.at_once):
@@ -179,7 +176,7 @@ def main() -> int:
             outcomes = pool.map(lambda one: survives(*one[1:]), chosen)
             for (number, mutant, text), survived in zip(chosen, outcomes, strict=True):
                 said = "SURVIVED" if survived else "killed"
-                print(f"{number}/{options.sample} {mutant.file}:{mutant.at[0]} {mutant.operator}: {said}", flush=True)
+                print(f"{number}/{len(sample)} {mutant.file}:{mutant.at[0]} {mutant.operator}: {said}", flush=True)
                 if survived:
                     survivors.append(diff(mutant, texts[mutant.file], text))
     print(*("\n" + survivor for survivor in survivors), sep="\n")

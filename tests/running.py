@@ -44,6 +44,14 @@ def found_first(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))}
 
 
+def run_first(folder: Path, code: str) -> dict[str, str]:
+    """Have `code` run in a process before anything else. It is kept in a folder below `folder`."""
+    shadow = folder / "shadow"
+    shadow.mkdir()
+    (shadow / "sitecustomize.py").write_text(code)
+    return found_first(shadow)
+
+
 class ServiceProcess:
     """`python -m txtoken …` as a process. Its stdout is read line by line, its stderr kept."""
 

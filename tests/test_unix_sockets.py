@@ -45,10 +45,7 @@ def is_served(path: str) -> bool:
     """Whether a new client is answered."""
     try:
         return check(path) == 200
-    except (
-        ConnectionRefusedError,
-        ConnectionResetError,
-    ):  # the second: it was accepted by nobody when the socket was closed
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: nobody had accepted it when the socket was closed
         return False
 
 

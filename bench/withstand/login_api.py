@@ -91,9 +91,8 @@ class Account:
         self.seen: set[str] = set()
         self.doubled = 0
         self.excused: list[str] = []
-        self.snares = (
-            0  # connections that ended under a login which had a stray reply for its own: the next one was lost on them
-        )
+        # Connections that ended under a login which had a stray reply for its own: the next one was lost on them.
+        self.snares = 0
         self.is_stalled = False  # as a whole: nobody is answered
         self.greets = False  # every fourth connection starts with a reply that nobody asked for
         self.random = random.Random(SEED)  # noqa: S311 - it chooses a fault, no key

@@ -53,7 +53,8 @@ def lines_of(
 
 def test_texts_that_are_known_are_few() -> None:
     """Texts that are likely to come again are kept as they are written, short ones alone and no more than a bound."""
-    log = AccessLog(LineWriter(-1), as_json=True, routes=())
+    writer = LineWriter(-1)
+    log = AccessLog(writer, as_json=True, routes=())
     for number in range(3 * KNOWN_TEXTS_MAX):
         log.add(head(b"/%d" % number), response(), 0.015, "127.0.0.1")
         assert b"/%d" % number in log._known_texts
@@ -61,6 +62,7 @@ def test_texts_that_are_known_are_few() -> None:
     long = b"/" + TEXT_CHARACTERS_MAX * b"x"
     log.add(head(long), response(), 0.015, "127.0.0.1")
     assert long not in log._known_texts
+    writer.close()
 
 
 @pytest.mark.parametrize(

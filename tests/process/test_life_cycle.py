@@ -21,7 +21,7 @@ import pytest
 
 from tests.configuring import load_text
 from tests.process.test_supervisor import check, workers_of
-from tests.running import KEY, PATIENCE_S, ServiceProcess, found_first, service_process
+from tests.running import KEY, PATIENCE_S, ServiceProcess, run_first, service_process
 from txtoken.process import supervisor
 from txtoken.process.supervisor import BACK_OFF_S, BACK_OFF_S_MAX, LIVED_S, Place, Supervisor
 
@@ -51,10 +51,7 @@ def config_of(workers: int, more: str = "") -> str:
 @contextlib.contextmanager
 def changed_service(folder: Path, code: str, config: str) -> Iterator[ServiceProcess]:
     """Start the service with `code` run before anything else in its process."""
-    shadow = folder / "shadow"
-    shadow.mkdir()
-    (shadow / "sitecustomize.py").write_text(code)
-    with service_process(folder, config=config, environment=found_first(shadow)) as process:
+    with service_process(folder, config=config, environment=run_first(folder, code)) as process:
         try:
             yield process
         finally:
@@ -66,8 +63,7 @@ def changed_service(folder: Path, code: str, config: str) -> Iterator[ServicePro
 @contextlib.contextmanager
 def stdout_to(folder: Path, fd: int, config: str, code: str = "") -> Iterator[tuple[ServiceProcess, int]]:
     """Start a service with `fd` as its stdout. Its socket is the test's, so its port is known; yields when it has answered."""
-    (folder / "sitecustomize.py").write_text(code)
-    environment = found_first(folder)
+    environment = run_first(folder, code)
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
         service_process(folder, config=config, passed=[listening], stdout=fd, environment=environment) as process,
@@ -330,12 +326,10 @@ def test_commands_take_signals(tmp_path: Path) -> None:
     """Any other command ends by the signal that asks it to, as programs do."""
     gate_path, fifo = tmp_path / "gate", tmp_path / "here"
     os.mkfifo(fifo)
-    shadow = tmp_path / "shadow"
-    shadow.mkdir()
-    (shadow / "sitecustomize.py").write_text(LOADING.format(fifo=str(fifo), gate=str(gate_path)))
+    environment = run_first(tmp_path, LOADING.format(fifo=str(fifo), gate=str(gate_path)))
     with gate_path.open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
-        with service_process(tmp_path, "keygen", environment=found_first(shadow)) as command:
+        with service_process(tmp_path, "keygen", environment=environment) as command:
             assert fifo.read_text() == "x"
             command.send(signal.SIGTERM)
             fcntl.flock(gate, fcntl.LOCK_UN)

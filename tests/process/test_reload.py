@@ -20,7 +20,7 @@ import pytest
 from tests.certifying import write_certificate
 from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
-from tests.running import KEY, PATIENCE_S, found_first, service_process
+from tests.running import KEY, PATIENCE_S, run_first, service_process
 from txtoken.config import load
 from txtoken.process import reload as reload_module
 from txtoken.process.agreement import Agreement
@@ -639,9 +639,8 @@ def test_a_take_over_that_failed_is_tried_again(tmp_path: Path, workers: int, pe
     """A configuration that a process could not take over is tried again at the next check, though no file has changed; a worker
     of several does so where no file is looked at as well, because the others may serve by it.
     """
-    shadow = tmp_path / "shadow"
-    shadow.mkdir()
-    (shadow / "sitecustomize.py").write_text(
+    environment = run_first(
+        tmp_path,
         "from txtoken.process import reload\n"
         "reload.RETRY_S = 0.1\n"
         "from txtoken.process import worker\n"
@@ -649,10 +648,10 @@ def test_a_take_over_that_failed_is_tried_again(tmp_path: Path, workers: int, pe
         "def fail(self, config):\n"
         "    worker.Worker.take_over = take_over\n"
         "    raise OSError('not yet')\n"
-        "worker.Worker.take_over = fail\n"
+        "worker.Worker.take_over = fail\n",
     )
     config = text_of(more=f"workers: {workers}\nlog: {{level: debug}}").replace("reload: off", f"reload: {period}")
-    with service_process(tmp_path, config=config, environment=found_first(shadow)) as process:
+    with service_process(tmp_path, config=config, environment=environment) as process:
         port = process.port
         put(tmp_path / "example_cfg.yml", config.replace(KEY, OTHER_KEY))
         process.send(signal.SIGHUP)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import KEY, found_first, service_process
+from tests.running import KEY, run_first, service_process
 
 SITECUSTOMIZE = """
 import socket, threading
@@ -26,12 +26,11 @@ socket.getaddrinfo = getaddrinfo
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_end_while_names_hang(tmp_path: Path, workers: int) -> None:
     """SIGTERM ends the service with exit code 0 when its work is done, whatever look-up of a name still hangs."""
-    (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE)
     config = (
         f"port: 0\nlisten: 127.0.0.1\nworkers: {workers}\nencKey: {KEY}\nremote: http://login.internal/login\n"
         "timeouts: {connect: 0.2, remote: 1, drain: 2}\n"
     )
-    with service_process(tmp_path, "serve", config=config, environment=found_first(tmp_path)) as service:
+    with service_process(tmp_path, "serve", config=config, environment=run_first(tmp_path, SITECUSTOMIZE)) as service:
         port = service.port
         for _ in range(4):
             with socket.create_connection(("127.0.0.1", port)) as client:

@@ -16,7 +16,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.running import KEY, PATIENCE_S, ServiceProcess, found_first, service_process
+from tests.running import KEY, PATIENCE_S, ServiceProcess, run_first, service_process
 
 WORKERS = 3
 CONFIG = (
@@ -167,18 +167,17 @@ def test_workers_do_not_outlive_their_supervisor(service: ServiceProcess) -> Non
 
 def test_the_end_while_workers_start(tmp_path: Path) -> None:
     """Whoever is asked to end while its workers are still starting ends in order, and they with it."""
-    shadow, gate_path, fifo = tmp_path / "shadow", tmp_path / "gate", tmp_path / "here"
-    shadow.mkdir()
+    gate_path, fifo = tmp_path / "gate", tmp_path / "here"
     os.mkfifo(fifo)
-    (shadow / "sitecustomize.py").write_text(
+    environment = run_first(
+        tmp_path,
         "import fcntl, uvloop\n"
         "class Waiting(uvloop.Loop):\n"
         "    def __init__(self):\n"
         f"        with open({str(fifo)!r}, 'w') as here: here.write('x')\n"
         f"        with open({str(gate_path)!r}) as gate: fcntl.flock(gate, fcntl.LOCK_SH)\n"
-        "uvloop.Loop = Waiting\n"
+        "uvloop.Loop = Waiting\n",
     )
-    environment = found_first(shadow)
     with gate_path.open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         with service_process(tmp_path, config=CONFIG, environment=environment) as process:
@@ -195,17 +194,15 @@ def test_the_end_while_workers_start(tmp_path: Path) -> None:
 
 def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
     """A worker that fails before it serves ends the service with 1, instead of being started for ever."""
-    broken = tmp_path / "shadow"
-    broken.mkdir()
-    (broken / "sitecustomize.py").write_text(
+    environment = run_first(
+        tmp_path,
         "import os\n"
         "from asyncio import base_events\n"
         "import uvloop\n"
         "class Failing(uvloop.Loop):\n"
         "    def __init__(self): raise OSError('no loop today')\n"
-        "uvloop.Loop = Failing\n"
+        "uvloop.Loop = Failing\n",
     )
-    environment = found_first(broken)
     with service_process(tmp_path, config=CONFIG, environment=environment) as process:
         code, output, errors = process.ended()
     assert code == 1
