@@ -458,7 +458,6 @@ def test_tls_neither_appears_nor_disappears(
 
 def test_rules_that_are_removed_are_a_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Removing `verify` is taken over, with a warning; changing it is no warning."""
-    caplog.set_level(logging.WARNING, "txtoken.test")
     reload = reload_of(file)
     put(file, text_of(more="verify: {leeway: 5s}"))
     assert reload.read_again() is not None
@@ -497,7 +496,6 @@ def test_what_cannot_be_built_is_tried_again(file: Path, caplog: pytest.LogCaptu
 
 def test_a_key_that_needs_a_restart_is_named_once(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What waits for a restart is not named again with every other change."""
-    caplog.set_level(logging.WARNING, "txtoken.test")
     reload = reload_of(file)
     for hours in (1, 2, 3):
         put(file, text_of(more=f"workers: 4\nexpHours: {hours}"))

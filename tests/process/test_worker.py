@@ -67,7 +67,6 @@ def test_room_for_clients(
     calls: list[int] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limit: calls.append(limit[0]))
-    caplog.set_level(logging.WARNING, "txtoken.test")
     limits = with_room(config, logging.getLogger("txtoken.test")).limits
     assert (limits.connections, limits.remote_connections) == (connections, remote_connections)
     assert calls == ([] if asked is None else [asked])
