@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from txtoken.config import load
+from txtoken.config.read import load
 from txtoken.errors import ConfigError
 from txtoken.settings import Config
 
@@ -38,6 +39,15 @@ def load_text(
     file = folder / "cfg.yml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     return load(str(file), environ or {}, overrides)
+
+
+def changed(config: Config, **values: object) -> Config:
+    """Change a configuration, part by part: `remote__url="http://…"`, `issue__ttl_s=5`."""
+    for name, value in values.items():
+        part, _, attribute = name.partition("__")
+        whole = replace(getattr(config, part), **{attribute: value}) if attribute else value
+        config = replace(config, **{part: whole})  # type: ignore[arg-type]  # by name
+    return config
 
 
 def failure(

@@ -76,7 +76,7 @@ class House:
     def __init__(self, config: Config) -> None:
         self.writer = LineWriter(1)
         log = open_log(self.writer, level="error", as_json=True)
-        admin_port = None if config.admin_port is None else make_admin_port([], 1, loop="", build="")
+        admin_port = None if config.process.admin_port is None else make_admin_port([], 1, loop="", build="")
         self.worker = Worker(config, log, self.writer, admin_port=admin_port)
         self._connections: list[Connection | RemoteConnection] = []
         self._silent = socket.socketpair()  # what the kernel is asked about: nothing ever comes
@@ -92,7 +92,7 @@ class House:
 
     def dial(self) -> tuple[RemoteConnection, Transport]:
         """Have one more connection to the remote."""
-        transport, remote = Transport(), self.worker._remote
+        transport, remote = Transport(), self.worker._app.remote
         opened = Opened(cast("asyncio.Transport", transport), (), self._silent[0].fileno(), None)
         connection = RemoteConnection(remote, opened, remote._settings, remote._known_heads)
         remote.admit(connection)

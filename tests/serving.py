@@ -74,7 +74,7 @@ async def serving(config: Config) -> AsyncIterator[Served]:
     with tempfile.TemporaryFile() as file:
         writer = LineWriter(file.fileno())
         worker = Worker(config, open_log(writer, level="error", as_json=True), writer)
-        sockets = bind(config.listen, config.port)
+        sockets = bind(config.process.addresses, config.process.port)
         served = Served(worker, sockets[0].getsockname()[1], file.fileno(), writer)
         try:
             await worker.start(sockets)

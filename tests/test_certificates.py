@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.certifying import Files, write_authority, write_certificate
 from tests.configuring import dump, failure, load_text, told, whole
-from txtoken.certificates import PemFile
+from txtoken.settings import PemFile
 
 CERTIFIED_FROM: Final = datetime.datetime(2018, 1, 1, tzinfo=datetime.UTC)
 CERTIFIED_UNTIL: Final = datetime.datetime(2118, 1, 1, tzinfo=datetime.UTC)

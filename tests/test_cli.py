@@ -22,10 +22,11 @@ import pytest
 
 from tests.running import KEY, PATIENCE_S
 from txtoken.cli import BAD_CONFIG, FAILED, OK, USAGE, main
-from txtoken.config import KEYS, load
+from txtoken.config.read import load
+from txtoken.config.signing_secret import EXAMPLE_KEY
+from txtoken.config.table import KEYS
 from txtoken.errors import StartError
 from txtoken.settings import HIDDEN, Config
-from txtoken.signing_secret import EXAMPLE_KEY
 from txtoken.version import VERSION
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
@@ -202,7 +203,7 @@ def test_serve_is_what_no_command_means(
     terminal.write(CONFIG.replace("port: 0", "port: 1"))
     terminal.write(CONFIG.replace("port: 0", "port: 2"), "b.yml")
     assert terminal.run(*arguments).code == OK
-    assert [config.port for config in served] == [port]
+    assert [config.process.port for config in served] == [port]
 
 
 def test_serve_reads_cfg_file_and_environment(
@@ -214,7 +215,7 @@ def test_serve_reads_cfg_file_and_environment(
     assert terminal.run().code == OK
     monkeypatch.setenv("TXTOKEN_PORT", "3")
     assert terminal.run("serve").code == OK
-    assert [config.port for config in served] == [2, 3]
+    assert [config.process.port for config in served] == [2, 3]
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -233,7 +234,7 @@ def test_serve_that_cannot_start(terminal: Terminal, monkeypatch: pytest.MonkeyP
     """What stops a good configuration from running is one line on stderr and exit code 1."""
 
     def serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) -> int:
-        raise StartError(f"no room for {config.port}")
+        raise StartError(f"no room for {config.process.port}")
 
     monkeypatch.setattr("txtoken.process.supervisor.serve", serve)
     assert terminal.run("serve") == Ran(FAILED, "", "txtoken: no room for 0\n")
@@ -377,9 +378,9 @@ def test_keygen_makes_keys_for_enc_key(terminal: Terminal) -> None:
         assert (ran.code, ran.err) == (OK, "")
         assert re.fullmatch(r"[A-Za-z0-9_-]{48}", key)
         terminal.write(f"encKey: {key}\nremote: http://h/\n")
-        assert load("example_cfg.yml", {}).enc_key.reveal() == key.encode()
+        assert load("example_cfg.yml", {}).keys.secret.reveal() == key.encode()
         terminal.write(ran.out, "key")
-        assert load("example_cfg.yml", {"TXTOKEN_ENC_KEY_FILE": "key"}).enc_key.reveal() == key.encode()
+        assert load("example_cfg.yml", {"TXTOKEN_ENC_KEY_FILE": "key"}).keys.secret.reveal() == key.encode()
         keys.add(key)
     assert len(keys) == 50
 

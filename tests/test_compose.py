@@ -12,7 +12,7 @@ import yaml
 
 from tests.running import KEY
 from txtoken.cli import _parser, demo, health
-from txtoken.config import load
+from txtoken.config.read import load
 from txtoken.demo import LOGIN_PATH
 
 ROOT: Final = Path(__file__).parents[1]
@@ -39,8 +39,8 @@ def test_compose_configures_the_service(composed: Any, tmp_path: Path, monkeypat
     assert environment["TXTOKEN_ENC_KEY_FILE"] == f"/run/secrets/{secret}"  # where compose puts it
     (tmp_path / "enc_key").write_text(KEY)
     config = load(None, environment | {"TXTOKEN_ENC_KEY_FILE": "enc_key"})
-    assert service["ports"] == [f"{config.port}:{config.port}"]
-    assert config.listen == ("::",)
+    assert service["ports"] == [f"{config.process.port}:{config.process.port}"]
+    assert config.process.addresses == ("::",)
     assert int(service["stop_grace_period"].removesuffix("s")) > config.timeouts.drain + config.timeouts.drain_delay
 
 

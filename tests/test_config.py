@@ -13,128 +13,140 @@ import pytest
 import yaml
 
 from tests.configuring import EXAMPLE_FILE, KEY, OTHER_KEY, REMOTE, REQUIRED, failure, load_text, told, whole
-from txtoken import values
-from txtoken.certificates import ListenTls, RemoteTls
-from txtoken.config import KEYS, SECTIONS, describe, load
-from txtoken.cpus import usable_cpus
+from txtoken.config import values
+from txtoken.config.cpus import usable_cpus
+from txtoken.config.read import load
+from txtoken.config.signing_secret import EXAMPLE_KEY
+from txtoken.config.table import KEYS, SECTIONS, describe
 from txtoken.errors import ConfigError
 from txtoken.settings import (
     CorsSettings,
     Limits,
+    ListenTls,
     LogSettings,
     RemoteProxy,
+    RemoteTls,
     Secret,
-    SuccessRules,
     Timeouts,
     VerifyRules,
 )
-from txtoken.signing_secret import EXAMPLE_KEY
 
 # Contract §1.1 and §1.2, row by row
 
 ROWS: Final[list[tuple[str, str, object]]] = [
-    ("port", "", 8888),
-    ("port", "port: 0", 0),
-    ("port", "port: 65535", 65535),
-    ("port", 'port: "9000"', 9000),
-    ("port", "port:", 8888),
-    ("port", "port: ~", 8888),
-    ("debug", "", False),
-    ("debug", "debug: true", True),
-    ("debug", 'debug: "true"', True),
-    ("debug", "debug: 'false'", False),
-    ("remote", "remote: https://h/x?tenant=a&b", "https://h/x?tenant=a&b"),
-    ("token_ttl_s", "", 86_400),
-    ("token_ttl_s", "expHours: 1", 3600),
-    ("token_ttl_s", "expHours: 0.25", 900),
-    ("token_ttl_s", "expHours: '2.5'", 9000),
-    ("get_token_route", "", "/getToken"),
-    ("get_token_route", "getTokenRoute: /login/token", "/login/token"),
-    ("check_token_route", "", "/checkToken"),
-    ("check_token_route", "checkTokenRoute: '/'", "/"),
-    ("request_token_data", "", b"{}"),
-    ("request_token_data", "requestTokenData: {service: a, deep: {er: [1, 2]}}", b'{"service":"a","deep":{"er":[1,2]}}'),
-    ("request_token_data", "requestTokenData: '{\"method\": \"set\"}'", b'{"method":"set"}'),
-    ("request_token_data", "requestTokenData:\n  - a\n  - 1", b'["a",1]'),
+    ("process.port", "", 8888),
+    ("process.port", "port: 0", 0),
+    ("process.port", "port: 65535", 65535),
+    ("process.port", 'port: "9000"', 9000),
+    ("process.port", "port:", 8888),
+    ("process.port", "port: ~", 8888),
+    ("log.debug", "", False),
+    ("log.debug", "debug: true", True),
+    ("log.debug", 'debug: "true"', True),
+    ("log.debug", "debug: 'false'", False),
+    ("remote.url", "remote: https://h/x?tenant=a&b", "https://h/x?tenant=a&b"),
+    ("issue.ttl_s", "", 86_400),
+    ("issue.ttl_s", "expHours: 1", 3600),
+    ("issue.ttl_s", "expHours: 0.25", 900),
+    ("issue.ttl_s", "expHours: '2.5'", 9000),
+    ("login.route", "", "/getToken"),
+    ("login.route", "getTokenRoute: /login/token", "/login/token"),
+    ("check.route", "", "/checkToken"),
+    ("check.route", "checkTokenRoute: '/'", "/"),
+    ("remote.request_token_data", "", b"{}"),
+    ("remote.request_token_data", "requestTokenData: {service: a, deep: {er: [1, 2]}}", b'{"service":"a","deep":{"er":[1,2]}}'),
+    ("remote.request_token_data", "requestTokenData: '{\"method\": \"set\"}'", b'{"method":"set"}'),
+    ("remote.request_token_data", "requestTokenData:\n  - a\n  - 1", b'["a",1]'),
     ("reload_s", "", 10.0),
     ("reload_s", "reload: 1m", 60.0),
     ("reload_s", "reload: 24h", 86_400.0),
     ("reload_s", "reload: off", None),
     ("reload_s", "reload: 'off'", None),
-    ("workers", "", 1),
-    ("workers", "workers: 3", 3),
-    ("workers", "workers: auto", usable_cpus()),
-    ("admin_port", "", None),
-    ("admin_port", "adminPort: 9090", 9090),
-    ("admin_port", "port: 0\nadminPort: 0", 0),
-    ("listen", "", ("::",)),
-    ("listen", "listen: 0.0.0.0", ("0.0.0.0",)),  # noqa: S104 - nothing is bound
-    ("listen", "listen: 127.0.0.1", ("127.0.0.1",)),
-    ("listen", 'listen: "::"', ("::",)),
-    ("listen", "listen: [127.0.0.1, '::1']", ("127.0.0.1", "::1")),
-    ("listen", "listen: unix:/run/t.sock", ("unix:/run/t.sock",)),
-    ("listen", "listen: ['::1', 'unix:/run/t.sock']", ("::1", "unix:/run/t.sock")),
-    ("success", "", SuccessRules(frozenset((200,)), ())),
-    ("success.statuses", "successStatus: 201", frozenset((201,))),
-    ("success.statuses", "successStatus: [200, '201', 201]", frozenset((200, 201))),
-    ("success.statuses", "successStatus: 2xx", frozenset(range(200, 300))),
-    ("success.statuses", "successStatus: [200, 2xx]", frozenset(range(200, 300))),
-    ("success.members", "successWhen:", ()),
-    ("success.members", "successWhen: {}", ()),
-    ("success.members", "successWhen:\n  /success: true\n  /errors:\n  /user/roles/0: admin\n  /a~1b~0c: {n: [1, 1.5]}",
+    ("process.workers", "", 1),
+    ("process.workers", "workers: 3", 3),
+    ("process.workers", "workers: auto", usable_cpus()),
+    ("process.admin_port", "", None),
+    ("process.admin_port", "adminPort: 9090", 9090),
+    ("process.admin_port", "port: 0\nadminPort: 0", 0),
+    ("process.addresses", "", ("::",)),
+    ("process.addresses", "listen: 0.0.0.0", ("0.0.0.0",)),  # noqa: S104 - nothing is bound
+    ("process.addresses", "listen: 127.0.0.1", ("127.0.0.1",)),
+    ("process.addresses", 'listen: "::"', ("::",)),
+    ("process.addresses", "listen: [127.0.0.1, '::1']", ("127.0.0.1", "::1")),
+    ("process.addresses", "listen: unix:/run/t.sock", ("unix:/run/t.sock",)),
+    ("process.addresses", "listen: ['::1', 'unix:/run/t.sock']", ("::1", "unix:/run/t.sock")),
+    ("remote.success_statuses", "", frozenset((200,))),
+    ("login.success_members", "", ()),
+    ("remote.success_statuses", "successStatus: 201", frozenset((201,))),
+    ("remote.success_statuses", "successStatus: [200, '201', 201]", frozenset((200, 201))),
+    ("remote.success_statuses", "successStatus: 2xx", frozenset(range(200, 300))),
+    ("remote.success_statuses", "successStatus: [200, 2xx]", frozenset(range(200, 300))),
+    ("login.success_members", "successWhen:", ()),
+    ("login.success_members", "successWhen: {}", ()),
+    ("login.success_members", "successWhen:\n  /success: true\n  /errors:\n  /user/roles/0: admin\n  /a~1b~0c: {n: [1, 1.5]}",
      (("/success", b"true"), ("/errors", b"null"), ("/user/roles/0", b'"admin"'), ("/a~1b~0c", b'{"n":[1,1.5]}'))),
-    ("success.members", "successWhen: {/b: 'true', /a: 12345678901234567890123}",
+    ("login.success_members", "successWhen: {/b: 'true', /a: 12345678901234567890123}",
      (("/b", b'"true"'), ("/a", b"12345678901234567890123"))),
-    ("success.members", "successWhen: '{\"/ok\": 1, \"\": {}}'", (("/ok", b"1"), ("", b"{}"))),
-    ("remote", "remote: http+unix://%2Frun%2Flogin.sock/login", "http+unix://%2Frun%2Flogin.sock/login"),
-    ("remote_proxy", "", None),
-    ("remote_proxy", "remoteProxy: env", None),
-    ("remote_proxy", "remoteProxy: off", None),
-    ("remote_proxy", "remoteProxy: http://Proxy.internal:3128", RemoteProxy("http://proxy.internal:3128")),
-    ("remote_proxy", "remoteProxy: https://u:p%40s@[::1]/",
+    ("login.success_members", "successWhen: '{\"/ok\": 1, \"\": {}}'", (("/ok", b"1"), ("", b"{}"))),
+    ("remote.url", "remote: http+unix://%2Frun%2Flogin.sock/login", "http+unix://%2Frun%2Flogin.sock/login"),
+    ("remote.proxy", "", None),
+    ("remote.proxy", "remoteProxy: env", None),
+    ("remote.proxy", "remoteProxy: off", None),
+    ("remote.proxy", "remoteProxy: http://Proxy.internal:3128", RemoteProxy("http://proxy.internal:3128")),
+    ("remote.proxy", "remoteProxy: https://u:p%40s@[::1]/",
      RemoteProxy("https://[::1]", Secret(b"Basic dTpwQHM="))),
-    ("request_token_s", "", 300),
-    ("request_token_s", "requestTokenSeconds: 10", 10),
-    ("request_token_s", "requestTokenSeconds: 86400", 86_400),
-    ("validate_body", "", True),
-    ("validate_body", "validateBody: false", False),
-    ("limits", "", Limits(65_536, 100, 1_048_576, 131_072, 32_768, 67_108_864, 10_000, 256, 1024)),
+    ("remote.request_token_s", "", 300),
+    ("remote.request_token_s", "requestTokenSeconds: 10", 10),
+    ("remote.request_token_s", "requestTokenSeconds: 86400", 86_400),
+    ("login.validate_body", "", True),
+    ("login.validate_body", "validateBody: false", False),
+    ("limits", "", Limits(65_536, 100, 1_048_576, 67_108_864, 10_000)),
+    ("remote.reply_bytes", "", 131_072),
+    ("issue.token_bytes_max", "", 32_768),
+    ("check.token_bytes_max", "", 32_768),
+    ("check.token_bytes_max", "limits: {tokenBytes: 1MiB}", 1_048_576),
+    ("remote.connections", "", 256),
+    ("remote.waiting", "", 1024),
     ("limits", "limits: {headBytes: 1KiB, headerCount: 1, bodyBytes: 1}", Limits(1024, 1, 1)),
-    ("limits.reply_bytes", "limits: {replyBytes: 64MiB}", 67_108_864),
-    ("limits.token_bytes", "limits: {tokenBytes: 1MiB}", 1_048_576),
+    ("remote.reply_bytes", "limits: {replyBytes: 64MiB}", 67_108_864),
+    ("issue.token_bytes_max", "limits: {tokenBytes: 1MiB}", 1_048_576),
     ("limits.buffered_bytes", "limits: {bufferedBytes: 1MiB}", 1_048_576),
     ("limits.connections", "limits: {connections: 1}", 1),
-    ("limits.remote_connections", "limits: {remoteConnections: '7'}", 7),
-    ("limits.waiting", "limits: {waiting: 0}", 0),
+    ("remote.connections", "limits: {remoteConnections: '7'}", 7),
+    ("remote.waiting", "limits: {waiting: 0}", 0),
     ("limits", "limits:", Limits()),
-    ("timeouts", "", Timeouts(10.0, 30.0, 75.0, 2.0, 5.0, 15.0, 30.0, 0.0)),
-    ("timeouts", "timeouts: {head: 1, body: 2s, idle: 1m, connect: 500ms}", Timeouts(1.0, 2.0, 60.0, 0.5)),
-    ("timeouts.remote", "timeouts: {remote: 1.5}", 1.5),
-    ("timeouts.remote_idle", "timeouts: {remoteIdle: 1m}", 60.0),
+    ("timeouts", "", Timeouts(10.0, 30.0, 75.0, 30.0, 0.0)),
+    ("remote.connect_s", "", 2.0),
+    ("remote.timeout_s", "", 5.0),
+    ("remote.idle_s", "", 15.0),
+    ("timeouts", "timeouts: {head: 1, body: 2s, idle: 1m}", Timeouts(1.0, 2.0, 60.0)),
+    ("remote.connect_s", "timeouts: {connect: 500ms}", 0.5),
+    ("remote.timeout_s", "timeouts: {remote: 1.5}", 1.5),
+    ("remote.idle_s", "timeouts: {remoteIdle: 1m}", 60.0),
     ("timeouts", "timeouts: {idle: 24h, drain: 7d, drainDelay: 1h}",
      Timeouts(idle=86_400.0, drain=604_800.0, drain_delay=3600.0)),
     ("timeouts.drain", "timeouts: {drain: 0}", 0.0),
     ("timeouts.drain_delay", "timeouts: {drainDelay: 5s}", 5.0),
-    ("forward_headers", "", ("X-Request-Id", "traceparent", "tracestate")),
-    ("forward_headers", "forwardHeaders: [X-A, x-b]", ("X-A", "x-b")),
-    ("forward_headers", "forwardHeaders: []", ()),
-    ("forward_headers", "forwardHeaders: X-A", ("X-A",)),
-    ("status_map", "", "original"),
-    ("status_map", "statusMap: gateway", "gateway"),
-    ("status_map", "statusMap: {}", {}),
-    ("status_map", "statusMap: {401: pass, 4xx: 400, 599: 503, timeout: 504, unreachable: 502, invalid: '500'}",
+    ("login.forward_headers", "", ("X-Request-Id", "traceparent", "tracestate")),
+    ("login.forward_headers", "forwardHeaders: [X-A, x-b]", ("X-A", "x-b")),
+    ("login.forward_headers", "forwardHeaders: []", ()),
+    ("login.forward_headers", "forwardHeaders: X-A", ("X-A",)),
+    ("login.status_map", "", "original"),
+    ("login.status_map", "statusMap: gateway", "gateway"),
+    ("login.status_map", "statusMap: {}", {}),
+    ("login.status_map", "statusMap: {401: pass, 4xx: 400, 599: 503, timeout: 504, unreachable: 502, invalid: '500'}",
      {"401": "pass", "4xx": "400", "599": "503", "timeout": "504", "unreachable": "502", "invalid": "500"}),
-    ("status_map", "successStatus: 201\nstatusMap: {200: 401, 2xx: 502}", {"200": "401", "2xx": "502"}),
-    ("status_map", "statusMap: '{\"401\": \"pass\", \"5xx\": 502}'", {"401": "pass", "5xx": "502"}),
-    ("pass_remote_errors", "", False),
-    ("pass_remote_errors", "passRemoteErrors: true", True),
+    ("login.status_map", "successStatus: 201\nstatusMap: {200: 401, 2xx: 502}", {"200": "401", "2xx": "502"}),
+    ("login.status_map", "statusMap: '{\"401\": \"pass\", \"5xx\": 502}'", {"401": "pass", "5xx": "502"}),
+    ("login.pass_remote_errors", "", False),
+    ("login.pass_remote_errors", "passRemoteErrors: true", True),
     ("trusted_proxies", "", ()),
     ("trusted_proxies", "trustedProxies: [10.0.0.0/8, 192.0.2.7, 'fd00::/8', '2001:DB8::1', unix]",
      ("10.0.0.0/8", "192.0.2.7/32", "fd00::/8", "2001:db8::1/128", "unix")),
     ("trusted_proxies", "trustedProxies: 10.0.0.0/8", ("10.0.0.0/8",)),
-    ("forwarded_for", "", False),
-    ("forwarded_for", "forwardedFor: true", True),
-    ("forward_headers", "forwardHeaders: [X-Forwarded-For]", ("X-Forwarded-For",)),
+    ("login.forwarded_for", "", False),
+    ("login.forwarded_for", "forwardedFor: true", True),
+    ("login.forward_headers", "forwardHeaders: [X-Forwarded-For]", ("X-Forwarded-For",)),
     ("cors", "", CorsSettings((), ("Authorization", "Content-Type"), 600.0, False)),
     ("cors", "cors: {origins: '*'}", CorsSettings(("*",))),
     ("cors", "cors: {origins: [https://a.example, 'http://b:81'], headers: [X-A], maxAge: 5s, credentials: true}",
@@ -144,20 +156,20 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("cors.headers", "cors: {origins: [], headers: []}", ()),
     ("tls", "", ListenTls()),
     ("tls", "tls: {certFile: null}", ListenTls()),
-    ("remote_tls", "", RemoteTls()),
-    ("remote_tls", "remote: https://h/\nremoteTls: {serverName: login.example}", RemoteTls(server_name="login.example")),
-    ("remote_tls", "remote: https://h/\nremoteTls: {serverName: 10.0.0.1}", RemoteTls(server_name="10.0.0.1")),
-    ("remote_tls", "remote: HTTPS://h/\nremoteTls: {verify: false}", RemoteTls(verify=False)),
-    ("verify", "", VerifyRules(0.0, None, (), True, None)),
-    ("verify", "verify: {leeway: 30s, iss: me, aud: [a, b], requireExp: false, maxAge: 1m}",
+    ("remote.tls", "", RemoteTls()),
+    ("remote.tls", "remote: https://h/\nremoteTls: {serverName: login.example}", RemoteTls(server_name="login.example")),
+    ("remote.tls", "remote: https://h/\nremoteTls: {serverName: 10.0.0.1}", RemoteTls(server_name="10.0.0.1")),
+    ("remote.tls", "remote: HTTPS://h/\nremoteTls: {verify: false}", RemoteTls(verify=False)),
+    ("check.rules", "", VerifyRules(0.0, None, (), True, None)),
+    ("check.rules", "verify: {leeway: 30s, iss: me, aud: [a, b], requireExp: false, maxAge: 1m}",
      VerifyRules(30.0, "me", ("a", "b"), False, 60.0)),
-    ("verify.audience", "verify: {aud: one}", ("one",)),
-    ("verify.issuer", "verify: {iss: 0123}", "0123"),
-    ("check_response", "", "original"),
-    ("check_response", "checkResponse: claims", "claims"),
+    ("check.rules.audience", "verify: {aud: one}", ("one",)),
+    ("check.rules.issuer", "verify: {iss: 0123}", "0123"),
+    ("check.response", "", "original"),
+    ("check.response", "checkResponse: claims", "claims"),
     ("log", "", LogSettings("info", "json", True)),
-    ("log", "debug: true", LogSettings("debug", "text", True)),
-    ("log", "debug: true\nlog: {level: warning}", LogSettings("warning", "text", True)),
+    ("log", "debug: true", LogSettings("debug", "text", True, debug=True)),
+    ("log", "debug: true\nlog: {level: warning}", LogSettings("warning", "text", True, debug=True)),
     ("log", "log: {level: error, format: text, access: false}", LogSettings("error", "text", False)),
 ]  # fmt: skip # a row a line
 
@@ -390,11 +402,15 @@ def test_a_configuration_of_the_original_works_unchanged(tmp_path: Path) -> None
         "  scopes: [read, write]\n"
         "...\n",
     )
-    assert (config.port, config.debug, config.remote) == (8080, False, "http://127.0.0.1:8070/api/login?app=1")
-    assert config.enc_key.reveal() == config.request_key.reveal() == b"Tr0ub4dor&3-correct-horse-battery"
-    assert (config.token_ttl_s, config.request_token_s) == (12 * 3600, 300)
-    assert (config.get_token_route, config.check_token_route) == ("/getToken", "/checkToken")
-    assert json.loads(config.request_token_data) == {"Method": "set", "scopes": ["read", "write"]}
+    assert (config.process.port, config.log.debug, config.remote.url) == (
+        8080,
+        False,
+        "http://127.0.0.1:8070/api/login?app=1",
+    )
+    assert config.keys.secret.reveal() == config.remote.request_key.reveal() == b"Tr0ub4dor&3-correct-horse-battery"
+    assert (config.issue.ttl_s, config.remote.request_token_s) == (12 * 3600, 300)
+    assert (config.login.route, config.check.route) == ("/getToken", "/checkToken")
+    assert json.loads(config.remote.request_token_data) == {"Method": "set", "scopes": ["read", "write"]}
     assert config.warnings == ()
 
 
@@ -431,10 +447,10 @@ def test_a_configuration_of_the_original_works_unchanged(tmp_path: Path) -> None
 )
 def test_key_is_taken_exactly_as_written(tmp_path: Path, written: str) -> None:
     """An unquoted key stays the text of the file: it becomes no number, date, boolean, null or decoded bytes."""
-    assert load_text(tmp_path, whole(f"encKey: {written}")).enc_key.reveal() == written.encode()
-    assert load_text(tmp_path, whole(f"requestKey: {written}")).request_key.reveal() == written.encode()
+    assert load_text(tmp_path, whole(f"encKey: {written}")).keys.secret.reveal() == written.encode()
+    assert load_text(tmp_path, whole(f"requestKey: {written}")).remote.request_key.reveal() == written.encode()
     environ = {"TXTOKEN_ENC_KEY": written}
-    assert load_text(tmp_path, whole(""), environ).enc_key.reveal() == written.encode()
+    assert load_text(tmp_path, whole(""), environ).keys.secret.reveal() == written.encode()
 
 
 @pytest.mark.parametrize("written", ["~", "null", "Null", "NULL", ""])
@@ -442,7 +458,7 @@ def test_key_that_reads_as_nothing_is_absent(tmp_path: Path, written: str) -> No
     """YAML's ways to write nothing leave a key out, and never become a secret."""
     assert "encKey: is required" in str(failure(tmp_path, whole(f"encKey: {written}")))
     config = load_text(tmp_path, whole(f"requestKey: {written}"))
-    assert config.request_key == config.enc_key
+    assert config.remote.request_key == config.keys.secret
 
 
 @pytest.mark.parametrize(
@@ -459,7 +475,7 @@ def test_key_that_reads_as_nothing_is_absent(tmp_path: Path, written: str) -> No
 )
 def test_quotes_of_yaml_are_honoured(tmp_path: Path, yaml_text: str, secret: str) -> None:
     """A quoted or block text is read by YAML's rules, and nothing is stripped after that."""
-    assert load_text(tmp_path, whole(f"encKey: {yaml_text}")).enc_key.reveal() == secret.encode()
+    assert load_text(tmp_path, whole(f"encKey: {yaml_text}")).keys.secret.reveal() == secret.encode()
 
 
 def test_keys_that_everybody_knows_stay_on_this_machine(tmp_path: Path) -> None:
@@ -545,7 +561,7 @@ def test_what_nobody_sees_in_a_secret_is_named(tmp_path: Path, unseen: str, kind
     ):
         text = text if "encKey" in text else f"{text}\n{REQUIRED['encKey']}"
         config = load_text(tmp_path, f"{text}\n{REQUIRED['remote']}")
-        assert secret.encode() in (config.enc_key.reveal(), config.request_key.reveal())
+        assert secret.encode() in (config.keys.secret.reveal(), config.remote.request_key.reveal())
         name = text.partition(":")[0]
         said = f"{name} holds {', '.join(kinds)}: it signs with that too, and others may not see it"
         assert config.warnings == ((said,) if kinds else ())
@@ -570,17 +586,17 @@ def test_rules_that_no_own_token_fulfils_are_a_warning(tmp_path: Path, rule: str
 def test_what_counts_more(tmp_path: Path) -> None:
     """The command line counts more than the environment, that more than the file, that more than the default."""
     file, environ, overrides = "port: 1\nlimits: {waiting: 1}", {"TXTOKEN_PORT": "2"}, {"port": "3"}
-    assert load_text(tmp_path, whole("")).port == 8888
-    assert load_text(tmp_path, whole(file)).port == 1
-    assert load_text(tmp_path, whole(file), environ).port == 2
-    assert load_text(tmp_path, whole(file), environ, overrides).port == 3
-    assert load_text(tmp_path, whole(file), {}, overrides).port == 3
-    assert load_text(tmp_path, whole(file), {}, overrides).limits.waiting == 1
+    assert load_text(tmp_path, whole("")).process.port == 8888
+    assert load_text(tmp_path, whole(file)).process.port == 1
+    assert load_text(tmp_path, whole(file), environ).process.port == 2
+    assert load_text(tmp_path, whole(file), environ, overrides).process.port == 3
+    assert load_text(tmp_path, whole(file), {}, overrides).process.port == 3
+    assert load_text(tmp_path, whole(file), {}, overrides).remote.waiting == 1
 
 
 def test_a_bad_value_that_is_overridden_does_no_harm(tmp_path: Path) -> None:
     """Only the value that counts is judged."""
-    assert load_text(tmp_path, whole("port: bad"), {"TXTOKEN_PORT": "2"}).port == 2
+    assert load_text(tmp_path, whole("port: bad"), {"TXTOKEN_PORT": "2"}).process.port == 2
 
 
 VARIABLES: Final = {
@@ -629,17 +645,18 @@ def test_values_from_outside_the_file(tmp_path: Path, source: str) -> None:
     by_name = {key.name: key.variable for key in KEYS}
     environ = {by_name[name]: text for name, text in texts.items()} if source == "environment" else {}
     config = load_text(tmp_path, whole("port: 1"), environ, texts if source == "--set" else {})
-    assert (config.port, config.debug, config.enc_key.reveal()) == (9, True, OTHER_KEY.encode())
-    assert config.request_token_data == b'{"a":[1]}'
-    assert config.listen == ("127.0.0.1", "::1")
-    assert (config.limits.body_bytes, config.timeouts.remote) == (2048, 0.5)
-    assert config.forward_headers == ()
-    assert config.success == SuccessRules(frozenset((200, 201)), (("/ok", b"true"),))
-    assert config.remote_proxy == RemoteProxy("http://proxy:1")
-    assert config.status_map == {"401": "pass", "timeout": "504"}
+    assert (config.process.port, config.log.debug, config.keys.secret.reveal()) == (9, True, OTHER_KEY.encode())
+    assert config.remote.request_token_data == b'{"a":[1]}'
+    assert config.process.addresses == ("127.0.0.1", "::1")
+    assert (config.limits.body_bytes, config.remote.timeout_s) == (2048, 0.5)
+    assert config.login.forward_headers == ()
+    assert config.remote.success_statuses == frozenset((200, 201))
+    assert config.login.success_members == (("/ok", b"true"),)
+    assert config.remote.proxy == RemoteProxy("http://proxy:1")
+    assert config.login.status_map == {"401": "pass", "timeout": "504"}
     assert config.trusted_proxies == ("10.0.0.0/8", "unix")
     assert config.cors.origins == ("https://a.example", "https://b.example")
-    assert (config.verify.audience, config.verify.issuer) == (("a", "b"), "null")
+    assert (config.check.rules.audience, config.check.rules.issuer) == (("a", "b"), "null")
 
 
 def test_secrets_from_files(tmp_path: Path) -> None:
@@ -649,11 +666,11 @@ def test_secrets_from_files(tmp_path: Path) -> None:
     path = str(key_file)
     remote = REQUIRED["remote"]
     secret = OTHER_KEY.encode()
-    assert load_text(tmp_path, f"{remote}\nencKeyFile: {path}").enc_key.reveal() == secret
-    assert load_text(tmp_path, remote, {"TXTOKEN_ENC_KEY_FILE": path}).enc_key.reveal() == secret
-    assert load_text(tmp_path, remote, {}, {"encKeyFile": path}).enc_key.reveal() == secret
+    assert load_text(tmp_path, f"{remote}\nencKeyFile: {path}").keys.secret.reveal() == secret
+    assert load_text(tmp_path, remote, {"TXTOKEN_ENC_KEY_FILE": path}).keys.secret.reveal() == secret
+    assert load_text(tmp_path, remote, {}, {"encKeyFile": path}).keys.secret.reveal() == secret
     config = load_text(tmp_path, whole(""), {"TXTOKEN_REQUEST_KEY_FILE": path})
-    assert (config.enc_key.reveal(), config.request_key.reveal()) == (KEY.encode(), secret)
+    assert (config.keys.secret.reveal(), config.remote.request_key.reveal()) == (KEY.encode(), secret)
 
 
 def test_the_two_ways_to_give_a_secret_are_one_key(tmp_path: Path) -> None:
@@ -661,14 +678,14 @@ def test_the_two_ways_to_give_a_secret_are_one_key(tmp_path: Path) -> None:
     key_file = tmp_path / "key"
     key_file.write_text(OTHER_KEY)
     path = str(key_file)
-    assert load_text(tmp_path, whole(""), {"TXTOKEN_ENC_KEY_FILE": path}).enc_key.reveal() == OTHER_KEY.encode()
+    assert load_text(tmp_path, whole(""), {"TXTOKEN_ENC_KEY_FILE": path}).keys.secret.reveal() == OTHER_KEY.encode()
     by_file = f"{REQUIRED['remote']}\nencKeyFile: {path}"
-    assert load_text(tmp_path, by_file, {"TXTOKEN_ENC_KEY": KEY}).enc_key.reveal() == KEY.encode()
+    assert load_text(tmp_path, by_file, {"TXTOKEN_ENC_KEY": KEY}).keys.secret.reveal() == KEY.encode()
     both = {"TXTOKEN_ENC_KEY": KEY, "TXTOKEN_ENC_KEY_FILE": path}
     (problem,) = failure(tmp_path, whole(""), both).problems
     assert problem.text == "is given beside encKey: keep one of them"
     config = load_text(tmp_path, whole(""), {"TXTOKEN_ENC_KEY": KEY}, {"encKeyFile": path})
-    assert config.enc_key.reveal() == OTHER_KEY.encode()
+    assert config.keys.secret.reveal() == OTHER_KEY.encode()
 
 
 def test_which_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -676,10 +693,10 @@ def test_which_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     for name, port in (("a.yml", 1), ("b.yml", 2), ("example_cfg.yml", 3)):
         Path(name).write_text(whole(f"port: {port}"))
-    assert load("a.yml", {"CFG_FILE": "b.yml"}).port == 1
-    assert load(None, {"CFG_FILE": "b.yml"}).port == 2
-    assert load(None, {"CFG_FILE": ""}).port == 3
-    assert load(None, {}).port == 3
+    assert load("a.yml", {"CFG_FILE": "b.yml"}).process.port == 1
+    assert load(None, {"CFG_FILE": "b.yml"}).process.port == 2
+    assert load(None, {"CFG_FILE": ""}).process.port == 3
+    assert load(None, {}).process.port == 3
     assert load(None, {}).source == "example_cfg.yml"
 
 
@@ -688,8 +705,8 @@ def test_no_file_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
     complete = {"TXTOKEN_ENC_KEY": KEY, "TXTOKEN_REMOTE": REMOTE}
     config = load(None, complete)
-    assert (config.source, config.remote, config.port) == ("", REMOTE, 8888)
-    assert load(None, {}, {"encKey": KEY, "remote": REMOTE}).remote == REMOTE
+    assert (config.source, config.remote.url, config.process.port) == ("", REMOTE, 8888)
+    assert load(None, {}, {"encKey": KEY, "remote": REMOTE}).remote.url == REMOTE
     for environ in ({}, {"TXTOKEN_ENC_KEY": KEY}, {"TXTOKEN_REMOTE": REMOTE}, {**complete, "CFG_FILE": "none.yml"}):
         with pytest.raises(ConfigError) as caught:
             load(None, environ)
@@ -793,7 +810,7 @@ def test_example_loads_and_is_the_default(tmp_path: Path) -> None:
     """The example is a good configuration whose commented-out values are the defaults."""
     example_text = EXAMPLE_FILE.read_text()
     config = load(str(EXAMPLE_FILE), {})
-    assert config.debug
+    assert config.log.debug
     (warning,) = config.warnings
     assert warning.startswith("encKey is the example file's key")
     full = uncommented(example_text)

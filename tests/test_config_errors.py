@@ -15,11 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.configuring import KEY, OTHER_KEY, REMOTE, REQUIRED, dump, failure, load_text, told, whole
-from txtoken.config import KEYS, SECTIONS, describe, load
+from txtoken.config.read import load
+from txtoken.config.table import KEYS, SECTIONS, describe
 from txtoken.errors import ConfigError
 from txtoken.http1.proxies import Proxies
 from txtoken.service.failures import Failures
-from txtoken.service.keys import HmacKey
+from txtoken.service.keys.hmac import HmacKey
 from txtoken.settings import HIDDEN, Config
 
 # What is told
@@ -148,19 +149,19 @@ def test_broken_files(tmp_path: Path, content: bytes, where: str | None, why: st
 
 def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
     """An editor's mark at the start of the file does not become part of the first key."""
-    assert load_text(tmp_path, b"\xef\xbb\xbf" + whole("port: 7").encode()).port == 7
+    assert load_text(tmp_path, b"\xef\xbb\xbf" + whole("port: 7").encode()).process.port == 7
 
 
 def test_windows_line_ends(tmp_path: Path) -> None:
     """Line ends of any system are read, and are no part of a secret."""
     config = load_text(tmp_path, whole("port: 7").replace("\n", "\r\n") + "\r\n")
-    assert (config.port, config.enc_key.reveal()) == (7, KEY.encode())
+    assert (config.process.port, config.keys.secret.reveal()) == (7, KEY.encode())
 
 
 def test_aliases_are_values_like_others(tmp_path: Path) -> None:
     """An alias stands for what it names, and one that holds itself is refused."""
     config = load_text(tmp_path, whole(f"encKey: &key {KEY}\nrequestKey: *key\nlimits: &l {{waiting: 5}}"))
-    assert config.request_key == config.enc_key
+    assert config.remote.request_key == config.keys.secret
     for text in ("requestTokenData: &a [*a]", "forwardHeaders: &a [*a]", "limits: &a {limits: *a}", "port: &a {a: *a}"):
         assert len(failure(tmp_path, whole(text)).problems) == 1
 
@@ -292,22 +293,22 @@ def test_a_configuration_does_not_show_its_secrets(tmp_path: Path) -> None:
     """What prints a configuration, or describes it, hides its keys; `reveal` alone gives them."""
     config = load_text(tmp_path, whole(f"requestKey: {OTHER_KEY}"))
     described = describe(config)
-    shown = f"{config!r} {config} {config.enc_key} {[config.enc_key]} {orjson.dumps(described).decode()}"
+    shown = f"{config!r} {config} {config.keys.secret} {[config.keys.secret]} {orjson.dumps(described).decode()}"
     assert KEY not in shown
     assert OTHER_KEY not in shown
     assert (described["encKey"], described["requestKey"]) == (HIDDEN, HIDDEN)
-    assert config.enc_key.reveal() == KEY.encode()
+    assert config.keys.secret.reveal() == KEY.encode()
 
 
 def test_secrets_compare_by_value(tmp_path: Path) -> None:
     """Two secrets are equal when their bytes are, and a secret is equal to nothing else."""
     config, same = load_text(tmp_path, whole("")), load_text(tmp_path, whole(""))
     other = load_text(tmp_path, f"encKey: {OTHER_KEY}\n{REQUIRED['remote']}")
-    assert config.enc_key == same.enc_key
-    assert config.enc_key != other.enc_key
-    assert config.enc_key != KEY.encode()
+    assert config.keys.secret == same.keys.secret
+    assert config.keys.secret != other.keys.secret
+    assert config.keys.secret != KEY.encode()
     with pytest.raises(TypeError):
-        hash(config.enc_key)
+        hash(config.keys.secret)
 
 
 # Anything at all
@@ -371,10 +372,10 @@ def outcome(content: bytes, environ: Mapping[str, str], overrides: Mapping[str, 
         except ConfigError as error:
             return told_to_programs(error)
         json.loads(orjson.dumps(describe(config)))
-        HmacKey(config.enc_key.reveal())
-        HmacKey(config.request_key.reveal())
+        HmacKey(config.keys.secret.reveal())
+        HmacKey(config.remote.request_key.reveal())
         Proxies(config.trusted_proxies)
-        Failures(config.status_map, passes_bodies=config.pass_remote_errors)
+        Failures(config.login.status_map, passes_bodies=config.login.pass_remote_errors)
         return config
 
 
@@ -414,4 +415,4 @@ def test_any_environment_is_a_configuration_or_an_error(environ: dict[str, str],
     """The same for variables and overrides, bytes that are no text included."""
     result = outcome(whole("").encode(), environ, overrides)
     if isinstance(result, Config) and "port" in overrides:
-        assert result.port == int(overrides["port"])
+        assert result.process.port == int(overrides["port"])

@@ -13,8 +13,8 @@ from tests.service.faulty_remote import FaultyRemote, good
 from tests.service.listener import Listener
 from tests.serving import Served, configuration, serving
 from txtoken.http1.messages import Client, Handler, Head, Request
+from txtoken.service.answers import CRASHED
 from txtoken.service.cors import CrossOriginRoutes
-from txtoken.service.handlers import CRASHED
 from txtoken.service.routes import Routes
 from txtoken.settings import CorsSettings
 

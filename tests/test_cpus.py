@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from txtoken import cpus
-from txtoken.cpus import cpu_quota, usable_cpus
+from txtoken.config import cpus
+from txtoken.config.cpus import cpu_quota, usable_cpus
 
 V2_MOUNT: Final = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 V1_MOUNT: Final = "33 30 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"

@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from tests.running import KEY, PATIENCE_S
-from txtoken.config import KEYS, load
+from txtoken.config.read import load
+from txtoken.config.signing_secret import EXAMPLE_KEY
+from txtoken.config.table import KEYS
 from txtoken.errors import ConfigError
 from txtoken.observe.metrics import REMOTE_REASONS
 from txtoken.process.reload import FIXED
 from txtoken.service.routes import HEALTH_PATHS
-from txtoken.signing_secret import EXAMPLE_KEY
 from txtoken.version import VERSION
 
 ROOT: Final = Path(__file__).parents[1]
@@ -56,7 +57,7 @@ def test_the_configuration_loads(deployed: Path) -> None:
     config = load(str(deployed), {})
     (container,) = pod()["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"http": config.port, "metrics": config.admin_port}
+    assert ports == {"http": config.process.port, "metrics": config.process.admin_port}
     grace_s = pod()["terminationGracePeriodSeconds"]
     assert grace_s > config.timeouts.drain + config.timeouts.drain_delay
 
@@ -137,7 +138,7 @@ def test_the_chart_replaces_pods_for_what_they_cannot_take_over() -> None:
     refused = set(re.findall(r'"(\w+)"', re.search(r"range list (.*?) -}}", helpers)[1]))  # type: ignore[index]
     told = set(re.findall(r"(\S+)={{", helpers))
     assert set(FIXED) <= refused | told
-    secrets = {key.name for key in KEYS if key.secret}
+    secrets = {key.name for key in KEYS if key.is_secret}
     assert secrets
     assert secrets <= refused
 

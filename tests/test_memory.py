@@ -20,10 +20,11 @@ import pytest
 import txtoken
 from tests.running import KEY, service_process
 from txtoken.errors import RemoteError
-from txtoken.service.keys import HmacKey
+from txtoken.service.keys.hmac import HmacKey
+from txtoken.service.keys.ring import KeyRing
 from txtoken.service.reply import ReplyParser
-from txtoken.service.segments import encode_segment
-from txtoken.service.tokens import TokenIssuer
+from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.tokens.segments import encode_segment
 
 BATCH: Final = 25  # requests that are sent at once
 WARM_UP: Final = 1_500  # answers of each kind, after which all that is remembered is full
@@ -54,11 +55,11 @@ def login(password: str) -> bytes:
 def signed(claims: bytes, header: bytes = b'{"alg":"HS256","typ":"JWT"}') -> bytes:
     """Sign a token."""
     signing_input = encode_segment(header) + b"." + encode_segment(claims)
-    return signing_input + b"." + encode_segment(HmacKey(KEY.encode()).sign(signing_input))
+    return signing_input + b"." + HmacKey(KEY.encode()).sign(signing_input)
 
 
 NOW: Final = int(time.time())
-GOOD: Final = TokenIssuer(HmacKey(KEY.encode()), 3600).issue(b'{"user":"ada"}', NOW)
+GOOD: Final = TokenIssuer(KeyRing(HmacKey(KEY.encode())), 3600).issue(b'{"user":"ada"}', NOW)
 KEPT: Final = {  # after these answers the connection goes on
     "no token": (head("GET /checkToken"), 401),
     "no token, posted": (post("/checkToken", b"{}"), 401),

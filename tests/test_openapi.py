@@ -21,10 +21,10 @@ import yaml
 from tests.configuring import EXAMPLE_FILE
 from tests.login_api import QuietServer
 from tests.running import PATIENCE_S, ServiceProcess, service_process
-from txtoken.config import KEYS
+from txtoken.config.signing_secret import EXAMPLE_KEY
+from txtoken.config.table import KEYS
 from txtoken.demo import PASSWORD, PROFILE, USER
 from txtoken.service.routes import HEALTH_PATHS
-from txtoken.signing_secret import EXAMPLE_KEY
 from txtoken.version import VERSION
 
 API: Final = yaml.safe_load((EXAMPLE_FILE.parent / "docs" / "openapi.yml").read_text())

@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 
 from txtoken.cli import _parser, health, serve
-from txtoken.config import load
+from txtoken.config.read import load
 from txtoken.version import VERSION
 
 ROOT: Final = Path(__file__).parents[1]
@@ -74,7 +74,7 @@ def test_what_the_image_says_of_itself() -> None:
         "licenses": PROJECT["project"]["license"],
     }
     config = load(str(ROOT / "example_cfg.yml"), {})
-    assert list(instructions("EXPOSE")) == [str(config.port)]
+    assert list(instructions("EXPOSE")) == [str(config.process.port)]
     assert any("CFG_FILE=/config/txtoken.yml" in line for line in instructions("ENV"))
 
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.configuring import KEY, REMOTE, dump, failure, load_text, told, whole
-from txtoken.config import describe
-from txtoken.proxying import BadVariable, from_environment, parse_proxy, read_proxy
+from txtoken.config.proxying import BadVariable, from_environment, parse_proxy, read_proxy
+from txtoken.config.table import describe
+from txtoken.config.values import Wrong, scalar
 from txtoken.settings import RemoteProxy, Secret
-from txtoken.values import Wrong, scalar
 
 PROXY: Final = "http://proxy:3128"
 H: Final = {"HTTP_PROXY": PROXY, "HTTPS_PROXY": "http://secure:3128"}
@@ -142,13 +142,13 @@ def test_the_environment_is_read_as_go_reads_it(environ: dict[str, str], remote:
 
 def test_the_configuration_takes_it_from_the_environment(tmp_path: Path) -> None:
     """`env` is the default; `off` and a proxy in the file are not asked what the environment says."""
-    assert load_text(tmp_path, whole(""), H).remote_proxy == RemoteProxy(PROXY)
-    assert load_text(tmp_path, whole("remoteProxy: env"), H).remote_proxy == RemoteProxy(PROXY)
-    assert load_text(tmp_path, whole("remoteProxy: off"), H).remote_proxy is None
-    assert load_text(tmp_path, whole("remoteProxy: http://other:1"), H).remote_proxy == RemoteProxy("http://other:1")
+    assert load_text(tmp_path, whole(""), H).remote.proxy == RemoteProxy(PROXY)
+    assert load_text(tmp_path, whole("remoteProxy: env"), H).remote.proxy == RemoteProxy(PROXY)
+    assert load_text(tmp_path, whole("remoteProxy: off"), H).remote.proxy is None
+    assert load_text(tmp_path, whole("remoteProxy: http://other:1"), H).remote.proxy == RemoteProxy("http://other:1")
     assert load_text(tmp_path, whole(""), H).warnings == ()
     by_variable = {**H, "TXTOKEN_REMOTE_PROXY": "off"}
-    assert load_text(tmp_path, whole("remoteProxy: http://other:1"), by_variable).remote_proxy is None
+    assert load_text(tmp_path, whole("remoteProxy: http://other:1"), by_variable).remote.proxy is None
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_a_bad_variable_is_an_error_that_names_it(tmp_path: Path, value: str) ->
     assert line.endswith(". Correct it, or say remoteProxy: off")
     assert "pässword" not in line
     # One that does not count is nobody's concern here.
-    assert load_text(tmp_path, whole(""), {"https_proxy": value}).remote_proxy is None
-    assert load_text(tmp_path, whole(""), {"http_proxy": value, "no_proxy": "login.internal"}).remote_proxy is None
-    assert load_text(tmp_path, whole("remoteProxy: off"), {"http_proxy": value}).remote_proxy is None
+    assert load_text(tmp_path, whole(""), {"https_proxy": value}).remote.proxy is None
+    assert load_text(tmp_path, whole(""), {"http_proxy": value, "no_proxy": "login.internal"}).remote.proxy is None
+    assert load_text(tmp_path, whole("remoteProxy: off"), {"http_proxy": value}).remote.proxy is None
 
 
 @pytest.mark.parametrize(
@@ -278,8 +278,8 @@ def test_a_password_is_not_shown(tmp_path: Path) -> None:
         ("", {"TXTOKEN_REMOTE_PROXY_FILE": f"{tmp_path}/proxy"}),
     ):
         config = load_text(tmp_path, f"{whole(text).replace(f'encKey: {KEY}', 'encKey: ' + 'barley-' * 6)}", environ)
-        assert config.remote_proxy is not None
-        assert config.remote_proxy.authorization is not None
+        assert config.remote.proxy is not None
+        assert config.remote.proxy.authorization is not None
         shown = f"{config!r} {describe(config)}"
         assert "http://<hidden>@proxy:3128" in shown
         assert KEY not in shown

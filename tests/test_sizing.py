@@ -25,9 +25,8 @@ from bench.withstand.stage import Attackers, staged
 from bench.withstand.subject import deployed_settings
 from bench.withstand.verdict import PEAK_KIB_MAX
 from tests.running import KEY
-from txtoken.config import load
-from txtoken.settings import Limits
-from txtoken.values import KIB, MIB
+from txtoken.config.read import load
+from txtoken.settings import KIB, MIB, Config
 
 ROOT: Final = Path(__file__).parents[1]
 DEPLOY: Final = ROOT / "deploy"
@@ -37,27 +36,27 @@ CLIENTS: Final = 3900
 GREED: Final = ("heads", "bodies", "behind", "unread")
 
 
-def bound(limits: Limits) -> float:
+def bound(config: Config) -> float:
     """The bytes that a worker takes at most: docs/operating.md, "How large"."""
-    held = limits.buffered_bytes + limits.remote_connections * limits.reply_bytes
-    return 45 * MIB + 3.5 * KIB * limits.connections + 20 * MIB + 1.5 * held
+    held = config.limits.buffered_bytes + config.remote.connections * config.remote.reply_bytes
+    return 45 * MIB + 3.5 * KIB * config.limits.connections + 20 * MIB + 1.5 * held
 
 
-def limits_of(settings: dict[str, Any], folder: Path) -> Limits:
-    """Read limits as the service does."""
+def sized(settings: dict[str, Any], folder: Path) -> Config:
+    """Read these limits as the service does."""
     file = folder / "cfg.yml"
     file.write_text(yaml.safe_dump({"remote": "http://login/", "encKey": KEY, "limits": settings}))
-    return load(str(file), {}).limits
+    return load(str(file), {})
 
 
 def test_kubernetes_fits(tmp_path: Path) -> None:
     """The pod's memory limit is above what its settings can take, and the chart has the same settings."""
-    limits = limits_of(deployed_settings()["limits"], tmp_path)
+    config = sized(deployed_settings()["limits"], tmp_path)
     pod = yaml.safe_load((DEPLOY / "kubernetes" / "deployment.yaml").read_text())["spec"]["template"]["spec"]
     assert pod["containers"][0]["resources"]["limits"]["memory"] == "256Mi"
-    assert bound(limits) <= LIMIT
+    assert bound(config) <= LIMIT
     chart = yaml.safe_load((DEPLOY / "helm" / "txtoken" / "values.yaml").read_text())
-    assert limits_of(chart["config"]["limits"], tmp_path) == limits
+    assert sized(chart["config"]["limits"], tmp_path) == config
 
 
 def test_compose_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,17 +64,19 @@ def test_compose_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "enc_key").write_text(KEY)
     service = yaml.safe_load((DEPLOY / "docker-compose.yml").read_text())["services"]["txtoken"]
-    limits = load(None, service["environment"] | {"TXTOKEN_ENC_KEY_FILE": "enc_key"}).limits
+    config = load(None, service["environment"] | {"TXTOKEN_ENC_KEY_FILE": "enc_key"})
     assert service["mem_limit"] == "256m"
-    assert bound(limits) <= LIMIT
-    assert limits == limits_of(deployed_settings()["limits"], tmp_path)
+    assert bound(config) <= LIMIT
+    pod = sized(deployed_settings()["limits"], tmp_path)
+    assert (config.limits, config.remote.connections) == (pod.limits, pod.remote.connections)
+    assert config.remote.reply_bytes == pod.remote.reply_bytes
 
 
-def test_systemd_fits() -> None:
+def test_systemd_fits(tmp_path: Path) -> None:
     """The unit's memory limit is above what the defaults can take."""
     unit = (DEPLOY / "systemd" / "txtoken.service").read_text()
     (most,) = re.findall(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)
-    assert bound(Limits()) <= int(most) * MIB
+    assert bound(sized({}, tmp_path)) <= int(most) * MIB
 
 
 def test_the_formula_is_documented(tmp_path: Path) -> None:
@@ -83,8 +84,8 @@ def test_the_formula_is_documented(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "operating.md").read_text().partition("**Memory**")[2].partition("## ")[0]
     for part in ("45 MiB", "3.5 KiB × connections", "20 MiB", "1.5 × (bufferedBytes + remoteConnections × replyBytes)"):
         assert part in text
-    for limits in (limits_of(deployed_settings()["limits"], tmp_path), Limits()):
-        assert f"| {bound(limits) / MIB:.0f} MiB |" in text
+    for config in (sized(deployed_settings()["limits"], tmp_path), sized({}, tmp_path)):
+        assert f"| {bound(config) / MIB:.0f} MiB |" in text
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
 import pytest
 
+from tests.configuring import changed
 from tests.http1.loopback import Answer
 from tests.running import run
 from tests.service.faulty_remote import FaultyRemote, Script, answer, good, says, silent
@@ -159,12 +159,12 @@ def test_no_reply(tmp_path: Path) -> None:
         config = configuration(tmp_path, "statusMap: gateway")
         async with serving(config) as served, FaultyRemote(silent).listening() as remote:
             assert (await served.ask("POST", "/getToken", body=b"{}")).status == 502
-            served.worker.take_over(replace(config, remote=remote.url))
+            served.worker.take_over(changed(config, remote__url=remote.url))
             client = await served.client()
             await client.send(b"POST /getToken HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
             await remote.requested(1)
-            exchanges = served.worker._remote
-            exchanges.sweep(monotonic() + config.timeouts.remote + 1)
+            exchanges = served.worker._app.remote
+            exchanges.sweep(monotonic() + config.remote.timeout_s + 1)
             (told,) = await client.answers(1)
             assert told.status == 504
 

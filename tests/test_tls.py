@@ -220,7 +220,7 @@ def test_rotation(tmp_path: Path, files: Files, login_api: LoginApi, workers: in
         before = connect(port)
         assert log_in(before) == (200, "")
         write_certificate(tmp_path, "localhost")
-        assert json.loads(process.line_with("the configuration is taken over"))["keys"] == ["tls"]
+        assert json.loads(process.line_with("the configuration is taken over"))["keys"] == ["tls.certFile", "tls.keyFile"]
         second = until_another(port, serial(before))
         assert log_in(before) == (200, "")
         before.close()
@@ -304,7 +304,7 @@ def test_a_remote_with_tls(tmp_path: Path) -> None:
             assert plain_login(client) == (200, None)
             write_authority(tmp_path, OTHER_CA)
             process.send(signal.SIGHUP)
-            assert json.loads(process.line_with("the configuration is taken over"))["keys"] == ["remoteTls"]
+            assert json.loads(process.line_with("the configuration is taken over"))["keys"] == ["remoteTls.certFile", "remoteTls.keyFile"]
             assert plain_login(client) == (500, "the remote's TLS certificate could not be verified")
             failed = json.loads(process.line_with("the remote failed"))
             assert (failed["error"], "certificate verify failed" in failed["cause"]) == ("tls_verify", True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.test_values import node, refused
-from txtoken.trees import read_tree
+from txtoken.config.trees import read_tree
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ import yarl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txtoken import signing_secret, urls, values
-from txtoken.service.keys import HmacKey
-from txtoken.values import DAY_S, KIB, MIB, Wrong, scalar
+from txtoken.config import addresses, files, http_names, signing_secret, status_map, urls, values
+from txtoken.config.values import DAY_S, Wrong, scalar
+from txtoken.service.keys.hmac import HmacKey
+from txtoken.settings import KIB, MIB
 
 KEY: Final = "0123456789abcdefghijABCDEFGHIJKL"
 assert len(KEY) == 32
@@ -77,42 +78,42 @@ def refused(read: Callable[[yaml.Node], object], value: yaml.Node) -> Wrong:
         (values.choice("a", "b"), "b", "b"),
         (values.list_of(values.read_text), "a, b,,c ", ("a", "b", "c")),
         (values.list_of(values.read_text), "", ()),
-        (values.read_address, "10.0.0.1", "10.0.0.1"),
-        (values.read_address, "::", "::"),
-        (values.read_address, "localhost", "localhost"),
-        (values.read_address, "unix:/run/txtoken/txtoken.sock", "unix:/run/txtoken/txtoken.sock"),
-        (values.read_address, f"unix:/{'x' * 106}", f"unix:/{'x' * 106}"),
+        (addresses.read_address, "10.0.0.1", "10.0.0.1"),
+        (addresses.read_address, "::", "::"),
+        (addresses.read_address, "localhost", "localhost"),
+        (addresses.read_address, "unix:/run/txtoken/txtoken.sock", "unix:/run/txtoken/txtoken.sock"),
+        (addresses.read_address, f"unix:/{'x' * 106}", f"unix:/{'x' * 106}"),
         (urls.read_server_name, "login.internal", "login.internal"),
         (urls.read_server_name, "LOGIN-2.example.", "LOGIN-2.example."),
         (urls.read_server_name, "10.0.0.1", "10.0.0.1"),
         (urls.read_server_name, "2001:db8::1", "2001:db8::1"),
-        (values.read_addresses, "127.0.0.1,::1", ("127.0.0.1", "::1")),
-        (values.read_field_name, "X-Request-Id", "X-Request-Id"),
-        (values.read_field_name, "!#$%&'+.^_`|~09azAZ-", "!#$%&'+.^_`|~09azAZ-"),
-        (values.read_field_name, "x" * 256, "x" * 256),
-        (values.read_script_field_name, "Authorization", "Authorization"),
-        (values.read_proxies, "unix", "unix"),
-        (values.read_proxies, "0.0.0.0/0", "0.0.0.0/0"),
-        (values.read_proxies, "10.0.0.0/255.0.0.0", "10.0.0.0/8"),
-        (values.read_proxies, "10.1.2.3", "10.1.2.3/32"),
-        (values.read_proxies, "FD00:0::/8", "fd00::/8"),
-        (values.read_origin, "*", "*"),
-        (values.read_origin, "https://a.example", "https://a.example"),
-        (values.read_origin, "http://127.0.0.1:3000", "http://127.0.0.1:3000"),
-        (values.read_origin, "http://[::1]", "http://[::1]"),
-        (values.read_origin, "http://a:443", "http://a:443"),
-        (values.read_origin, "capacitor://localhost", "capacitor://localhost"),
-        (values.read_status_map, "original", "original"),
-        (values.read_status_map, "gateway", "gateway"),
-        (values.read_status_map, "{}", {}),
+        (addresses.read_addresses, "127.0.0.1,::1", ("127.0.0.1", "::1")),
+        (http_names.read_field_name, "X-Request-Id", "X-Request-Id"),
+        (http_names.read_field_name, "!#$%&'+.^_`|~09azAZ-", "!#$%&'+.^_`|~09azAZ-"),
+        (http_names.read_field_name, "x" * 256, "x" * 256),
+        (http_names.read_script_field_name, "Authorization", "Authorization"),
+        (addresses.read_proxies, "unix", "unix"),
+        (addresses.read_proxies, "0.0.0.0/0", "0.0.0.0/0"),
+        (addresses.read_proxies, "10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+        (addresses.read_proxies, "10.1.2.3", "10.1.2.3/32"),
+        (addresses.read_proxies, "FD00:0::/8", "fd00::/8"),
+        (http_names.read_origin, "*", "*"),
+        (http_names.read_origin, "https://a.example", "https://a.example"),
+        (http_names.read_origin, "http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+        (http_names.read_origin, "http://[::1]", "http://[::1]"),
+        (http_names.read_origin, "http://a:443", "http://a:443"),
+        (http_names.read_origin, "capacitor://localhost", "capacitor://localhost"),
+        (status_map.read_status_map, "original", "original"),
+        (status_map.read_status_map, "gateway", "gateway"),
+        (status_map.read_status_map, "{}", {}),
         (
-            values.read_status_map,
+            status_map.read_status_map,
             '{"201":400,"5xx":"pass","invalid":599}',
             {"201": "400", "5xx": "pass", "invalid": "599"},
         ),
-        (values.read_route, "/", "/"),
-        (values.read_route, "/a/b;c=%20~", "/a/b;c=%20~"),
-        (values.read_route, "/livez/", "/livez/"),
+        (http_names.read_route, "/", "/"),
+        (http_names.read_route, "/a/b;c=%20~", "/a/b;c=%20~"),
+        (http_names.read_route, "/livez/", "/livez/"),
         (signing_secret.read_secret, KEY, KEY),
         (signing_secret.read_secret, KEY * 2, KEY * 2),
         (signing_secret.read_secret, KEY * 128, KEY * 128),
@@ -226,12 +227,12 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
         ),
         (values.choice("json", "text"), ["JSON", "", "yaml", " json"], "has to be json or text"),
         (
-            values.read_address,
+            addresses.read_address,
             ["", "256.0.0.1", "1.2.3", "0.0.0.0:80", "[::1]", "example.com", "*", "01.2.3.4", "127.0.0.1/8"],
             "has to be an IP address like 0.0.0.0, 127.0.0.1 or ::, localhost, or unix:/path",
         ),
         (
-            values.read_address,
+            addresses.read_address,
             ["unix:", "unix:x.sock", "unix:@x", "unix:/run/", f"unix:/{'x' * 107}", f"unix:/{'ü' * 54}"],
             "has to name a Unix socket by its whole path, at most 107 bytes long: unix:/run/txtoken/txtoken.sock",
         ),
@@ -240,23 +241,27 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
             ["", "a b", "https://h", "h:443", "[::1]", "x" * 64, "ü.example"],
             "a host's name, like",
         ),
-        (values.read_addresses, ["", " , "], "names no address"),
-        (values.read_addresses, ["::1,::1", "127.0.0.1, 127.0.0.1"], "names an address twice"),
+        (addresses.read_addresses, ["", " , "], "names no address"),
+        (addresses.read_addresses, ["::1,::1", "127.0.0.1, 127.0.0.1"], "names an address twice"),
         (
-            values.read_field_name,
+            http_names.read_field_name,
             ["", "a b", "a:", "naïve", "x" * 257, "a\n", "a\0", "(a)", 'a"'],
             "has to be a list of header field names",
         ),
         (
-            values.read_field_name,
+            http_names.read_field_name,
             ["Host", "host", "Content-Length", "AUTHORIZATION", "Connection", "TE", "Transfer-Encoding", "Upgrade"],
             "is never forwarded",
         ),
-        (values.read_field_name, ["*", "X-Tenant-*", "x*y"], "patterns are not supported, each field has to be named"),
-        (values.read_script_field_name, ["", "a b", "x" * 257], "has to be a list of header field names"),
-        (values.read_script_field_name, ["*"], "has to name the header fields"),
         (
-            values.read_proxies,
+            http_names.read_field_name,
+            ["*", "X-Tenant-*", "x*y"],
+            "patterns are not supported, each field has to be named",
+        ),
+        (http_names.read_script_field_name, ["", "a b", "x" * 257], "has to be a list of header field names"),
+        (http_names.read_script_field_name, ["*"], "has to name the header fields"),
+        (
+            addresses.read_proxies,
             [
                 "",
                 "proxy.example",
@@ -271,9 +276,9 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
             ],
             "has to be a list of networks like",
         ),
-        (values.read_proxies, ["10.0.0.1/8", "10.255.255.255/8"], "did you mean 10.0.0.0/8?"),
+        (addresses.read_proxies, ["10.0.0.1/8", "10.255.255.255/8"], "did you mean 10.0.0.0/8?"),
         (
-            values.read_origin,
+            http_names.read_origin,
             [
                 *(
                     "",
@@ -295,7 +300,7 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
             "has to be an origin as browsers send it",
         ),
         (
-            values.read_origin,
+            http_names.read_origin,
             [
                 "https://a.example/",
                 "HTTPS://a.example",
@@ -305,33 +310,33 @@ def test_value_is_taken(read: Callable[[yaml.Node], object], text: str, value: o
             ],
             "is never sent in this form: did you mean https://a.example?",
         ),
-        (values.read_origin, ["null"], "null is the origin of every page that hides its own"),
+        (http_names.read_origin, ["null"], "null is the origin of every page that hides its own"),
         (
-            values.read_status_map,
+            status_map.read_status_map,
             ["", "Original", "401", "[]", '"gateway"', "{401: pass}", "null", "{"],
             "has to be original, gateway, or a map like",
         ),
         (
-            values.read_status_map,
+            status_map.read_status_map,
             ['{"600":400}', '{"99":400}', '{"100":400}', '{"1xx":400}'],
             "holds a key that is no status",
         ),
         (
-            values.read_status_map,
+            status_map.read_status_map,
             ['{"200":"pass"}', '{"302":"pass"}', '{"2xx":"pass"}', '{"invalid":"pass"}'],
             "cannot pass",
         ),
         (
-            values.read_status_map,
+            status_map.read_status_map,
             ['{"401":200}', '{"401":600}', '{"401":"Pass"}', '{"401":400.0}', '{"401":null}', '{"401":["pass"]}'],
             "needs a status from 400 to 599, or pass",
         ),
         (
-            values.read_route,
+            http_names.read_route,
             ["", "getToken", "//?", "/a?b", "/a#b", "/a b", "/ü", "/a\n", "/\x7f", "http://x/"],
             "has to be a path that starts with /",
         ),
-        (values.read_route, ["/livez", "/readyz", "/healthz"], "is taken: the service's health is there"),
+        (http_names.read_route, ["/livez", "/readyz", "/healthz"], "is taken: the service's health is there"),
         (
             signing_secret.read_secret,
             ["", "x", KEY[:31], KEY * 128 + "x", "ü" * 15, "ü" * 2049],
@@ -368,8 +373,8 @@ def test_secret_is_measured_in_bytes_and_refused_with_its_length() -> None:
 @pytest.mark.parametrize(
     "read",
     [
-        *(values.read_text, values.read_flag, values.read_hours, values.read_address, values.read_field_name),
-        *(values.read_route, urls.read_url, signing_secret.read_secret, signing_secret.read_secret_file),
+        *(values.read_text, values.read_flag, values.read_hours, addresses.read_address, http_names.read_field_name),
+        *(http_names.read_route, urls.read_url, signing_secret.read_secret, signing_secret.read_secret_file),
         *(values.whole_number(0, 1), values.size(0, 1), values.duration(0, 1), values.choice("a")),
     ],
 )
@@ -424,12 +429,12 @@ def test_secret_that_is_taken_can_sign(text: str) -> None:
         signing_secret.read_secret(scalar(text))
     except Wrong:
         return
-    assert len(HmacKey(text.encode()).sign(b"text")) == 32
+    assert len(HmacKey(text.encode()).sign(b"text")) == 43
 
 
 def test_list_items_are_judged_one_by_one() -> None:
     """What is wrong with an item is told with the item's line, and an item without a value is not the text `null`."""
-    read = values.list_of(values.read_field_name)
+    read = values.list_of(http_names.read_field_name)
     assert read(node("[a, b]")) == ("a", "b")
     assert read(node("[]")) == ()
     wrong = refused(read, node("- a\n- b b\n- c"))
@@ -621,9 +626,9 @@ def test_file_of_the_greatest_size_is_read(tmp_path: Path) -> None:
     """The limit is the last size that is read, and one byte more is refused."""
     file = tmp_path / "file"
     file.write_bytes(b"12345")
-    assert values.read_file(str(file), 5) == b"12345"
+    assert files.read_file(str(file), 5) == b"12345"
     with pytest.raises(Wrong, match="is larger than 4 bytes"):
-        values.read_file(str(file), 4)
+        files.read_file(str(file), 4)
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
@@ -639,11 +644,11 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         (tmp_path / ("x" * 5000), "cannot be read: File name too long"),
     ):
         with pytest.raises(Wrong, match=why):
-            values.read_file(str(path), 5)
+            files.read_file(str(path), 5)
     with pytest.raises(Wrong, match="circle"):
-        values.read_file(str(tmp_path / "circle"), 5)
+        files.read_file(str(tmp_path / "circle"), 5)
     with pytest.raises(Wrong, match=r"does not exist|not a path"):
-        values.read_file("a\0b", 5)
+        files.read_file("a\0b", 5)
 
 
 @given(text=st.text(st.characters(exclude_categories=())))

@@ -6,17 +6,18 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
+from tests.configuring import changed
 from tests.exchange import LOGIN, REPLY, REPLY_BODY, House, check_request
 from tests.running import run
 from txtoken.demo import demo_config
-from txtoken.service.keys import HmacKey
+from txtoken.service.keys.hmac import HmacKey
+from txtoken.service.keys.ring import KeyRing
 from txtoken.service.remote import CROWD
-from txtoken.service.tokens import TokenIssuer
+from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.settings import Config, CorsSettings, LogSettings
 
 COUNTED: Final = ("create_task", "create_future", "call_later", "call_at", "call_soon", "call_soon_threadsafe")
@@ -39,11 +40,11 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
 
 EVERYTHING: Final[dict[str, Any]] = {
-    "admin_port": 0,
-    "status_map": "gateway",
-    "pass_remote_errors": True,
+    "process__admin_port": 0,
+    "login__status_map": "gateway",
+    "login__pass_remote_errors": True,
     "trusted_proxies": ("127.0.0.0/8",),
-    "forwarded_for": True,
+    "login__forwarded_for": True,
     "cors": CorsSettings(("https://app.example.com",)),
 }
 
@@ -54,8 +55,8 @@ def config(request: pytest.FixtureRequest) -> Config:
     log = LogSettings(access=request.param != "no access log")
     config = demo_config(0, "http://127.0.0.1:9/login", log)
     if request.param == "metrics":
-        return replace(config, admin_port=0)
-    return replace(config, **EVERYTHING) if request.param.startswith("all") else config
+        return changed(config, process__admin_port=0)
+    return changed(config, **EVERYTHING) if request.param.startswith("all") else config
 
 
 def count(config: Config, work: Callable[[House], None]) -> tuple[Counter[str], int, int]:
@@ -85,7 +86,7 @@ def count(config: Config, work: Callable[[House], None]) -> tuple[Counter[str], 
 
 def token(config: Config, number: int = 0) -> bytes:
     """Make a token that the service finds valid."""
-    issuer = TokenIssuer(HmacKey(config.enc_key.reveal()), 3600)
+    issuer = TokenIssuer(KeyRing(HmacKey(config.keys.secret.reveal())), 3600)
     return issuer.issue(b'{"n":%d}' % number, int(time.time()))
 
 

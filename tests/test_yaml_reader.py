@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.configuring import load_text, whole
-from txtoken.yaml_reader import compose, explain
+from txtoken.config.yaml_reader import compose, explain
 
 PIECES: Final = (
     *(
@@ -113,7 +113,12 @@ def test_tabs_in_a_configuration(tmp_path: Any) -> None:
             "port:\t9000\t# behind a tab\nlisten:\t[\t127.0.0.1,\t'::1'\t]\t\nlimits:\t\n  waiting:\t7\t\ndebug: \ttrue\n"
         ),
     )
-    assert (config.port, config.listen, config.limits.waiting, config.debug) == (9000, ("127.0.0.1", "::1"), 7, True)
+    assert (config.process.port, config.process.addresses, config.remote.waiting, config.log.debug) == (
+        9000,
+        ("127.0.0.1", "::1"),
+        7,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

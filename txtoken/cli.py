@@ -25,10 +25,9 @@ from typing import Any, Final, TextIO
 
 import orjson
 
-from txtoken import config as configuration
+from txtoken.config import read, table
 from txtoken.errors import ConfigError, StartError, TokenError, TxtokenError
-from txtoken.settings import Config
-from txtoken.values import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX
+from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX, Config
 from txtoken.version import VERSION
 
 OK: Final = 0
@@ -93,7 +92,7 @@ def serve(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """`txtoken check`: is the configuration good, and what would run?"""
     config = _config(options)
-    described = configuration.describe(config)
+    described = table.describe(config)
     if options.output == "json":
         _print_json({"valid": True, "warnings": list(config.warnings), "configuration": described})
         return OK
@@ -107,7 +106,7 @@ def check(options: argparse.Namespace) -> int:
 
 def schema(options: argparse.Namespace) -> int:
     """`txtoken schema`: what editors need to complete and check a configuration file."""
-    _print_json(_load("txtoken.schema", "schema")())
+    _print_json(_load("txtoken.config.schema", "schema")())
     return OK
 
 
@@ -132,10 +131,10 @@ def keygen(options: argparse.Namespace) -> int:
 def health(options: argparse.Namespace) -> int:
     """`txtoken health`: does the service that this configuration describes answer?"""
     config = _config(options)
-    place, port = config.listen[0], config.port
-    internet = [place for place in config.listen if not place.startswith(UNIX_PREFIX)]
-    if config.admin_port is not None:
-        place, port = internet[0] if internet else LOOPBACK, config.admin_port
+    place, port = config.process.addresses[0], config.process.port
+    internet = [place for place in config.process.addresses if not place.startswith(UNIX_PREFIX)]
+    if config.process.admin_port is not None:
+        place, port = internet[0] if internet else LOOPBACK, config.process.admin_port
     # What listens on all addresses is asked by IPv4, which is there without IPv6 too, unless it has IPv6 alone.
     is_ipv6_alone = any(":" not in place for place in internet)
     host = {ALL_IPV4: LOOPBACK, ALL_ADDRESSES: "::1" if is_ipv6_alone else LOOPBACK}.get(place, place)
@@ -173,7 +172,7 @@ def _connect(config: Config, host: str, port: int) -> socket.socket:
             raise
     else:
         sock = socket.create_connection((host, port), timeout=HEALTH_TIMEOUT_S)
-    if config.tls.context is None or port == config.admin_port:
+    if config.tls.context is None or port == config.process.admin_port:
         return sock
     # Nothing is verified: whose certificate it is does not matter to who asks his own service, by an address that no
     # certificate names, whether it is ready, and tells it nothing.
@@ -189,16 +188,16 @@ def _connect(config: Config, host: str, port: int) -> socket.socket:
 def token_issue(options: argparse.Namespace) -> int:
     """`txtoken token issue`: a token as the service would sign it, without asking the remote."""
     config = _config(options)
-    compact, unusable = _load("txtoken.service.json_text", "compact_object", "UnusableJson")
-    issuer_type = _load("txtoken.service.tokens", "TokenIssuer")
+    compact, unusable = _load("txtoken.service.tokens.compact", "compact_object", "UnusableJson")
+    issuer_type = _load("txtoken.service.tokens.issue", "TokenIssuer")
     try:
         data = compact(_argument(options.data))
     except unusable as error:
         _say(f"txtoken: DATA is {error}. It has to be a JSON object, as the remote would reply.", sys.stderr)
         return USAGE
-    ttl_s = config.token_ttl_s if options.hours is None else options.hours
+    ttl_s = config.issue.ttl_s if options.hours is None else options.hours
     now = int(time.time())
-    token = issuer_type(_key(config), ttl_s).issue(data, now).decode("ascii")
+    token = issuer_type(_ring(config), ttl_s).issue(data, now).decode("ascii")
     if options.output == "json":
         _print_json({"token": token, "exp": now + ttl_s})
     else:
@@ -218,11 +217,11 @@ def token_verify(options: argparse.Namespace) -> int:
         else:
             _say(f"not valid: {error.public}", sys.stderr)
         return FAILED
-    claims = orjson.Fragment(verdict.body)
+    claims = orjson.Fragment(verdict.claims)
     if options.output == "json":
         _print_json({"valid": True, "claims": claims})
     else:
-        _say(verdict.body.decode())
+        _say(verdict.claims.decode())
     return OK
 
 
@@ -321,7 +320,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    return configuration.load(options.config, os.environ, dict(options.set))
+    return read.load(options.config or None, os.environ, dict(options.set))
 
 
 def _passed_sockets() -> range:
@@ -368,19 +367,15 @@ def _ttl_s(text: str) -> int:
     return max(1, round(hours * 3600))
 
 
-def _key(config: Config) -> Any:
-    return _load("txtoken.service.keys", "HmacKey")(config.enc_key.reveal())
+def _ring(config: Config) -> Any:
+    key_type = _load("txtoken.service.keys.hmac", "HmacKey")
+    return _load("txtoken.service.keys.ring", "KeyRing")(key_type(config.keys.secret.reveal()))
 
 
 def _verifier(config: Config) -> Any:
-    verifier_type = _load("txtoken.service.tokens", "TokenVerifier")
-    return verifier_type(
-        _key(config),
-        config.verify,
-        check_response="claims",
-        cache_entries=0,
-        token_bytes_max=config.limits.token_bytes,
-    )
+    verifier_type = _load("txtoken.service.tokens.verify", "TokenVerifier")
+    memory_type = _load("txtoken.service.tokens.memory", "Memory")
+    return verifier_type(_ring(config), config.check, memory_type(0))
 
 
 def _load(module: str, *names: str) -> Any:

@@ -13,13 +13,13 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
 
-from txtoken.certificates import ListenTls, RemoteTls
+from txtoken.config import read
 from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.loop import run
@@ -27,8 +27,7 @@ from txtoken.process.running import STDOUT_FD, announce
 from txtoken.process.signals import Signals
 from txtoken.process.sockets import address, bind
 from txtoken.process.worker import Worker
-from txtoken.settings import Config, CorsSettings, Limits, LogSettings, Secret, SuccessRules, Timeouts, VerifyRules
-from txtoken.values import LOOPBACK
+from txtoken.settings import LOOPBACK, Config, LogSettings
 
 LOGIN_PATH: Final = "/login"
 USER: Final = "ada"
@@ -65,41 +64,22 @@ async def login(request: web.Request) -> web.Response:
 
 def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
     """Make the demo's configuration, with a key that nobody knows."""
-    return Config(
-        source="",
-        files=(),
-        reload_s=None,
-        listen=(LOOPBACK,),
-        port=port,
-        workers=1,
-        admin_port=None,
-        debug=False,
-        enc_key=Secret(secrets.token_urlsafe(36).encode()),
-        remote=login_url,
-        remote_proxy=None,
-        success=SuccessRules(),
-        token_ttl_s=24 * 3600,
-        get_token_route="/getToken",
-        check_token_route="/checkToken",
-        request_token_data=b'{"service":"txtoken demo"}',
-        request_key=Secret(secrets.token_urlsafe(36).encode()),
-        request_token_s=300,
-        validate_body=True,
-        limits=Limits(),
-        timeouts=replace(Timeouts(), drain=2.0),
-        verify=VerifyRules(),
-        check_response="original",
-        status_map="original",
-        pass_remote_errors=False,
-        forward_headers=("X-Request-Id",),
-        trusted_proxies=(),
-        forwarded_for=False,
-        cors=CorsSettings(),
-        tls=ListenTls(),
-        remote_tls=RemoteTls(),
-        log=log,
-        warnings=(),
-    )
+    overrides = {
+        "listen": LOOPBACK,
+        "port": str(port),
+        "encKey": secrets.token_urlsafe(36),
+        "remote": login_url,
+        "requestKey": secrets.token_urlsafe(36),
+        "requestTokenData": '{"service":"txtoken demo"}',
+        "forwardHeaders": "X-Request-Id",
+        "timeouts.drain": "2s",
+        "reload": "off",
+        "log.level": log.level,
+        "log.format": log.format,
+        "log.access": str(log.access).lower(),
+        "remoteProxy": "off",
+    }
+    return read.load("", {}, overrides)
 
 
 def demo(*, port: int, login_port: int, login_only: str | None, once: bool, say: Callable[[str], None]) -> int:
@@ -138,7 +118,7 @@ async def _demo(
     config = demo_config(port, login_url, settings)
     sockets: list[socket.socket] = []
     try:
-        sockets = bind(config.listen, config.port)
+        sockets = bind(config.process.addresses, config.process.port)
         service_url = f"http://{address(sockets[0])}"
         worker = Worker(config, log, writer)
         if once:

@@ -1,18 +1,23 @@
-"""The configuration as values: what the service knows of its limits, times and rules once it has started. Frozen; knows no file
-and no key's name.
-"""
+"""The configuration as frozen values, in parts: one for each thing that is built from it. Knows no file and no key's name."""
 
 from __future__ import annotations
 
 import hmac
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from txtoken.certificates import ListenTls, RemoteTls
-from txtoken.values import KIB, MIB
-
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
 HIDDEN: Final = "<hidden>"
+ALPN: Final = ("http/1.1",)  # the protocol inside TLS
+
+# Forms that an address to listen on has beside that of an IP address
+UNIX_PREFIX: Final = "unix:"  # and the path of a socket
+LOOPBACK: Final = "127.0.0.1"
+ALL_ADDRESSES: Final = "::"  # IPv4 and IPv6, unless an IPv4 address stands beside it
+ALL_IPV4: Final = "0.0.0.0"  # noqa: S104 - only named here
 
 
 class Secret:
@@ -37,30 +42,73 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class PemFile:
+    """A file as it was when it was read. Two are equal when path and content are."""
+
+    path: str
+    digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenTls:
+    """TLS for clients. `context` is None where they are served in the clear."""
+
+    cert_file: PemFile | None = None
+    key_file: PemFile | None = None
+    client_ca_file: PemFile | None = None
+    context: ssl.SSLContext | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTls:
+    """TLS to the remote."""
+
+    ca_file: PemFile | None = None
+    cert_file: PemFile | None = None
+    key_file: PemFile | None = None
+    server_name: str | None = None
+    verify: bool = True
+    context: ssl.SSLContext | bool = field(default=True, compare=False, repr=False)  # True: as aiohttp's default
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """Where the service listens, and with how many processes. A running service cannot change any of it."""
+
+    addresses: tuple[str, ...]
+    port: int
+    workers: int
+    admin_port: int | None  # a second port, for health and metrics; None for none
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged and how. `level` is debug, info, warning or error; `format` json or text."""
+
+    level: str = "info"
+    format: str = "json"
+    access: bool = True
+    debug: bool = False  # the original's key, which decides the two where they are not given
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """What one process takes on (contract §4.1)."""
+    """What one process accepts of its clients (contract §4.1)."""
 
     head_bytes: int = 64 * KIB  # request line and headers: cookies and tokens of several proxies fit
     header_count: int = 100
     body_bytes: int = MIB
-    reply_bytes: int = 128 * KIB  # a token of more could not be sent as a header
-    token_bytes: int = 32 * KIB  # that is issued or checked
     buffered_bytes: int = 64 * MIB  # of unfinished requests, of those behind them, and of answers that nobody takes
-    connections: int = 10_000  # clients
-    remote_connections: int = 256
-    waiting: int = 1024  # requests in line for a connection to the remote
+    connections: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long things may take, in seconds (contract §4.1)."""
+    """How long clients may take, in seconds (contract §4.1)."""
 
     head: float = 10.0
     body: float = 30.0
     idle: float = 75.0  # longer than the 60 s of common load balancers: they close first, and no request is lost
-    connect: float = 2.0
-    remote: float = 5.0  # of the whole exchange, as the original
-    remote_idle: float = 15.0
     drain: float = 30.0
     drain_delay: float = 0.0
 
@@ -74,17 +122,8 @@ class RemoteProxy:
 
 
 @dataclass(frozen=True, slots=True)
-class SuccessRules:
-    """Which replies of the remote are a login (contract §1.2 `successStatus`, `successWhen`)."""
-
-    statuses: frozenset[int] = frozenset((200,))
-    # JSON Pointers (RFC 6901) into the reply, and the value that each must have, as compact JSON. `null`: absent or null.
-    members: tuple[tuple[str, bytes], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class RemoteSettings:
-    """All that the exchange with the remote depends on. What is made of it is made anew when any of it has changed."""
+    """All that the exchange with the remote depends on."""
 
     url: str
     request_key: Secret  # that signs the bearer
@@ -93,11 +132,11 @@ class RemoteSettings:
     proxy: RemoteProxy | None = None
     tls: RemoteTls = field(default_factory=RemoteTls)
     success_statuses: frozenset[int] = frozenset((200,))
-    reply_bytes: int = 128 * KIB
+    reply_bytes: int = 128 * KIB  # a token of more could not be sent as a header
     connections: int = 256
     waiting: int = 1024  # requests in line for a connection
     connect_s: float = 2.0  # for name, TCP and TLS together
-    timeout_s: float = 5.0  # of the whole exchange
+    timeout_s: float = 5.0  # of the whole exchange, as the original
     idle_s: float = 15.0  # that a connection is kept without a request
 
     @property
@@ -105,24 +144,34 @@ class RemoteSettings:
         """Whether a proxy reads the requests (RFC 9112 §3.2.2), in place of passing a tunnel's bytes on."""
         return self.proxy is not None and self.url[:7].lower() == "http://"
 
-    @classmethod
-    def of(cls, config: Config) -> RemoteSettings:
-        """Take them from a configuration."""
-        return cls(
-            url=config.remote,
-            request_key=config.request_key,
-            request_token_data=config.request_token_data,
-            request_token_s=config.request_token_s,
-            proxy=config.remote_proxy,
-            tls=config.remote_tls,
-            success_statuses=config.success.statuses,
-            reply_bytes=config.limits.reply_bytes,
-            connections=config.limits.remote_connections,
-            waiting=config.limits.waiting,
-            connect_s=config.timeouts.connect,
-            timeout_s=config.timeouts.remote,
-            idle_s=config.timeouts.remote_idle,
-        )
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """The keys that sign and verify tokens."""
+
+    secret: Secret  # of HS256
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSettings:
+    """The route that issues tokens: what of a request goes to the remote, and what the client gets when that fails."""
+
+    route: str
+    validate_body: bool = True
+    forward_headers: tuple[str, ...] = ()
+    forwarded_for: bool = False
+    # JSON Pointers (RFC 6901) into the reply, and the value that each must have, as compact JSON. `null`: absent or null.
+    success_members: tuple[tuple[str, bytes], ...] = ()
+    status_map: str | Mapping[str, str] = "original"  # or gateway, or a map: 401, 4xx, timeout… → a status or pass
+    pass_remote_errors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IssueSettings:
+    """What tokens are made of."""
+
+    ttl_s: int
+    token_bytes_max: int = 32 * KIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +186,16 @@ class VerifyRules:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """The route that checks tokens."""
+
+    route: str
+    response: str = "original"  # or claims
+    token_bytes_max: int = 32 * KIB
+    rules: VerifyRules = field(default_factory=VerifyRules)
+
+
+@dataclass(frozen=True, slots=True)
 class CorsSettings:
     """Which web pages' scripts may call the service. Without `origins` it is silent about that, and browsers keep them out."""
 
@@ -147,48 +206,22 @@ class CorsSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LogSettings:
-    """What is logged and how. `level` is debug, info, warning or error; `format` json or text."""
-
-    level: str = "info"
-    format: str = "json"
-    access: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """All that the service needs to know, valid as a whole."""
 
     source: str  # the file's path, "" without one
     files: tuple[str, ...]  # all that it was read from, files with secrets and certificates included
-    reload_s: float | None  # how often these are looked at for change, None for never
-    listen: tuple[str, ...]
-    port: int
-    workers: int
-    admin_port: int | None  # a second port, for health and metrics; None for none
-    debug: bool
-    enc_key: Secret
-    remote: str
-    remote_proxy: RemoteProxy | None
-    success: SuccessRules
-    token_ttl_s: int
-    get_token_route: str
-    check_token_route: str
-    request_token_data: bytes  # compact JSON
-    request_key: Secret
-    request_token_s: int
-    validate_body: bool
+    warnings: tuple[str, ...]  # to be logged at start
+    reload_s: float | None  # how often these files are checked for change, None for never
+    process: ProcessSettings
+    log: LogSettings
     limits: Limits
     timeouts: Timeouts
-    verify: VerifyRules
-    check_response: str  # original or claims
-    status_map: str | Mapping[str, str]  # original, gateway, or 401, 4xx, timeout… → a status or pass
-    pass_remote_errors: bool
-    forward_headers: tuple[str, ...]
-    trusted_proxies: tuple[str, ...]  # networks, and unix
-    forwarded_for: bool
-    cors: CorsSettings
     tls: ListenTls
-    remote_tls: RemoteTls
-    log: LogSettings
-    warnings: tuple[str, ...]  # to be said aloud at start
+    trusted_proxies: tuple[str, ...]  # networks, and unix
+    remote: RemoteSettings
+    keys: KeySettings
+    login: LoginSettings
+    issue: IssueSettings
+    check: CheckSettings
+    cors: CorsSettings

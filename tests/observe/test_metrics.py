@@ -301,7 +301,7 @@ def test_every_code_is_counted() -> None:
     assert remote | {"status", "token_too_large"} == set(REMOTE_REASONS)
     protocol = set(codes_of("ProtocolError", "Refusal", "_fail", "error_response", place=1)) | {"bad_body"}
     assert protocol == {*LIMITS, *REFUSALS, INTERNAL}
-    tokens = (ROOT / "txtoken" / "service" / "tokens.py").read_text()
+    tokens = (ROOT / "txtoken" / "service" / "tokens" / "verify.py").read_text()
     reasons = re.findall(r'^(?:NO_TOKEN|_[A-Z_]+): Final = \("(\w+)", "', tokens, re.MULTILINE)
     assert sorted(reasons) == sorted(TOKEN_REASONS)
     assert len(set(ERRORS)) == len(ERRORS)

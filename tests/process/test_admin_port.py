@@ -11,13 +11,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import jwt
 import pytest
 
+from tests.configuring import changed
 from tests.exchange import House
 from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
@@ -357,16 +357,18 @@ def test_nothing_is_told_twice() -> None:
 
     async def main() -> Scrape:
         config = demo_config(0, "http://127.0.0.1:9/login", LogSettings(access=False))
-        house = House(replace(config, admin_port=0))
+        house = House(changed(config, process__admin_port=0))
         worker = house.worker
         worker._writer.dropped = 2
-        worker._verifier.hits, worker._remote.given_up, worker._server.held_back = 3, 4, 5
+        worker._app.verifier.memory.hits, worker._app.remote.given_up, worker._server.held_back = 3, 4, 5
         worker._server.handshakes_failed = 6
-        worker.take_over(replace(config, admin_port=0, remote="http://127.0.0.1:9/other", check_response="claims"))
-        worker._retired[0].given_up = 1  # by a login that had begun before
+        worker.take_over(
+            changed(config, process__admin_port=0, remote__url="http://127.0.0.1:9/other", check__response="claims")
+        )
+        worker._app._retired[0].given_up = 1  # by a login that had begun before
         for _ in range(3):
             worker._sweep(0.0)
-        assert not worker._retired
+        assert not worker._app._retired
         worker._writer.dropped = 3
         worker._publish()
         assert worker.admin is not None

@@ -266,14 +266,14 @@ def test_signals_before_the_service_runs(tmp_path: Path, number: signal.Signals,
     os.mkfifo(fifo)
     code = (
         "import fcntl, sys\n"
-        "from txtoken import config\n"
-        "load = config.load\n"
+        "from txtoken.config import read\n"
+        "load = read.load\n"
         "def wait(*arguments):\n"
         f"    with open({str(fifo)!r}, 'w') as here: here.write('x')\n"
         f"    with open({str(gate_path)!r}) as gate: fcntl.flock(gate, fcntl.LOCK_SH)\n"
-        "    config.load = load\n"
+        "    read.load = load\n"
         "    return load(*arguments)\n"
-        "config.load = wait\n"
+        "read.load = wait\n"
     )
     with gate_path.open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)

@@ -21,7 +21,7 @@ from tests.certifying import write_certificate
 from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
 from tests.running import KEY, PATIENCE_S, run_first, service_process
-from txtoken.config import load
+from txtoken.config.read import load
 from txtoken.process import reload as reload_module
 from txtoken.process.agreement import Agreement
 from txtoken.process.reload import DISAGREEMENTS_MAX, READS_AT_ONCE_MAX, SETTLE_S, Reload
@@ -72,7 +72,7 @@ def test_a_change_is_seen_once(file: Path) -> None:
     assert settled(reload)
     config = reload.read_again()
     assert config is not None
-    assert config.token_ttl_s == 3600
+    assert config.issue.ttl_s == 3600
     assert not reload.has_changed()
 
 
@@ -92,7 +92,7 @@ def test_a_swapped_link_is_a_change(tmp_path: Path) -> None:
     assert settled(reload)
     config = reload.read_again()
     assert config is not None
-    assert config.enc_key.reveal() == OTHER_KEY.encode()
+    assert config.keys.secret.reveal() == OTHER_KEY.encode()
 
 
 @pytest.mark.parametrize("broken", ["encKey: short", "{", 'remote: "\\UFFFFFFFF"', text_of(more="expHuors: 1")])
@@ -157,7 +157,12 @@ def test_what_needs_a_restart_is_told_and_left(file: Path, caplog: pytest.LogCap
     put(file, text_of(more="workers: 4\nexpHours: 1\nadminPort: 9090").replace("port: 0", "port: 1"))
     config = reload.read_again()
     assert config is not None
-    assert (config.port, config.workers, config.admin_port, config.token_ttl_s) == (0, 1, None, 3600)
+    assert (config.process.port, config.process.workers, config.process.admin_port, config.issue.ttl_s) == (
+        0,
+        1,
+        None,
+        3600,
+    )
     told = {record.levelname: record.fields["keys"] for record in caplog.records if hasattr(record, "fields")}
     assert sorted(told["WARNING"]) == ["adminPort", "port", "workers"]
 
@@ -222,7 +227,7 @@ def test_a_secret_that_comes_later_is_found(tmp_path: Path, caplog: pytest.LogCa
     assert reload.has_changed()
     config = reload.read_again()
     assert config is not None
-    assert config.enc_key.reveal() == OTHER_KEY.encode()
+    assert config.keys.secret.reveal() == OTHER_KEY.encode()
     assert not reload.has_changed()
 
 
@@ -254,7 +259,7 @@ def test_a_file_that_is_being_written_is_waited_for(file: Path) -> None:
     assert reload.has_changed()
     config = reload.read_again(at_once=False)
     assert config is not None
-    assert config.token_ttl_s == 12 * 3600
+    assert config.issue.ttl_s == 12 * 3600
     assert reload.wait_s is None
     assert not reload.has_changed()
 
@@ -304,7 +309,7 @@ def test_a_file_that_changes_while_it_is_read(file: Path) -> None:
     assert reload.wait_s == SETTLE_S
     config = reload.read_again(at_once=True)
     assert config is not None
-    assert config.token_ttl_s == 3 * 3600
+    assert config.issue.ttl_s == 3 * 3600
     assert not settled(reload)
 
 
@@ -317,7 +322,7 @@ def test_a_file_that_never_rests(file: Path) -> None:
     assert reload.has_changed()
     config = reload.read_again(at_once=False)
     assert config is not None
-    assert config.token_ttl_s == READS_AT_ONCE_MAX * 3600
+    assert config.issue.ttl_s == READS_AT_ONCE_MAX * 3600
 
 
 def test_a_rule_that_is_gone_is_a_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -347,7 +352,7 @@ def test_a_signal_that_came_too_early(file: Path) -> None:
     assert settled(reload)
     config = reload.read_again(at_once=False)
     assert config is not None
-    assert config.token_ttl_s == 3600
+    assert config.issue.ttl_s == 3600
     assert not reload.has_changed()
     assert reload.wait_s is None
 
@@ -377,14 +382,14 @@ def test_a_worker_takes_over_what_its_supervisor_has_read(file: Path, caplog: py
         assert worker.wait_s == SETTLE_S
         assert worker.has_changed()
         assert worker.read_again(at_once=False) is None
-    assert worker.config.token_ttl_s == 24 * 3600
+    assert worker.config.issue.ttl_s == 24 * 3600
     assert not worker.has_failed
     assert len(caplog.records) == 1
     assert settled(supervisor)
     assert supervisor.read_again(at_once=False) is not None
     config = worker.read_again()
     assert config is not None
-    assert config.token_ttl_s == 2 * 3600
+    assert config.issue.ttl_s == 2 * 3600
     assert not worker.is_pending
 
 
@@ -418,7 +423,7 @@ def test_a_secret_of_a_new_configuration_is_waited_for(tmp_path: Path) -> None:
     assert reload.has_changed()
     config = reload.read_again(at_once=False)
     assert config is not None
-    assert config.enc_key.reveal() == OTHER_KEY.encode()
+    assert config.keys.secret.reveal() == OTHER_KEY.encode()
     assert not reload.has_changed()
     assert reload.wait_s is None
 
@@ -452,7 +457,7 @@ def test_tls_neither_appears_nor_disappears(
     put(file, text_of(more="expHours: 5" if appears else with_tls.replace("expHours: 1", "expHours: 5")))
     config = reload.read_again()
     assert config is not None
-    assert config.token_ttl_s == 5 * 3600
+    assert config.issue.ttl_s == 5 * 3600
     assert "can be used again" in caplog.text
 
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 import jwt
 import pytest
 
+from tests.configuring import changed
 from tests.running import run
 from tests.service.faulty_remote import FaultyRemote, good, silent, turning
 from tests.serving import Served, configuration, serving
-from txtoken.certificates import RemoteTls
-from txtoken.settings import Config, RemoteProxy, RemoteSettings, Secret, SuccessRules
+from txtoken.settings import Config, RemoteProxy, RemoteSettings, RemoteTls, Secret
 
 OTHER_KEY: Final = Secret(b"another-key-for-the-remote-0123456789")
 
@@ -34,30 +34,20 @@ async def log_in(served: Served) -> int:
     return (await served.ask("POST", "/getToken", body=b"{}")).status
 
 
-def with_limits(config: Config, **values: int) -> Config:
-    """Change limits."""
-    return replace(config, limits=replace(config.limits, **values))
-
-
-def with_timeouts(config: Config, **values: float) -> Config:
-    """Change timeouts."""
-    return replace(config, timeouts=replace(config.timeouts, **values))
-
-
 CHANGES: Final[dict[str, Any]] = {
-    "url": lambda config: replace(config, remote=config.remote + "?other"),
-    "request_key": lambda config: replace(config, request_key=OTHER_KEY),
-    "request_token_data": lambda config: replace(config, request_token_data=b'{"role":"other"}'),
-    "request_token_s": lambda config: replace(config, request_token_s=77),
-    "proxy": lambda config: replace(config, remote_proxy=RemoteProxy("http://127.0.0.1:9")),
-    "tls": lambda config: replace(config, remote_tls=RemoteTls(server_name="login.example")),
-    "success_statuses": lambda config: replace(config, success=SuccessRules(frozenset((200, 201)))),
-    "reply_bytes": lambda config: with_limits(config, reply_bytes=5),
-    "connections": lambda config: with_limits(config, remote_connections=5),
-    "waiting": lambda config: with_limits(config, waiting=5),
-    "connect_s": lambda config: with_timeouts(config, connect=0.7),
-    "timeout_s": lambda config: with_timeouts(config, remote=0.7),
-    "idle_s": lambda config: with_timeouts(config, remote_idle=0.7),
+    "url": "http://127.0.0.1:9/other",
+    "request_key": OTHER_KEY,
+    "request_token_data": b'{"role":"other"}',
+    "request_token_s": 77,
+    "proxy": RemoteProxy("http://127.0.0.1:9"),
+    "tls": RemoteTls(server_name="login.example"),
+    "success_statuses": frozenset((200, 201)),
+    "reply_bytes": 5,
+    "connections": 5,
+    "waiting": 5,
+    "connect_s": 0.7,
+    "timeout_s": 0.7,
+    "idle_s": 0.7,
 }
 
 
@@ -72,13 +62,13 @@ def test_a_change_makes_another_remote(tmp_path: Path, change: str) -> None:
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, served_by(tmp_path, faulty) as (served, config):
-            before = served.worker._remote
-            served.worker.take_over(replace(config, token_ttl_s=77))
-            assert served.worker._remote is before
-            changed = CHANGES[change](config)
-            served.worker.take_over(changed)
-            assert served.worker._remote is not before
-            assert served.worker._remote._settings == RemoteSettings.of(changed) != RemoteSettings.of(config)
+            before = served.worker._app.remote
+            served.worker.take_over(changed(config, issue__ttl_s=77))
+            assert served.worker._app.remote is before
+            new = changed(config, remote=replace(config.remote, **{change: CHANGES[change]}))
+            served.worker.take_over(new)
+            assert served.worker._app.remote is not before
+            assert served.worker._app.remote._settings == new.remote != config.remote
 
     run(main())
 
@@ -89,12 +79,12 @@ def test_a_rotated_request_key_is_used(tmp_path: Path) -> None:
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, served_by(tmp_path, faulty) as (served, config):
             assert await log_in(served) == 200
-            served.worker.take_over(replace(config, request_key=OTHER_KEY))
+            served.worker.take_over(changed(config, remote__request_key=OTHER_KEY))
             assert await log_in(served) == 200
             bearers = [
                 request.partition(b"Bearer ")[2].partition(b"\r\n")[0].decode() for _, request in faulty.requests
             ]
-            for bearer, key in zip(bearers, (config.request_key, OTHER_KEY), strict=True):
+            for bearer, key in zip(bearers, (config.remote.request_key, OTHER_KEY), strict=True):
                 assert jwt.decode(bearer, key.reveal(), ["HS256"])["data"] == {}
             assert [number for number, _ in faulty.requests] == [0, 1]
 
@@ -107,10 +97,10 @@ def test_a_retired_remote_is_closed(tmp_path: Path) -> None:
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, served_by(tmp_path, faulty) as (served, config):
             assert await log_in(served) == 200
-            before = served.worker._remote
-            served.worker.take_over(replace(config, request_key=OTHER_KEY))
+            before = served.worker._app.remote
+            served.worker.take_over(changed(config, remote__request_key=OTHER_KEY))
             await faulty.peers[0].ended()
-            await turning(lambda: not served.worker._retired and not served.worker._closing)
+            await turning(lambda: not served.worker._app._retired and not served.worker._app.closing)
             assert before.open_count == 0
             assert await log_in(served) == 200
 
@@ -127,11 +117,11 @@ def test_the_deadlines_of_a_retired_remote(tmp_path: Path) -> None:
         ):
             login = asyncio.ensure_future(log_in(served))
             await faulty.requested(1)
-            served.worker.take_over(replace(config, request_key=OTHER_KEY))
+            served.worker.take_over(changed(config, remote__request_key=OTHER_KEY))
             assert await log_in(served) == 200
             assert not login.done()
             assert await login == 500
             await faulty.peers[0].ended()
-            await turning(lambda: not served.worker._retired)
+            await turning(lambda: not served.worker._app._retired)
 
     run(main())

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
+from tests.configuring import changed
 from tests.running import run
 from tests.service.faulty_remote import FaultyRemote, Peer, answer
 from tests.serving import Served, configuration, serving
-from txtoken.process.worker import LARGE_TOKENS_S
+from txtoken.observe.notices import LARGE_TOKENS_S
 from txtoken.settings import Secret, VerifyRules
 
-CHANGES: Final[dict[str, Any]] = {
-    "encKey": lambda config: replace(config, enc_key=Secret(b"another-key-for-tests-0123456789-abcdefgh")),
-    "verify": lambda config: replace(config, verify=VerifyRules(leeway_s=7)),
-    "checkResponse": lambda config: replace(config, check_response="claims"),
-    "limits.tokenBytes": lambda config: replace(config, limits=replace(config.limits, token_bytes=1_024)),
+CHANGES: Final[dict[str, dict[str, object]]] = {
+    "encKey": {"keys__secret": Secret(b"another-key-for-tests-0123456789-abcdefgh")},
+    "verify": {"check__rules": VerifyRules(leeway_s=7)},
+    "checkResponse": {"check__response": "claims"},
+    "limits.tokenBytes": {"check__token_bytes_max": 1_024},
 }
 
 
@@ -55,10 +55,10 @@ def test_verified_tokens_outlive_a_reload(tmp_path: Path) -> None:
                 _, token = await log_in(served)
                 for _ in range(2):
                     assert await check(served, token) == 200
-                served.worker.take_over(replace(config, token_ttl_s=77, validate_body=False))
-                assert served.worker._verifier.hits == 0
+                served.worker.take_over(changed(config, issue__ttl_s=77, login__validate_body=False))
+                assert served.worker._app.verifier.memory.hits == 0
                 assert await check(served, token) == 200
-                assert served.worker._verifier.hits == 1
+                assert served.worker._app.verifier.memory.hits == 1
 
     run(main())
 
@@ -74,10 +74,10 @@ def test_verified_tokens_are_judged_anew(tmp_path: Path, change: str) -> None:
                 _, token = await log_in(served)
                 for _ in range(2):
                     assert await check(served, token) == 200
-                served.worker.take_over(CHANGES[change](config))
+                served.worker.take_over(changed(config, **CHANGES[change]))
                 status = 401 if change in ("encKey", "limits.tokenBytes") else 200
                 assert await check(served, token) == status
-                assert served.worker._verifier.hits == 0
+                assert served.worker._app.verifier.memory.hits == 0
 
     run(main())
 

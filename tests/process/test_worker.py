@@ -12,7 +12,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Coroutine
-from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,15 +19,16 @@ from typing import Any, Final
 import jwt
 import pytest
 
+from tests.configuring import changed
 from tests.exchange import LOGIN, REPLY, House, check_request
 from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
 from txtoken.demo import demo_config
 from txtoken.http1.buffers import EASED_BYTES
 from txtoken.process import heap
-from txtoken.process import worker as worker_module
 from txtoken.process.descriptors import with_room
 from txtoken.process.worker import Worker
+from txtoken.service import app as app_module
 from txtoken.settings import Config, LogSettings, VerifyRules
 
 
@@ -67,8 +67,8 @@ def test_room_for_clients(
     calls: list[int] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limit: calls.append(limit[0]))
-    limits = with_room(config, logging.getLogger("txtoken.test")).limits
-    assert (limits.connections, limits.remote_connections) == (connections, remote_connections)
+    found = with_room(config, logging.getLogger("txtoken.test"))
+    assert (found.limits.connections, found.remote.connections) == (connections, remote_connections)
     assert calls == ([] if asked is None else [asked])
     assert bool(caplog.records) == (connections < 10_000)
     for record in caplog.records:
@@ -133,7 +133,7 @@ class Times:
         self.wall = float(int(time.time()))
         self.monotonic = time.monotonic()
         monkeypatch.setattr(time, "time", lambda: self.wall)
-        for name in ("txtoken.process.worker.monotonic", "txtoken.service.remote.monotonic"):
+        for name in ("txtoken.service.app.monotonic", "txtoken.service.remote.monotonic"):
             monkeypatch.setattr(name, lambda: self.monotonic)
 
 
@@ -148,7 +148,7 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Times:
 
 def other(config: Config) -> Config:
     """Change what the remote is made of."""
-    return replace(config, request_token_s=config.request_token_s + 1)
+    return changed(config, remote__request_token_s=config.remote.request_token_s + 1)
 
 
 def test_a_remote_that_is_retired_ends_with_its_last_exchange(config: Config) -> None:
@@ -156,22 +156,22 @@ def test_a_remote_that_is_retired_ends_with_its_last_exchange(config: Config) ->
 
     async def main() -> None:
         house = House(config)
-        earlier = house.worker._remote
+        earlier = house.worker._app.remote
         house.client.data_received(LOGIN)
         house.worker.take_over(other(config))
-        assert house.worker._remote is not earlier
+        assert house.worker._app.remote is not earlier
         now = asyncio.get_running_loop().time()
         house.worker._sweep(now)
-        assert house.worker._retired == [earlier]
+        assert house.worker._app._retired == [earlier]
         assert not house.to_remote.is_closed
         house.remote.data_received(REPLY)
         assert house.to_client.written[0].startswith(b"HTTP/1.1 200 ")
         house.worker._sweep(now)
-        assert house.worker._retired == []
-        (closing,) = house.worker._closing
+        assert house.worker._app._retired == []
+        (closing,) = house.worker._app.closing
         await closing
         assert house.to_remote.is_closed
-        assert not house.worker._closing
+        assert not house.worker._app.closing
         await house.close()
 
     run(main())
@@ -185,7 +185,7 @@ def test_deadlines_hold_at_a_remote_that_is_retired(config: Config, times: Times
         house.client.data_received(LOGIN)
         house.worker.take_over(other(config))
         now = asyncio.get_running_loop().time()
-        times.monotonic += config.timeouts.remote - 0.1
+        times.monotonic += config.remote.timeout_s - 0.1
         house.worker._sweep(now)
         assert not house.to_client.written
         times.monotonic += 0.2
@@ -210,7 +210,7 @@ def test_remotes_that_are_retired_are_closed_at_the_end(config: Config) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("part", ["new_remote", "_new_access_log", "_new_verifier", "_routes"])
+@pytest.mark.parametrize("part", ["new_remote", "TokenVerifier", "Login", "_new_access_log"])
 def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     """When any part of the service cannot be built by the new configuration, all of it goes on by the old one, and the same
     configuration is taken over later, when it can be built.
@@ -221,26 +221,26 @@ def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pyt
         worker = house.worker
 
         def parts() -> tuple[object, ...]:
-            return worker._config, worker._remote, worker._access_log, worker._verifier, worker._server.access_log
+            return worker._app, worker._app.remote, worker._access_log, worker._server.access_log, worker._server.router
 
         before = parts()
 
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise OSError("no")
 
-        new = replace(other(config), token_ttl_s=60, verify=VerifyRules(leeway_s=1))
+        new = changed(other(config), issue__ttl_s=60, check__rules=VerifyRules(leeway_s=1))
         with monkeypatch.context() as patched:
-            patched.setattr(worker_module if part == "new_remote" else Worker, part, fail)
+            patched.setattr(Worker if part == "_new_access_log" else app_module, part, fail)
             with pytest.raises(OSError, match="no"):
                 worker.take_over(new)
         assert all(now is then for now, then in zip(parts(), before, strict=True))
-        assert not worker._retired
-        assert len(worker._closing) == (part != "new_remote")  # what was built in vain
+        assert not worker._app._retired
+        assert len(worker._app.closing) == (part != "new_remote")  # what was built in vain
         house.log_in()
         assert house.to_client.written[0].startswith(b"HTTP/1.1 200 ")
         worker.take_over(new)
-        assert worker._config is new
-        assert worker._remote is not before[1]
+        assert worker._app.config is new
+        assert worker._app.remote is not before[1]
         await house.close()
 
     run(main())
@@ -248,7 +248,7 @@ def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pyt
 
 def test_the_end_does_not_wait_for_a_remote(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """A remote whose closing hangs, in a name look-up say, keeps the end a moment and not longer."""
-    monkeypatch.setattr(worker_module, "CLOSE_S", 0.01)
+    monkeypatch.setattr(app_module, "CLOSE_S", 0.01)
 
     async def main() -> None:
         house = House(config)
@@ -257,9 +257,9 @@ def test_the_end_does_not_wait_for_a_remote(config: Config, monkeypatch: pytest.
             await asyncio.Event().wait()
 
         with monkeypatch.context() as patched:
-            patched.setattr(type(house.worker._remote), "close", hang)
+            patched.setattr(type(house.worker._app.remote), "close", hang)
             await house.worker.abandon()
-        for closing in house.worker._closing:
+        for closing in house.worker._app.closing:
             closing.cancel()
         await house.close()
 
@@ -332,9 +332,12 @@ def test_dates_follow_a_clock_that_is_set(config: Config, times: Times, step_s: 
             (date,) = [line[6:] for line in head.decode().split("\r\n") if line.startswith("Date: ")]
             assert parsedate_to_datetime(date).timestamp() == second
             token = json.loads(body)["token"]
-            assert exp_of(token, config.enc_key.reveal()) == second + config.token_ttl_s
+            assert exp_of(token, config.keys.secret.reveal()) == second + config.issue.ttl_s
             (line,) = [line for line in house.to_remote.written[0].split(b"\r\n") if line.startswith(b"Authorization")]
-            assert exp_of(line.split()[-1].decode(), config.request_key.reveal()) == second + config.request_token_s
+            assert (
+                exp_of(line.split()[-1].decode(), config.remote.request_key.reveal())
+                == second + config.remote.request_token_s
+            )
         await house.close()
 
     run(main())
@@ -352,7 +355,7 @@ def test_remembered_tokens_follow_a_clock_that_is_set(config: Config, times: Tim
 
     async def main() -> None:
         house = House(config)
-        token = jwt.encode({"exp": int(times.wall) + 3600}, config.enc_key.reveal(), "HS256").encode()
+        token = jwt.encode({"exp": int(times.wall) + 3600}, config.keys.secret.reveal(), "HS256").encode()
         request = check_request(token)
         for step_s, status in (
             (0, 200),
@@ -388,7 +391,7 @@ def test_deadlines_do_not_follow_a_clock_that_is_set(config: Config, times: Time
         assert not house.to_client.written
         assert not to_idle.is_closed
         assert not house.to_remote.is_closed
-        times.monotonic += config.timeouts.remote + 0.1
+        times.monotonic += config.remote.timeout_s + 0.1
         house.worker._beat()
         assert house.to_client.written[0].startswith(b"HTTP/1.1 500 ")
         del idle

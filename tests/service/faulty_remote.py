@@ -13,15 +13,14 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 
-from txtoken.certificates import RemoteTls
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError
 from txtoken.service.exchange import Exchange, Outcome
 from txtoken.service.remote import Remote
 from txtoken.service.remote_connection import RemoteConnection
-from txtoken.settings import Limits, RemoteProxy, RemoteSettings, Secret, Timeouts
+from txtoken.settings import RemoteSettings, Secret
 
 GOOD_BODY: Final = b'{"user":"ada"}'
 BEARER: Final = b"bearer-of-the-test"
@@ -291,45 +290,18 @@ class Call(Exchange):
 
 def remote_settings(
     url: str,
-    *,
-    limits: Limits | None = None,
-    timeouts: Timeouts | None = None,
-    tls: RemoteTls | None = None,
-    proxy: RemoteProxy | None = None,
-    success_statuses: frozenset[int] = frozenset((200,)),
+    **values: Any,
 ) -> RemoteSettings:
-    """Say what the remote under test is."""
-    limits, timeouts = limits or Limits(), timeouts or Timeouts()
-    return RemoteSettings(
-        url,
-        Secret(BEARER),
-        proxy=proxy,
-        tls=tls or RemoteTls(),
-        success_statuses=success_statuses,
-        reply_bytes=limits.reply_bytes,
-        connections=limits.remote_connections,
-        waiting=limits.waiting,
-        connect_s=timeouts.connect,
-        timeout_s=timeouts.remote,
-        idle_s=timeouts.remote_idle,
-    )
+    """Say what the remote under test is. `values` are fields of `RemoteSettings`."""
+    return RemoteSettings(url, Secret(BEARER), **values)
 
 
 @contextlib.asynccontextmanager
 async def calling(
-    url: str,
-    *,
-    limits: Limits | None = None,
-    timeouts: Timeouts | None = None,
-    tls: RemoteTls | None = None,
-    proxy: RemoteProxy | None = None,
-    success_statuses: frozenset[int] = frozenset((200,)),
-    in_turn: Callable[[Callable[[], object]], object] | None = None,
+    url: str, *, in_turn: Callable[[Callable[[], object]], object] | None = None, **values: Any
 ) -> AsyncIterator[Remote]:
     """Make the `Remote` under test, and close it at the end. Then it has nothing open and nobody in line."""
-    settings = remote_settings(
-        url, limits=limits, timeouts=timeouts, tls=tls, proxy=proxy, success_statuses=success_statuses
-    )
+    settings = remote_settings(url, **values)
     remote = Remote(settings, lambda second: BEARER, Clock(), AGENT, in_turn)
     try:
         yield remote

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txtoken.service.explanation import duration, explain
-from txtoken.service.keys import HmacKey
-from txtoken.service.tokens import TokenVerifier
-from txtoken.settings import VerifyRules
+from txtoken.service.keys.hmac import HmacKey
+from txtoken.service.keys.ring import KeyRing
+from txtoken.service.tokens.memory import Memory
+from txtoken.service.tokens.verify import TokenVerifier
+from txtoken.settings import CheckSettings, VerifyRules
 
 KEY: Final = "a-key-for-tests-only-0123456789-abcdefgh"
 NOW: Final = 1_700_000_000
@@ -23,9 +25,7 @@ GOOD: Final = {"exp": NOW + 90, "iat": NOW, "iss": "login", "aud": "shop"}
 
 def told(token: str, rules: VerifyRules = RULES, now: float = NOW) -> str:
     """Return the reason that a person is told."""
-    judge = TokenVerifier(
-        HmacKey(KEY.encode()), rules, check_response="claims", cache_entries=0, token_bytes_max=32_768
-    )
+    judge = TokenVerifier(KeyRing(HmacKey(KEY.encode())), CheckSettings("/checkToken", rules=rules), Memory(0))
     return explain(judge, token.encode(), now).reason
 
 
@@ -82,7 +82,7 @@ def test_forms(token: str, words: str) -> None:
 
 def test_what_can_be_read_is_shown() -> None:
     """Header and claims are shown though the signature is wrong, and not where they are no JSON."""
-    judge = TokenVerifier(HmacKey(b"k" * 32), RULES, check_response="claims", cache_entries=0, token_bytes_max=32_768)
+    judge = TokenVerifier(KeyRing(HmacKey(b"k" * 32)), CheckSettings("/checkToken", rules=RULES), Memory(0))
     explanation = explain(judge, jwt.encode({"a": 1}, KEY, "HS256").encode(), NOW)
     assert (explanation.valid, explanation.claims) == (False, b'{"a":1}')
     assert explanation.header == b'{"alg":"HS256","typ":"JWT"}'
@@ -110,5 +110,5 @@ def test_duration(seconds: float, words: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes(token: bytes) -> None:
     """Whatever is shown to it, it has a reason."""
-    judge = TokenVerifier(HmacKey(b"k" * 32), RULES, check_response="claims", cache_entries=0, token_bytes_max=32_768)
+    judge = TokenVerifier(KeyRing(HmacKey(b"k" * 32)), CheckSettings("/checkToken", rules=RULES), Memory(0))
     assert explain(judge, token, NOW).reason

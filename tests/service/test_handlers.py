@@ -18,15 +18,22 @@ from tests.service.listener import Listener
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError
 from txtoken.http1.messages import Head, Request, Response, UnloggedResponse, response_head
+from txtoken.service.answers import CRASHED
 from txtoken.service.failures import Failures
-from txtoken.service.handlers import CRASHED, CheckToken, Fixed, GetToken, Health
-from txtoken.service.keys import HmacKey
+from txtoken.service.handlers.check import Check
+from txtoken.service.handlers.fixed import Fixed
+from txtoken.service.handlers.health import Health
+from txtoken.service.handlers.login import Login
+from txtoken.service.keys.hmac import HmacKey
+from txtoken.service.keys.ring import KeyRing
 from txtoken.service.remote import Remote
-from txtoken.service.success import Success
-from txtoken.service.tokens import TokenIssuer, TokenVerifier
-from txtoken.settings import Limits, VerifyRules
+from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.tokens.memory import Memory
+from txtoken.service.tokens.verify import TokenVerifier
+from txtoken.settings import CheckSettings, LoginSettings
 
 TTL_S: Final = 3600
+SETTINGS: Final = LoginSettings("/getToken")
 OK: Final = b"HTTP/1.1 200 OK\r\n"
 FORM: Final = b"application/x-www-form-urlencoded"
 FAILURE: Final = "Remote post failure."
@@ -52,32 +59,28 @@ def request(
 
 
 class Desk:
-    """A `GetToken` and what it tells: answers once each, failures and crashes for the log."""
+    """A `Login` and what it tells: answers once each, failures and crashes for the log."""
 
     def __init__(
         self,
         remote: Remote,
+        settings: LoginSettings = SETTINGS,
         *,
-        validate_body: bool = True,
-        forward_headers: tuple[str, ...] = (),
         issuer: TokenIssuer | None = None,
-        success: Success | None = None,
         failures: Failures | None = None,
     ) -> None:
         self.clock = Clock()
         self.failures: list[RemoteError] = []
         self.crashes: list[Exception] = []
         self.large_tokens: list[int] = []
-        self.handler = GetToken(
+        self.handler = Login(
             remote,
-            issuer or TokenIssuer(HmacKey(KEY.encode()), TTL_S),
+            issuer or TokenIssuer(KeyRing(HmacKey(KEY.encode())), TTL_S),
             failures or Failures("original", passes_bodies=False),
             self.clock,
-            forward_headers=forward_headers,
+            settings,
             forwarded_lines=None,
-            validate_body=validate_body,
             token_bytes_max=32_768,
-            success=success,
             on_failure=self.failures.append,
             on_large_token=self.large_tokens.append,
             on_crash=self.crashes.append,
@@ -91,11 +94,11 @@ class Desk:
         return await client.answer()
 
 
-def get_token(script: Script, body: bytes = b"{}", *, limits: Limits | None = None) -> tuple[Response, Desk]:
+def get_token(script: Script, body: bytes = b"{}", **settings: Any) -> tuple[Response, Desk]:
     """Ask for a token once."""
 
     async def main() -> tuple[Response, Desk]:
-        async with FaultyRemote(script).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        async with FaultyRemote(script).listening() as faulty, calling(faulty.url, **settings) as remote:
             desk = Desk(remote)
             response = await desk.ask(request(body))
             assert [sent for _, sent in faulty.bodies] == ([body] if response.status != 400 else [])
@@ -288,7 +291,7 @@ def test_replies_that_no_token_can_carry(reply: bytes, message: str, error: str)
 )
 def test_what_the_remote_did(script: Script, expected: dict[str, Any], code: str) -> None:
     """What went wrong at the remote is 500 with the contract's members, and the log gets the reason."""
-    response, desk = get_token(script, limits=Limits(reply_bytes=1000))
+    response, desk = get_token(script, reply_bytes=1000)
     assert response.status == 500
     assert b"Cache-Control: no-store" in lines(response)
     body = json.loads(response.body)
@@ -334,8 +337,8 @@ def test_11_too_many_requests() -> None:
     """A request for which there is no room is answered 503 with `Retry-After` before `handle` returns."""
 
     async def main() -> None:
-        limits = Limits(remote_connections=1, waiting=0)
-        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        settings: dict[str, Any] = {"connections": 1, "waiting": 0}
+        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, **settings) as remote:
             desk = Desk(remote)
             first = Listener()
             pending = desk.handler.handle(request(), first)
@@ -376,7 +379,7 @@ def test_a_fault_of_ours() -> None:
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
-            desk = Desk(remote, issuer=TokenIssuer(key, TTL_S))
+            desk = Desk(remote, issuer=TokenIssuer(KeyRing(key), TTL_S))
             assert await desk.ask(request()) is CRASHED
             assert [type(crash) for crash in desk.crashes] == [AttributeError]
             assert b"None" not in CRASHED.body
@@ -427,7 +430,9 @@ def test_without_validation(body: bytes) -> None:
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
-            assert (await Desk(remote, validate_body=False).ask(request(body))).status == 200
+            assert (
+                await Desk(remote, LoginSettings("/getToken", validate_body=False)).ask(request(body))
+            ).status == 200
             assert faulty.bodies == [(0, body)]
 
     run(main())
@@ -438,7 +443,9 @@ def test_forwarded_headers() -> None:
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
-            desk = Desk(remote, forward_headers=("X-Request-Id", "traceparent", "tracestate"))
+            desk = Desk(
+                remote, LoginSettings("/getToken", forward_headers=("X-Request-Id", "traceparent", "tracestate"))
+            )
             fields = {
                 b"x-request-id": b"a b\xe4",
                 b"tracestate": b"x=1, y=2",
@@ -472,7 +479,7 @@ def test_fields_of_the_connection(connection: bytes | None, *, forwarded: bool) 
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
-            desk = Desk(remote, forward_headers=("X-Request-Id", "X-Tenant"))
+            desk = Desk(remote, LoginSettings("/getToken", forward_headers=("X-Request-Id", "X-Tenant")))
             fields = {b"x-request-id": b"7", b"x-tenant": b"acme"}
             if connection is not None:
                 fields[b"connection"] = connection
@@ -503,9 +510,9 @@ def test_success_when(reply: bytes, status: int, body: bytes | None) -> None:
     """A reply that `successWhen` does not agree with is a 401 of the remote's, for `statusMap` and `passRemoteErrors` too."""
 
     async def main() -> None:
-        success = Success((("/success", b"true"), ("/errors", b"null")))
+        settings = LoginSettings("/getToken", success_members=(("/success", b"true"), ("/errors", b"null")))
         async with FaultyRemote(says(answer(reply))).listening() as faulty, calling(faulty.url) as remote:
-            desk = Desk(remote, success=success, failures=Failures("gateway", passes_bodies=True))
+            desk = Desk(remote, settings, failures=Failures("gateway", passes_bodies=True))
             response = await desk.ask(request())
             assert response.status == status
             if status == 200:
@@ -515,7 +522,7 @@ def test_success_when(reply: bytes, status: int, body: bytes | None) -> None:
                 assert response.error == "status"
             assert remote.idle_count == 1
         async with FaultyRemote(says(answer(reply))).listening() as faulty, calling(faulty.url) as remote:
-            response = await Desk(remote, success=success).ask(request())
+            response = await Desk(remote, settings).ask(request())
             assert response.status == (200 if status == 200 else 500)
             if body is not None:
                 assert json.loads(response.body) == {"message": "Remote post status failure.", "status": 401}
@@ -542,17 +549,16 @@ def test_200_that_is_no_success() -> None:
 # Checking a token. The verifier has tests of its own: here it is where a token comes from and what the answer is.
 
 CLOCK: Final = Clock()
-ISSUER: Final = TokenIssuer(HmacKey(KEY.encode()), TTL_S)
+ISSUER: Final = TokenIssuer(KeyRing(HmacKey(KEY.encode())), TTL_S)
 TOKEN: Final = ISSUER.issue(b'{"user":"ada"}', CLOCK.second)
 
 
 def check(asked: Request, *, answer_form: str = "original") -> Response:
     """Have a request's token checked."""
-    verifier = TokenVerifier(
-        HmacKey(KEY.encode()), VerifyRules(), check_response=answer_form, cache_entries=4, token_bytes_max=32_768
-    )
+    ring = KeyRing(HmacKey(KEY.encode()))
+    verifier = TokenVerifier(ring, CheckSettings("/checkToken"), Memory(4))
     client = Listener()
-    CheckToken(verifier, CLOCK).handle(asked, client)
+    Check(verifier, CLOCK, response=answer_form).handle(asked, client)
     (response,) = client.told
     return response
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.costs import cost_s
-from txtoken.service.json_text import UnusableJson, compact_object, is_json, read_object
+from txtoken.service.tokens.compact import UnusableJson, compact_object, is_json, read_object
 
 REPLY_BYTES: Final = 128 * 1024  # contract §4.1
 DENSE: Final = {

@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txtoken.service.keys import HmacKey, KeyMaterialError
+from txtoken.service.keys.hmac import HmacKey, KeyMaterialError
+from txtoken.service.tokens.segments import decode_segment
 
 
 @given(secret=st.binary(min_size=1, max_size=200), text=st.binary(max_size=2000))
 def test_sign_agrees_with_hmac(secret: bytes, text: bytes) -> None:
     """A signature is the HMAC of RFC 2104, for secrets shorter and longer than a block."""
-    assert HmacKey(secret).sign(text) == hmac.digest(secret, text, "sha256")
+    signature = HmacKey(secret).sign(text)
+    assert decode_segment(signature) == hmac.digest(secret, text, "sha256")
+    assert HmacKey(secret).verify(text, signature)
+    assert not HmacKey(secret).verify(text + b".", signature)
 
 
 def test_signing_changes_nothing() -> None:

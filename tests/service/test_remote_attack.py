@@ -7,16 +7,15 @@ from __future__ import annotations
 import asyncio
 import random
 import select
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tests.certifying import client_context, server_context
 from tests.running import run
 from tests.service.faulty_remote import Call, FaultyRemote, Peer, answer, calling, post
-from txtoken.certificates import RemoteTls
 from txtoken.errors import RemoteError
-from txtoken.settings import Limits
+from txtoken.settings import RemoteTls
 
 ROUNDS: Final = 25
 STOLEN: Final = answer(b'{"n":"STOLEN"}')
@@ -106,14 +105,14 @@ def test_each_gets_its_own(seed: int, *, tls: bool) -> None:
     """Every login gets the reply to itself, or a failure where the remote gave none; and none is sent twice."""
     chance = random.Random(seed)
     attacker = Attacker(chance, is_plain=not tls)
-    limits = Limits(remote_connections=chance.choice([3, 12, 60]))
+    settings: dict[str, Any] = {"connections": chance.choice([3, 12, 60])}
     # Over TLS a request may be on its way inside a layer when something comes: then the plain cases are enough.
     context, client = (server_context("localhost"), RemoteTls(context=client_context())) if tls else (None, None)
 
     async def main() -> None:
         async with (
             FaultyRemote(attacker.script).listening(context) as faulty,
-            calling(faulty.url, limits=limits, tls=client) as remote,
+            calling(faulty.url, **settings, tls=client) as remote,
         ):
             number = 0
             for _ in range(ROUNDS if not tls else ROUNDS // 5):
@@ -129,7 +128,7 @@ def test_each_gets_its_own(seed: int, *, tls: bool) -> None:
                 for call in calls:
                     if call not in gone:
                         check(call.body, await call.told)
-                assert remote.open_count <= limits.remote_connections
+                assert remote.open_count <= settings["connections"]
             sent = [body for _, body in faulty.bodies]
             assert len(sent) == len(set(sent))
 

@@ -29,13 +29,12 @@ from tests.service.faulty_remote import (
     turning,
 )
 from tests.service.name_server import UNKNOWN, NameServer
-from txtoken.certificates import RemoteTls
 from txtoken.errors import RemoteError, RemoteTimeout
 from txtoken.service.dial import Opened, is_disturbed
 from txtoken.service.remote import LOST_MAX, Remote
-from txtoken.settings import Limits, Timeouts
+from txtoken.settings import RemoteTls
 
-SOON: Final = Timeouts(connect=0.1)
+SOON: Final[dict[str, Any]] = {"connect_s": 0.1}
 NAME: Final = "http://login.internal:%d/login"
 
 
@@ -79,7 +78,7 @@ def test_1_refused_in_line() -> None:
     """When the only place's connection is refused, each request in line has a try of its own."""
 
     async def main() -> None:
-        async with calling(f"http://127.0.0.1:{free_port()}/", limits=Limits(remote_connections=1)) as remote:
+        async with calling(f"http://127.0.0.1:{free_port()}/", connections=1) as remote:
             calls = [post(remote) for _ in range(5)]
             assert [await call.outcome() for call in calls] == [("RemoteUnreachable", "refused")] * 5
 
@@ -130,7 +129,7 @@ def test_3_connect_timeout() -> None:
             client.connect_ex(deaf.getsockname())
 
         async def main() -> None:
-            async with calling(f"http://127.0.0.1:{deaf.getsockname()[1]}/", timeouts=SOON) as remote:
+            async with calling(f"http://127.0.0.1:{deaf.getsockname()[1]}/", **SOON) as remote:
                 assert await post(remote).outcome() == ("RemoteTimeout", "connect_timeout")
                 assert remote.open_count == 0
 
@@ -188,7 +187,7 @@ def test_4_dns_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         server = NameServer(monkeypatch, ["127.0.0.1"])
         server.hangs = True
-        async with calling(NAME % 80, timeouts=SOON) as remote:
+        async with calling(NAME % 80, **SOON) as remote:
             assert await post(remote).outcome() == ("RemoteUnreachable", "dns")
         server.release()
 
@@ -333,8 +332,8 @@ def test_3_a_request_without_a_dial_of_its_own() -> None:
     """A request in line for which there was no room has its own dial once another's has failed, and not that failure."""
 
     async def main() -> None:
-        limits = Limits(remote_connections=1)
-        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        settings: dict[str, Any] = {"connections": 1}
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, **settings) as remote:
             dials = Dials(remote)
             first, second, third = (post(remote, b"%d" % number) for number in range(3))
             await dials.begun(1)
@@ -575,7 +574,7 @@ def test_9_a_handshake_that_hangs() -> None:
     async def main() -> None:
         async with FaultyRemote(hears_all).listening() as faulty:
             url = faulty.url.replace("http://127.0.0.1", "https://localhost")
-            async with calling(url, timeouts=SOON, tls=trusting(client_context())) as remote:
+            async with calling(url, **SOON, tls=trusting(client_context())) as remote:
                 assert await post(remote).outcome() == ("RemoteTimeout", "connect_timeout")
                 await faulty.peers[0].ended()
 

@@ -31,7 +31,6 @@ from tests.service.faulty_remote import (
     silent,
     turning,
 )
-from txtoken.certificates import RemoteTls
 from txtoken.errors import RemoteError, RemoteStatus, RemoteTruncated
 from txtoken.service.remote import Remote
 from txtoken.service.reply import (
@@ -44,9 +43,9 @@ from txtoken.service.reply import (
     KnownReplyHead,
     ReplyParser,
 )
-from txtoken.settings import Limits
+from txtoken.settings import RemoteTls
 
-LIMITS: Final = Limits(reply_bytes=2000)
+LIMITS: Final[dict[str, Any]] = {"reply_bytes": 2000}
 OK: Final = b"HTTP/1.1 200 OK\r\n"
 CHUNKED: Final = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNKS: Final = b'7\r\n{"user"\r\n7;x=y\r\n:"ada"}\r\n0\r\n'
@@ -239,7 +238,7 @@ def test_faults(fault: Fault) -> None:
 
     async def main() -> None:
         script = says(fault.reply, fault.ending)
-        async with FaultyRemote(script, good).listening() as faulty, calling(faulty.url, limits=LIMITS) as remote:
+        async with FaultyRemote(script, good).listening() as faulty, calling(faulty.url, **LIMITS) as remote:
             call = post(remote, b'{"n":1}')
             await faulty.requested(1)
             await settle(remote, call, fault.outcome)
@@ -261,7 +260,7 @@ def test_faults_byte_by_byte(fault: Fault) -> None:
     async def main() -> None:
         go = asyncio.Event()
         script = ends_on(go, fault.ending)
-        async with FaultyRemote(script, good).listening() as faulty, calling(faulty.url, limits=LIMITS) as remote:
+        async with FaultyRemote(script, good).listening() as faulty, calling(faulty.url, **LIMITS) as remote:
             call = post(remote)
             await faulty.requested(1)
             feed(call, [fault.reply[index : index + 1] for index in range(len(fault.reply))])
@@ -642,7 +641,7 @@ async def outcome_of(pieces: list[bytes], ending: str) -> bytes | tuple[str, str
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: trouble.append(context))
     async with (
         FaultyRemote(ends_on(go, ending)).listening() as faulty,
-        calling(faulty.url, limits=LIMITS) as remote,
+        calling(faulty.url, **LIMITS) as remote,
     ):
         call = post(remote)
         await faulty.requested(1)

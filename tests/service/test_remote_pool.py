@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -30,11 +30,10 @@ from txtoken.errors import RemoteError, RemoteOverloaded
 from txtoken.service.exchange import Exchange, Outcome
 from txtoken.service.remote import TURNS_BEFORE_A_DIAL, Remote
 from txtoken.service.remote_connection import LONG_BYTES
-from txtoken.settings import Limits, Timeouts
 
 CLOSED: Final = ("RemoteUnreachable", "closed")
 TIMEOUT: Final = ("RemoteTimeout", "timeout")
-ONE: Final = Limits(remote_connections=1)
+ONE: Final[dict[str, Any]] = {"connections": 1}
 
 
 class Gate:
@@ -83,8 +82,8 @@ def test_never_more_connections_than_the_limit() -> None:
     """Many requests at once are all answered, over `remoteConnections` connections and not one more."""
 
     async def main() -> None:
-        limits = Limits(remote_connections=3)
-        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        settings: dict[str, Any] = {"connections": 3}
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, **settings) as remote:
             calls = [post(remote, body) for body in numbered(50)]
             assert remote.open_count == 3
             assert [await call.outcome() for call in calls] == [GOOD_BODY] * 50
@@ -101,7 +100,7 @@ def test_first_come_first_served() -> None:
     """Requests in line are sent in the order in which they came."""
 
     async def main() -> None:
-        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, limits=ONE) as remote:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, **ONE) as remote:
             calls = [post(remote, body) for body in numbered(20)]
             for call in calls:
                 await call.outcome()
@@ -116,8 +115,8 @@ def test_the_line_is_bounded(waiting: int) -> None:
 
     async def main() -> None:
         gate = Gate()
-        limits = Limits(remote_connections=2, waiting=waiting)
-        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        settings: dict[str, Any] = {"connections": 2, "waiting": waiting}
+        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, **settings) as remote:
             for _ in range(2):  # while connections are dialled, and when they are there
                 calls = [post(remote, b"in") for _ in range(2 + waiting)]
                 with pytest.raises(RemoteOverloaded) as refusal:
@@ -167,7 +166,7 @@ def test_the_deadline_covers_waiting() -> None:
 
     async def main() -> None:
         gate = Gate()
-        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, limits=ONE) as remote:
+        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, **ONE) as remote:
             first = post(remote, b"1")
             await faulty.requested(1)
             first.deadline += 1
@@ -188,8 +187,8 @@ def test_the_deadline_is_the_timeout() -> None:
     """A request has `timeouts.remote` from when it came, and no more."""
 
     async def main() -> None:
-        timeouts = Timeouts(remote=0.2)
-        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, timeouts=timeouts) as remote:
+        settings: dict[str, Any] = {"timeout_s": 0.2}
+        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, **settings) as remote:
             before = monotonic()
             call = post(remote)
             assert before + 0.2 <= call.deadline <= monotonic() + 0.2
@@ -247,8 +246,8 @@ def test_one_dial_serves_whoever_still_waits() -> None:
     """Where there is room for one connection, its dial goes on for the next in line when the first has gone."""
 
     async def main() -> None:
-        limits = Limits(remote_connections=1)
-        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        settings: dict[str, Any] = {"connections": 1}
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, **settings) as remote:
             first, second = post(remote, b"1"), post(remote, b"2")
             first.cancel()
             assert await second.outcome() == GOOD_BODY
@@ -370,8 +369,8 @@ def test_66_all_hang() -> None:
     """When the remote hangs, one sweep ends all, and every place is free again."""
 
     async def main() -> None:
-        limits = Limits(remote_connections=10, waiting=20)
-        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        settings: dict[str, Any] = {"connections": 10, "waiting": 20}
+        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, **settings) as remote:
             calls = [post(remote) for _ in range(30)]
             await faulty.requested(10)
             remote.sweep(calls[-1].deadline)
@@ -515,8 +514,8 @@ def test_closed_before_a_byte_was_written() -> None:
     """A request that finds idle connections closing moves to a fresh one, also when all places are still taken."""
 
     async def main() -> None:
-        limits = Limits(remote_connections=2)
-        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        settings: dict[str, Any] = {"connections": 2}
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, **settings) as remote:
             for call in [post(remote), post(remote)]:
                 await call.outcome()
             await idling(remote, 2)
@@ -536,7 +535,7 @@ def test_67_cancelling_a_request_that_was_sent() -> None:
     """A request that is given up takes its connection with it, and its place goes to the next in line."""
 
     async def main() -> None:
-        async with FaultyRemote(silent, good).listening() as faulty, calling(faulty.url, limits=ONE) as remote:
+        async with FaultyRemote(silent, good).listening() as faulty, calling(faulty.url, **ONE) as remote:
             first, second = post(remote, b"1"), post(remote, b"2")
             await faulty.requested(1)
             first.cancel()
@@ -553,7 +552,7 @@ def test_cancelling_in_line() -> None:
 
     async def main() -> None:
         gate = Gate()
-        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, limits=ONE) as remote:
+        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, **ONE) as remote:
             calls = [post(remote, body) for body in numbered(4)]
             await faulty.requested(1)
             calls[1].cancel()
@@ -573,7 +572,7 @@ def test_cancelling_what_is_over() -> None:
 
     async def main() -> None:
         gate = Gate()
-        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, limits=ONE) as remote:
+        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, **ONE) as remote:
             first, second = post(remote), post(remote)
             await faulty.requested(1)
             gate.open(0)
@@ -626,7 +625,7 @@ def test_an_outcome_that_posts_again() -> None:
     """A request that is made while another's outcome is told is like any other."""
 
     async def main() -> None:
-        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, limits=ONE) as remote:
+        async with FaultyRemote(good).listening() as faulty, calling(faulty.url, **ONE) as remote:
             ended = asyncio.get_running_loop().create_future()
             outcomes: list[Outcome] = []
 
@@ -651,8 +650,8 @@ def test_68_close() -> None:
 
     async def main() -> None:
         gate = Gate()
-        limits = Limits(remote_connections=3)
-        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        settings: dict[str, Any] = {"connections": 3}
+        async with FaultyRemote(gate.script).listening() as faulty, calling(faulty.url, **settings) as remote:
             sent, idle = post(remote, b"sent"), post(remote, b"idle")
             await faulty.requested(2)
             gate.open(next(number for number, body in faulty.bodies if body == b"idle"))
@@ -697,8 +696,8 @@ def test_63_a_flapping_remote() -> None:
             peer.send(answer(GOOD_BODY, b"Connection: close"))
 
     async def main() -> None:
-        limits = Limits(remote_connections=4)
-        async with FaultyRemote(flapping).listening() as faulty, calling(faulty.url, limits=limits) as remote:
+        settings: dict[str, Any] = {"connections": 4}
+        async with FaultyRemote(flapping).listening() as faulty, calling(faulty.url, **settings) as remote:
             calls = [post(remote, body) for body in numbered(60)]
             outcomes = [await call.outcome() for call in calls]
             assert {outcome if isinstance(outcome, bytes) else outcome[1] for outcome in outcomes} == {

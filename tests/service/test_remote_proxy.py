@@ -7,7 +7,7 @@ import base64
 import os
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -26,11 +26,10 @@ from tests.service.faulty_remote import (
     turning,
 )
 from tests.service.forward_proxy import ForwardProxy
-from txtoken.certificates import RemoteTls
 from txtoken.errors import RemoteError
 from txtoken.service import dial
 from txtoken.service.remote import CROWD, request_head
-from txtoken.settings import RemoteProxy, Secret, Timeouts
+from txtoken.settings import RemoteProxy, RemoteTls, Secret
 
 CREDENTIALS: Final = b"Basic " + base64.b64encode(b"us:er%:pass")
 PROXY_FAILED: Final = ("RemoteUnreachable", "proxy")
@@ -128,9 +127,9 @@ def test_many_through_a_tunnel() -> None:
     run(main())
 
 
-async def failure_of(url: str, proxy: RemoteProxy, timeouts: Timeouts | None = None) -> tuple[object, str, str]:
+async def failure_of(url: str, proxy: RemoteProxy, **settings: Any) -> tuple[object, str, str]:
     """Return what a login comes to, what a client sees of it, and what the log does."""
-    async with calling(url, tls=TLS, proxy=proxy, timeouts=timeouts) as remote:
+    async with calling(url, tls=TLS, proxy=proxy, **settings) as remote:
         call = post(remote)
         outcome = await call.outcome()
         error = await call.told
@@ -174,7 +173,7 @@ def test_a_tunnel_that_speaks_first(answer: bytes) -> None:
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, ForwardProxy(answer).listening() as proxy:
             url = faulty.url.replace("http://127.0.0.1", "https://localhost")
-            outcome, _, _ = await failure_of(url, through(proxy), Timeouts(connect=0.3))
+            outcome, _, _ = await failure_of(url, through(proxy), connect_s=0.3)
             surplus = answer.endswith(b"surplus")
             assert outcome == (PROXY_FAILED if surplus else ("RemoteTimeout", "connect_timeout"))
 

@@ -12,9 +12,10 @@ import pytest
 from tests.running import KEY, run
 from tests.service.faulty_remote import AGENT, BEARER, GOOD_BODY, FaultyRemote, calling, good, post, remote_settings
 from txtoken.clock import Clock
-from txtoken.service.keys import HmacKey
+from txtoken.service.keys.hmac import HmacKey
+from txtoken.service.keys.ring import KeyRing
 from txtoken.service.remote import Remote, request_head
-from txtoken.service.tokens import TokenIssuer
+from txtoken.service.tokens.issue import TokenIssuer
 
 TTL_S: Final = 300
 
@@ -84,7 +85,7 @@ def test_the_bearer() -> None:
 
     async def main() -> None:
         clock = Clock()
-        issuer = TokenIssuer(HmacKey(KEY.encode()), TTL_S)
+        issuer = TokenIssuer(KeyRing(HmacKey(KEY.encode())), TTL_S)
         async with FaultyRemote(good).listening() as faulty:
             remote = Remote(
                 remote_settings(faulty.url), lambda now: issuer.issue(b'{"role":"proxy"}', now), clock, AGENT

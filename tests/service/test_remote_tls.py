@@ -12,8 +12,8 @@ from tests.certifying import CA, OTHER_CA, YESTERDAY, server_context, write_auth
 from tests.configuring import load_text, whole
 from tests.running import run
 from tests.service.faulty_remote import GOOD_BODY, FaultyRemote, Peer, calling, good, post, turning
-from txtoken.certificates import RemoteTls
 from txtoken.service.remote import CROWD
+from txtoken.settings import RemoteTls
 
 VERIFY_FAILED = ("RemoteUnreachable", "tls_verify")
 
@@ -23,7 +23,7 @@ def section(folder: Path, text: str) -> RemoteTls:
     write_authority(folder)
     write_authority(folder, OTHER_CA, "other-ca.crt")
     text = text.replace("FOLDER", str(folder))
-    return load_text(folder, whole(f"remote: https://h/\nremoteTls: {text}")).remote_tls
+    return load_text(folder, whole(f"remote: https://h/\nremoteTls: {text}")).remote.tls
 
 
 def outcome_of(tls: RemoteTls, remote_context: ssl.SSLContext) -> bytes | tuple[str, str]:

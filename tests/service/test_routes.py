@@ -9,7 +9,7 @@ import pytest
 from tests.service.listener import Listener
 from txtoken.errors import ProtocolError
 from txtoken.http1.messages import Handler, Head, Request, Response, render, response_head
-from txtoken.service.handlers import Fixed
+from txtoken.service.handlers.fixed import Fixed
 from txtoken.service.routes import Routes
 
 GET = Fixed(Response(200, response_head(200), b'"get"'))

@@ -18,11 +18,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from txtoken.errors import TokenError
-from txtoken.service.json_text import UnusableJson, compact_object
-from txtoken.service.keys import HmacKey
-from txtoken.service.segments import decode_segment, encode_segment
-from txtoken.service.tokens import TokenIssuer, TokenVerifier
-from txtoken.settings import VerifyRules
+from txtoken.service.handlers.check import original_answer
+from txtoken.service.keys.hmac import HmacKey
+from txtoken.service.keys.ring import KeyRing
+from txtoken.service.tokens.compact import UnusableJson, compact_object
+from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.tokens.memory import Memory
+from txtoken.service.tokens.segments import decode_segment, encode_segment
+from txtoken.service.tokens.verify import TokenVerifier
+from txtoken.settings import CheckSettings, VerifyRules
 
 KEY: Final = b"a-key-for-tests-only-0123456789-abcdefgh"
 NOW: Final = 1_700_000_000
@@ -31,13 +35,15 @@ CASES: Final = [
 ]
 
 
-def verifier(
-    rules: VerifyRules | None = None, *, key: bytes = KEY, answer: str = "claims", cache: int = 0
-) -> TokenVerifier:
+def ring(key: bytes) -> KeyRing:
+    """Make a ring of one key."""
+    return KeyRing(HmacKey(key))
+
+
+def verifier(rules: VerifyRules | None = None, *, key: bytes = KEY, cache: int = 0) -> TokenVerifier:
     """Make a verifier."""
-    return TokenVerifier(
-        HmacKey(key), rules or VerifyRules(), check_response=answer, cache_entries=cache, token_bytes_max=32_768
-    )
+    settings = CheckSettings("/checkToken", rules=rules or VerifyRules())
+    return TokenVerifier(ring(key), settings, Memory(cache))
 
 
 def segment(value: object) -> bytes:
@@ -48,7 +54,7 @@ def segment(value: object) -> bytes:
 def sealed(claims: object, header: object = None, key: bytes = KEY) -> bytes:
     """Sign a token of any content, right or wrong."""
     text = segment({"alg": "HS256", "typ": "JWT"} if header is None else header) + b"." + segment(claims)
-    return text + b"." + encode_segment(HmacKey(key).sign(text))
+    return text + b"." + HmacKey(key).sign(text)
 
 
 def verdict(token: bytes, now: float = NOW, rules: VerifyRules | None = None) -> str:
@@ -179,8 +185,8 @@ JSON_OBJECTS: Final = st.dictionaries(TEXTS, JSON_VALUES, max_size=6)
 def test_verify_undoes_sign(data: dict[str, Any], ttl_s: int, style: tuple[str, str]) -> None:
     """Any object comes back from its token as it went in, whole integers of any size included, and PyJWT reads the same."""
     text = json.dumps(data, separators=style, ensure_ascii=False).encode()
-    token = TokenIssuer(HmacKey(KEY), ttl_s).issue(compact_object(text), NOW)
-    claims = json.loads(verifier().verify(token, NOW).body)
+    token = TokenIssuer(ring(KEY), ttl_s).issue(compact_object(text), NOW)
+    claims = json.loads(verifier().verify(token, NOW).claims)
     assert claims == {"data": data, "exp": NOW + ttl_s}
     assert list(claims["data"]) == list(data)
     assert jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False}) == claims
@@ -191,7 +197,7 @@ def test_verify_undoes_sign(data: dict[str, Any], ttl_s: int, style: tuple[str, 
 def test_pyjwt_tokens_are_valid(data: dict[str, Any]) -> None:
     """What PyJWT signs we find valid, with the same claims."""
     token = jwt.encode({"data": data, "exp": NOW + 60}, KEY, "HS256")
-    assert json.loads(verifier().verify(token.encode(), NOW).body) == {"data": data, "exp": NOW + 60}
+    assert json.loads(verifier().verify(token.encode(), NOW).claims) == {"data": data, "exp": NOW + 60}
 
 
 ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n\x00\xff"
@@ -270,7 +276,7 @@ def test_any_bytes(token: bytes) -> None:
 
 def test_the_original_answer() -> None:
     """A good check is answered with the original's members (contract §3.2)."""
-    body = json.loads(verifier(answer="original").verify(GOOD, NOW).body)
+    body = json.loads(original_answer(verifier().verify(GOOD, NOW)))
     assert body == {
         "Raw": GOOD.decode(),
         "Method": {"Name": "HS256", "Hash": 5},
@@ -289,7 +295,7 @@ def test_a_remembered_token_still_expires() -> None:
     judge = verifier(cache=10)
     for now in (NOW, NOW + 1, NOW + 59):
         judge.verify(GOOD, now)
-    assert GOOD in judge._young
+    assert GOOD in judge.memory._young
     with pytest.raises(TokenError) as caught:
         judge.verify(GOOD, NOW + 60)
     assert caught.value.code == "expired"
@@ -301,7 +307,7 @@ def test_a_remembered_token_is_not_valid_before_its_time() -> None:
     token = sealed({"exp": NOW + 60, "nbf": NOW})
     judge.verify(token, NOW)
     judge.verify(token, NOW)
-    assert token in judge._young
+    assert token in judge.memory._young
     with pytest.raises(TokenError) as caught:
         judge.verify(token, NOW - 1)
     assert caught.value.code == "not_yet"
@@ -313,7 +319,7 @@ def test_a_wrong_token_is_not_remembered() -> None:
     token = sealed({"exp": NOW + 60, "nbf": NOW + 1})
     with pytest.raises(TokenError):
         judge.verify(token, NOW)
-    assert judge.verify(token, NOW + 1).body
+    assert judge.verify(token, NOW + 1).claims
 
 
 def test_the_memory_is_bounded() -> None:
@@ -322,18 +328,18 @@ def test_the_memory_is_bounded() -> None:
     tokens = [sealed({"exp": NOW + 60, "n": n}) for n in range(50)]
     for token in tokens:
         for _ in range(3):
-            assert judge.verify(token, NOW).body
+            assert judge.verify(token, NOW).claims
     for token in tokens:
-        assert judge.verify(token, NOW).body
-    assert 5 <= len(judge._young) + len(judge._old) <= 10
-    assert len(judge._seen_once) <= 10
+        assert judge.verify(token, NOW).claims
+    assert 5 <= len(judge.memory._young) + len(judge.memory._old) <= 10
+    assert len(judge.memory._seen_once) <= 10
 
 
 def test_tokens_that_come_once_take_no_place() -> None:
     """A token is remembered from its second check on."""
     judge = verifier(cache=5)
     judge.verify(GOOD, NOW)
-    assert not judge._young
+    assert not judge.memory._young
     second = judge.verify(GOOD, NOW)
     assert judge.verify(GOOD, NOW) is second
 
@@ -342,8 +348,8 @@ def test_a_huge_token_is_not_remembered() -> None:
     """The memory's size in bytes is bounded too."""
     judge = verifier(cache=5)
     for _ in range(3):
-        assert judge.verify(sealed({"exp": NOW + 60, "data": "x" * 3000}), NOW).body
-    assert not judge._young
+        assert judge.verify(sealed({"exp": NOW + 60, "data": "x" * 3000}), NOW).claims
+    assert not judge.memory._young
 
 
 # Segments
@@ -424,8 +430,8 @@ def test_nesting(opening: bytes) -> None:
     def nested(levels: int) -> bytes:
         return b'{"b":"' + b"[{" * 300 + b'\\"","a":' + opening * (levels - 1) + b"1" + closing * (levels - 1) + b"}"
 
-    token = TokenIssuer(HmacKey(KEY), 60).issue(compact_object(nested(200)), NOW)
-    assert verifier().verify(token, NOW).body == b'{"data":%b,"exp":%d}' % (nested(200), NOW + 60)
+    token = TokenIssuer(ring(KEY), 60).issue(compact_object(nested(200)), NOW)
+    assert verifier().verify(token, NOW).claims == b'{"data":%b,"exp":%d}' % (nested(200), NOW + 60)
     with pytest.raises(UnusableJson):
         compact_object(nested(201))
     with pytest.raises(UnusableJson):
@@ -476,7 +482,7 @@ def test_a_token_of_somebody_else_costs_little() -> None:
     looked at last it was 5.
     """
     judge = verifier()
-    judge.verify(TokenIssuer(HmacKey(KEY), 60).issue(b"{}", NOW), NOW)  # a header that is known
+    judge.verify(TokenIssuer(ring(KEY), 60).issue(b"{}", NOW), NOW)  # a header that is known
     for token in odd_tokens(1000, 32 * 1024):
         costs = []
         for _ in range(3):
@@ -494,14 +500,14 @@ def test_claims_are_parsed_only_when_they_are_ours() -> None:
     header, claims = segment({"alg": "HS256"}), segment(b'{"a":')
     signing_input = header + b"." + claims
     assert verdict(signing_input + b"." + b"A" * 43) == "signature is invalid"
-    assert verdict(signing_input + b"." + encode_segment(HmacKey(KEY).sign(signing_input))) == "token is malformed"
+    assert verdict(signing_input + b"." + HmacKey(KEY).sign(signing_input)) == "token is malformed"
 
 
 @pytest.mark.parametrize("name", ["crit", "b64"])
 def test_extensions_of_the_header_are_refused(name: str) -> None:
     """A header that wants something of its reader which nobody here does makes a token malformed, well signed or not."""
     signing_input = segment({"alg": "HS256", name: False}) + b"." + segment({"exp": NOW + 60})
-    assert verdict(signing_input + b"." + encode_segment(HmacKey(KEY).sign(signing_input))) == "token is malformed"
+    assert verdict(signing_input + b"." + HmacKey(KEY).sign(signing_input)) == "token is malformed"
 
 
 @pytest.mark.parametrize(("size", "error"), [(6_100, "signature is invalid"), (6_200, "token is malformed")])
@@ -514,13 +520,14 @@ def test_a_header_has_a_limit(size: int, error: str) -> None:
 def test_the_memory_of_tokens_is_bounded_in_bytes() -> None:
     """However long its tokens are, each generation remembers not much more than 8 MiB of them."""
     judge = verifier(cache=100_000)
-    issuer = TokenIssuer(HmacKey(KEY), 60)
+    issuer = TokenIssuer(ring(KEY), 60)
     for number in range(6_000):
         token = issuer.issue(b'{"n":%d,"x":"%b"}' % (number, b"x" * 1_400), NOW)
         judge.verify(token, NOW)
         judge.verify(token, NOW)
-    held = [*judge._young.items(), *judge._old.items()]
-    assert 8 << 20 < sum(len(token) + len(verdict.body) for token, verdict in held) < 17 << 20
+    held = [*judge.memory._young.items(), *judge.memory._old.items()]
+    # An answer holds both once more.
+    assert 8 << 20 < 2 * sum(len(token) + len(verdict.claims) for token, verdict in held) < 17 << 20
 
 
 @given(JSON_OBJECTS, st.integers(0, 2))

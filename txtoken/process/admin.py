@@ -18,12 +18,10 @@ from txtoken.clock import Clock
 from txtoken.http1.messages import Handler
 from txtoken.http1.server import Server
 from txtoken.observe.metrics import Board, Meter
-from txtoken.service.handlers import Metrics
-from txtoken.service.remote import Remote
+from txtoken.service.app import App
+from txtoken.service.handlers.health import Metrics
 from txtoken.service.routes import Routes, health_routes
-from txtoken.service.tokens import TokenVerifier
-from txtoken.settings import Limits, Timeouts
-from txtoken.values import KIB, MIB
+from txtoken.settings import KIB, MIB, Limits, Timeouts
 from txtoken.version import VERSION
 
 # Probes and scrapers are few, send next to nothing, and are quick. Nobody waits for them at the end. Whoever fills the port
@@ -82,17 +80,16 @@ class Admin:
         """Begin to answer."""
         await self.server.listen(self._sockets)
 
-    def publish(
-        self, server: Server, remotes: Sequence[Remote], verifier: TokenVerifier, dropped: int, *, ready: bool
-    ) -> None:
+    def publish(self, server: Server, app: App, dropped: int, *, ready: bool) -> None:
         """Copy what is so at this moment, and what was counted elsewhere, to where every process sees it.
 
         `dropped` are the lines of the log that were lost so far.
         """
+        remotes, memory = app.remotes, app.verifier.memory
         given_up = sum(remote.given_up for remote in remotes)
-        more = [verifier.hits, given_up, dropped - self._dropped, server.held_back, server.handshakes_failed]
+        more = [memory.hits, given_up, dropped - self._dropped, server.held_back, server.handshakes_failed]
         self._dropped = dropped
-        verifier.hits = server.held_back = server.handshakes_failed = 0
+        memory.hits = server.held_back = server.handshakes_failed = 0
         for remote in remotes:
             remote.given_up = 0
         idle = sum(remote.idle_count for remote in remotes)
@@ -100,11 +97,10 @@ class Admin:
         busy = sum(remote.open_count for remote in remotes) - idle - dialling
         active = sum(remote.active_count for remote in remotes)
         waiting = sum(remote.waiting_count for remote in remotes)
-        limits = server.limits
         gauges = [
             *(os.getpid(), int(ready), server.connection_count, active, waiting),
             *(idle, busy, dialling),
-            *(limits.connections, limits.remote_connections, limits.waiting),
+            *(server.limits.connections, app.config.remote.connections, app.config.remote.waiting),
         ]
         self.meter.publish(more, gauges)
 

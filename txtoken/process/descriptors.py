@@ -32,8 +32,8 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     """Let this process open as many files as `limits` ask for. Where it may not, clients and connections to the remote shrink
     in proportion, so that both are there.
     """
-    limits = config.limits
-    wanted = limits.connections + limits.remote_connections
+    limits, remote = config.limits, config.remote
+    wanted = limits.connections + remote.connections
     needed = wanted + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -44,11 +44,15 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return config
     room = soft - (OTHER_FILES if soft >= FEW_FILES else soft // 2)
-    remote_connections = max(1, room * limits.remote_connections // wanted)
+    remote_connections = max(1, room * remote.connections // wanted)
     connections = max(1, min(limits.connections, room - remote_connections))
     fields = {"files": soft, "connections": connections, "remote_connections": remote_connections}
     log.warning(
         "this process may open too few files (ulimit -n): limits.connections and limits.remoteConnections are lowered",
         extra={"fields": fields},
     )
-    return replace(config, limits=replace(limits, connections=connections, remote_connections=remote_connections))
+    return replace(
+        config,
+        limits=replace(limits, connections=connections),
+        remote=replace(remote, connections=remote_connections),
+    )

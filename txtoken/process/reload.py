@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from txtoken.config import SECTIONS, describe
+from txtoken.config.table import KEYS, changes
 from txtoken.errors import ConfigError
 from txtoken.process.agreement import DIGEST_BYTES, Agreement, Content
 from txtoken.settings import Config, VerifyRules
 
-FIXED: Final = ("port", "listen", "workers", "adminPort", "log.format")  # what a running service cannot change
+FIXED: Final = tuple(key.name for key in KEYS if key.wants_restart)
 SETTLE_S: Final = (
     1.0  # between the two checks that have to see the same bytes: whoever writes a file has finished by then
 )
@@ -132,10 +132,7 @@ class Reload:
         changed = changes(self.config, config)
         usable = replace(
             config,
-            port=self.config.port,
-            listen=self.config.listen,
-            workers=self.config.workers,
-            admin_port=self.config.admin_port,
+            process=self.config.process,
             log=replace(config.log, format=self.config.log.format),
         )
         try:
@@ -193,18 +190,12 @@ class Reload:
             self._log.info("nothing else has changed" if fixed else "the configuration is what it was")
             return
         self._log.info("the configuration is taken over", extra={"fields": {"keys": taken}})
-        if previous.verify != VerifyRules() and self.config.verify == VerifyRules():
+        if previous.check.rules != VerifyRules() and self.config.check.rules == VerifyRules():
             self._log.warning("verify is no longer in the configuration: tokens are checked by the default rules")
-        elif gone := _rules_gone(previous.verify, self.config.verify):
+        elif gone := _rules_gone(previous.check.rules, self.config.check.rules):
             self._log.warning("tokens are no longer checked by these rules", extra={"fields": {"keys": gone}})
         for warning in self.config.warnings:
             self._log.warning(warning)
-
-
-def changes(before: Config, after: Config) -> list[str]:
-    """Name the keys whose values differ. No value is named."""
-    old, new = _flat(before), _flat(after)
-    return [name for name in new if new[name] != old[name]]
 
 
 def _rules_gone(before: VerifyRules, after: VerifyRules) -> list[str]:
@@ -234,23 +225,3 @@ def _content(path: str) -> Content:
     except OSError as error:
         return error.strerror or "no file"
     return digest.digest()
-
-
-def _flat(config: Config) -> dict[str, object]:
-    flat: dict[str, object] = {}
-    # `describe` hides secrets, names files without their content, and wraps JSON in something that compares by identity.
-    whole: dict[str, object] = {
-        "encKey": config.enc_key,
-        "requestKey": config.request_key,
-        "requestTokenData": config.request_token_data,
-        "remoteProxy": config.remote_proxy,
-        "successWhen": config.success.members,
-        "tls": config.tls,
-        "remoteTls": config.remote_tls,
-    }
-    for key, value in (describe(config) | whole).items():
-        if key in SECTIONS and isinstance(value, dict):
-            flat |= {f"{key}.{name}": part for name, part in value.items()}
-        else:
-            flat[key] = value
-    return flat

@@ -25,8 +25,7 @@ from txtoken.process.reload import RETRY_S, Reload
 from txtoken.process.signals import Signals, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import Passed, address, bind
 from txtoken.process.worker import BUILD, Worker
-from txtoken.settings import Config
-from txtoken.values import LOOPBACK, UNIX_PREFIX
+from txtoken.settings import LOOPBACK, UNIX_PREFIX, Config
 from txtoken.version import VERSION
 
 STDOUT_FD: Final = 1
@@ -54,11 +53,11 @@ def open_admin(config: Config) -> AdminPort | None:
     Raises:
         StartError: an address cannot be bound.
     """
-    if config.admin_port is None:
+    if config.process.admin_port is None:
         return None
-    hosts = [place for place in config.listen if not place.startswith(UNIX_PREFIX)] or [LOOPBACK]
-    sockets = bind(hosts, config.admin_port, key="adminPort")
-    return make_admin_port(sockets, config.workers, loop=LOOP_NAME, build=BUILD)
+    hosts = [place for place in config.process.addresses if not place.startswith(UNIX_PREFIX)] or [LOOPBACK]
+    sockets = bind(hosts, config.process.admin_port, key="adminPort")
+    return make_admin_port(sockets, config.process.workers, loop=LOOP_NAME, build=BUILD)
 
 
 def serve_as(
@@ -96,12 +95,12 @@ def announce(
     fields = {
         "addresses": [address(sock) for sock in sockets],
         "version": VERSION,
-        "workers": config.workers,
+        "workers": config.process.workers,
         "loop": LOOP_NAME,
         "build": BUILD,
-        "get_token": config.get_token_route,
-        "check_token": config.check_token_route,
-        "token_hours": round(config.token_ttl_s / 3600, 4),
+        "get_token": config.login.route,
+        "check_token": config.check.route,
+        "token_hours": round(config.issue.ttl_s / 3600, 4),
     }
     if admin_port is not None:
         fields["admin_addresses"] = [address(sock) for sock in admin_port.sockets]
@@ -180,6 +179,6 @@ async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.
         if worker.admin is not None:
             if config is not None:
                 if looks:
-                    worker.admin.note_reload(has_new_key=config.enc_key != before.enc_key)
+                    worker.admin.note_reload(has_new_key=config.keys != before.keys)
             elif reload.has_failed:
                 worker.admin.note_failed_reload()

@@ -16,7 +16,7 @@ from typing import Final
 
 from txtoken.errors import StartError
 from txtoken.http1.acceptor import LISTEN_BACKLOG
-from txtoken.values import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX
+from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX
 
 UNIX_MODE: Final = 0o660  # of a socket's file: to connect takes the right to write, which the owner and his group have
 _NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)  # in the kernel, or on any interface

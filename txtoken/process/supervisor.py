@@ -64,18 +64,21 @@ def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()
 
 
 def _serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) -> int:
-    listen = () if passed else config.listen
+    listen = () if passed else config.process.addresses
     with unix_sockets(listen) as unix:
         shared = [*take_passed(passed), *unix]
-        if config.workers == 1:
-            return running.serve(config, load, [*bind(listen, config.port), *shared])
-        alone = bind(listen, config.port)  # not to be shared with anybody: a port that another service shares is in use
-        port = alone[0].getsockname()[1] if alone else config.port
+        if config.process.workers == 1:
+            return running.serve(config, load, [*bind(listen, config.process.port), *shared])
+        alone = bind(
+            listen, config.process.port
+        )  # not to be shared with anybody: a port that another service shares is in use
+        port = alone[0].getsockname()[1] if alone else config.process.port
         for sock in alone:
             sock.close()
         # The kernel spreads clients over sockets with the same address and port; all others are one for all workers.
         places = [
-            [*bind(listen, port, is_shared=True), *(sock.dup() for sock in shared)] for _ in range(config.workers)
+            [*bind(listen, port, is_shared=True), *(sock.dup() for sock in shared)]
+            for _ in range(config.process.workers)
         ]
         for sock in shared:
             sock.close()
@@ -217,7 +220,7 @@ class Supervisor:
                 board.note_failed_reload(board.service)
             return
         if board is not None:
-            board.note_reload(has_new_key=config.enc_key != self._config.enc_key)
+            board.note_reload(has_new_key=config.keys != self._config.keys)
         self._config = config
         self._log.setLevel(config.log.level.upper())
         self._signal_workers(signal.SIGHUP)

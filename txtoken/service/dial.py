@@ -18,11 +18,10 @@ import aiohttp
 from aiohttp.connector import Connection as DialledConnection
 from yarl import URL
 
-from txtoken.certificates import ALPN
 from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteUnreachable
 from txtoken.service.names import Names
 from txtoken.service.tunnel import TunnelError, Vestibule, connect_through, start_tls
-from txtoken.settings import RemoteSettings
+from txtoken.settings import ALPN, RemoteSettings
 from txtoken.unix_urls import is_http_unix, socket_path
 
 # What is wrong with this machine rather than with the remote: trying again a little later can help.

@@ -9,9 +9,9 @@ from typing import Final
 import orjson
 
 from txtoken.errors import TokenError
-from txtoken.service.json_text import UnusableJson, compact_object
-from txtoken.service.segments import decode_segment
-from txtoken.service.tokens import TokenVerifier
+from txtoken.service.tokens.compact import UnusableJson, compact_object
+from txtoken.service.tokens.segments import decode_segment
+from txtoken.service.tokens.verify import TokenVerifier
 
 _ADVICE: Final = {
     "segments": "a token is three parts with dots between them; perhaps it was cut, or something was added to it",

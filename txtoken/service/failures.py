@@ -22,8 +22,8 @@ from txtoken.errors import (
     TokenTooLarge,
 )
 from txtoken.http1.messages import Response, response_head
+from txtoken.service.answers import NO_STORE
 
-NO_STORE: Final = b"Cache-Control: no-store"
 UNNAMED: Final = 500  # what the original answers to everything
 PASSED: Final = ("400", "401", "403", "404", "409", "422", "423", "429", "503")
 GATEWAY: Final = {

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 
 from txtoken.errors import ProtocolError
 from txtoken.http1.messages import Handler, Head, Response, Router
-from txtoken.service.handlers import CRASHED, Fixed, Health, error_response
+from txtoken.service.answers import CRASHED, error_response
+from txtoken.service.handlers.fixed import Fixed
+from txtoken.service.handlers.health import Health
 
 HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
 

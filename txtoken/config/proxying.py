@@ -16,11 +16,11 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import yaml
 
-from txtoken.settings import HIDDEN, RemoteProxy, Secret
-from txtoken.signing_secret import read_text_file
+from txtoken.config.files import read_text_file
+from txtoken.config.urls import is_host_and_port
+from txtoken.config.values import TEXT, Wrong, kind, read_text, scalar
+from txtoken.settings import HIDDEN, KIB, RemoteProxy, Secret
 from txtoken.unix_urls import is_http_unix
-from txtoken.urls import is_host_and_port
-from txtoken.values import KIB, TEXT, Wrong, kind, read_text, scalar
 
 ENVIRONMENT: Final = "env"
 OFF: Final = "off"
@@ -37,7 +37,19 @@ _IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-@kind("string boolean", pattern=f"{ENVIRONMENT}|[Oo][Ff][Ff]|[Ff][Aa][Ll][Ss][Ee]|{PROXY_URL}", refused=(True,))
+def shown(proxy: RemoteProxy | str | None) -> str:
+    """Write a proxy as the file would, without what is secret of it."""
+    if proxy is None or isinstance(proxy, str):
+        return proxy or OFF
+    return proxy.url if proxy.authorization is None else proxy.url.replace("://", f"://{HIDDEN}@", 1)
+
+
+@kind(
+    "string boolean",
+    pattern=f"{ENVIRONMENT}|[Oo][Ff][Ff]|[Ff][Aa][Ll][Ss][Ee]|{PROXY_URL}",
+    refused=(True,),
+    write=shown,
+)
 def read_proxy(node: yaml.Node) -> RemoteProxy | str:
     """`env`, `off`, or the URL of a proxy. What is wrong with that is said without it: it may hold a password."""
     text = read_text(node)
@@ -94,13 +106,6 @@ def _basic(userinfo: str) -> Secret:
     if re.search(rb"[\x00-\x1f\x7f]", decoded_user + decoded):
         raise Wrong("has a user or password with control characters in it, which HTTP cannot say")
     return Secret(b"Basic " + base64.b64encode(decoded_user + b":" + decoded))
-
-
-def shown(proxy: RemoteProxy | None) -> str:
-    """Write a proxy as the file would, without what is secret of it."""
-    if proxy is None:
-        return OFF
-    return proxy.url if proxy.authorization is None else proxy.url.replace("://", f"://{HIDDEN}@", 1)
 
 
 class BadVariable(Exception):

@@ -14,7 +14,7 @@ from typing import Final
 import orjson
 import yaml
 
-from txtoken.values import TEXT_TAGS, Wrong, kind, pairs, read_text
+from txtoken.config.values import TEXT_TAGS, Wrong, kind, pairs, read_text
 
 TREE_DEPTH_MAX: Final = 100
 TREE_NODES_MAX: Final = 10_000  # aliases count each time, so that a small file cannot become a huge token
@@ -22,7 +22,7 @@ TREE_TEXT_PER_VALUE: Final = 100  # characters; a longer text counts as several 
 MERGE_TAG: Final = "tag:yaml.org,2002:merge"  # the key `<<`
 
 
-@kind("object array string number boolean")
+@kind("object array string number boolean", write=orjson.Fragment)
 def read_tree(node: yaml.Node) -> bytes:
     """Any YAML tree, or a string that holds JSON, as compact JSON."""
     if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str":

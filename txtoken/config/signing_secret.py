@@ -11,15 +11,15 @@ from typing import Final
 
 import yaml
 
-from txtoken import values
-from txtoken.values import KIB, TEXT, Wrong, kind, read_text, scalar
+from txtoken.config.files import read_text_file
+from txtoken.config.values import TEXT, Wrong, kind, read_text, scalar
+from txtoken.settings import KIB
 
 EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.yml: everybody knows it
 
 SECRET_BYTES_MIN: Final = 32  # RFC 7518 §3.2: as long as the hash that HS256 makes
 SECRET_BYTES_MAX: Final = 4 * KIB
 CHARACTER_BYTES_MAX: Final = 4  # of UTF-8
-_LINE_END_BYTES: Final = 2
 
 # What an HMAC must not use (RFC 8725 §2.1), as a PEM, SSH or JWK key: whoever knows its public half could sign.
 OTHER_KEY: Final = re.compile(
@@ -55,22 +55,6 @@ def read_secret_file(node: yaml.Node) -> str:
         return read_secret(scalar(text, node))
     except Wrong as wrong:
         raise Wrong(f"the secret in {read_text(node)} {wrong}") from None
-
-
-def read_text_file(node: yaml.Node, bytes_max: int) -> str:
-    """Return the text of the file that a value names, without the one line end at its end, of `bytes_max` at most.
-
-    Raises:
-        Wrong: there is no such file, or no such text in it.
-    """
-    path = read_text(node)
-    if not values.exists(path):
-        raise Wrong("names a file that does not exist")  # without the name: it may be the secret itself, put here
-    try:
-        text = values.read_file(path, bytes_max + _LINE_END_BYTES).decode()
-    except UnicodeDecodeError:
-        raise Wrong(f"{path} is not UTF-8 text") from None
-    return text.removesuffix("\n").removesuffix("\r")
 
 
 def weakness(secret: str) -> str:

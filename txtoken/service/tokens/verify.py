@@ -1,9 +1,8 @@
-"""Claims into tokens, tokens into verdicts (contract §3.1, §3.2). Knows no clock and no sockets: callers say what time it is."""
+"""Tokens into verdicts (contract §3.2). Knows no clock and no sockets: callers say what time it is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hmac import compare_digest
 from math import inf
 from typing import Final, NoReturn
 
@@ -11,49 +10,15 @@ from orjson import JSONDecodeError
 from orjson import loads as read_json
 
 from txtoken.errors import TokenError
-from txtoken.service.json_text import UnusableJson, compact_object, read_object
-from txtoken.service.keys import HmacKey
-from txtoken.service.segments import decode_segment, encode_segment, encode_signature
-from txtoken.settings import VerifyRules
+from txtoken.service.keys.ring import KeyRing
+from txtoken.service.tokens.compact import UnusableJson, compact_object, read_object
+from txtoken.service.tokens.memory import REMEMBERED_TOKEN_BYTES_MAX, Memory, Verdict
+from txtoken.service.tokens.segments import decode_segment
+from txtoken.settings import CheckSettings
 
 HEADER_BYTES_MAX: Final = 8 * 1024  # contract §3.2
 CLAIMS_NESTING_MAX: Final = 250  # of a token's header and claims: a reply and what is around it; orjson writes 254
-REMEMBERED_TOKEN_BYTES_MAX: Final = 2 * 1024
-REMEMBERED_BYTES_MAX: Final = 8 * 1024 * 1024  # of tokens and verdicts, in each of the two generations
 KNOWN_HEADERS_MAX: Final = 64
-
-
-class TokenIssuer:
-    """Signs tokens that carry `data` and live `ttl_s` seconds."""
-
-    __slots__ = ("_end", "_key", "_second", "_start", "_ttl_s")
-
-    def __init__(self, key: HmacKey, ttl_s: int) -> None:
-        self._key = key
-        self._ttl_s = ttl_s
-        self._second = -1  # the one that `_end` was written for
-        self._end = b""
-        self._start = encode_segment(b'{"alg":"%b","typ":"JWT"}' % key.algorithm.encode("ascii")) + b"."
-
-    def issue(self, data: bytes, now: int) -> bytes:
-        """Return the token for `data`, which is compact JSON. `now` is Unix time in seconds."""
-        if now != self._second:
-            self._second = now
-            self._end = b',"exp":%d}' % (now + self._ttl_s)
-        claims = b"".join((b'{"data":', data, self._end))
-        signing_input = self._start + encode_segment(claims)
-        return b"".join((signing_input, b".", encode_signature(self._key.sign(signing_input))))
-
-
-class Verdict:
-    """A valid token: the body of the answer that says so, and from when until before when it stays true (Unix time)."""
-
-    __slots__ = ("body", "valid_from", "valid_until")
-
-    def __init__(self, body: bytes, valid_from: float, valid_until: float) -> None:
-        self.body = body
-        self.valid_from = valid_from
-        self.valid_until = valid_until
 
 
 NO_TOKEN: Final = ("no_token", "no token present in request")
@@ -69,44 +34,15 @@ _AUDIENCE: Final = ("audience", "token audience is invalid")
 
 
 class TokenVerifier:
-    """Judges tokens by one key and one set of rules, and remembers those that it found valid.
+    """Judges tokens by the keys of a ring and one set of rules, and remembers those that it found valid."""
 
-    The memory maps a token, byte for byte, to its verdict. A token comes into it when it is seen for the second time,
-    so that tokens which are checked but once cost neither time nor place. It has two generations: when the young one
-    holds `cache_entries` verdicts, or 8 MiB, it becomes the old one, so that nothing is ever evicted one by one. A wrong token is
-    never remembered, and each verdict is asked again whether its time has come or gone. Finding a token is a look-up by
-    a hash with a secret seed, which tells an attacker nothing about tokens that are remembered.
-    """
+    __slots__ = ("_key", "_known_headers", "_rules", "_token_bytes_max", "memory")
 
-    __slots__ = (
-        "_as_original",
-        "_cache_entries",
-        "_key",
-        "_known_headers",
-        "_old",
-        "_rules",
-        "_seen_once",
-        "_token_bytes_max",
-        "_told",
-        "_young",
-        "_young_bytes",
-        "hits",
-    )
-
-    def __init__(
-        self, key: HmacKey, rules: VerifyRules, *, check_response: str, cache_entries: int, token_bytes_max: int
-    ) -> None:
-        self._key = key
-        self._token_bytes_max = token_bytes_max
-        self._told = b'","Method":{"Name":"%b","Hash":%d},"Header":' % (key.algorithm.encode("ascii"), key.jwa_hash)
-        self._rules = rules
-        self._as_original = check_response == "original"
-        self._cache_entries = cache_entries
-        self._young: dict[bytes, Verdict] = {}
-        self._young_bytes = 0
-        self._old: dict[bytes, Verdict] = {}
-        self.hits = 0  # tokens that were found in memory; whoever tells of them sets it back
-        self._seen_once: set[int] = set()  # hashes of valid tokens; two with the same one do no harm
+    def __init__(self, ring: KeyRing, settings: CheckSettings, memory: Memory) -> None:
+        self._key = ring.find()
+        self._rules = settings.rules
+        self._token_bytes_max = settings.token_bytes_max
+        self.memory = memory
         self._known_headers: dict[bytes, bytes] = {}  # header segments that were found good, and what they say
 
     def verify(self, token: bytes, now: float) -> Verdict:
@@ -115,44 +51,28 @@ class TokenVerifier:
         Raises:
             TokenError: it is not valid. Of several reasons the first in the contract's table is told.
         """
-        verdict = self._young.get(token) or self._old.get(token)
+        memory = self.memory
+        verdict = memory.find(token)
         if verdict is None:
             verdict = self._judge(token, now)
-            if self._cache_entries and len(token) <= REMEMBERED_TOKEN_BYTES_MAX:
-                self._remember(token, verdict)
+            memory.add(token, verdict)
         elif not verdict.valid_from <= now < verdict.valid_until:
             return self._judge(token, now)  # which says what has become of it
         else:
-            self.hits += 1
+            memory.hits += 1
         return verdict
 
-    def _remember(self, token: bytes, verdict: Verdict) -> None:
-        mark = hash(token)
-        if mark not in self._seen_once:
-            if len(self._seen_once) >= 2 * self._cache_entries:
-                self._seen_once.clear()
-            self._seen_once.add(mark)
-            return
-        if len(self._young) >= self._cache_entries or self._young_bytes >= REMEMBERED_BYTES_MAX:
-            self._old, self._young = self._young, {}
-            self._young_bytes = 0
-        self._young[token] = verdict
-        self._young_bytes += len(token) + len(verdict.body)
-
     def _judge(self, token: bytes, now: float) -> Verdict:
-        header_text, claims_text, signature = self._open(token)
+        header_text, claims_text = self._open(token)
         try:
             claims, claims_text = read_object(claims_text, CLAIMS_NESTING_MAX)
         except UnusableJson:
             _refuse(_MALFORMED)
         valid_from, valid_until = self._check_claims(claims, now)
-        if not self._as_original:
-            return Verdict(claims_text, valid_from, valid_until)
-        parts = (b'{"Raw":"', token, self._told, header_text, b',"Claims":', claims_text, b',"Signature":"', signature)
-        return Verdict(b"".join((*parts, b'","Valid":true}')), valid_from, valid_until)
+        return Verdict(token, header_text, claims_text, self._key, valid_from, valid_until)
 
-    def _open(self, token: bytes) -> tuple[bytes, bytes, bytes]:
-        """Check form and signature. Returns header (compact), claims (as sent) and the signature's segment.
+    def _open(self, token: bytes) -> tuple[bytes, bytes]:
+        """Check form and signature. Returns header (compact) and claims (as sent).
 
         Nothing of the payload is parsed before the signature was found good, and of a header that is not known no more than
         what names the reason: a token that is not ours costs 0.3 ms at most, whatever it holds (contract §4.1).
@@ -166,15 +86,17 @@ class TokenVerifier:
         header_text = self._known_headers.get(header)
         if header_text is None:
             return self._open_unknown(header, payload, signature)
-        expected = encode_signature(self._key.sign(token[: -len(signature) - 1])) if signature else b""
+        if not signature:
+            _refuse(_MALFORMED)
+        is_signed = self._key.verify(token[: -len(signature) - 1], signature)
         claims_text = decode_segment(payload)
         if claims_text is None:
             _refuse(_MALFORMED)
-        if not signature or not compare_digest(expected, signature):
-            _refuse(_MALFORMED if not signature or decode_segment(signature) is None else _SIGNATURE)
-        return header_text, claims_text, signature
+        if not is_signed:
+            _refuse(_MALFORMED if decode_segment(signature) is None else _SIGNATURE)
+        return header_text, claims_text
 
-    def _open_unknown(self, header: bytes, payload: bytes, signature: bytes) -> tuple[bytes, bytes, bytes]:
+    def _open_unknown(self, header: bytes, payload: bytes, signature: bytes) -> tuple[bytes, bytes]:
         """The same for a header that was not seen before in a good token."""
         if len(header) > HEADER_BYTES_MAX or not signature:
             _refuse(_MALFORMED)
@@ -190,7 +112,7 @@ class TokenVerifier:
             _refuse(_MALFORMED)
         if members.get("alg") != self._key.algorithm:
             _refuse(_ALGORITHM)
-        if not compare_digest(encode_signature(self._key.sign(header + b"." + payload)), signature):
+        if not self._key.verify(header + b"." + payload, signature):
             _refuse(_SIGNATURE)
         try:
             header_text = compact_object(header_text, CLAIMS_NESTING_MAX)
@@ -198,7 +120,7 @@ class TokenVerifier:
             _refuse(_MALFORMED)
         if len(self._known_headers) < KNOWN_HEADERS_MAX and len(header) <= REMEMBERED_TOKEN_BYTES_MAX:
             self._known_headers[header] = header_text
-        return header_text, claims_text, signature
+        return header_text, claims_text
 
     def _check_claims(self, claims: Mapping[str, object], now: float) -> tuple[float, float]:
         """Check the registered claims (RFC 7519 §4.1). Returns from when and until before when they hold."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
 import yaml
 
-from txtoken.trees import compact, plain
-from txtoken.values import TEXT, Wrong, kind, list_of, pairs, read_text
+from txtoken.config.trees import compact, plain
+from txtoken.config.values import TEXT, Wrong, kind, list_of, pairs, read_text
 
 STATUSES: Final = frozenset(range(200, 300))  # that can be a success
 ALL: Final = "2xx"
@@ -33,7 +32,14 @@ def _read_status(node: yaml.Node) -> str:
 _read_list: Final = list_of(_read_status)
 
 
-@kind(f"array {TEXT}", items=_read_status.schema, minItems=1, minimum=200, maximum=299)
+@kind(
+    f"array {TEXT}",
+    items=_read_status.schema,
+    minItems=1,
+    minimum=200,
+    maximum=299,
+    write=lambda statuses: ALL if statuses == STATUSES else sorted(statuses),
+)
 def read_statuses(node: yaml.Node) -> frozenset[int]:
     """Statuses from 200 to 299, one or a list; `2xx` is all of them."""
     texts = _read_list(node)
@@ -42,7 +48,12 @@ def read_statuses(node: yaml.Node) -> frozenset[int]:
     return STATUSES if ALL in texts else frozenset(map(int, texts))
 
 
-@kind("object string", pattern=_TEXT_OF_OBJECT, maxProperties=POINTERS_MAX)
+@kind(
+    "object string",
+    pattern=_TEXT_OF_OBJECT,
+    maxProperties=POINTERS_MAX,
+    write=lambda members: {pointer: orjson.Fragment(value) for pointer, value in members},
+)
 def read_members(node: yaml.Node) -> tuple[tuple[str, bytes], ...]:
     """JSON Pointers, each with the value that is asked for as compact JSON: a section, or a text that holds a JSON object."""
     if isinstance(node, yaml.MappingNode):
@@ -57,16 +68,6 @@ def read_members(node: yaml.Node) -> tuple[tuple[str, bytes], ...]:
     if len(members) > POINTERS_MAX:
         raise Wrong(f"holds more than {POINTERS_MAX} pointers")
     return tuple(members)
-
-
-def as_statuses(statuses: frozenset[int]) -> object:
-    """Write statuses as the file would."""
-    return ALL if statuses == STATUSES else sorted(statuses)
-
-
-def as_members(members: Sequence[tuple[str, bytes]]) -> dict[str, object]:
-    """Write pointers and values as the file would, for orjson to write."""
-    return {pointer: orjson.Fragment(value) for pointer, value in members}
 
 
 def _object(text: str) -> list[tuple[str, Any]]:

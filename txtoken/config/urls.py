@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from txtoken.config.addresses import UNIX_PATH_BYTES_MAX
+from txtoken.config.values import TEXT, Wrong, kind, read_text
 from txtoken.unix_urls import encoded_path, is_http_unix, socket_path
-from txtoken.values import TEXT, UNIX_PATH_BYTES_MAX, Wrong, kind, read_text
 
 HTTP_UNIX_EXAMPLE: Final = "http+unix://%2Frun%2Flogin.sock/login"
 # Printable ASCII without what has to be escaped

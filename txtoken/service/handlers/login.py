@@ -1,11 +1,11 @@
-"""One class a route: what a request for a token, a check of one, or a look at the service's health is answered with.
+"""`getTokenRoute`: the client's JSON goes to the remote, the remote's reply comes back as a token (contract §3.1).
 
-Knows the contract's bodies and texts (§3). Knows no connections: whoever calls it says where the answer goes.
+Knows the contract's bodies and texts. Knows no connections: its caller says where the answer goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from orjson import JSONDecodeError
@@ -13,25 +13,16 @@ from orjson import dumps as write_json
 from orjson import loads as read_json
 
 from txtoken.clock import Clock
-from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, RemoteStatus, TokenError, TokenTooLarge
-from txtoken.http1.messages import (
-    Client,
-    Handler,
-    Head,
-    Peer,
-    Pending,
-    Request,
-    Response,
-    UnloggedResponse,
-    response_head,
-)
+from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, RemoteStatus, TokenTooLarge
+from txtoken.http1.messages import Client, Handler, Head, Peer, Pending, Request, Response, response_head
+from txtoken.service.answers import CRASHED, NO_STORE, OK_HEAD
 from txtoken.service.exchange import Exchange, Outcome
-from txtoken.service.failures import NO_STORE, Failures
-from txtoken.service.json_text import NESTING_MAX, UnusableJson, is_json, read_object
-from txtoken.service.presented import presented_token
+from txtoken.service.failures import Failures
 from txtoken.service.remote import Remote
 from txtoken.service.success import Success
-from txtoken.service.tokens import NO_TOKEN, TokenIssuer, TokenVerifier
+from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, is_json, read_object
+from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.settings import LoginSettings
 
 # Bodies of clients that are looked at: 64 KiB of the densest JSON hold the loop for 4 ms, so longer ones go to the remote as
 # they are (contract §1.2 validateBody).
@@ -40,59 +31,12 @@ CHECKED_BODY_BYTES_MAX: Final = 64 * 1024
 RECHECKED_BODY_BYTES_MAX: Final = 16 * 1024
 LARGE_TOKEN_BYTES: Final = 8 * 1024  # past it many servers refuse a request that carries it in a header
 REFUSED: Final = 401  # what a reply counts as that `successWhen` does not agree with (contract §1.2)
-_OK: Final = response_head(200, NO_STORE)
+# Header lines that tell the remote who sent a request, made of its peer and its header fields.
+ForwardedLines = Callable[[Peer, Mapping[bytes, bytes]], bytes]
 _BAD_REQUEST: Final = response_head(400, NO_STORE)
-_CHALLENGE: Final = b"WWW-Authenticate: Bearer"
 
 
-def error_response(status: int, code: str, text: str, *lines: bytes) -> Response:
-    """Make the answer `{"error": text}`, with more header `lines` where the status wants them."""
-    return Response(status, response_head(status, NO_STORE, *lines), write_json({"error": text}), error=code)
-
-
-CRASHED: Final = error_response(500, "internal", "the service failed to answer")
-
-
-class Fixed(Handler):
-    """Always the same answer."""
-
-    __slots__ = ("_response",)
-
-    def __init__(self, response: Response) -> None:
-        self._response = response
-
-    def handle(self, request: Request, client: Client) -> None:
-        client.respond(self._response)
-
-
-class Health(Handler):
-    """`/livez`, `/readyz`, `/healthz`: 200 or 503, asked anew each time."""
-
-    __slots__ = ("_good", "_is_good", "_not_good")
-
-    def __init__(self, is_good: Callable[[], bool]) -> None:
-        self._is_good = is_good
-        self._good = UnloggedResponse(200, _OK, b'{"status":"ok"}')
-        self._not_good = UnloggedResponse(503, response_head(503, NO_STORE), b'{"status":"not ready"}')
-
-    def handle(self, request: Request, client: Client) -> None:
-        client.respond(self._good if self._is_good() else self._not_good)
-
-
-class Metrics(Handler):
-    """`/metrics`: text that is written anew each time."""
-
-    __slots__ = ("_head", "_render")
-
-    def __init__(self, render: Callable[[], bytes], content_type: str) -> None:
-        self._render = render
-        self._head = response_head(200, NO_STORE, content_type=content_type.encode("ascii"))
-
-    def handle(self, request: Request, client: Client) -> None:
-        client.respond(UnloggedResponse(200, self._head, self._render()))
-
-
-class GetToken(Handler):
+class Login(Handler):
     """`POST getTokenRoute`: the client's JSON goes to the remote, the remote's reply comes back as a token (§3.1)."""
 
     __slots__ = (
@@ -117,12 +61,10 @@ class GetToken(Handler):
         issuer: TokenIssuer,
         failures: Failures,
         clock: Clock,
+        settings: LoginSettings,
         *,
-        forward_headers: Sequence[str],
-        forwarded_lines: Callable[[Peer, Mapping[bytes, bytes]], bytes] | None,
-        validate_body: bool,
+        forwarded_lines: ForwardedLines | None,
         token_bytes_max: int,
-        success: Success | None = None,
         on_failure: Callable[[RemoteError], None],
         on_large_token: Callable[[int], None],
         on_crash: Callable[[Exception], None],
@@ -132,11 +74,14 @@ class GetToken(Handler):
         self._failures = failures
         self._clock = clock
         self._forwarded_lines = forwarded_lines  # of who sent the request, when the remote is to know
-        self._forward = tuple({name.lower().encode("ascii"): name.encode("ascii") for name in forward_headers}.items())
-        self._validate_body = validate_body
+        self._forward = tuple(
+            {name.lower().encode("ascii"): name.encode("ascii") for name in settings.forward_headers}.items()
+        )
+        self._validate_body = settings.validate_body
         self._token_bytes_max = token_bytes_max
         self._usual_bytes_max = min(token_bytes_max, LARGE_TOKEN_BYTES)  # a token of more is looked at closer
-        self._success = success  # None: every JSON object is one
+        # None: every JSON object is a success.
+        self._success = Success(settings.success_members) if settings.success_members else None
         self._on_failure = on_failure
         self._on_large_token = on_large_token  # how many bytes one has that is longer than many servers take
         self._on_crash = on_crash
@@ -157,7 +102,7 @@ class GetToken(Handler):
                 lines += b"%b: %b\r\n" % (written, fields[name])
         if self._forwarded_lines is not None:
             lines += self._forwarded_lines(client.peer(), fields)
-        login = _Login(self, client, lines, body)
+        login = _LoginExchange(self, client, lines, body)
         try:
             self._remote.post(login)
         except RemoteOverloaded as error:
@@ -191,56 +136,25 @@ class GetToken(Handler):
             if size > self._token_bytes_max:
                 return self._explain(TokenTooLarge(size, self._token_bytes_max), remote_s)
             self._on_large_token(size)
-        return Response(200, _OK, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
+        return Response(200, OK_HEAD, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
 
     def _explain(self, error: RemoteError, remote_s: float | None) -> Response:
         self._on_failure(error)
         return self._failures.answer(error, self._clock.second, remote_s)
 
 
-class _Login(Exchange):
+class _LoginExchange(Exchange):
     """One client's login on its way."""
 
     __slots__ = ("_client", "_handler")
 
-    def __init__(self, handler: GetToken, client: Client, lines: bytes, body: bytes) -> None:
+    def __init__(self, handler: Login, client: Client, lines: bytes, body: bytes) -> None:
         super().__init__(lines, body)
         self._handler = handler
         self._client = client
 
     def conclude(self, outcome: Outcome, seconds: float) -> None:
         self._client.respond(self._handler.answer(outcome, seconds))
-
-
-class CheckToken(Handler):
-    """`GET` or `POST checkTokenRoute`: is this token valid, and what does it say (§3.2)?"""
-
-    __slots__ = ("_clock", "_no_token", "_refusals", "_verifier")
-
-    def __init__(self, verifier: TokenVerifier, clock: Clock) -> None:
-        self._verifier = verifier
-        self._clock = clock
-        self._no_token = error_response(401, *NO_TOKEN, _CHALLENGE)
-        self._refusals: dict[str, Response] = {}
-
-    def handle(self, request: Request, client: Client) -> None:
-        token = presented_token(request)
-        if not token:
-            client.respond(self._no_token)
-            return
-        try:
-            verdict = self._verifier.verify(token, self._clock.second)
-        except TokenError as error:
-            client.respond(self._refuse(error))
-        else:
-            client.respond(Response(200, _OK, verdict.body))
-
-    def _refuse(self, error: TokenError) -> Response:
-        response = self._refusals.get(error.code)
-        if response is None:
-            challenge = _CHALLENGE + b' error="invalid_token"'  # RFC 6750 §3.1
-            response = self._refusals[error.code] = error_response(401, error.code, error.public, challenge)
-        return response
 
 
 def _is_of_connection(fields: Mapping[bytes, bytes], name: bytes) -> bool:

@@ -8,79 +8,57 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
-from dataclasses import dataclass, field
 from typing import Final
 
-ALPN: Final = ("http/1.1",)  # what is spoken inside
+import yaml
+
+from txtoken.config.files import exists, read_file
+from txtoken.config.values import TEXT, Wrong, kind, read_text
+from txtoken.settings import ALPN, MIB, ListenTls, PemFile, RemoteTls
+
+PEM_FILE_BYTES_MAX: Final = MIB  # the certificates of all public authorities are a quarter of that
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 _PRIVATE_KEY: Final = re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")
 _LOCKED_KEY: Final = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE)
 
 
 class Unusable(Exception):
-    """What is wrong with files: a text for people that holds nothing of their content, and the key of a section to mend."""
+    """Why files do not go together: a text for people that holds nothing of their content, and the key of the section to fix."""
 
     def __init__(self, text: str, key: str = "keyFile") -> None:
         super().__init__(text)
         self.key = key
 
 
-@dataclass(frozen=True, slots=True)
-class PemFile:
-    """A file as it was when it was read. Two are equal when path and content are."""
-
-    path: str
-    digest: bytes = field(repr=False)
-
-    @classmethod
-    def of_certificates(cls, path: str, data: bytes) -> PemFile:
-        """Take a file that has to hold certificates.
-
-        Raises:
-            Unusable: it does not.
-        """
-        if _CERTIFICATE not in data:
-            raise Unusable(f"{path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data.decode("ascii", "ignore"))
-        except (ssl.SSLError, ValueError):
-            raise Unusable(f"{path} holds a certificate that is damaged") from None
-        return cls(path, hashlib.sha256(data).digest())
-
-    @classmethod
-    def of_private_key(cls, path: str, data: bytes) -> PemFile:
-        """Take a file that has to hold a private key.
-
-        Raises:
-            Unusable: it does not, or nobody could use it without a password.
-        """
-        if _LOCKED_KEY.search(data):
-            raise Unusable(f"the key in {path} is encrypted, and there is nobody to ask for its password: decrypt it")
-        if not _PRIVATE_KEY.search(data):
-            raise Unusable(f"{path} holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)")
-        return cls(path, hashlib.sha256(data).digest())
+@kind(TEXT, write=lambda file: None if file is None else file.path)
+def read_certificates(node: yaml.Node) -> PemFile:
+    """A file of certificates in PEM form."""
+    path, data = _read(node)
+    if _CERTIFICATE not in data:
+        raise Wrong(f"{path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data.decode("ascii", "ignore"))
+    except (ssl.SSLError, ValueError):
+        raise Wrong(f"{path} holds a certificate that is damaged") from None
+    return PemFile(path, hashlib.sha256(data).digest())
 
 
-@dataclass(frozen=True, slots=True)
-class ListenTls:
-    """What clients are spoken to with. `context` is None where they are spoken to in the clear."""
+@kind(TEXT, write=lambda file: None if file is None else file.path)
+def read_private_key(node: yaml.Node) -> PemFile:
+    """A file with a private key in PEM form, which nobody needs a password for."""
+    path, data = _read(node)
+    if _LOCKED_KEY.search(data):
+        raise Wrong(f"the key in {path} is encrypted, and there is nobody to ask for its password: decrypt it")
+    if not _PRIVATE_KEY.search(data):
+        raise Wrong(f"{path} holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)")
+    return PemFile(path, hashlib.sha256(data).digest())
 
-    cert_file: PemFile | None = None
-    key_file: PemFile | None = None
-    client_ca_file: PemFile | None = None
-    context: ssl.SSLContext | None = field(default=None, compare=False, repr=False)
 
-
-@dataclass(frozen=True, slots=True)
-class RemoteTls:
-    """What the remote is spoken to with."""
-
-    ca_file: PemFile | None = None
-    cert_file: PemFile | None = None
-    key_file: PemFile | None = None
-    server_name: str | None = None
-    verify: bool = True
-    context: ssl.SSLContext | bool = field(default=True, compare=False, repr=False)  # True: as aiohttp's default
+def _read(node: yaml.Node) -> tuple[str, bytes]:
+    path = read_text(node)
+    if not exists(path):
+        raise Wrong("names a file that does not exist")  # without the name: it may be the key itself, put here
+    return path, read_file(path, PEM_FILE_BYTES_MAX)
 
 
 def listening(

@@ -1,0 +1,107 @@
+"""File and environment into one frozen `Config`, or every problem at once (contract §1). Starts nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from txtoken.config import checks
+from txtoken.config.certificates import dialling, listening
+from txtoken.config.reader import Reader
+from txtoken.config.table import BY_VARIABLE, KEYS
+from txtoken.config.values import printable
+from txtoken.settings import (
+    CheckSettings,
+    Config,
+    CorsSettings,
+    IssueSettings,
+    KeySettings,
+    Limits,
+    LoginSettings,
+    LogSettings,
+    ProcessSettings,
+    RemoteSettings,
+    Secret,
+    Timeouts,
+    VerifyRules,
+)
+
+DEFAULT_PATH: Final = "example_cfg.yml"  # as the original: in the working directory
+
+
+def load(path: str | None, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration: `overrides` (dotted names) count more than `environ`, that more than the file.
+
+    The file is `path`, else the environment's CFG_FILE, else `example_cfg.yml` in the working directory. That last one
+    may be missing when the environment or `overrides` give what is required. `path` of "" is no file at all.
+
+    Raises:
+        ConfigError: it cannot be used. Every problem is told.
+    """
+    source = path or environ.get("CFG_FILE") or ""
+    if not source and path is None and (os.path.exists(DEFAULT_PATH) or not _is_complete(environ, overrides or {})):
+        source = DEFAULT_PATH
+    reader = Reader(printable(source))
+    if source:
+        reader.read_file(source)
+    reader.read_environment(environ)
+    reader.read_overrides(overrides or {})
+    config = _assemble(reader, environ)
+    reader.raise_problems()
+    return config
+
+
+def _is_complete(environ: Mapping[str, str], overrides: Mapping[str, str]) -> bool:
+    names = {*overrides, *(BY_VARIABLE[name].name for name, text in environ.items() if text and name in BY_VARIABLE)}
+    return "remote" in names and not names.isdisjoint(("encKey", "encKeyFile"))
+
+
+def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
+    value = {key.name: reader.value(key.name) for key in KEYS}
+    checks.check(reader, value, environ)
+    parts = _parts(value)
+    secret = Secret((value["encKey"] or value["encKeyFile"] or "").encode())
+    request_key = value["requestKey"] or value["requestKeyFile"]
+    parts["remote"] |= {
+        "url": value["remote"] or "",
+        "request_key": Secret(request_key.encode()) if request_key else secret,
+        "proxy": checks.remote_proxy(reader, value, environ),
+        "tls": checks.tls(reader, value, "remoteTls.", dialling),
+    }
+    parts["check"]["rules"] = VerifyRules(**parts["check"]["rules"])
+    log = parts["log"]
+    log["level"] = log["level"] or ("debug" if log["debug"] else "info")
+    log["format"] = log["format"] or ("text" if log["debug"] else "json")
+    tls = checks.tls(reader, value, "tls.", listening)
+    return Config(
+        source=reader.source,
+        files=(*([reader.source] if reader.source else []), *reader.other_files()),
+        warnings=tuple(reader.warnings),
+        reload_s=value["reload"],
+        process=ProcessSettings(**parts["process"]),
+        log=LogSettings(**log),
+        limits=Limits(**parts["limits"]),
+        timeouts=Timeouts(**parts["timeouts"]),
+        tls=tls,
+        trusted_proxies=value["trustedProxies"],
+        remote=RemoteSettings(**parts["remote"]),
+        keys=KeySettings(secret),
+        login=LoginSettings(**parts["login"]),
+        issue=IssueSettings(**parts["issue"]),
+        check=CheckSettings(**parts["check"]),
+        cors=CorsSettings(**parts["cors"]),
+    )
+
+
+def _parts(value: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Sort values by the part of the configuration that they belong to, and the attribute there."""
+    parts: dict[str, Any] = {}
+    for key in KEYS:
+        for attribute in filter(None, (key.attribute, key.also)):
+            *path, name = attribute.split(".")
+            place = parts
+            for part in path:
+                place = place.setdefault(part, {})
+            place[name] = value[key.name]
+    return parts

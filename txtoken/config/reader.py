@@ -1,0 +1,219 @@
+"""What was given for each key, by file, environment and overrides, and all that is wrong with it. Knows no meaning of a key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from txtoken.config import yaml_reader
+from txtoken.config.files import read_file
+from txtoken.config.table import BY_NAME, BY_VARIABLE, ENVIRONMENT_PREFIX, KEYS, SECTIONS, snake
+from txtoken.config.values import NULL_TAG, Wrong, printable, scalar
+from txtoken.errors import ConfigError, Problem
+from txtoken.settings import MIB
+
+# What Kubernetes (and Docker's links) set in every container beside a Service that is called txtoken…: not meant for us.
+_SERVICE_LINK: Final = re.compile(
+    r"TXTOKEN_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)",
+    re.ASCII,
+)
+_SERVICE_LINK_PORT: Final = re.compile(r"TXTOKEN_(?:\w+_)?PORT=(?:tcp|udp|sctp)://.*", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,31}")  # what is longer than any key's name may be a secret
+
+_CLOSE: Final = 0.7  # of difflib's ratio: a variable's name that is so near to a key's was meant to be it
+FILE_BYTES_MAX: Final = MIB  # of a configuration file; what is larger is some other file
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value as it was given, and where."""
+
+    node: yaml.Node
+    source: str  # file, environment or --set
+    where: str
+    line: int = 0
+
+
+class Reader:
+    """Collects what was given and all that is wrong with it."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source  # the file's path, as it is shown
+        self.given: dict[str, Given] = {}
+        self.file_failed = False  # it could not be read at all: that keys are missing is then no news
+        self.warnings: list[str] = []
+        self._problems: list[tuple[int, Problem]] = []
+
+    def complain(self, key: str, where: str, text: str, line: int = 0) -> None:
+        self._problems.append((line, Problem(key, where, text)))
+
+    def raise_problems(self) -> None:
+        """Raise all problems, in the order of their lines."""
+        if self._problems:
+            raise ConfigError(tuple(problem for _, problem in sorted(self._problems, key=lambda pair: pair[0])))
+
+    def give(self, name: str, given: Given) -> None:
+        """Take a value from a source that counts more than those before."""
+        earlier = self.given.get(name)
+        if earlier is not None and earlier.source == given.source:  # dotted, and in its section
+            self.complain(name, given.where, f"was given in line {earlier.line} already: keep one of them", given.line)
+        self.given[name] = given
+        rival = self.given.get(BY_NAME[name].instead_of)
+        if rival is None:
+            return
+        if rival.source == given.source:
+            self.complain(
+                name, given.where, f"is given beside {BY_NAME[name].instead_of}: keep one of them", given.line
+            )
+        else:
+            del self.given[BY_NAME[name].instead_of]
+
+    def read_file(self, path: str) -> None:
+        self.file_failed = True
+        shown = printable(path)
+        text = ""
+        try:
+            text = read_file(path, FILE_BYTES_MAX).decode("utf-8-sig")
+            root = yaml_reader.compose(text)
+        except Wrong as wrong:
+            self.complain("", "configuration file", f"{wrong}. Name another with --config or CFG_FILE.")
+        except UnicodeDecodeError:
+            self.complain("", shown, "is not UTF-8 text")
+        except (ValueError, OverflowError):  # of PyYAML, for an escape like \UFFFFFFFF
+            self.complain("", shown, "holds a character that YAML does not allow")
+        except yaml.YAMLError as error:
+            line, problem = yaml_reader.explain(error, text)
+            self.complain("", f"{shown}, line {line}" if line else shown, problem, line)
+        except RecursionError:
+            self.complain("", shown, "is nested too deeply to be read")
+        else:
+            self.file_failed = False
+            if root is not None and _is_given(root):
+                self._read_section(root, shown, "")
+
+    def _read_section(self, section: yaml.Node, path: str, prefix: str) -> None:
+        name = prefix.removesuffix(".")
+        if not isinstance(section, yaml.MappingNode) or section.tag != "tag:yaml.org,2002:map":
+            self.complain(name, _place(path, section), "has to be a section of `key: value` lines", _line(section))
+            return
+        first_lines: dict[str, int] = {}
+        for key_node, value in section.value:
+            where, line = _place(path, key_node), _line(key_node)
+            key = prefix + key_node.value if isinstance(key_node, yaml.ScalarNode) else prefix
+            if key in first_lines and key != prefix:
+                text = f"was given in line {first_lines[key]} already: keep one of them"
+                self.complain(_shown(key), where, text, line)
+                continue
+            first_lines[key] = line
+            if key in BY_NAME:
+                if _is_given(value):
+                    self.give(key, Given(value, "file", where, line))
+            elif key in SECTIONS:
+                if _is_given(value):
+                    self._read_section(value, path, key + ".")
+            else:
+                self._complain_unknown(key, where, line)
+
+    def _complain_unknown(self, key: str, where: str, line: int) -> None:
+        section = key.rpartition(".")[0]
+        near = [name for name in BY_NAME if name.rpartition(".")[0] == section] + ([] if section else [*SECTIONS])
+        name, colon, _ = key.partition(":")
+        hint = " A space has to follow the colon." if colon and name in near else ""
+        self.complain(_shown(key), where, f"is not a known key{_nearest(name, near)}{hint}", line)
+
+    def read_environment(self, environ: Mapping[str, str]) -> None:
+        for variable, text in environ.items():
+            # What is empty counts as absent: `${PORT:-}` of a compose file sets it all the same.
+            if not text or not variable.startswith(ENVIRONMENT_PREFIX) or _is_service_link(variable, text):
+                continue
+            key = BY_VARIABLE.get(variable)
+            if key is not None:
+                self.give(key.name, Given(scalar(text), "environment", f"environment {variable}"))
+                continue
+            shown, near = printable(variable), _nearest_variable(variable)
+            if near:
+                self.complain("", f"environment {shown}", f"sets no known key{near}")
+            else:
+                self.warnings.append(f"environment {shown} sets no known key, and is ignored")
+
+    def read_overrides(self, overrides: Mapping[str, str]) -> None:
+        for name, text in overrides.items():
+            if name in BY_NAME:
+                self.give(name, Given(scalar(text), "--set", "--set"))
+            else:
+                self.complain("", f"--set {_shown(name)}", f"is not a known key{_nearest(name, BY_NAME)}")
+
+    def value(self, name: str) -> Any:
+        """Convert one value. What is wrong with it is noted, and the default stands in."""
+        key = BY_NAME[name]
+        given = self.given.get(name)
+        if given is None:
+            return key.default
+        try:
+            return key.read(given.node)
+        except Wrong as wrong:
+            place, line = given.where, given.line
+            if wrong.node is not None and line:
+                line = _line(wrong.node)
+                place = f"{place.rpartition(', line')[0]}, line {line}"
+            self.complain(name, place, str(wrong), line)
+            return key.default
+
+    def other_files(self) -> list[str]:
+        """Name the files that secrets and certificates were read from."""
+        return [str(given.node.value) for name, given in self.given.items() if BY_NAME[name].is_file]
+
+    def complain_of(self, name: str, text: str) -> None:
+        """Say what is wrong with a value that was read without fault."""
+        where, line = self.where(name)
+        self.complain(name, where, text, line)
+
+    def where(self, name: str) -> tuple[str, int]:
+        given = self.given.get(name)
+        return (given.where, given.line) if given else ("configuration", 0)
+
+
+def _is_given(node: yaml.Node) -> bool:
+    """A key without a value, or with null, counts as absent."""
+    return node.tag != NULL_TAG
+
+
+def _line(node: yaml.Node) -> int:
+    return node.start_mark.line + 1 if node.start_mark is not None else 0
+
+
+def _place(path: str, node: yaml.Node) -> str:
+    return f"{path}, line {_line(node)}"
+
+
+def _shown(name: str) -> str:
+    """Return an unknown name as it may be told. `encKey:…` without a space after the colon is a name with a secret in it."""
+    section, _, last = name.rpartition(".")
+    return name if _NAME.fullmatch(last) and (not section or section in SECTIONS) else "?"
+
+
+def _is_service_link(variable: str, text: str) -> bool:
+    return bool(_SERVICE_LINK.fullmatch(variable) or _SERVICE_LINK_PORT.fullmatch(f"{variable}={text}"))
+
+
+def _nearest_variable(variable: str) -> str:
+    """Name the variable that was meant, where one is close. Deployment tools set others: TXTOKEN_VERSION, TXTOKEN_IMAGE."""
+    name = variable.removeprefix(ENVIRONMENT_PREFIX).upper()
+    sections = {snake(section).upper(): section for section in SECTIONS}
+    if name in sections:
+        first = next(key for key in KEYS if key.name.startswith(f"{sections[name]}."))
+        return f": each key of a section has a variable of its own, like {first.variable}"
+    known = [key.removeprefix(ENVIRONMENT_PREFIX) for key in BY_VARIABLE]
+    near = difflib.get_close_matches(name[:80], known, n=1, cutoff=_CLOSE)
+    return f": did you mean {ENVIRONMENT_PREFIX}{near[0]}?" if near else ""
+
+
+def _nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name[:80].lower(), by_lower, n=1, cutoff=0.5)
+    return f": did you mean {by_lower[near[0]]}?" if near else ""

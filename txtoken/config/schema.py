@@ -1,0 +1,50 @@
+"""The configuration as a JSON Schema (draft 2020-12), so that editors can complete and check the file. Knows no key: what each
+one means, may hold and defaults to comes from `table`.
+
+All that the service takes the schema takes too. It cannot say everything: bounds hold for `8888` but not for `"8888"`, and what
+is required may come from the environment.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from txtoken.config.table import KEYS, SECTIONS, Key
+
+
+def schema() -> dict[str, object]:
+    """Return the schema of a whole file, for orjson to write."""
+    properties: dict[str, Any] = {}
+    dotted = {}
+    for key in KEYS:
+        section, _, name = key.name.rpartition(".")
+        if section:
+            place = properties.setdefault(section, _section(section))["properties"]
+            reference = f"#/properties/{section}/properties/{name}"
+            dotted[f"^{re.escape(key.name)}$"] = {"$ref": reference}  # taken too, but not what an editor should offer
+        else:
+            place = properties
+        place[name] = _property(key)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Configuration of txtoken",
+        "type": ["object", "null"],
+        "properties": properties,
+        "patternProperties": dotted,
+        "additionalProperties": False,
+    }
+
+
+def _section(name: str) -> dict[str, object]:
+    return {"description": SECTIONS[name], "type": ["object", "null"], "properties": {}, "additionalProperties": False}
+
+
+def _property(key: Key) -> dict[str, object]:
+    said = {"description": key.meaning, **key.read.schema}
+    said["type"] = [*said["type"], "null"]  # a key without a value counts as absent
+    if "enum" in said:
+        said["enum"] = [*said["enum"], None]
+    if key.default is not None:
+        said["default"] = key.read.write(key.default)
+    return said

@@ -1,0 +1,243 @@
+"""What a value of the configuration may be: converters from YAML nodes, each for one kind. Knows no key's name.
+
+A converter takes a node and not what YAML makes of it, so that `encKey: 1e5…` stays the text that was written, and so
+that what is wrong can be told with its line. It returns a value or raises `Wrong`. Beside it stands what a JSON Schema can
+say of what it takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+import yaml
+
+from txtoken.config.cpus import usable_cpus
+from txtoken.settings import KIB, MIB
+
+DAY_S: Final = 24 * 3600
+WEEK_S: Final = 7 * DAY_S
+WORKERS_MAX: Final = 256
+
+# Another tag asks for something that nobody here does: decoding base64, decrypting, looking up a variable.
+TEXT_TAGS: Final = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
+)
+NULL_TAG: Final = "tag:yaml.org,2002:null"
+
+T = TypeVar("T", covariant=True)
+
+
+class Wrong(Exception):
+    """What is wrong with one value. `node` says where, when not at the value itself."""
+
+    def __init__(self, text: str, node: yaml.Node | None = None) -> None:
+        super().__init__(text)
+        self.node = node
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A converter and the JSON Schema of what it takes, for editors: these see what YAML makes of a node, so that a text
+    may come as a number, and most bounds hold for numbers only. What the converter takes, the schema takes too.
+    """
+
+    read: Callable[[yaml.Node], T]
+    schema: Mapping[str, Any]
+    write: Callable[[Any], object]  # a value as the file would say it, for orjson to write
+
+    def __call__(self, node: yaml.Node) -> T:
+        """Return the node's value, or raise `Wrong`."""
+        return self.read(node)
+
+
+def kind(
+    types: str,
+    *,
+    pattern: str | None = None,
+    refused: tuple[object, ...] = (),
+    write: Callable[[Any], object] = lambda value: value,
+    **schema: object,
+) -> Callable[[Callable[[yaml.Node], T]], Kind[T]]:
+    """Say of a converter what JSON types it takes, which pattern the whole of a text matches, which single values it refuses,
+    how the file writes what was read, and what else a schema can say.
+    """
+    if pattern is not None:
+        schema["pattern"] = f"^(?:{pattern})$"
+    if refused:
+        schema["not"] = {"enum": refused}
+    return lambda read: Kind(read, {"type": types.split(), **schema}, write)
+
+
+TEXT: Final = "string number boolean"  # what YAML may make of a text without quotes
+WHOLE_NUMBER: Final = "0|[1-9][0-9]{0,18}"
+SIZE: Final = "([0-9]{1,18}) ?(KiB|MiB|)"
+DURATION: Final = r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d|)"
+_UNITS_S: Final = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": DAY_S}
+HOURS: Final = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[0-9]+\."
+HOURS_MAX: Final = 100 * 366 * 24  # a hundred years
+
+# Converters: a node becomes a value, or raises Wrong
+
+
+@kind(TEXT)
+def read_text(node: yaml.Node) -> str:
+    """Any one value, as it was written."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise Wrong("has to be one value, not a list or a section")
+    if node.tag not in TEXT_TAGS:
+        raise Wrong("has a YAML tag (!…) that has no meaning here")
+    text = str(node.value)
+    if printable(text) != text:
+        raise Wrong("holds characters that UTF-8 cannot write")
+    return text
+
+
+def whole_number(low: int, high: int) -> Kind[int]:
+    """A whole number, `low` and `high` included."""
+
+    @kind("integer string", minimum=low, maximum=high, pattern=WHOLE_NUMBER)
+    def read(node: yaml.Node) -> int:
+        text = read_text(node)
+        if not re.fullmatch(WHOLE_NUMBER, text) or not low <= int(text) <= high:
+            raise Wrong(f"has to be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+@kind("integer string", minimum=1, maximum=WORKERS_MAX, pattern=f"auto|{WHOLE_NUMBER}")
+def read_workers(node: yaml.Node) -> int:
+    """A number of processes; `auto` is one for each CPU that this one may use."""
+    if read_text(node) == "auto":
+        return min(usable_cpus(), WORKERS_MAX)
+    try:
+        return whole_number(1, WORKERS_MAX)(node)
+    except Wrong:
+        raise Wrong(f"has to be a whole number from 1 to {WORKERS_MAX}, or auto") from None
+
+
+def size(low: int, high: int) -> Kind[int]:
+    """A number of bytes: `4096`, `64KiB`, `1MiB`."""
+
+    @kind("integer string", minimum=low, maximum=high, pattern=SIZE)
+    def read(node: yaml.Node) -> int:
+        match = re.fullmatch(SIZE, read_text(node))
+        value = int(match[1]) * {"": 1, "KiB": KIB, "MiB": MIB}[match[2]] if match else -1
+        if not low <= value <= high:
+            raise Wrong(f"has to be a number of bytes from {low} to {high}, or one with KiB or MiB")
+        return value
+
+    return read
+
+
+def duration(low: float, high: float) -> Kind[float]:
+    """A time in seconds: `5`, `500ms`, `5s`, `1m`, `24h`, `7d`."""
+
+    @kind("number string", minimum=low, maximum=high, pattern=DURATION)
+    def read(node: yaml.Node) -> float:
+        match = re.fullmatch(DURATION, read_text(node))
+        value = float(match[1]) * _UNITS_S[match[2]] if match else -1
+        if not low <= value <= high:
+            raise Wrong(f"has to be a time from {low:.12g} to {high:.12g} seconds: 5, 500ms, 5s, 1m, 24h, 7d")
+        return value
+
+    return read
+
+
+@kind(
+    "number string boolean",
+    minimum=0.1,
+    maximum=DAY_S,
+    pattern=f"[Oo][Ff][Ff]|[Ff][Aa][Ll][Ss][Ee]|{DURATION}",
+    refused=(True,),
+)
+def read_period(node: yaml.Node) -> float | None:
+    """How often something is done, in seconds; `off` is never."""
+    if read_text(node).lower() in ("off", "false"):
+        return None
+    try:
+        return duration(0.1, DAY_S)(node)
+    except Wrong as wrong:
+        raise Wrong(f"{wrong}, or off") from None
+
+
+@kind(
+    "number string",
+    exclusiveMinimum=0,
+    maximum=HOURS_MAX,
+    pattern=HOURS,
+    write=lambda seconds: round(seconds / 3600, 6),
+)
+def read_hours(node: yaml.Node) -> int:
+    """A number of hours, fractions allowed, as whole seconds."""
+    match = re.fullmatch(HOURS, read_text(node))
+    hours = float(match[0]) if match else 0.0
+    if not 0 < hours <= HOURS_MAX:
+        raise Wrong("has to be a number of hours above 0, fractions allowed, and at most a hundred years")
+    return max(1, round(hours * 3600))
+
+
+@kind("boolean string", pattern="[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]")
+def read_flag(node: yaml.Node) -> bool:
+    """`true` or `false`, as YAML or as text."""
+    text = read_text(node).lower()
+    if text not in ("true", "false"):
+        raise Wrong("has to be true or false")
+    return text == "true"
+
+
+def choice(*choices: str) -> Kind[str]:
+    """One of a few words."""
+
+    @kind("string", enum=choices)
+    def read(node: yaml.Node) -> str:
+        text = read_text(node)
+        if text not in choices:
+            raise Wrong(f"has to be {' or '.join(choices)}")
+        return text
+
+    return read
+
+
+def list_of(item: Kind[str]) -> Kind[tuple[str, ...]]:
+    """A list, or one value; in the environment its items are separated by commas."""
+
+    @kind(f"array {TEXT}", items=item.schema)
+    def read(node: yaml.Node) -> tuple[str, ...]:
+        if isinstance(node, yaml.SequenceNode):
+            nodes = node.value
+            if node.tag != "tag:yaml.org,2002:seq":
+                raise Wrong("has a YAML tag (!…) that has no meaning here")
+            if any(each.tag == NULL_TAG for each in nodes):
+                raise Wrong("holds an item without a value")
+        else:
+            parts = [part.strip() for part in read_text(node).split(",")]
+            nodes = [scalar(part, node) for part in parts if part]
+        return tuple(item(each) for each in nodes)
+
+    return read
+
+
+def printable(text: str) -> str:
+    """Return the text in a form that UTF-8 can write: file names and arguments may hold bytes that are no text."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    """Return a section's names and values. A name that stands twice is wrong."""
+    seen = set()
+    for key, value in node.value:
+        name = read_text(key)
+        if name in seen:
+            raise Wrong("holds a member twice", key)
+        seen.add(name)
+        yield key, value
+
+
+def scalar(text: str, like: yaml.Node | None = None) -> yaml.ScalarNode:
+    """Make a node of a text that does not come from YAML. `like` lends it its place."""
+    mark = like.start_mark if like is not None else None
+    return yaml.ScalarNode("tag:yaml.org,2002:str", text, start_mark=mark)

@@ -1,0 +1,59 @@
+"""What the service reports in the log of what goes wrong while it serves, each kind now and then. Knows no request."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from txtoken.errors import RemoteError
+from txtoken.observe.logs import Repeats
+
+LARGE_TOKENS_S: Final = 60.0  # between two warnings of them
+
+
+class Notices:
+    """Log lines that could come with every request, and are written once in a while with the number of those between."""
+
+    __slots__ = ("_large_tokens", "_log", "_repeats")
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._repeats = Repeats()
+        self._large_tokens = Repeats(LARGE_TOKENS_S)
+
+    def remote_failed(self, error: RemoteError) -> None:
+        """A login got no usable reply."""
+        fields: dict[str, object] = {"error": error.code, "text": error.public}
+        if error.__cause__ is not None:
+            fields["cause"] = str(error.__cause__)  # names addresses: for the log alone
+        self._warn(self._repeats.due(error.code), "the remote failed", fields)
+
+    def token_is_large(self, size: int) -> None:
+        """A token was issued that many servers do not accept in a header."""
+        text = "a token is longer than many servers take in a header (8 KiB): a shorter reply of the remote makes it shorter"
+        self._warn(self._large_tokens.due("token"), text, {"bytes": size})
+
+    def handshake_failed(self, cause: str) -> None:
+        """A client's TLS handshake failed."""
+        if self._repeats.due("handshake") is not None:  # port scanners knock at every open port
+            self._log.debug("a client's TLS handshake failed", extra={"fields": {"cause": cause}})
+
+    def buffers_are_full(self, limit: int, clients: int, held_bytes: int) -> None:
+        """So many clients, who held so many bytes, were closed."""
+        if self._repeats.due("buffered_bytes") is not None:
+            fields = {"limit": limit, "clients": clients, "bytes": held_bytes}
+            self._log.warning(
+                "limits.bufferedBytes is reached: those who hold most are closed", extra={"fields": fields}
+            )
+
+    def crashed(self, error: Exception) -> None:
+        """A fault of this program."""
+        if self._repeats.due(type(error).__name__) is not None:
+            self._log.error("a request made the service fail", exc_info=error)
+
+    def _warn(self, kept_back: int | None, text: str, fields: dict[str, object]) -> None:
+        if kept_back is None:
+            return
+        if kept_back:
+            fields["repeated"] = kept_back
+        self._log.warning(text, extra={"fields": fields})

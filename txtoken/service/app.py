@@ -1,0 +1,177 @@
+"""All that is built from one configuration: routes, keys, issuer, verifier, remote. Knows no process and no client's socket.
+
+A configuration that replaces another one takes over each part whose settings are equal: open connections to the remote and
+tokens that were verified stay. A build that fails changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final, TypeVar, cast
+
+from txtoken.clock import Clock
+from txtoken.errors import RemoteError
+from txtoken.http1.messages import Handler, Router
+from txtoken.service.cors import CrossOriginRoutes, Preflight
+from txtoken.service.failures import Failures
+from txtoken.service.handlers.check import Check
+from txtoken.service.handlers.login import ForwardedLines, Login
+from txtoken.service.keys.hmac import HmacKey
+from txtoken.service.keys.ring import KeyRing
+from txtoken.service.remote import Remote
+from txtoken.service.routes import Routes, health_routes
+from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.tokens.memory import Memory
+from txtoken.service.tokens.verify import TokenVerifier
+from txtoken.settings import Config, RemoteSettings
+from txtoken.version import VERSION
+
+REMEMBERED_TOKENS: Final = 4096  # in each of the memory's two generations, and of 8 MiB: see there
+CLOSE_S: Final = 1.0  # for connections to the remote to close in order; a look-up that hangs must not hold the end up
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an app uses of the process that it is in, whatever the configuration."""
+
+    clock: Clock
+    in_turn: Callable[[Callable[[], object]], object]  # calls what may take milliseconds when others had their turns
+    is_ready: Callable[[], bool]
+    forwarded_lines: Callable[
+        [tuple[str, ...]], ForwardedLines
+    ]  # how to tell the remote of clients behind these proxies
+    on_remote_failure: Callable[[RemoteError], None]
+    on_large_token: Callable[[int], None]  # its bytes
+    on_crash: Callable[[Exception], None]
+
+
+class App:
+    """The service of one configuration. Make it inside a running loop by `build`; `sweep` it a few times a second."""
+
+    def __init__(self, config: Config, surroundings: Surroundings, before: App | None) -> None:
+        self.config = config
+        self._surroundings = surroundings
+        self.parts: dict[str, tuple[object, object]] = {}  # the settings of each part, and the part
+        self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
+        self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
+        self.remote: Remote
+        self.verifier: TokenVerifier
+        self.router: Router
+        self.paths: frozenset[bytes] = frozenset()  # of all routes
+        self.route_names: dict[bytes, str] = {}  # of those that are counted one by one
+
+    @classmethod
+    def build(cls, config: Config, surroundings: Surroundings, before: App | None = None) -> App:
+        """Build what serves by a configuration, with the parts of `before` that stay the same. `before` serves on until
+        `replace` is called.
+        """
+        app = cls(config, surroundings, before)
+        try:
+            app._build({} if before is None else before.parts)
+        except BaseException:
+            app.discard(before)
+            raise
+        return app
+
+    def _build(self, before: dict[str, tuple[object, object]]) -> None:
+        config, around = self.config, self._surroundings
+
+        def part(name: str, settings: object, make: Callable[[], _T]) -> _T:
+            earlier = before.get(name)
+            made = cast("_T", earlier[1]) if earlier is not None and earlier[0] == settings else make()
+            self.parts[name] = settings, made
+            return made
+
+        ring = part("keys", config.keys, lambda: KeyRing(HmacKey(config.keys.secret.reveal())))
+        self.remote = part("remote", config.remote, lambda: new_remote(config.remote, around))
+        self.verifier = part(
+            "verifier",
+            (config.keys, config.check),
+            lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
+        )
+        login = Login(
+            self.remote,
+            TokenIssuer(ring, config.issue.ttl_s),
+            Failures(config.login.status_map, passes_bodies=config.login.pass_remote_errors),
+            around.clock,
+            config.login,
+            forwarded_lines=around.forwarded_lines(config.trusted_proxies) if config.login.forwarded_for else None,
+            token_bytes_max=config.issue.token_bytes_max,
+            on_failure=around.on_remote_failure,
+            on_large_token=around.on_large_token,
+            on_crash=around.on_crash,
+        )
+        check = Check(self.verifier, around.clock, response=config.check.response)
+        named: dict[str, tuple[str, dict[str, Handler]]] = {
+            config.login.route: ("get_token", {"POST": login}),
+            config.check.route: ("check_token", {"GET": check, "POST": check}),
+        }
+        self.route_names = {path.encode("ascii"): name for path, (name, _) in named.items()}
+        has_admin_port = config.process.admin_port is not None
+        routes = {} if has_admin_port else health_routes(lambda: True, around.is_ready)
+        routes |= {path: handlers for path, (_, handlers) in named.items()}
+        self.paths = frozenset(path.encode("ascii") for path in routes)
+        self.router = self._route(routes)
+
+    def _route(self, routes: dict[str, dict[str, Handler]]) -> Router:
+        cors, on_crash = self.config.cors, self._surroundings.on_crash
+        if not cors.origins:
+            return Routes(routes, on_crash)
+        for handlers in routes.values():
+            handlers["OPTIONS"] = Preflight(tuple(handlers), cors)
+        return CrossOriginRoutes(Routes(routes, on_crash), cors)
+
+    @property
+    def remotes(self) -> tuple[Remote, ...]:
+        """The remote, and those of earlier configurations that still have requests."""
+        return self.remote, *self._retired
+
+    def replace(self, before: App) -> None:
+        """Serve in place of another app from now on. Its requests finish."""
+        self._retired = before._retired
+        if self.remote is not before.remote:
+            self._retired.append(before.remote)
+
+    def discard(self, before: App | None) -> None:
+        """Never serve: let go of what was not taken over from `before`."""
+        made = self.parts.get("remote")
+        if made is not None and (before is None or made[1] is not before.remote):
+            self._close(cast("Remote", made[1]))
+
+    def sweep(self) -> None:
+        """Act on the remote's deadlines that have passed."""
+        self.remote.sweep(monotonic())
+        for remote in tuple(self._retired):
+            remote.sweep(monotonic())
+            if not remote.active_count:
+                self._retired.remove(remote)
+                self._close(remote)
+
+    async def close(self) -> None:
+        """Close every connection to the remote. Logins that still run fail."""
+        for remote in self.remotes:
+            self._close(remote)
+        if self.closing:
+            await asyncio.wait(tuple(self.closing), timeout=CLOSE_S)
+
+    def _close(self, remote: Remote) -> None:
+        task = asyncio.get_running_loop().create_task(remote.close())
+        self.closing.add(task)
+        task.add_done_callback(self.closing.discard)
+
+
+def new_remote(settings: RemoteSettings, around: Surroundings) -> Remote:
+    """Make the remote, to which the service shows a token of its own (contract §2)."""
+    bearer = TokenIssuer(KeyRing(HmacKey(settings.request_key.reveal())), settings.request_token_s)
+    return Remote(
+        settings,
+        lambda second: bearer.issue(settings.request_token_data, second),
+        around.clock,
+        f"txtoken/{VERSION}",
+        around.in_turn,
+    )

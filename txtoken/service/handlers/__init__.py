@@ -1,0 +1,1 @@
+"""What each route answers: one class a route. Knows no connections and no path."""
