@@ -304,7 +304,7 @@ def test_a_remote_with_tls(tmp_path: Path) -> None:
             assert plain_login(client) == (200, None)
             write_authority(tmp_path, OTHER_CA)
             process.send(signal.SIGHUP)
-            assert json.loads(process.line_with("the configuration is taken over"))["keys"] == ["remoteTls.certFile", "remoteTls.keyFile"]
+            assert json.loads(process.line_with("the configuration is taken over"))["keys"] == ["remoteTls.caFile"]
             assert plain_login(client) == (500, "the remote's TLS certificate could not be verified")
             failed = json.loads(process.line_with("the remote failed"))
             assert (failed["error"], "certificate verify failed" in failed["cause"]) == ("tls_verify", True)
