@@ -13,7 +13,7 @@ import pytest
 
 from txtoken.config.read import load
 from txtoken.errors import ConfigError
-from txtoken.settings import Config
+from txtoken.settings import Config, Secret
 
 KEY: Final = "sesame-0123456789-abcdefghijklmnop"
 OTHER_KEY: Final = "barley-9876543210-ponmlkjihgfedcba"
@@ -39,6 +39,12 @@ def load_text(
     file = folder / "cfg.yml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     return load(str(file), environ or {}, overrides)
+
+
+def revealed(secret: Secret | None) -> bytes:
+    """Return a secret that is there."""
+    assert secret is not None
+    return secret.reveal()
 
 
 def changed(config: Config, **values: object) -> Config:

@@ -38,8 +38,12 @@ ALLOWED: Final = {
         *("txtoken.settings", "txtoken.unix_urls", "txtoken.version"),
     ),
     # Within service/: keys know no tokens but the form of a segment, tokens know keys, and neither knows a request or a response.
-    "txtoken.service.keys": ("txtoken.compiling", "txtoken.errors", "txtoken.service.tokens.segments"),
-    "txtoken.service.tokens": ("txtoken.errors", "txtoken.service.keys", "txtoken.settings"),
+    "txtoken.service.keys": (
+        *("txtoken.compiling", "txtoken.errors", "txtoken.service.tokens.segments", "txtoken.settings"),
+    ),
+    "txtoken.service.tokens": (
+        *("txtoken.compiling", "txtoken.errors", "txtoken.service.keys", "txtoken.service.pointer", "txtoken.settings"),
+    ),
     "txtoken.observe": ("txtoken.errors", "txtoken.http1.messages"),
     "txtoken.process": (
         *("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1", "txtoken.observe"),
@@ -74,11 +78,14 @@ RESERVED: Final = {
         *("txtoken.config.success", "txtoken.config.trees", "txtoken.config.urls", "txtoken.config.values"),
         "txtoken.config.yaml_reader",
     ),
-    "jwt": ("txtoken.service.keys.hmac",),
+    "cryptography": ("txtoken.service.keys.asymmetric",),
     "uvloop": ("txtoken.process.loop",),
     "signal": ("txtoken.__main__", "txtoken.cli", "txtoken.process.signals", "txtoken.process.supervisor"),
-    # Loads a command's modules when it is run (`health` has no use for aiohttp's 0.3 s), and what only an admin port needs.
-    "importlib": ("txtoken.cli", "txtoken.process.admin"),
+    # Loads a command's modules when it is run (`health` has no use for aiohttp's 0.3 s), and what only an admin port or
+    # an asymmetric key needs.
+    "importlib": (
+        *("txtoken.cli", "txtoken.process.admin", "txtoken.service.keys.build", "txtoken.service.keys.derived"),
+    ),
     "prometheus_client": ("txtoken.observe.exposition",),
     "threading": ("txtoken.observe.logs", "txtoken.service.names"),
 }

@@ -20,6 +20,7 @@ from typing import Any, Final
 import jwt
 import pytest
 
+from tests.configuring import revealed
 from tests.running import KEY, PATIENCE_S
 from txtoken.cli import BAD_CONFIG, FAILED, OK, USAGE, main
 from txtoken.config.read import load
@@ -378,9 +379,9 @@ def test_keygen_makes_keys_for_enc_key(terminal: Terminal) -> None:
         assert (ran.code, ran.err) == (OK, "")
         assert re.fullmatch(r"[A-Za-z0-9_-]{48}", key)
         terminal.write(f"encKey: {key}\nremote: http://h/\n")
-        assert load("example_cfg.yml", {}).keys.secret.reveal() == key.encode()
+        assert revealed(load("example_cfg.yml", {}).keys.secret) == key.encode()
         terminal.write(ran.out, "key")
-        assert load("example_cfg.yml", {"TXTOKEN_ENC_KEY_FILE": "key"}).keys.secret.reveal() == key.encode()
+        assert revealed(load("example_cfg.yml", {"TXTOKEN_ENC_KEY_FILE": "key"}).keys.secret) == key.encode()
         keys.add(key)
     assert len(keys) == 50
 

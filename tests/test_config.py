@@ -12,7 +12,7 @@ import orjson
 import pytest
 import yaml
 
-from tests.configuring import EXAMPLE_FILE, KEY, OTHER_KEY, REMOTE, REQUIRED, failure, load_text, told, whole
+from tests.configuring import EXAMPLE_FILE, KEY, OTHER_KEY, REMOTE, REQUIRED, failure, load_text, revealed, told, whole
 from txtoken.config import values
 from txtoken.config.cpus import usable_cpus
 from txtoken.config.read import load
@@ -407,7 +407,7 @@ def test_a_configuration_of_the_original_works_unchanged(tmp_path: Path) -> None
         False,
         "http://127.0.0.1:8070/api/login?app=1",
     )
-    assert config.keys.secret.reveal() == config.remote.request_key.reveal() == b"Tr0ub4dor&3-correct-horse-battery"
+    assert revealed(config.keys.secret) == revealed(config.remote.request_key) == b"Tr0ub4dor&3-correct-horse-battery"
     assert (config.issue.ttl_s, config.remote.request_token_s) == (12 * 3600, 300)
     assert (config.login.route, config.check.route) == ("/getToken", "/checkToken")
     assert json.loads(config.remote.request_token_data) == {"Method": "set", "scopes": ["read", "write"]}
@@ -447,10 +447,10 @@ def test_a_configuration_of_the_original_works_unchanged(tmp_path: Path) -> None
 )
 def test_key_is_taken_exactly_as_written(tmp_path: Path, written: str) -> None:
     """An unquoted key stays the text of the file: it becomes no number, date, boolean, null or decoded bytes."""
-    assert load_text(tmp_path, whole(f"encKey: {written}")).keys.secret.reveal() == written.encode()
-    assert load_text(tmp_path, whole(f"requestKey: {written}")).remote.request_key.reveal() == written.encode()
+    assert revealed(load_text(tmp_path, whole(f"encKey: {written}")).keys.secret) == written.encode()
+    assert revealed(load_text(tmp_path, whole(f"requestKey: {written}")).remote.request_key) == written.encode()
     environ = {"TXTOKEN_ENC_KEY": written}
-    assert load_text(tmp_path, whole(""), environ).keys.secret.reveal() == written.encode()
+    assert revealed(load_text(tmp_path, whole(""), environ).keys.secret) == written.encode()
 
 
 @pytest.mark.parametrize("written", ["~", "null", "Null", "NULL", ""])
@@ -475,7 +475,7 @@ def test_key_that_reads_as_nothing_is_absent(tmp_path: Path, written: str) -> No
 )
 def test_quotes_of_yaml_are_honoured(tmp_path: Path, yaml_text: str, secret: str) -> None:
     """A quoted or block text is read by YAML's rules, and nothing is stripped after that."""
-    assert load_text(tmp_path, whole(f"encKey: {yaml_text}")).keys.secret.reveal() == secret.encode()
+    assert revealed(load_text(tmp_path, whole(f"encKey: {yaml_text}")).keys.secret) == secret.encode()
 
 
 def test_keys_that_everybody_knows_stay_on_this_machine(tmp_path: Path) -> None:
@@ -561,7 +561,7 @@ def test_what_nobody_sees_in_a_secret_is_named(tmp_path: Path, unseen: str, kind
     ):
         text = text if "encKey" in text else f"{text}\n{REQUIRED['encKey']}"
         config = load_text(tmp_path, f"{text}\n{REQUIRED['remote']}")
-        assert secret.encode() in (config.keys.secret.reveal(), config.remote.request_key.reveal())
+        assert secret.encode() in (revealed(config.keys.secret), revealed(config.remote.request_key))
         name = text.partition(":")[0]
         said = f"{name} holds {', '.join(kinds)}: it signs with that too, and others may not see it"
         assert config.warnings == ((said,) if kinds else ())
@@ -645,7 +645,7 @@ def test_values_from_outside_the_file(tmp_path: Path, source: str) -> None:
     by_name = {key.name: key.variable for key in KEYS}
     environ = {by_name[name]: text for name, text in texts.items()} if source == "environment" else {}
     config = load_text(tmp_path, whole("port: 1"), environ, texts if source == "--set" else {})
-    assert (config.process.port, config.log.debug, config.keys.secret.reveal()) == (9, True, OTHER_KEY.encode())
+    assert (config.process.port, config.log.debug, revealed(config.keys.secret)) == (9, True, OTHER_KEY.encode())
     assert config.remote.request_token_data == b'{"a":[1]}'
     assert config.process.addresses == ("127.0.0.1", "::1")
     assert (config.limits.body_bytes, config.remote.timeout_s) == (2048, 0.5)
@@ -666,11 +666,11 @@ def test_secrets_from_files(tmp_path: Path) -> None:
     path = str(key_file)
     remote = REQUIRED["remote"]
     secret = OTHER_KEY.encode()
-    assert load_text(tmp_path, f"{remote}\nencKeyFile: {path}").keys.secret.reveal() == secret
-    assert load_text(tmp_path, remote, {"TXTOKEN_ENC_KEY_FILE": path}).keys.secret.reveal() == secret
-    assert load_text(tmp_path, remote, {}, {"encKeyFile": path}).keys.secret.reveal() == secret
+    assert revealed(load_text(tmp_path, f"{remote}\nencKeyFile: {path}").keys.secret) == secret
+    assert revealed(load_text(tmp_path, remote, {"TXTOKEN_ENC_KEY_FILE": path}).keys.secret) == secret
+    assert revealed(load_text(tmp_path, remote, {}, {"encKeyFile": path}).keys.secret) == secret
     config = load_text(tmp_path, whole(""), {"TXTOKEN_REQUEST_KEY_FILE": path})
-    assert (config.keys.secret.reveal(), config.remote.request_key.reveal()) == (KEY.encode(), secret)
+    assert (revealed(config.keys.secret), revealed(config.remote.request_key)) == (KEY.encode(), secret)
 
 
 def test_the_two_ways_to_give_a_secret_are_one_key(tmp_path: Path) -> None:
@@ -678,14 +678,14 @@ def test_the_two_ways_to_give_a_secret_are_one_key(tmp_path: Path) -> None:
     key_file = tmp_path / "key"
     key_file.write_text(OTHER_KEY)
     path = str(key_file)
-    assert load_text(tmp_path, whole(""), {"TXTOKEN_ENC_KEY_FILE": path}).keys.secret.reveal() == OTHER_KEY.encode()
+    assert revealed(load_text(tmp_path, whole(""), {"TXTOKEN_ENC_KEY_FILE": path}).keys.secret) == OTHER_KEY.encode()
     by_file = f"{REQUIRED['remote']}\nencKeyFile: {path}"
-    assert load_text(tmp_path, by_file, {"TXTOKEN_ENC_KEY": KEY}).keys.secret.reveal() == KEY.encode()
+    assert revealed(load_text(tmp_path, by_file, {"TXTOKEN_ENC_KEY": KEY}).keys.secret) == KEY.encode()
     both = {"TXTOKEN_ENC_KEY": KEY, "TXTOKEN_ENC_KEY_FILE": path}
     (problem,) = failure(tmp_path, whole(""), both).problems
     assert problem.text == "is given beside encKey: keep one of them"
     config = load_text(tmp_path, whole(""), {"TXTOKEN_ENC_KEY": KEY}, {"encKeyFile": path})
-    assert config.keys.secret.reveal() == OTHER_KEY.encode()
+    assert revealed(config.keys.secret) == OTHER_KEY.encode()
 
 
 def test_which_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.configuring import KEY, OTHER_KEY, REMOTE, REQUIRED, dump, failure, load_text, told, whole
+from tests.configuring import KEY, OTHER_KEY, REMOTE, REQUIRED, dump, failure, load_text, revealed, told, whole
 from txtoken.config.read import load
 from txtoken.config.table import KEYS, SECTIONS, describe
 from txtoken.errors import ConfigError
@@ -155,7 +155,7 @@ def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
 def test_windows_line_ends(tmp_path: Path) -> None:
     """Line ends of any system are read, and are no part of a secret."""
     config = load_text(tmp_path, whole("port: 7").replace("\n", "\r\n") + "\r\n")
-    assert (config.process.port, config.keys.secret.reveal()) == (7, KEY.encode())
+    assert (config.process.port, revealed(config.keys.secret)) == (7, KEY.encode())
 
 
 def test_aliases_are_values_like_others(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_a_configuration_does_not_show_its_secrets(tmp_path: Path) -> None:
     assert KEY not in shown
     assert OTHER_KEY not in shown
     assert (described["encKey"], described["requestKey"]) == (HIDDEN, HIDDEN)
-    assert config.keys.secret.reveal() == KEY.encode()
+    assert revealed(config.keys.secret) == KEY.encode()
 
 
 def test_secrets_compare_by_value(tmp_path: Path) -> None:
@@ -372,8 +372,8 @@ def outcome(content: bytes, environ: Mapping[str, str], overrides: Mapping[str, 
         except ConfigError as error:
             return told_to_programs(error)
         json.loads(orjson.dumps(describe(config)))
-        HmacKey(config.keys.secret.reveal())
-        HmacKey(config.remote.request_key.reveal())
+        HmacKey(revealed(config.keys.secret))
+        HmacKey(revealed(config.remote.request_key))
         Proxies(config.trusted_proxies)
         Failures(config.login.status_map, passes_bodies=config.login.pass_remote_errors)
         return config

@@ -25,6 +25,7 @@ from txtoken.service.keys.ring import KeyRing
 from txtoken.service.reply import ReplyParser
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.tokens.segments import encode_segment
+from txtoken.settings import IssueSettings
 
 BATCH: Final = 25  # requests that are sent at once
 WARM_UP: Final = 1_500  # answers of each kind, after which all that is remembered is full
@@ -59,7 +60,7 @@ def signed(claims: bytes, header: bytes = b'{"alg":"HS256","typ":"JWT"}') -> byt
 
 
 NOW: Final = int(time.time())
-GOOD: Final = TokenIssuer(KeyRing(HmacKey(KEY.encode())), 3600).issue(b'{"user":"ada"}', NOW)
+GOOD: Final = TokenIssuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(3600)).issue(b'{"user":"ada"}', NOW)
 KEPT: Final = {  # after these answers the connection goes on
     "no token": (head("GET /checkToken"), 401),
     "no token, posted": (post("/checkToken", b"{}"), 401),

@@ -220,7 +220,10 @@ def test_rotation(tmp_path: Path, files: Files, login_api: LoginApi, workers: in
         before = connect(port)
         assert log_in(before) == (200, "")
         write_certificate(tmp_path, "localhost")
-        assert json.loads(process.line_with("the configuration is taken over"))["keys"] == ["tls.certFile", "tls.keyFile"]
+        assert json.loads(process.line_with("the configuration is taken over"))["keys"] == [
+            "tls.certFile",
+            "tls.keyFile",
+        ]
         second = until_another(port, serial(before))
         assert log_in(before) == (200, "")
         before.close()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.configuring import changed
+from tests.configuring import changed, revealed
 from tests.exchange import LOGIN, REPLY, REPLY_BODY, House, check_request
 from tests.running import run
 from txtoken.demo import demo_config
@@ -18,7 +18,7 @@ from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.remote import CROWD
 from txtoken.service.tokens.issue import TokenIssuer
-from txtoken.settings import Config, CorsSettings, LogSettings
+from txtoken.settings import Config, CorsSettings, IssueSettings, LogSettings
 
 COUNTED: Final = ("create_task", "create_future", "call_later", "call_at", "call_soon", "call_soon_threadsafe")
 ROUNDS: Final = 50
@@ -86,7 +86,7 @@ def count(config: Config, work: Callable[[House], None]) -> tuple[Counter[str], 
 
 def token(config: Config, number: int = 0) -> bytes:
     """Make a token that the service finds valid."""
-    issuer = TokenIssuer(KeyRing(HmacKey(config.keys.secret.reveal())), 3600)
+    issuer = TokenIssuer(KeyRing([HmacKey(revealed(config.keys.secret))]), IssueSettings(3600))
     return issuer.issue(b'{"n":%d}' % number, int(time.time()))
 
 

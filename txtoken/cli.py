@@ -368,8 +368,7 @@ def _ttl_s(text: str) -> int:
 
 
 def _ring(config: Config) -> Any:
-    key_type = _load("txtoken.service.keys.hmac", "HmacKey")
-    return _load("txtoken.service.keys.ring", "KeyRing")(key_type(config.keys.secret.reveal()))
+    return _load("txtoken.service.keys.build", "build_ring")(config.keys, config.issue.ttl_s)
 
 
 def _verifier(config: Config) -> Any:

@@ -2,6 +2,7 @@
 
     TxtokenError
     ├── ConfigError          the configuration cannot be used: every problem of it at once   exit 78
+    ├── KeyMaterialError     a key cannot be used: what it is, and what is needed
     ├── StartError           the service cannot start: a port in use, an address not ours    exit 1
     ├── ProtocolError        a client's bytes are not a request that we serve                4xx, 5xx
     ├── TokenError           a token is not valid: the contract's text for the reason        401
@@ -12,6 +13,8 @@
         ├── RemoteStatus         a complete reply whose status is no success, or counts as none
         ├── RemoteTruncated      a reply cut short, or longer than we accept                 "invalid"
         ├── RemoteInvalid        a complete reply that is not a usable JSON object           "invalid"
+        ├── ClaimsUnbuildable    a reply without what a claim is made of                     "invalid"
+        ├── NoSigningKey         no key signs at this moment                                 503
         └── TokenTooLarge        a token of this reply would be longer than is checked       "invalid"
 
 `code` is stable and short, for logs and metrics. `public` may be shown to a client: it never holds an address, a
@@ -55,6 +58,12 @@ class ConfigError(TxtokenError):
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         lines = "".join(f"\n  {problem}" for problem in problems)
         super().__init__(f"The configuration has {count}, nothing was started:{lines}")
+
+
+class KeyMaterialError(TxtokenError):
+    """A key cannot be used. The text goes on after a key's name ("is a PEM key, which …"), and holds nothing of the key."""
+
+    code = "key"
 
 
 class StartError(TxtokenError):
@@ -132,3 +141,18 @@ class TokenTooLarge(RemoteError):
             "token_too_large",
             f"the token would have {token_bytes} bytes, and limits.tokenBytes allows {token_bytes_max}",
         )
+
+
+class ClaimsUnbuildable(RemoteError):
+    """A reply has nothing that a claim can be made of. `where` says what was looked for; it belongs to the log."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__("no_claim", "the reply does not say who the token is for")
+        self.__cause__ = ValueError(where)
+
+
+class NoSigningKey(RemoteError):
+    """No key signs at this moment: the keyset has ended, or the clock was never set."""
+
+    def __init__(self) -> None:
+        super().__init__("no_key", "no key signs tokens at this time")

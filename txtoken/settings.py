@@ -6,6 +6,7 @@ import hmac
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 KIB: Final = 1024
@@ -126,7 +127,7 @@ class RemoteSettings:
     """All that the exchange with the remote depends on."""
 
     url: str
-    request_key: Secret  # that signs the bearer
+    request_key: Secret | None = None  # that signs the bearer; None: the key that signs logins
     request_token_data: bytes = b"{}"  # compact JSON
     request_token_s: int = 300
     proxy: RemoteProxy | None = None
@@ -146,10 +147,34 @@ class RemoteSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """One key of a keyset."""
+
+    algorithm: str
+    material: Secret  # an HMAC secret, or a key in PEM or JWK form
+    kid: str = ""  # "": the key's own
+    begins: float = -inf  # Unix time, from which it signs
+    until: float = inf  # before which it signs and verifies
+
+
+@dataclass(frozen=True, slots=True)
+class RotationSettings:
+    """Keys that rotate by themselves (contract §5)."""
+
+    secrets: tuple[Secret, ...]  # the first signs, all verify
+    algorithm: str
+    issuer: str
+    every_s: int
+    lead_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeySettings:
     """The keys that sign and verify tokens."""
 
-    secret: Secret  # of HS256
+    secret: Secret | None = None  # of the HS256 key without a name
+    entries: tuple[KeyEntry, ...] = ()
+    rotation: RotationSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +197,16 @@ class IssueSettings:
 
     ttl_s: int
     token_bytes_max: int = 32 * KIB
+    issuer: str | None = None
+    audience: tuple[str, ...] = ()
+    subject: str | None = None  # a JSON Pointer (RFC 6901) into the reply
+    has_iat: bool = False
+    has_nbf: bool = False
+    has_jti: bool = False
+    typ: str = "JWT"  # of the header
+    data_claim: str = "data"  # that holds the reply; "": the reply's members are claims themselves
+    data_include: tuple[str, ...] | None = None  # members of the reply; None: all
+    data_exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import orjson
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from tests.configuring import revealed
 from tests.exchange import LOGIN, REPLY_BODY, House, check_request
 from txtoken.demo import demo_config
 from txtoken.http1.heads import KnownHead, KnownHeads
@@ -29,7 +30,7 @@ from txtoken.service.tokens.compact import compact_object
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
-from txtoken.settings import CheckSettings, Config, Limits, LogSettings
+from txtoken.settings import CheckSettings, Config, IssueSettings, Limits, LogSettings
 
 SECRET: Final = b"a-key-for-benches-0123456789-abcdefghijk"
 DISTINCT: Final = 5000
@@ -56,7 +57,7 @@ def house(config: Config) -> Iterator[House]:
 
 def tokens(secret: bytes) -> list[bytes]:
     """Make tokens that all differ."""
-    issuer, now = TokenIssuer(KeyRing(HmacKey(secret)), 10**6), int(time.time())
+    issuer, now = TokenIssuer(KeyRing([HmacKey(secret)]), IssueSettings(10**6)), int(time.time())
     return [issuer.issue(b'{"n":%d,"reply":%b}' % (number, REPLY_BODY), now) for number in range(DISTINCT)]
 
 
@@ -71,7 +72,7 @@ def in_turn(values: list[Any], work: Callable[[Any], object]) -> Callable[[], ob
 
 def test_sign_ours(benchmark: BenchmarkFixture) -> None:
     """A token, from the remote's reply on."""
-    issuer = TokenIssuer(KeyRing(HmacKey(SECRET)), 3600)
+    issuer = TokenIssuer(KeyRing([HmacKey(SECRET)]), IssueSettings(3600))
     assert benchmark(lambda: issuer.issue(compact_object(REPLY_BODY), 1_700_000_000))
 
 
@@ -97,7 +98,7 @@ def test_hmac_digest(benchmark: BenchmarkFixture) -> None:
 @pytest.mark.parametrize("cache_entries", [0, 4096], ids=["judged", "remembered"])
 def test_verify_ours(benchmark: BenchmarkFixture, cache_entries: int) -> None:
     """A valid token, judged anew or found among those that were."""
-    verifier = TokenVerifier(KeyRing(HmacKey(SECRET)), CheckSettings("/checkToken"), Memory(cache_entries))
+    verifier = TokenVerifier(KeyRing([HmacKey(SECRET)]), CheckSettings("/checkToken"), Memory(cache_entries))
     token, now = tokens(SECRET)[0], time.time()
     assert benchmark(lambda: verifier.verify(token, now))
 
@@ -162,12 +163,12 @@ def test_whole_get_token(benchmark: BenchmarkFixture, house: House) -> None:
 
 def test_whole_check_remembered(benchmark: BenchmarkFixture, house: House, config: Config) -> None:
     """A check of a token that was checked before."""
-    request = check_request(tokens(config.keys.secret.reveal())[0])
+    request = check_request(tokens(revealed(config.keys.secret))[0])
     benchmark(lambda: house.check(request))
     assert house.to_client.written[-1].startswith(b"HTTP/1.1 200")
 
 
 def test_whole_check_distinct(benchmark: BenchmarkFixture, house: House, config: Config) -> None:
     """A check of a token that was never seen."""
-    benchmark(in_turn([check_request(token) for token in tokens(config.keys.secret.reveal())], house.check))
+    benchmark(in_turn([check_request(token) for token in tokens(revealed(config.keys.secret))], house.check))
     assert house.to_client.written[-1].startswith(b"HTTP/1.1 200")

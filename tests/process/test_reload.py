@@ -18,6 +18,7 @@ import jwt
 import pytest
 
 from tests.certifying import write_certificate
+from tests.configuring import revealed
 from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
 from tests.running import KEY, PATIENCE_S, run_first, service_process
@@ -92,7 +93,7 @@ def test_a_swapped_link_is_a_change(tmp_path: Path) -> None:
     assert settled(reload)
     config = reload.read_again()
     assert config is not None
-    assert config.keys.secret.reveal() == OTHER_KEY.encode()
+    assert revealed(config.keys.secret) == OTHER_KEY.encode()
 
 
 @pytest.mark.parametrize("broken", ["encKey: short", "{", 'remote: "\\UFFFFFFFF"', text_of(more="expHuors: 1")])
@@ -227,7 +228,7 @@ def test_a_secret_that_comes_later_is_found(tmp_path: Path, caplog: pytest.LogCa
     assert reload.has_changed()
     config = reload.read_again()
     assert config is not None
-    assert config.keys.secret.reveal() == OTHER_KEY.encode()
+    assert revealed(config.keys.secret) == OTHER_KEY.encode()
     assert not reload.has_changed()
 
 
@@ -423,7 +424,7 @@ def test_a_secret_of_a_new_configuration_is_waited_for(tmp_path: Path) -> None:
     assert reload.has_changed()
     config = reload.read_again(at_once=False)
     assert config is not None
-    assert config.keys.secret.reveal() == OTHER_KEY.encode()
+    assert revealed(config.keys.secret) == OTHER_KEY.encode()
     assert not reload.has_changed()
     assert reload.wait_s is None
 

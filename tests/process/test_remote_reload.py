@@ -12,7 +12,7 @@ from typing import Any, Final
 import jwt
 import pytest
 
-from tests.configuring import changed
+from tests.configuring import changed, revealed
 from tests.running import run
 from tests.service.faulty_remote import FaultyRemote, good, silent, turning
 from tests.serving import Served, configuration, serving
@@ -85,7 +85,7 @@ def test_a_rotated_request_key_is_used(tmp_path: Path) -> None:
                 request.partition(b"Bearer ")[2].partition(b"\r\n")[0].decode() for _, request in faulty.requests
             ]
             for bearer, key in zip(bearers, (config.remote.request_key, OTHER_KEY), strict=True):
-                assert jwt.decode(bearer, key.reveal(), ["HS256"])["data"] == {}
+                assert jwt.decode(bearer, revealed(key), ["HS256"])["data"] == {}
             assert [number for number, _ in faulty.requests] == [0, 1]
 
     run(main())

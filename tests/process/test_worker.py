@@ -19,7 +19,7 @@ from typing import Any, Final
 import jwt
 import pytest
 
-from tests.configuring import changed
+from tests.configuring import changed, revealed
 from tests.exchange import LOGIN, REPLY, House, check_request
 from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
@@ -332,10 +332,10 @@ def test_dates_follow_a_clock_that_is_set(config: Config, times: Times, step_s: 
             (date,) = [line[6:] for line in head.decode().split("\r\n") if line.startswith("Date: ")]
             assert parsedate_to_datetime(date).timestamp() == second
             token = json.loads(body)["token"]
-            assert exp_of(token, config.keys.secret.reveal()) == second + config.issue.ttl_s
+            assert exp_of(token, revealed(config.keys.secret)) == second + config.issue.ttl_s
             (line,) = [line for line in house.to_remote.written[0].split(b"\r\n") if line.startswith(b"Authorization")]
             assert (
-                exp_of(line.split()[-1].decode(), config.remote.request_key.reveal())
+                exp_of(line.split()[-1].decode(), revealed(config.remote.request_key))
                 == second + config.remote.request_token_s
             )
         await house.close()
@@ -355,7 +355,7 @@ def test_remembered_tokens_follow_a_clock_that_is_set(config: Config, times: Tim
 
     async def main() -> None:
         house = House(config)
-        token = jwt.encode({"exp": int(times.wall) + 3600}, config.keys.secret.reveal(), "HS256").encode()
+        token = jwt.encode({"exp": int(times.wall) + 3600}, revealed(config.keys.secret), "HS256").encode()
         request = check_request(token)
         for step_s, status in (
             (0, 200),

@@ -25,7 +25,7 @@ GOOD: Final = {"exp": NOW + 90, "iat": NOW, "iss": "login", "aud": "shop"}
 
 def told(token: str, rules: VerifyRules = RULES, now: float = NOW) -> str:
     """Return the reason that a person is told."""
-    judge = TokenVerifier(KeyRing(HmacKey(KEY.encode())), CheckSettings("/checkToken", rules=rules), Memory(0))
+    judge = TokenVerifier(KeyRing([HmacKey(KEY.encode())]), CheckSettings("/checkToken", rules=rules), Memory(0))
     return explain(judge, token.encode(), now).reason
 
 
@@ -82,7 +82,7 @@ def test_forms(token: str, words: str) -> None:
 
 def test_what_can_be_read_is_shown() -> None:
     """Header and claims are shown though the signature is wrong, and not where they are no JSON."""
-    judge = TokenVerifier(KeyRing(HmacKey(b"k" * 32)), CheckSettings("/checkToken", rules=RULES), Memory(0))
+    judge = TokenVerifier(KeyRing([HmacKey(b"k" * 32)]), CheckSettings("/checkToken", rules=RULES), Memory(0))
     explanation = explain(judge, jwt.encode({"a": 1}, KEY, "HS256").encode(), NOW)
     assert (explanation.valid, explanation.claims) == (False, b'{"a":1}')
     assert explanation.header == b'{"alg":"HS256","typ":"JWT"}'
@@ -110,5 +110,5 @@ def test_duration(seconds: float, words: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes(token: bytes) -> None:
     """Whatever is shown to it, it has a reason."""
-    judge = TokenVerifier(KeyRing(HmacKey(b"k" * 32)), CheckSettings("/checkToken", rules=RULES), Memory(0))
+    judge = TokenVerifier(KeyRing([HmacKey(b"k" * 32)]), CheckSettings("/checkToken", rules=RULES), Memory(0))
     assert explain(judge, token, NOW).reason

@@ -30,7 +30,7 @@ from txtoken.service.remote import Remote
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
-from txtoken.settings import CheckSettings, LoginSettings
+from txtoken.settings import CheckSettings, IssueSettings, LoginSettings
 
 TTL_S: Final = 3600
 SETTINGS: Final = LoginSettings("/getToken")
@@ -75,7 +75,7 @@ class Desk:
         self.large_tokens: list[int] = []
         self.handler = Login(
             remote,
-            issuer or TokenIssuer(KeyRing(HmacKey(KEY.encode())), TTL_S),
+            issuer or TokenIssuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S)),
             failures or Failures("original", passes_bodies=False),
             self.clock,
             settings,
@@ -379,7 +379,7 @@ def test_a_fault_of_ours() -> None:
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
-            desk = Desk(remote, issuer=TokenIssuer(KeyRing(key), TTL_S))
+            desk = Desk(remote, issuer=TokenIssuer(KeyRing([key]), IssueSettings(TTL_S)))
             assert await desk.ask(request()) is CRASHED
             assert [type(crash) for crash in desk.crashes] == [AttributeError]
             assert b"None" not in CRASHED.body
@@ -549,13 +549,13 @@ def test_200_that_is_no_success() -> None:
 # Checking a token. The verifier has tests of its own: here it is where a token comes from and what the answer is.
 
 CLOCK: Final = Clock()
-ISSUER: Final = TokenIssuer(KeyRing(HmacKey(KEY.encode())), TTL_S)
+ISSUER: Final = TokenIssuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S))
 TOKEN: Final = ISSUER.issue(b'{"user":"ada"}', CLOCK.second)
 
 
 def check(asked: Request, *, answer_form: str = "original") -> Response:
     """Have a request's token checked."""
-    ring = KeyRing(HmacKey(KEY.encode()))
+    ring = KeyRing([HmacKey(KEY.encode())])
     verifier = TokenVerifier(ring, CheckSettings("/checkToken"), Memory(4))
     client = Listener()
     Check(verifier, CLOCK, response=answer_form).handle(asked, client)

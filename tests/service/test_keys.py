@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txtoken.service.keys.hmac import HmacKey, KeyMaterialError
+from txtoken.errors import KeyMaterialError
+from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.tokens.segments import decode_segment
 
 

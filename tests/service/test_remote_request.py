@@ -16,6 +16,7 @@ from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.remote import Remote, request_head
 from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.settings import IssueSettings
 
 TTL_S: Final = 300
 
@@ -85,7 +86,7 @@ def test_the_bearer() -> None:
 
     async def main() -> None:
         clock = Clock()
-        issuer = TokenIssuer(KeyRing(HmacKey(KEY.encode())), TTL_S)
+        issuer = TokenIssuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S))
         async with FaultyRemote(good).listening() as faulty:
             remote = Remote(
                 remote_settings(faulty.url), lambda now: issuer.issue(b'{"role":"proxy"}', now), clock, AGENT

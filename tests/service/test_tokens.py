@@ -26,7 +26,7 @@ from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.segments import decode_segment, encode_segment
 from txtoken.service.tokens.verify import TokenVerifier
-from txtoken.settings import CheckSettings, VerifyRules
+from txtoken.settings import CheckSettings, IssueSettings, VerifyRules
 
 KEY: Final = b"a-key-for-tests-only-0123456789-abcdefgh"
 NOW: Final = 1_700_000_000
@@ -37,7 +37,7 @@ CASES: Final = [
 
 def ring(key: bytes) -> KeyRing:
     """Make a ring of one key."""
-    return KeyRing(HmacKey(key))
+    return KeyRing([HmacKey(key)])
 
 
 def verifier(rules: VerifyRules | None = None, *, key: bytes = KEY, cache: int = 0) -> TokenVerifier:
@@ -185,7 +185,7 @@ JSON_OBJECTS: Final = st.dictionaries(TEXTS, JSON_VALUES, max_size=6)
 def test_verify_undoes_sign(data: dict[str, Any], ttl_s: int, style: tuple[str, str]) -> None:
     """Any object comes back from its token as it went in, whole integers of any size included, and PyJWT reads the same."""
     text = json.dumps(data, separators=style, ensure_ascii=False).encode()
-    token = TokenIssuer(ring(KEY), ttl_s).issue(compact_object(text), NOW)
+    token = TokenIssuer(ring(KEY), IssueSettings(ttl_s)).issue(compact_object(text), NOW)
     claims = json.loads(verifier().verify(token, NOW).claims)
     assert claims == {"data": data, "exp": NOW + ttl_s}
     assert list(claims["data"]) == list(data)
@@ -430,7 +430,7 @@ def test_nesting(opening: bytes) -> None:
     def nested(levels: int) -> bytes:
         return b'{"b":"' + b"[{" * 300 + b'\\"","a":' + opening * (levels - 1) + b"1" + closing * (levels - 1) + b"}"
 
-    token = TokenIssuer(ring(KEY), 60).issue(compact_object(nested(200)), NOW)
+    token = TokenIssuer(ring(KEY), IssueSettings(60)).issue(compact_object(nested(200)), NOW)
     assert verifier().verify(token, NOW).claims == b'{"data":%b,"exp":%d}' % (nested(200), NOW + 60)
     with pytest.raises(UnusableJson):
         compact_object(nested(201))
@@ -482,7 +482,7 @@ def test_a_token_of_somebody_else_costs_little() -> None:
     looked at last it was 5.
     """
     judge = verifier()
-    judge.verify(TokenIssuer(ring(KEY), 60).issue(b"{}", NOW), NOW)  # a header that is known
+    judge.verify(TokenIssuer(ring(KEY), IssueSettings(60)).issue(b"{}", NOW), NOW)  # a header that is known
     for token in odd_tokens(1000, 32 * 1024):
         costs = []
         for _ in range(3):
@@ -520,7 +520,7 @@ def test_a_header_has_a_limit(size: int, error: str) -> None:
 def test_the_memory_of_tokens_is_bounded_in_bytes() -> None:
     """However long its tokens are, each generation remembers not much more than 8 MiB of them."""
     judge = verifier(cache=100_000)
-    issuer = TokenIssuer(ring(KEY), 60)
+    issuer = TokenIssuer(ring(KEY), IssueSettings(60))
     for number in range(6_000):
         token = issuer.issue(b'{"n":%d,"x":"%b"}' % (number, b"x" * 1_400), NOW)
         judge.verify(token, NOW)

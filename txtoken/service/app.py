@@ -7,8 +7,9 @@ tokens that were verified stay. A build that fails changes nothing.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, TypeVar, cast
 
@@ -19,14 +20,15 @@ from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
 from txtoken.service.handlers.check import Check
 from txtoken.service.handlers.login import ForwardedLines, Login
+from txtoken.service.keys.build import build_ring
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.remote import Remote
 from txtoken.service.routes import Routes, health_routes
-from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.tokens.issue import TokenIssuer, new_issuer
 from txtoken.service.tokens.memory import Memory
-from txtoken.service.tokens.verify import TokenVerifier
-from txtoken.settings import Config, RemoteSettings
+from txtoken.service.tokens.verify import BEARER_TYPE, TokenVerifier
+from txtoken.settings import Config, IssueSettings, RemoteSettings
 from txtoken.version import VERSION
 
 REMEMBERED_TOKENS: Final = 4096  # in each of the memory's two generations, and of 8 MiB: see there
@@ -87,16 +89,21 @@ class App:
             self.parts[name] = settings, made
             return made
 
-        ring = part("keys", config.keys, lambda: KeyRing(HmacKey(config.keys.secret.reveal())))
-        self.remote = part("remote", config.remote, lambda: new_remote(config.remote, around))
+        # How long a key that rotates by itself is known depends on how long its tokens live.
+        life_s = 0 if config.keys.rotation is None else config.issue.ttl_s
+        self.ring = ring = part("keys", (config.keys, life_s), lambda: build_ring(config.keys, life_s))
+        ring.refresh(around.clock.second)
+        key = None if config.remote.request_key is not None else ring
+        self.remote = part("remote", (config.remote, key), lambda: new_remote(config.remote, ring, around))
         self.verifier = part(
             "verifier",
-            (config.keys, config.check),
+            (ring, config.check),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
+        self.issuer = issuer = new_issuer(ring, config.issue)
         login = Login(
             self.remote,
-            TokenIssuer(ring, config.issue.ttl_s),
+            issuer,
             Failures(config.login.status_map, passes_bodies=config.login.pass_remote_errors),
             around.clock,
             config.login,
@@ -143,8 +150,13 @@ class App:
         if made is not None and (before is None or made[1] is not before.remote):
             self._close(cast("Remote", made[1]))
 
+    def can_sign(self) -> bool:
+        """Whether a key signs now."""
+        return self.issuer.can_sign(self._surroundings.clock.second)
+
     def sweep(self) -> None:
-        """Act on the remote's deadlines that have passed."""
+        """Act on the remote's deadlines that have passed, and take over keys whose time has come."""
+        self.ring.refresh(self._surroundings.clock.second)
         self.remote.sweep(monotonic())
         for remote in tuple(self._retired):
             remote.sweep(monotonic())
@@ -165,9 +177,16 @@ class App:
         task.add_done_callback(self.closing.discard)
 
 
-def new_remote(settings: RemoteSettings, around: Surroundings) -> Remote:
-    """Make the remote, to which the service shows a token of its own (contract §2)."""
-    bearer = TokenIssuer(KeyRing(HmacKey(settings.request_key.reveal())), settings.request_token_s)
+def new_remote(settings: RemoteSettings, ring: KeyRing, around: Surroundings) -> Remote:
+    """Make the remote, to which the service shows a token of its own (contract §2). Without a key for that, the key that signs
+    logins signs it, and says that it is none.
+    """
+    issue = IssueSettings(settings.request_token_s)
+    if settings.request_key is not None:
+        ring = KeyRing([HmacKey(settings.request_key.reveal())])
+    else:
+        issue = replace(issue, typ=BEARER_TYPE, audience=(origin_of(settings.url),))
+    bearer = TokenIssuer(ring, issue)
     return Remote(
         settings,
         lambda second: bearer.issue(settings.request_token_data, second),
@@ -175,3 +194,9 @@ def new_remote(settings: RemoteSettings, around: Surroundings) -> Remote:
         f"txtoken/{VERSION}",
         around.in_turn,
     )
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of the remote's URL (RFC 6454 §4): scheme, host and port, without the path."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.lower()}://{re.split('[/?]', rest, maxsplit=1)[0].lower()}"

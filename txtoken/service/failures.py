@@ -13,6 +13,8 @@ from typing import Final
 import orjson
 
 from txtoken.errors import (
+    ClaimsUnbuildable,
+    NoSigningKey,
     RemoteError,
     RemoteInvalid,
     RemoteOverloaded,
@@ -35,6 +37,7 @@ STATUSES: Final = range(200, 600)  # that a remote can fail with: 1xx are interi
 PASSED_BODY_BYTES_MAX: Final = 64 * 1024  # an error that is longer is a page of a debugger, say
 RETRY_AFTER_S_MAX: Final = 3600  # that a client is asked to wait on the remote's word
 WITH_RETRY_AFTER: Final = (429, 503)  # statuses that it belongs to (RFC 9110 §10.2.3, RFC 6585 §4)
+CLAIMS: Final = "Can not build claims from returned json."
 _OVERLOADED: Final = response_head(503, NO_STORE, b"Retry-After: 1")
 
 
@@ -66,12 +69,16 @@ class Failures:
                 status, body = self._invalid, {"message": "Remote post failed to parse body.", "error": error.public}
             case RemoteInvalid():
                 status, body = self._invalid, {"message": "Can not unmarshal returned json.", "error": error.public}
+            case ClaimsUnbuildable():
+                status, body = self._invalid, {"message": CLAIMS, "error": error.public}
             case TokenTooLarge():
                 status, body = self._invalid, {"message": "Can not generate return token", "error": error.public}
             case _:
                 status = self._timeout if isinstance(error, RemoteTimeout) else self._unreachable
                 body = {"message": "Remote post failure.", "error": error.public}
-                if isinstance(error, RemoteOverloaded):  # it was not tried
+                if isinstance(error, NoSigningKey):
+                    body["message"] = "Can not generate return token"
+                if isinstance(error, RemoteOverloaded | NoSigningKey):  # it was not tried
                     return Response(503, _OVERLOADED, orjson.dumps(body), error=error.code, remote_s=remote_s)
         return Response(status, self._heads[status], orjson.dumps(body), error=error.code, remote_s=remote_s)
 

@@ -5,38 +5,23 @@ JSON Pointers (RFC 6901) into the reply, each with the value that has to stand t
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
-
 from orjson import loads as read_json
 
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")  # of an array: no leading zeros (RFC 6901 §4); no reply has more items
+from txtoken.service.pointer import Pointer
 
 
 class Member:
-    """One pointer and its value."""
+    """One pointer and the value that has to stand there."""
 
-    __slots__ = ("_steps", "_value")
+    __slots__ = ("_pointer", "_value")
 
     def __init__(self, pointer: str, value: bytes) -> None:
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-        # A step into an array is an index, or leads nowhere: `-` is the item after the last one.
-        self._steps = [(step, int(step) if _INDEX.fullmatch(step) else -1) for step in steps]
+        self._pointer = Pointer(pointer)
         self._value: object = read_json(value)
 
     def agrees(self, reply: object) -> bool:
-        """Whether the value stands there. Null stands where nothing does."""
-        found: Any = reply
-        for name, index in self._steps:
-            if isinstance(found, dict):
-                found = found.get(name)
-            elif isinstance(found, list) and 0 <= index < len(found):
-                found = found[index]
-            else:
-                found = None
-            if found is None:
-                break
-        return are_equal(found, self._value)
+        """Whether the value stands there."""
+        return are_equal(self._pointer.find(reply), self._value)
 
 
 class Success:

@@ -13,7 +13,15 @@ from orjson import dumps as write_json
 from orjson import loads as read_json
 
 from txtoken.clock import Clock
-from txtoken.errors import RemoteError, RemoteInvalid, RemoteOverloaded, RemoteStatus, TokenTooLarge
+from txtoken.errors import (
+    ClaimsUnbuildable,
+    NoSigningKey,
+    RemoteError,
+    RemoteInvalid,
+    RemoteOverloaded,
+    RemoteStatus,
+    TokenTooLarge,
+)
 from txtoken.http1.messages import Client, Handler, Head, Peer, Pending, Request, Response, response_head
 from txtoken.service.answers import CRASHED, NO_STORE, OK_HEAD
 from txtoken.service.exchange import Exchange, Outcome
@@ -95,6 +103,9 @@ class Login(Handler):
                 if len(body) > RECHECKED_BODY_BYTES_MAX or not is_json(body):
                     client.respond(_not_json(error))
                     return None
+        if not self._issuer.can_sign(self._clock.second):
+            client.respond(self._explain(NoSigningKey(), None))
+            return None
         lines = b""
         fields = request.head.fields
         for name, written in self._forward:
@@ -130,7 +141,10 @@ class Login(Handler):
             return self._explain(RemoteInvalid("bad_json", str(error)), remote_s)
         if self._success is not None and not self._success.agrees(reply):
             return self._explain(RemoteStatus(REFUSED, body=outcome), remote_s)
-        token = self._issuer.issue(data, self._clock.second)
+        try:
+            token = self._issuer.issue(data, self._clock.second, reply)
+        except (ClaimsUnbuildable, NoSigningKey) as error:
+            return self._explain(error, remote_s)
         size = len(token)
         if size > self._usual_bytes_max:
             if size > self._token_bytes_max:

@@ -1,21 +1,60 @@
-"""A key as tokens know it: its algorithm, and what it signs and verifies. Knows no key material."""
+"""A key as tokens know it: its name, algorithm and times, and what it signs and verifies. Knows no key material."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import inf
+from typing import Final
+
 from txtoken.compiling import mypyc_attr
+
+# For each algorithm (RFC 7518 §3.1, RFC 8037 §3.1) the number that the original's check route has for its hash (Go's
+# crypto.Hash): SHA-256, SHA-384, SHA-512. EdDSA names none.
+ALGORITHMS: Final[dict[str, int]] = {
+    "HS256": 5,
+    "HS384": 6,
+    "HS512": 7,
+    "ES256": 5,
+    "RS256": 5,
+    "PS256": 5,
+    "EdDSA": 0,
+}
+HMAC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
+
+
+class KeyTimes:
+    """From when a key signs (Unix time), and until before when it signs and verifies. It verifies before it signs, too:
+    clocks differ.
+    """
+
+    __slots__ = ("begins", "until")
+
+    def __init__(self, begins: float = -inf, until: float = inf) -> None:
+        self.begins = begins
+        self.until = until
+
+
+ALWAYS: Final = KeyTimes()
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Key:
-    """One key. `algorithm` is its JWA name (RFC 7518 §3.1), `jwa_hash` the number that the original's check route has for its
-    hash (Go's crypto.Hash).
-    """
+    """One key, with exactly one algorithm (RFC 8725 §3.1). `kid` is "" for the key of a service that has but one."""
 
-    __slots__ = ("algorithm", "jwa_hash")
+    __slots__ = ("algorithm", "begins", "can_sign", "is_slow", "kid", "until")
 
-    def __init__(self, algorithm: str, jwa_hash: int) -> None:
+    def __init__(self, kid: str, algorithm: str, times: KeyTimes, *, can_sign: bool = True) -> None:
+        self.kid = kid
         self.algorithm = algorithm
-        self.jwa_hash = jwa_hash
+        self.begins = times.begins
+        self.until = times.until
+        self.can_sign = can_sign
+        self.is_slow = False  # signing holds whoever does it for longer than the loop may be held
+
+    @property
+    def jwa_hash(self) -> int:
+        """The number of its hash, as in `ALGORITHMS`."""
+        return ALGORITHMS[self.algorithm]
 
     def sign(self, signing_input: bytes) -> bytes:
         """Sign header and payload as they stand in a token. Returns the signature's segment (RFC 7515 §5.1)."""
@@ -24,3 +63,7 @@ class Key:
     def verify(self, signing_input: bytes, signature: bytes) -> bool:
         """Whether this segment is the signature of this input, written in the one way to write it. Constant-time."""
         raise NotImplementedError
+
+    def public_members(self) -> Mapping[str, str] | None:
+        """Return the members of its public JWK that are the key's own (RFC 7518 §6), sorted by name. None: a secret has none."""
+        return None

@@ -1,22 +1,104 @@
-"""All keys of a service: which one signs now, and which one a token names. Knows no claims."""
+"""All keys of a service: which one signs now, and which one a token names. Knows no claims and no configuration."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import inf
+
+import orjson
+
+from txtoken.service.keys.derived import DerivedKeys
 from txtoken.service.keys.key import Key
 
 
 class KeyRing:
-    """The keys that sign and verify tokens."""
+    """The keys that sign and verify tokens, in the order of the configuration.
 
-    __slots__ = ("_key",)
+    A key is found by a token's `kid`, and brings its own algorithm: a token never chooses one. The key without a `kid` is for
+    tokens without one; where it is alone, a token's `kid` means nothing. Call `refresh` at least once a second.
+    """
 
-    def __init__(self, key: Key) -> None:
-        self._key = key
+    __slots__ = ("_by_age", "_by_kid", "_derived", "_fixed", "_nameless", "_stays_from", "_stays_until", "jwks", "keys")
 
-    def signer(self) -> Key:
-        """Return the key that signs now."""
-        return self._key
+    def __init__(self, keys: Sequence[Key], derived: DerivedKeys | None = None) -> None:
+        self._fixed = tuple(keys)  # that do not follow the clock
+        self._derived = derived
+        self._stays_from, self._stays_until = (-inf, inf) if derived is None else (inf, -inf)
+        self.keys: tuple[Key, ...] = ()
+        self.jwks = b""  # the public keys as a JWK Set (RFC 7517 §5); "" where there is none
+        self._by_kid: dict[str, Key] = {}
+        self._nameless: Key | None = None
+        self._by_age: list[Key] = []
+        self._hold(keys)
 
-    def find(self) -> Key:
-        """Return the key that a token has to be signed by. A `kid` means nothing where there is one key without one."""
-        return self._key
+    def _hold(self, keys: Sequence[Key]) -> None:
+        self.keys = tuple(keys)
+        self._by_kid = {key.kid: key for key in keys if key.kid}
+        self._nameless = next((key for key in keys if not key.kid), None)
+        # Those that can sign, the youngest first. The key without a `kid` is the oldest of all.
+        signers = [key for key in keys if key.can_sign]
+        signers.sort(key=_is_named, reverse=True)
+        self._by_age = sorted(signers, key=_begins, reverse=True)
+        self.jwks = key_set(keys)
+
+    def refresh(self, now: float) -> None:
+        """Take over the keys that are known at this moment (Unix time), where they follow the clock."""
+        if self._derived is not None and not self._stays_from <= now < self._stays_until:
+            self._hold([*self._fixed, *self._derived.known(now)])
+            self._stays_from, self._stays_until = self._derived.stays(now)
+
+    def find(self, kid: object, now: float) -> Key | None:
+        """Return the key that a token with this `kid` (None: without one) has to be signed by. None: there is none any more."""
+        key = self._nameless
+        if kid is not None and self._by_kid:
+            key = self._by_kid.get(kid) if isinstance(kid, str) else None
+        return key if key is not None and now < key.until else None
+
+    def signer(self, now: float, life_s: float = 0.0) -> Key | None:
+        """Return the key that signs a token of `now` (Unix time) that is to live so long. None: no key signs now.
+
+        It is the one whose `begins` has passed last. Where it ends before the token would, it is the next one that outlives the
+        token; where there is none, the token has to end with the key (contract §5).
+        """
+        first = self._signer_at(now)
+        key = first
+        while key is not None and key.until < now + life_s:
+            key = self._signer_at(key.until)
+        return key or first
+
+    def _signer_at(self, moment: float) -> Key | None:
+        for key in self._by_age:
+            if key.begins <= moment < key.until:
+                return key
+        return None
+
+    def next_switch(self, now: float) -> float:
+        """Return when another key signs, or none does (Unix time). `math.inf`: never."""
+        moments = sorted({key.begins for key in self._by_age} | {key.until for key in self._by_age})
+        current = self._signer_at(now)
+        for moment in moments:
+            if moment > now and self._signer_at(moment) is not current:
+                return moment
+        return inf
+
+
+def _begins(key: Key) -> float:
+    return key.begins
+
+
+def _is_named(key: Key) -> bool:
+    return bool(key.kid)
+
+
+def key_set(keys: Sequence[Key]) -> bytes:
+    """Write the public keys as a JWK Set (RFC 7517 §5): the same bytes for the same keys. Empty where there is none."""
+    found = []
+    for key in sorted(keys, key=_begins_and_kid):
+        members = key.public_members()
+        if members is not None:
+            found.append({"kty": members["kty"], "use": "sig", "alg": key.algorithm, "kid": key.kid, **members})
+    return orjson.dumps({"keys": found}) if found else b""
+
+
+def _begins_and_kid(key: Key) -> tuple[float, str]:
+    return key.begins, key.kid

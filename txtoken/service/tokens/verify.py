@@ -10,6 +10,7 @@ from orjson import JSONDecodeError
 from orjson import loads as read_json
 
 from txtoken.errors import TokenError
+from txtoken.service.keys.key import Key
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.tokens.compact import UnusableJson, compact_object, read_object
 from txtoken.service.tokens.memory import REMEMBERED_TOKEN_BYTES_MAX, Memory, Verdict
@@ -19,11 +20,13 @@ from txtoken.settings import CheckSettings
 HEADER_BYTES_MAX: Final = 8 * 1024  # contract §3.2
 CLAIMS_NESTING_MAX: Final = 250  # of a token's header and claims: a reply and what is around it; orjson writes 254
 KNOWN_HEADERS_MAX: Final = 64
+BEARER_TYPE: Final = "remote+jwt"  # of the token that is shown to the remote (contract §5)
 
 
 NO_TOKEN: Final = ("no_token", "no token present in request")
 _SEGMENTS: Final = ("segments", "token contains an invalid number of segments")
 _MALFORMED: Final = ("malformed", "token is malformed")
+_KEY: Final = ("key", "signing key is unknown")
 _ALGORITHM: Final = ("algorithm", "signing method (alg) is unavailable.")
 _SIGNATURE: Final = ("signature", "signature is invalid")
 _NO_EXPIRY: Final = ("no_expiry", "token has no expiry")
@@ -33,17 +36,28 @@ _ISSUER: Final = ("issuer", "token issuer is invalid")
 _AUDIENCE: Final = ("audience", "token audience is invalid")
 
 
+class KnownHeader:
+    """A token's header: the key that it names, and once a token with it was found good, its text."""
+
+    __slots__ = ("is_bearer", "key", "text")
+
+    def __init__(self, key: Key, *, is_bearer: bool) -> None:
+        self.key = key
+        self.is_bearer = is_bearer  # of the token that is shown to the remote, which is nobody's login
+        self.text = b""
+
+
 class TokenVerifier:
     """Judges tokens by the keys of a ring and one set of rules, and remembers those that it found valid."""
 
-    __slots__ = ("_key", "_known_headers", "_rules", "_token_bytes_max", "memory")
+    __slots__ = ("_known_headers", "_ring", "_rules", "_token_bytes_max", "memory")
 
     def __init__(self, ring: KeyRing, settings: CheckSettings, memory: Memory) -> None:
-        self._key = ring.find()
+        self._ring = ring
         self._rules = settings.rules
         self._token_bytes_max = settings.token_bytes_max
         self.memory = memory
-        self._known_headers: dict[bytes, bytes] = {}  # header segments that were found good, and what they say
+        self._known_headers: dict[bytes, KnownHeader] = {}  # header segments that were found in good tokens
 
     def verify(self, token: bytes, now: float) -> Verdict:
         """Judge a token at `now` (Unix time in seconds).
@@ -63,16 +77,7 @@ class TokenVerifier:
         return verdict
 
     def _judge(self, token: bytes, now: float) -> Verdict:
-        header_text, claims_text = self._open(token)
-        try:
-            claims, claims_text = read_object(claims_text, CLAIMS_NESTING_MAX)
-        except UnusableJson:
-            _refuse(_MALFORMED)
-        valid_from, valid_until = self._check_claims(claims, now)
-        return Verdict(token, header_text, claims_text, self._key, valid_from, valid_until)
-
-    def _open(self, token: bytes) -> tuple[bytes, bytes]:
-        """Check form and signature. Returns header (compact) and claims (as sent).
+        """Judge a token that is not remembered.
 
         Nothing of the payload is parsed before the signature was found good, and of a header that is not known no more than
         what names the reason: a token that is not ours costs 0.3 ms at most, whatever it holds (contract §4.1).
@@ -80,47 +85,60 @@ class TokenVerifier:
         segments = token.split(b".", 3)
         if len(segments) != 3:
             _refuse(_SEGMENTS)
-        if len(token) > self._token_bytes_max:
+        header_segment, payload, signature = segments
+        if len(token) > self._token_bytes_max or not signature:
             _refuse(_MALFORMED)
-        header, payload, signature = segments
-        header_text = self._known_headers.get(header)
-        if header_text is None:
-            return self._open_unknown(header, payload, signature)
-        if not signature:
-            _refuse(_MALFORMED)
-        is_signed = self._key.verify(token[: -len(signature) - 1], signature)
+        header = self._known_headers.get(header_segment)
+        if header is None or now >= header.key.until:
+            header = self._read_header(header_segment, payload, signature, now)
+        is_signed = header.key.verify(token[: -len(signature) - 1], signature)
         claims_text = decode_segment(payload)
         if claims_text is None:
             _refuse(_MALFORMED)
         if not is_signed:
             _refuse(_MALFORMED if decode_segment(signature) is None else _SIGNATURE)
-        return header_text, claims_text
-
-    def _open_unknown(self, header: bytes, payload: bytes, signature: bytes) -> tuple[bytes, bytes]:
-        """The same for a header that was not seen before in a good token."""
-        if len(header) > HEADER_BYTES_MAX or not signature:
+        if not header.text:
+            self._remember(header_segment, header)
+        try:
+            claims, claims_text = read_object(claims_text, CLAIMS_NESTING_MAX)
+        except UnusableJson:
             _refuse(_MALFORMED)
-        header_text, claims_text = decode_segment(header), decode_segment(payload)
-        if header_text is None or claims_text is None or decode_segment(signature) is None:
+        valid_from, valid_until = self._check_claims(claims, now)
+        if header.is_bearer:
+            _refuse(_AUDIENCE)
+        return Verdict(token, header.text, claims_text, header.key, valid_from, min(valid_until, header.key.until))
+
+    def _read_header(self, segment: bytes, payload: bytes, signature: bytes, now: float) -> KnownHeader:
+        """Read a header that was not seen before in a good token, as far as it takes to find the key."""
+        if len(segment) > HEADER_BYTES_MAX:
+            _refuse(_MALFORMED)
+        text = decode_segment(segment)
+        if text is None or decode_segment(payload) is None or decode_segment(signature) is None:
             _refuse(_MALFORMED)
         try:
-            members = read_json(header_text)
+            members = read_json(text)
         except JSONDecodeError:
             members = None  # or it holds an integer past 10^308, which no header needs
         # RFC 7515 §4.1.11: no extension is understood here. RFC 7797: nor is a payload that is not encoded.
         if not isinstance(members, dict) or "crit" in members or "b64" in members:
             _refuse(_MALFORMED)
-        if members.get("alg") != self._key.algorithm:
+        key = self._ring.find(members.get("kid"), now)
+        if key is None:
+            _refuse(_KEY)
+        if members.get("alg") != key.algorithm:
             _refuse(_ALGORITHM)
-        if not self._key.verify(header + b"." + payload, signature):
-            _refuse(_SIGNATURE)
+        return KnownHeader(key, is_bearer=members.get("typ") == BEARER_TYPE)
+
+    def _remember(self, segment: bytes, header: KnownHeader) -> None:
+        """Write the header of a good token as it is answered, and remember it."""
         try:
-            header_text = compact_object(header_text, CLAIMS_NESTING_MAX)
+            header.text = compact_object(decode_segment(segment) or b"", CLAIMS_NESTING_MAX)
         except UnusableJson:
             _refuse(_MALFORMED)
-        if len(self._known_headers) < KNOWN_HEADERS_MAX and len(header) <= REMEMBERED_TOKEN_BYTES_MAX:
-            self._known_headers[header] = header_text
-        return header_text, claims_text
+        if len(segment) <= REMEMBERED_TOKEN_BYTES_MAX:
+            if len(self._known_headers) >= KNOWN_HEADERS_MAX:
+                self._known_headers.clear()
+            self._known_headers[segment] = header
 
     def _check_claims(self, claims: Mapping[str, object], now: float) -> tuple[float, float]:
         """Check the registered claims (RFC 7519 §4.1). Returns from when and until before when they hold."""

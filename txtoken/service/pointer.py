@@ -1,0 +1,34 @@
+"""JSON Pointers (RFC 6901), taken apart once and followed into parsed JSON. Knows no configuration."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")  # of an array: no leading zeros (RFC 6901 §4); no reply has more items
+
+
+class Pointer:
+    """One JSON Pointer. `text` is "" (the whole value) or begins with `/`."""
+
+    __slots__ = ("_steps", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        steps = [step.replace("~1", "/").replace("~0", "~") for step in text.split("/")[1:]]
+        # A step into an array is an index, or leads nowhere: `-` is the item after the last one.
+        self._steps = [(step, int(step) if _INDEX.fullmatch(step) else -1) for step in steps]
+
+    def find(self, value: object) -> Any:
+        """Return what stands there in parsed JSON. Null stands where nothing does."""
+        found: Any = value
+        for name, index in self._steps:
+            if isinstance(found, dict):
+                found = found.get(name)
+            elif isinstance(found, list) and 0 <= index < len(found):
+                found = found[index]
+            else:
+                found = None
+            if found is None:
+                break
+        return found

@@ -1,0 +1,153 @@
+"""What a token says beside what the remote replied: the claims that are asked for, decided once (contract §1.2 `claims`,
+`dataClaim`, `dataFields`). Knows no key and no clock.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from orjson import Fragment
+from orjson import dumps as write_json
+
+from txtoken.compiling import mypyc_attr
+from txtoken.errors import ClaimsUnbuildable
+from txtoken.service.pointer import Pointer
+from txtoken.settings import IssueSettings
+
+# Registered claims (RFC 7519 §4.1), and two of ours that a reply must not set either.
+RESERVED: Final = frozenset(("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "sid"))
+JTI_PREFIX_BYTES: Final = 9  # random, of each process: 72 bits, so that no two processes ever share it
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Data:
+    """How a reply becomes the beginning of the claims: `{"data":<the reply>`."""
+
+    __slots__ = ("_start",)
+
+    def __init__(self, name: str) -> None:
+        self._start = b"{" + write_json(name) + b":"
+
+    def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
+        """Write it. `text` is the reply as compact JSON, `reply` the same parsed."""
+        return self._start + text
+
+
+class Selected(Data):
+    """The same with some of the reply's members: those that are included, or all but those that are excluded."""
+
+    __slots__ = ("_exclude", "_include")
+
+    def __init__(self, name: str, include: tuple[str, ...] | None, exclude: tuple[str, ...]) -> None:
+        super().__init__(name)
+        self._include = None if include is None else frozenset(include)
+        self._exclude = frozenset(exclude)
+
+    def keeps(self, name: str) -> bool:
+        """Whether a member comes into the token."""
+        return (self._include is None or name in self._include) and name not in self._exclude
+
+    def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
+        return self._start + select(reply, text, [name for name in reply if self.keeps(name)])
+
+
+class TopLevel(Selected):
+    """The reply's members as claims of their own. None of them can be a registered claim."""
+
+    __slots__ = ()
+
+    def __init__(self, include: tuple[str, ...] | None, exclude: tuple[str, ...]) -> None:
+        super().__init__("", include, exclude)
+
+    def keeps(self, name: str) -> bool:
+        return name not in RESERVED and super().keeps(name)
+
+    def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
+        kept = [name for name in reply if self.keeps(name)]
+        members = text if len(kept) == len(reply) else select(reply, text, kept)
+        return members[:-1] if kept else b""
+
+
+def select(reply: Mapping[str, Any], text: bytes, names: list[str]) -> bytes:
+    """Write some members of a reply, each number as it stood. `text` is the whole reply as compact JSON."""
+    if len(names) == len(reply):
+        return text
+    if write_json(reply) == text:  # nothing of it was rounded when it was read
+        return write_json({name: reply[name] for name in names})
+    exact = json.loads(text, parse_int=Fragment, parse_float=Fragment)
+    return write_json({name: exact[name] for name in names})
+
+
+def data_of(settings: IssueSettings) -> Data:
+    """Say how replies become claims."""
+    include, exclude = settings.data_include, settings.data_exclude
+    if not settings.data_claim:
+        return TopLevel(include, exclude)
+    if include is not None or exclude:
+        return Selected(settings.data_claim, include, exclude)
+    return Data(settings.data_claim)
+
+
+class Subject:
+    """The claim `sub` (RFC 7519 §4.1.2), from a place in the reply."""
+
+    __slots__ = ("_pointer",)
+
+    def __init__(self, pointer: str) -> None:
+        self._pointer = Pointer(pointer)
+
+    def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
+        """Write the member, with the comma before it.
+
+        Raises:
+            ClaimsUnbuildable: there is no text, number or boolean there.
+        """
+        found = self._pointer.find(reply)
+        if isinstance(found, str):
+            subject = found
+        elif isinstance(found, bool):
+            subject = "true" if found else "false"
+        elif isinstance(found, int):
+            subject = str(found)
+        elif isinstance(found, float):  # or an integer of more than 64 bits: as it stood
+            subject = self._pointer.find(json.loads(text, parse_int=str, parse_float=str))
+        else:
+            subject = ""
+        if not subject:
+            raise ClaimsUnbuildable(f"claims.sub: there is no text or number at {self._pointer.text or 'the top'}")
+        return b',"sub":' + write_json(subject)
+
+
+class TokenIds:
+    """The claim `jti` (RFC 7519 §4.1.7): unique, and no system call a token. A process has a random prefix, and counts."""
+
+    __slots__ = ("_count", "_start")
+
+    def __init__(self) -> None:
+        self._start = b',"jti":"%b-' % secrets.token_urlsafe(JTI_PREFIX_BYTES).encode("ascii")
+        self._count = 0
+
+    def write(self) -> bytes:
+        """Write the member, with the comma before it."""
+        self._count += 1
+        return b'%b%d"' % (self._start, self._count)
+
+
+def constant_members(settings: IssueSettings) -> bytes:
+    """Write the members that are the same in every token: `iss`, `aud`, each with the comma before it."""
+    members = b""
+    if settings.issuer is not None:
+        members += b',"iss":' + write_json(settings.issuer)
+    if settings.audience:
+        # One audience is a text, as most verifiers write it (RFC 7519 §4.1.3).
+        members += b',"aud":' + write_json(settings.audience if len(settings.audience) > 1 else settings.audience[0])
+    return members
+
+
+def times_of(settings: IssueSettings, now: int) -> bytes:
+    """Write the members that are the same in every token of a second but `exp`: `iat` and `nbf`."""
+    members = b',"iat":%d' % now if settings.has_iat else b""
+    return members + b',"nbf":%d' % now if settings.has_nbf else members
