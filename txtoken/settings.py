@@ -176,6 +176,20 @@ class KeySettings:
     entries: tuple[KeyEntry, ...] = ()
     rotation: RotationSettings | None = None
 
+    @property
+    def listed(self) -> tuple[tuple[KeyEntry, ...], RotationSettings | None]:
+        """What the key `keys` says of them."""
+        return self.entries, self.rotation
+
+
+@dataclass(frozen=True, slots=True)
+class JwksSettings:
+    """Where the public keys are published, and what points there."""
+
+    route: str | None = None  # None: nowhere
+    max_age_s: int = 900  # for which verifiers and caches may keep them
+    issuer: str | None = None  # a URL, under which the documents of discovery stand; None: there are none
+
 
 @dataclass(frozen=True, slots=True)
 class LoginSettings:
@@ -256,6 +270,7 @@ class Config:
     trusted_proxies: tuple[str, ...]  # networks, and unix
     remote: RemoteSettings
     keys: KeySettings
+    jwks: JwksSettings
     login: LoginSettings
     issue: IssueSettings
     check: CheckSettings

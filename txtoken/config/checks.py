@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -10,10 +11,13 @@ from txtoken.config.addresses import is_local
 from txtoken.config.certificates import Unusable
 from txtoken.config.reader import Reader
 from txtoken.config.table import BY_NAME, snake
-from txtoken.settings import RemoteProxy
+from txtoken.service.keys.key import BEARER_TYPE, HMAC_ALGORITHMS
+from txtoken.settings import JwksSettings, KeySettings, RemoteProxy
 from txtoken.unix_urls import is_http_unix
 
 FORWARDED_FIELDS: Final = frozenset(("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"))
+JWKS_ROUTE: Final = "/.well-known/jwks.json"
+JWKS_MAX_AGE_S: Final = 900
 _NEW_KEY: Final = "Replace it (`txtoken keygen` makes one)"
 _T = TypeVar("_T")
 
@@ -24,8 +28,12 @@ def check(reader: Reader, value: Mapping[str, Any], environ: Mapping[str, str]) 
     """
     if not reader.file_failed:
         _check_required(reader)
-    if value["getTokenRoute"] == value["checkTokenRoute"]:
-        reader.complain_of("checkTokenRoute", "has to differ from getTokenRoute")
+    routes: dict[str, str] = {}
+    for name in ("getTokenRoute", "checkTokenRoute", "jwksRoute"):
+        if value[name] in routes:
+            reader.complain_of(name, f"has to differ from {routes[value[name]]}")
+        elif value[name] is not None:
+            routes[value[name]] = name
     if value["adminPort"] and value["adminPort"] == value["port"]:
         reader.complain_of("adminPort", "has to differ from port")
     _check_secrets(reader, value, environ)
@@ -39,14 +47,32 @@ def check(reader: Reader, value: Mapping[str, Any], environ: Mapping[str, str]) 
     if value["passRemoteErrors"] and value["statusMap"] == "original":
         why = "which makes all failures of the remote 500"
         reader.warnings.append(f"passRemoteErrors does nothing with statusMap: original, {why}")
-    for name, claim in (("verify.iss", "iss"), ("verify.aud", "aud"), ("verify.maxAge", "iat")):
-        if value[name]:
-            reader.warnings.append(f"{name} refuses every token that this service issues: they hold no `{claim}`")
+    _check_own_tokens(reader, value)
+
+
+def _check_own_tokens(reader: Reader, value: Mapping[str, Any]) -> None:
+    """Warn of rules by which the service would refuse every token that it issues itself."""
+    refuses = "refuses every token that this service issues"
+    if value["verify.iss"] and value["verify.iss"] != value["claims.iss"]:
+        what = f"their `iss` is {value['claims.iss']}" if value["claims.iss"] else "they hold no `iss`"
+        reader.warnings.append(f"verify.iss {refuses}: {what}")
+    if value["verify.aud"] and not set(value["verify.aud"]) & set(value["claims.aud"]):
+        what = "their `aud` is another one" if value["claims.aud"] else "they hold no `aud`"
+        reader.warnings.append(f"verify.aud {refuses}: {what}")
+    if value["verify.maxAge"] and not value["claims.iat"]:
+        reader.warnings.append(f"verify.maxAge {refuses}: they hold no `iat`")
+    if value["claims.typ"].lower() == BEARER_TYPE:
+        reader.complain_of("claims.typ", "is the type of the token that is shown to the remote")
+    if value["claims.typ"].lower() == "at+jwt":
+        wanted = {"claims.iss", "claims.aud", "claims.sub", "claims.iat", "claims.jti"}
+        if missing := sorted(name for name in wanted if not value[name]):
+            reader.warnings.append(f"claims.typ at+jwt promises {', '.join(missing)}, too (RFC 9068 §2.2)")
 
 
 def _check_required(reader: Reader) -> None:
     for name, how in (("remote", "the URL that logins are POSTed to"), ("encKey", "`txtoken keygen` makes one")):
-        if name not in reader.given and BY_NAME[name].instead_of not in reader.given:
+        instead = {BY_NAME[name].instead_of, "keys" if name == "encKey" else ""}
+        if name not in reader.given and instead.isdisjoint(reader.given):
             reader.complain(name, reader.source or "configuration", f"is required: {how}")
 
 
@@ -98,6 +124,21 @@ def remote_proxy(reader: Reader, value: Mapping[str, Any], environ: Mapping[str,
         return None
     reader.warnings += proxying.warnings(remote, environ)
     return found
+
+
+def jwks(reader: Reader, value: Mapping[str, Any], keys: KeySettings) -> JwksSettings:
+    """Decide where public keys are published: where there are some."""
+    algorithms = [entry.algorithm for entry in keys.entries]
+    if keys.rotation is not None:
+        algorithms.append(keys.rotation.algorithm)
+    if all(algorithm in HMAC_ALGORITHMS for algorithm in algorithms):
+        return JwksSettings(value["jwksRoute"])
+    issuer = value["claims.iss"] or ""
+    is_url = re.fullmatch(r"https?://[^/?#\s]+(?:/[^?#\s]*)?", issuer) is not None
+    if is_url and issuer.startswith("http:"):
+        reader.warnings.append("claims.iss is an http URL: many verifiers fetch keys by https alone")
+    max_age_s = JWKS_MAX_AGE_S if keys.rotation is None else min(JWKS_MAX_AGE_S, keys.rotation.lead_s // 4)
+    return JwksSettings(value["jwksRoute"] or JWKS_ROUTE, max_age_s, issuer if is_url else None)
 
 
 def _check_cors(reader: Reader, value: Mapping[str, Any]) -> None:

@@ -7,9 +7,16 @@ from typing import Final
 
 import yaml
 
-from txtoken.config.values import Wrong, printable, read_text
+from txtoken.config.values import TEXT, Wrong, kind, printable, read_text
+from txtoken.settings import HIDDEN, KIB
 
+KEY_FILE_BYTES_MAX: Final = 64 * KIB  # an RSA key of 8192 bits has 7
+SECRET_FILE_BYTES_MAX: Final = 4 * KIB
 _LINE_END_BYTES: Final = 2
+
+
+def _hidden(_: object) -> str:
+    return HIDDEN
 
 
 def exists(path: str) -> bool:
@@ -49,3 +56,37 @@ def read_text_file(node: yaml.Node, bytes_max: int) -> str:
     except UnicodeDecodeError:
         raise Wrong(f"{path} is not UTF-8 text") from None
     return text.removesuffix("\n").removesuffix("\r")
+
+
+@kind(TEXT, write=_hidden)
+def read_key_bytes(node: yaml.Node) -> bytes:
+    """The content of a file with a key."""
+    return _read_named(node, KEY_FILE_BYTES_MAX)
+
+
+@kind(TEXT, write=_hidden)
+def read_secret_bytes(node: yaml.Node) -> bytes:
+    """The content of a file with a secret, without the one line end at its end."""
+    data = _read_named(node, SECRET_FILE_BYTES_MAX).removesuffix(b"\n").removesuffix(b"\r")
+    if not data:
+        raise Wrong(f"{printable(read_text(node))} is empty")
+    return data
+
+
+@kind(f"array {TEXT}", items=read_secret_bytes.schema, minItems=1, write=_hidden)
+def read_secrets_bytes(node: yaml.Node) -> tuple[bytes, ...]:
+    """The contents of one file with a secret, or of several."""
+    nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    if not nodes:
+        raise Wrong("names no file")
+    return tuple(map(read_secret_bytes, nodes))
+
+
+def _read_named(node: yaml.Node, bytes_max: int) -> bytes:
+    path = read_text(node)
+    if not exists(path):
+        raise Wrong("names a file that does not exist", node)  # without the name: it may be the secret itself, put here
+    try:
+        return read_file(path, bytes_max)
+    except Wrong as wrong:
+        raise Wrong(str(wrong), node) from None

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from txtoken.config import checks
 from txtoken.config.certificates import dialling, listening
+from txtoken.config.key_settings import key_settings
 from txtoken.config.reader import Reader
 from txtoken.config.table import BY_VARIABLE, KEYS
 from txtoken.config.values import printable
@@ -16,7 +17,6 @@ from txtoken.settings import (
     Config,
     CorsSettings,
     IssueSettings,
-    KeySettings,
     Limits,
     LoginSettings,
     LogSettings,
@@ -54,14 +54,16 @@ def load(path: str | None, environ: Mapping[str, str], overrides: Mapping[str, s
 
 def _is_complete(environ: Mapping[str, str], overrides: Mapping[str, str]) -> bool:
     names = {*overrides, *(BY_VARIABLE[name].name for name, text in environ.items() if text and name in BY_VARIABLE)}
-    return "remote" in names and not names.isdisjoint(("encKey", "encKeyFile"))
+    return "remote" in names and not names.isdisjoint(("encKey", "encKeyFile", "keys"))
 
 
 def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
     value = {key.name: reader.value(key.name) for key in KEYS}
     checks.check(reader, value, environ)
     parts = _parts(value)
-    secret = Secret((value["encKey"] or value["encKeyFile"] or "").encode())
+    enc_key = value["encKey"] or value["encKeyFile"]
+    secret = Secret(enc_key.encode()) if enc_key else None
+    keys = key_settings(reader, value, secret)
     request_key = value["requestKey"] or value["requestKeyFile"]
     parts["remote"] |= {
         "url": value["remote"] or "",
@@ -86,7 +88,8 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
         tls=tls,
         trusted_proxies=value["trustedProxies"],
         remote=RemoteSettings(**parts["remote"]),
-        keys=KeySettings(secret),
+        keys=keys,
+        jwks=checks.jwks(reader, value, keys),
         login=LoginSettings(**parts["login"]),
         issue=IssueSettings(**parts["issue"]),
         check=CheckSettings(**parts["check"]),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import yaml
 
 from txtoken.config import yaml_reader
 from txtoken.config.files import read_file
-from txtoken.config.table import BY_NAME, BY_VARIABLE, ENVIRONMENT_PREFIX, KEYS, SECTIONS, snake
+from txtoken.config.table import BY_NAME, BY_VARIABLE, ENVIRONMENT_PREFIX, KEYS, SECTIONS, Key, snake
 from txtoken.config.values import NULL_TAG, Wrong, printable, scalar
 from txtoken.errors import ConfigError, Problem
 from txtoken.settings import MIB
@@ -39,6 +40,17 @@ class Given:
     line: int = 0
 
 
+class Section:
+    """One section of a list: its values, by their names within it, or their defaults."""
+
+    def __init__(self, values: dict[str, Any], where: str, line: int) -> None:
+        self.values = values
+        self.given: dict[str, Given] = {}
+        self.where = where
+        self.line = line
+        self.is_whole = True  # nothing is wrong with a single value
+
+
 class Reader:
     """Collects what was given and all that is wrong with it."""
 
@@ -48,6 +60,7 @@ class Reader:
         self.file_failed = False  # it could not be read at all: that keys are missing is then no news
         self.warnings: list[str] = []
         self._problems: list[tuple[int, Problem]] = []
+        self._files: list[str] = []  # that sections name
 
     def complain(self, key: str, where: str, text: str, line: int = 0) -> None:
         self._problems.append((line, Problem(key, where, text)))
@@ -154,6 +167,9 @@ class Reader:
         given = self.given.get(name)
         if given is None:
             return key.default
+        return self._sections(key, given) if key.items else self._convert(key, given)
+
+    def _convert(self, key: Key, given: Given) -> Any:
         try:
             return key.read(given.node)
         except Wrong as wrong:
@@ -161,12 +177,62 @@ class Reader:
             if wrong.node is not None and line:
                 line = _line(wrong.node)
                 place = f"{place.rpartition(', line')[0]}, line {line}"
-            self.complain(name, place, str(wrong), line)
+            self.complain(key.name, place, str(wrong), line)
             return key.default
+
+    def _sections(self, key: Key, given: Given) -> Section | list[Section] | None:
+        """Convert a list of sections, or one section. None: it is neither."""
+        node = given.node
+        if given.source != "file":  # JSON, or YAML, in one text
+            with contextlib.suppress(yaml.YAMLError, ValueError, OverflowError, RecursionError):  # it is one value then
+                node = yaml_reader.compose(str(node.value)) or node
+        if isinstance(node, yaml.SequenceNode):
+            return [self._section(key.items, item, key.name, given) for item in node.value]
+        if isinstance(node, yaml.MappingNode) and key.alone:
+            return self._section(key.alone, node, key.name, given)
+        self.complain(
+            key.name, given.where, "has to be a list of sections" + ", or one section" * bool(key.alone), given.line
+        )
+        return None
+
+    def _section(self, keys: Sequence[Key], node: yaml.Node, name: str, given: Given) -> Section:
+        path, has_lines = given.where.rpartition(", line")[0], given.source == "file"
+        place, line = (_place(path, node), _line(node)) if has_lines else (given.where, 0)
+        section = Section({key.name.rpartition(".")[2]: key.default for key in keys}, place, line)
+        if not isinstance(node, yaml.MappingNode):
+            self.complain(name, place, "has to be a section of `key: value` lines", line)
+            section.is_whole = False
+            return section
+        by_name = {key.name.rpartition(".")[2]: key for key in keys}
+        for key_node, value in node.value:
+            where, at = (_place(path, key_node), _line(key_node)) if has_lines else (given.where, 0)
+            inner = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
+            if inner not in by_name:
+                self.complain(_shown(f"{name}.{inner}"), where, f"is not a known key{_nearest(inner, by_name)}", at)
+                section.is_whole = False
+            elif inner in section.given:
+                self.complain(f"{name}.{inner}", where, "was given already in this section: keep one of them", at)
+            elif _is_given(value):
+                count = len(self._problems)
+                section.given[inner] = Given(value, given.source, where, at)
+                section.values[inner] = self._convert(by_name[inner], section.given[inner])
+                section.is_whole &= len(self._problems) == count
+                if by_name[inner].is_file:
+                    self._files += [
+                        item.value for item in (value.value if isinstance(value, yaml.SequenceNode) else [value])
+                    ]
+        return section
+
+    def complain_in(self, section: Section, name: str, inner: str, text: str) -> None:
+        """Say what is wrong with a value of a section, or with the section where it has none of that name."""
+        given = section.given.get(inner)
+        where, line = (given.where, given.line) if given else (section.where, section.line)
+        self.complain(f"{name}.{inner}" if inner else name, where, text, line)
 
     def other_files(self) -> list[str]:
         """Name the files that secrets and certificates were read from."""
-        return [str(given.node.value) for name, given in self.given.items() if BY_NAME[name].is_file]
+        named = [str(given.node.value) for name, given in self.given.items() if BY_NAME[name].is_file]
+        return [*named, *self._files]
 
     def complain_of(self, name: str, text: str) -> None:
         """Say what is wrong with a value that was read without fault."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 import yaml
 
+from txtoken.config.pointers import check_pointer
 from txtoken.config.trees import compact, plain
 from txtoken.config.values import TEXT, Wrong, kind, list_of, pairs, read_text
 
@@ -17,7 +18,6 @@ ALL: Final = "2xx"
 POINTERS_MAX: Final = 64  # each is looked up in every reply
 
 _STATUS: Final = "2xx|2[0-9][0-9]"
-_POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*)*", re.DOTALL)  # RFC 6901 §3
 _TEXT_OF_OBJECT: Final = r"\s*\{[\s\S]*"
 
 
@@ -60,11 +60,11 @@ def read_members(node: yaml.Node) -> tuple[tuple[str, bytes], ...]:
         members = []
         for key, value in pairs(node):
             try:
-                members.append((_pointer(read_text(key)), compact(plain(value))))
+                members.append((check_pointer(read_text(key)), compact(plain(value))))
             except Wrong as wrong:
                 raise Wrong(str(wrong), wrong.node or key) from None
     else:
-        members = [(_pointer(name), compact(value)) for name, value in _object(read_text(node))]
+        members = [(check_pointer(name), compact(value)) for name, value in _object(read_text(node))]
     if len(members) > POINTERS_MAX:
         raise Wrong(f"holds more than {POINTERS_MAX} pointers")
     return tuple(members)
@@ -87,14 +87,3 @@ def _members(found: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(found):
         raise Wrong("holds a member twice")
     return members
-
-
-def _pointer(text: str) -> str:
-    """Check the syntax of a JSON Pointer (RFC 6901 §3)."""
-    if text.startswith("#"):
-        raise Wrong("holds a pointer that begins with #: leave that out, as in /success")
-    if text and not text.startswith("/"):
-        raise Wrong("holds a key that is no JSON Pointer: it has to begin with /, as in /success or /user/roles/0")
-    if not _POINTER.fullmatch(text):
-        raise Wrong("holds a JSON Pointer with a ~ that is neither ~0 (for ~) nor ~1 (for /)")
-    return text

@@ -14,7 +14,10 @@ from typing import Any, Final
 from txtoken.config import (
     addresses,
     certificates,
+    files,
     http_names,
+    keyset,
+    pointers,
     proxying,
     signing_secret,
     status_map,
@@ -53,6 +56,8 @@ class Key:
     is_secret: bool = False
     wants_restart: bool = False  # a running service cannot change it
     instead_of: str = ""  # another way to say the same: only one of the two may be given
+    items: tuple[Key, ...] = ()  # it is a list of sections, whose keys these are
+    alone: tuple[Key, ...] = ()  # or one section with these keys
 
     @property
     def variable(self) -> str:
@@ -79,8 +84,38 @@ _TIMEOUTS: Final = Timeouts()
 _CORS: Final = CorsSettings()
 _REMOTE: Final = {field.name: field.default for field in fields(RemoteSettings)}
 
-# A key a paragraph: what it is, then what it means.
 # fmt: off
+# Of one key of a keyset
+ENTRY: Final = (
+    Key("keys.alg", "", keyset.read_algorithm, None,
+        meaning="HS256, HS384, HS512, ES256, RS256, PS256 or EdDSA"),
+    Key("keys.kid", "", keyset.read_kid, "",
+        meaning="its name in tokens; default: its thumbprint (RFC 7638), which a secret has not"),
+    Key("keys.secret", "", values.read_text, None, is_secret=True, instead_of="keys.secretFile",
+        meaning="of HS256, HS384 or HS512: 32, 48 or 64 bytes at least"),
+    Key("keys.secretFile", "", files.read_secret_bytes, None, is_file=True, is_secret=True, instead_of="keys.secret",
+        meaning="that from a file"),
+    Key("keys.keyFile", "", files.read_key_bytes, None, is_file=True, is_secret=True,
+        meaning="of the others: PEM or JWK; a private key signs, a public one verifies alone"),
+    Key("keys.from", "", values.read_time, None,
+        meaning="from when it signs (RFC 3339: 2027-01-31T00:00:00Z); it verifies before, too"),
+    Key("keys.until", "", values.read_time, None,
+        meaning="until when it signs and verifies"),
+)
+# Of keys that rotate by themselves
+ROTATION: Final = (
+    Key("keys.alg", "", values.choice("EdDSA", "ES256", "HS256"), None,
+        meaning="EdDSA, ES256 or HS256"),
+    Key("keys.secretFile", "", files.read_secrets_bytes, None, is_file=True, is_secret=True,
+        meaning="32 random bytes at least, raw or in base64; a list: the first signs, all verify"),
+    Key("keys.every", "", values.duration(10, 366 * DAY_S), None,
+        meaning="how long each key signs"),
+    Key("keys.lead", "", values.duration(0, 366 * DAY_S), None,
+        meaning="for how long a key is published before it signs; default: 24h, or `every` where that is shorter"),
+    Key("keys.iss", "", values.read_text, None,
+        meaning="the issuer whose keys these are; default: claims.iss"),
+)
+# A key a paragraph: what it is, then what it means.
 KEYS: Final = (
     Key("port", "process.port", values.whole_number(0, 65535), 8888, wants_restart=True,
         meaning="TCP port to listen on. 0: the kernel chooses one, and the log says which."),
@@ -101,6 +136,32 @@ KEYS: Final = (
     Key("requestTokenData", "remote.request_token_data", trees.read_tree, b"{}",
         meaning="What the token that txtoken presents to the remote says under `data`: any tree, or a string that holds "
                 "JSON."),
+    Key("keys", "keys.listed", keyset.KEYSET, None, items=ENTRY, alone=ROTATION,
+        meaning="A keyset in place of encKey, or beside it: a list of keys, or one section for keys that rotate by themselves. "
+                "See docs/keys.md."),
+    Key("jwksRoute", "jwks.route", http_names.read_route, None,
+        meaning="The path that publishes the public keys (GET). Default: /.well-known/jwks.json where there are some."),
+    Key("claims.iss", "issue.issuer", values.read_text, None,
+        meaning="who issues the tokens, mostly a URL"),
+    Key("claims.aud", "issue.audience", values.list_of(values.read_text), (),
+        meaning="whom the tokens are for, one or a list"),
+    Key("claims.sub", "issue.subject", pointers.read_pointer, None,
+        meaning="where the user's id stands in the remote's reply: a JSON Pointer, as /id"),
+    Key("claims.iat", "issue.has_iat", values.read_flag, False,
+        meaning="when the token was issued"),
+    Key("claims.nbf", "issue.has_nbf", values.read_flag, False,
+        meaning="from when it is valid: when it was issued"),
+    Key("claims.jti", "issue.has_jti", values.read_flag, False,
+        meaning="an id that no other token has"),
+    Key("claims.typ", "issue.typ", values.read_media_type, "JWT",
+        meaning="the type in the token's header"),
+    Key("dataClaim", "issue.data_claim", values.read_claim_name, "data",
+        meaning="The claim that holds the remote's reply. '': the reply's members are claims themselves, but for those with the "
+                "name of a registered claim (RFC 7519)."),
+    Key("dataFields.include", "issue.data_include", values.list_of(values.read_text), None,
+        meaning="these alone"),
+    Key("dataFields.exclude", "issue.data_exclude", values.list_of(values.read_text), (),
+        meaning="all but these"),
     Key("listen", "process.addresses", addresses.read_addresses, (ALL_ADDRESSES,), wants_restart=True,
         meaning="An IP address, unix:/path for a Unix socket, or a list of them. 0.0.0.0 is all addresses of IPv4 alone; "
                 "'::', the default, those of IPv4 and IPv6, or of IPv4 where the machine has no IPv6."),
@@ -231,6 +292,8 @@ KEYS: Final = (
 )
 # fmt: on
 SECTIONS: Final = {
+    "claims": "What tokens say beside the remote's reply (RFC 7519 §4.1).",
+    "dataFields": "Members at the top level of the remote's reply that come into the token.",
     "limits": "Bytes (4096, 64KiB, 1MiB) and counts.",
     "timeouts": "Seconds (5, 500ms, 5s, 1m, 24h, 7d).",
     "tls": "TLS for clients, by files in PEM form.",

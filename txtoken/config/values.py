@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 import yaml
@@ -76,6 +77,11 @@ WHOLE_NUMBER: Final = "0|[1-9][0-9]{0,18}"
 SIZE: Final = "([0-9]{1,18}) ?(KiB|MiB|)"
 DURATION: Final = r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d|)"
 _UNITS_S: Final = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": DAY_S}
+TIME: Final = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+MEDIA_TYPE: Final = "[A-Za-z0-9!#$&^_.+/-]{1,127}"
+REGISTERED_CLAIMS: Final = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "sid")
 HOURS: Final = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[0-9]+\."
 HOURS_MAX: Final = 100 * 366 * 24  # a hundred years
 
@@ -178,6 +184,36 @@ def read_hours(node: yaml.Node) -> int:
     if not 0 < hours <= HOURS_MAX:
         raise Wrong("has to be a number of hours above 0, fractions allowed, and at most a hundred years")
     return max(1, round(hours * 3600))
+
+
+@kind("string", pattern=TIME)
+def read_time(node: yaml.Node) -> float:
+    """A moment as RFC 3339 §5.6 writes it, as Unix time."""
+    text = read_text(node)
+    try:
+        if re.fullmatch(TIME, text):
+            return datetime.fromisoformat(text.upper()).timestamp()
+    except ValueError:
+        pass
+    raise Wrong("has to be a date and time with its zone, like 2027-01-31T00:00:00Z (RFC 3339)", node)
+
+
+@kind("string", pattern=MEDIA_TYPE)
+def read_media_type(node: yaml.Node) -> str:
+    """A type of tokens (RFC 7515 §4.1.9), as `JWT` or `at+jwt`."""
+    text = read_text(node)
+    if not re.fullmatch(MEDIA_TYPE, text):
+        raise Wrong("has to be a type of tokens, like JWT or at+jwt")
+    return text
+
+
+@kind(TEXT, refused=REGISTERED_CLAIMS)
+def read_claim_name(node: yaml.Node) -> str:
+    """The name of a claim that txtoken does not set itself."""
+    text = read_text(node)
+    if text in REGISTERED_CLAIMS:
+        raise Wrong(f"{text} is a claim with a meaning of its own (RFC 7519 §4.1): choose another name")
+    return text
 
 
 @kind("boolean string", pattern="[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]")

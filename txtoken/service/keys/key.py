@@ -19,6 +19,7 @@ ALGORITHMS: Final[dict[str, int]] = {
     "PS256": 5,
     "EdDSA": 0,
 }
+BEARER_TYPE: Final = "remote+jwt"  # `typ` of the token that is shown to the remote (contract §5)
 HMAC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 
 

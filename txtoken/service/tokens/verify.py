@@ -10,7 +10,7 @@ from orjson import JSONDecodeError
 from orjson import loads as read_json
 
 from txtoken.errors import TokenError
-from txtoken.service.keys.key import Key
+from txtoken.service.keys.key import BEARER_TYPE, Key
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.tokens.compact import UnusableJson, compact_object, read_object
 from txtoken.service.tokens.memory import REMEMBERED_TOKEN_BYTES_MAX, Memory, Verdict
@@ -20,7 +20,6 @@ from txtoken.settings import CheckSettings
 HEADER_BYTES_MAX: Final = 8 * 1024  # contract §3.2
 CLAIMS_NESTING_MAX: Final = 250  # of a token's header and claims: a reply and what is around it; orjson writes 254
 KNOWN_HEADERS_MAX: Final = 64
-BEARER_TYPE: Final = "remote+jwt"  # of the token that is shown to the remote (contract §5)
 
 
 NO_TOKEN: Final = ("no_token", "no token present in request")

@@ -1,0 +1,241 @@
+"""What was given of keys, as settings (contract §5). Builds each key once, to see that it can be used."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import time
+from collections.abc import Mapping
+from itertools import pairwise
+from math import inf
+from typing import Any, Final
+
+from txtoken.config import signing_secret
+from txtoken.config.reader import Reader, Section
+from txtoken.errors import KeyMaterialError
+from txtoken.service.keys.build import build_derived, build_key, build_ring
+from txtoken.service.keys.derived import KEYS_MAX, Schedule
+from txtoken.service.keys.hmac import SECRET_BYTES_MIN, is_other_key
+from txtoken.service.keys.key import HMAC_ALGORITHMS, Key
+from txtoken.service.tokens.segments import encode_segment
+from txtoken.settings import KeyEntry, KeySettings, RotationSettings, Secret
+
+ROOT_BYTES_MIN: Final = 32
+DAY_S: Final = 24 * 3600
+HOUR_S: Final = 3600
+DIFFERENT_BYTES_MIN: Final = 16  # of 32 random bytes 30 are different
+# In base64 of random bytes two of three characters are followed by one of another kind (upper, lower, digit, other), in words one
+# of three or fewer. Of a thousand random texts of 44 characters a tenth of one is below this.
+CHANGES_MIN: Final = 0.38
+_HEXADECIMAL: Final = re.compile(rb"(?:[0-9a-fA-F]{2}){32,}")
+_BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]+|[A-Za-z0-9_-]+)={0,2}")
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_GENERATE: Final = "`openssl rand -base64 32` makes one"
+
+
+def key_settings(reader: Reader, value: Mapping[str, Any], secret: Secret | None) -> KeySettings:
+    """Make the settings of keys. `secret` is that of `encKey`. Problems and warnings go to the reader."""
+    given = value["keys"]
+    if isinstance(given, Section):
+        return KeySettings(secret, rotation=_rotation(reader, given, value))
+    entries: list[KeyEntry] = []
+    keys: list[Key] = []
+    for section in given or []:
+        entry = _entry(reader, section)
+        key = None if entry is None else _built(reader, section, entry)
+        if entry is None or key is None:
+            continue
+        if key.kid in {other.kid for other in keys}:
+            reader.complain_in(section, "keys", "kid", f"is another key's name already: {key.kid}")
+        elif entry.material in [other.material for other in entries]:
+            reader.complain_in(
+                section, "keys", "alg", "is of a key that stands in this list already: each has one algorithm"
+            )
+        else:
+            entries.append(entry)
+            keys.append(key)
+    settings = KeySettings(secret, tuple(entries))
+    if given is not None:
+        if not given:
+            reader.complain_of("keys", "holds no key: leave it out, or add one")
+        elif len(keys) == len(given):
+            _check_times(reader, settings, value["expHours"])
+    return settings
+
+
+def _entry(reader: Reader, section: Section) -> KeyEntry | None:
+    """Make a key's settings. None: they are not complete, or not right."""
+    values = section.values
+    algorithm = values["alg"]
+    if algorithm is None:
+        if "alg" not in section.given:
+            reader.complain_in(section, "keys", "alg", "is required: ES256, say")
+        return None
+    is_hmac = algorithm in HMAC_ALGORITHMS
+    wanted = ("secret", "secretFile") if is_hmac else ("keyFile",)
+    named = [name for name in ("secret", "secretFile", "keyFile") if name in section.given]
+    for name in named:
+        if name not in wanted:
+            reader.complain_in(section, "keys", name, f"is not for {algorithm}: it needs {' or '.join(wanted)}")
+            return None
+    if len(named) != 1:
+        text = "is given beside secretFile: keep one of them" if named else f"is required for {algorithm}"
+        reader.complain_in(section, "keys", wanted[0], text)
+        return None
+    if is_hmac and not values["kid"] and "kid" not in section.given:
+        reader.complain_in(section, "keys", "kid", f"is required for {algorithm}: a name for the key, like 2027-01")
+        return None
+    begins, until = values["from"], values["until"]
+    if begins is not None and until is not None and until <= begins:
+        reader.complain_in(section, "keys", "until", "has to be after `from`")
+        return None
+    if not section.is_whole:
+        return None
+    material = values[named[0]]
+    data = material.encode() if isinstance(material, str) else material
+    return KeyEntry(
+        algorithm, Secret(data), values["kid"], -inf if begins is None else begins, inf if until is None else until
+    )
+
+
+def _built(reader: Reader, section: Section, entry: KeyEntry) -> Key | None:
+    """Build a key, to see that it can be used. None: it cannot."""
+    (name,) = [name for name in ("secret", "secretFile", "keyFile") if name in section.given]
+    data = entry.material.reveal()
+    if entry.algorithm in HMAC_ALGORITHMS:
+        wanted = SECRET_BYTES_MIN[entry.algorithm]
+        if len(data) < wanted:
+            text = f"has to be {wanted} bytes long at least for {entry.algorithm}; this one has {len(data)}"
+            reader.complain_in(section, "keys", name, text)
+            return None
+        if weakness := signing_secret.weakness(data.decode("latin-1")):
+            reader.complain_in(section, "keys", name, weakness)
+            return None
+        if entry.kid == _secret_thumbprint(data):
+            text = (
+                "is the thumbprint of the secret, by which guesses could be tested (RFC 7638 §7): choose another name"
+            )
+            reader.complain_in(section, "keys", "kid", text)
+            return None
+    try:
+        return build_key(entry)
+    except KeyMaterialError as error:
+        reader.complain_in(section, "keys", name, str(error))
+        return None
+
+
+def _secret_thumbprint(secret: bytes) -> str:
+    members = b'{"k":"%b","kty":"oct"}' % encode_segment(secret)
+    return encode_segment(hashlib.sha256(members).digest()).decode("ascii")
+
+
+def _check_times(reader: Reader, settings: KeySettings, life_s: int) -> None:
+    """See that a key signs at every moment from now on, and outlives its tokens."""
+    ring, now = build_ring(settings, life_s), time.time()
+    moments = sorted({now, *(key.begins for key in ring.keys), *(key.until for key in ring.keys)})
+    coming = [moment for moment in moments if now <= moment < inf]
+    silent = [moment for moment in coming if ring.signer(moment) is None]
+    last = max((key.until for key in ring.keys if key.can_sign), default=-inf)
+    if last <= now:
+        reader.complain_of("keys", "holds no key that signs now or later: a private key or a secret is needed")
+    elif gaps := [moment for moment in silent if moment < last]:
+        when = "now" if gaps[0] == now else f"from {_shown_time(gaps[0])} on"
+        reader.complain_of("keys", f"leaves a gap, {when}, in which no key signs")
+    elif last < inf:
+        reader.warnings.append(f"keys ends at {_shown_time(last)}: no key signs from then on. Add the next one before")
+    for moment in coming:
+        key = ring.signer(moment, life_s)
+        if key is not None and key.until < moment + life_s and moment < last:
+            text = f"tokens of the key {key.kid or 'encKey'} end with it, at {_shown_time(key.until)}, and not after expHours"
+            reader.warnings.append(text)
+            return
+
+
+def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> RotationSettings | None:
+    values = section.values
+    for name, how in (
+        ("secretFile", "a file of 32 random bytes"),
+        ("alg", "EdDSA, ES256 or HS256"),
+        ("every", "24h, say"),
+    ):
+        if name not in section.given:
+            reader.complain_in(section, "keys", name, f"is required: {how}")
+    issuer = values["iss"] or value["claims.iss"]
+    if not issuer:
+        reader.complain_in(section, "keys", "iss", "is required, here or as claims.iss: other issuers have other keys")
+    if not section.is_whole or not issuer or None in (values["secretFile"], values["alg"], values["every"]):
+        return None
+    every_s = int(values["every"])
+    lead_s = min(DAY_S, every_s) if values["lead"] is None else int(values["lead"])
+    if every_s != values["every"]:
+        reader.complain_in(section, "keys", "every", "has to be whole seconds")
+        return None
+    secrets = [_root(reader, section, data) for data in values["secretFile"]]
+    if None in secrets:
+        return None
+    roots = tuple(Secret(secret) for secret in secrets if secret is not None)
+    schedule = Schedule(every_s, lead_s, value["expHours"])
+    count = (schedule.old + 1 + schedule.coming) * len(roots)
+    if count > KEYS_MAX:
+        text = f"would make {count} keys known at a time, and many verifiers take {KEYS_MAX} at most"
+        reader.complain_in(section, "keys", "every", f"{text}: make `every` longer, or expHours or `lead` shorter")
+        return None
+    if every_s < HOUR_S:
+        reader.warnings.append(f"keys.every is {every_s} s: verifiers fetch keys every few minutes, or hours")
+    rotation = RotationSettings(roots, values["alg"], issuer, every_s, lead_s)
+    try:
+        build_derived(rotation, value["expHours"])
+    except KeyMaterialError as error:
+        reader.complain_in(section, "keys", "alg", str(error))
+        return None
+    return rotation
+
+
+def _root(reader: Reader, section: Section, data: bytes) -> bytes | None:
+    """Read the secret that keys are derived from: base64 or hexadecimal text of random bytes, or the bytes themselves. None: it
+    is not random, or too short.
+    """
+    secret = _decoded(data)
+    if is_other_key(data):
+        text = f"holds a PEM, SSH or JWK key, and no secret. {_GENERATE}"
+    elif len(secret) < ROOT_BYTES_MIN:
+        text = (
+            f"holds a secret of {len(secret)} bytes: it has to be {ROOT_BYTES_MIN} random bytes at least. {_GENERATE}"
+        )
+    elif len(set(secret)) < DIFFERENT_BYTES_MIN or _looks_made_up(data):
+        text = f"holds a secret that looks made by a person: a published key lets anyone test guesses. {_GENERATE}"
+    else:
+        return secret
+    reader.complain_in(section, "keys", "secretFile", text)
+    return None
+
+
+def _decoded(data: bytes) -> bytes:
+    """Decode hexadecimal text, or base64 of either alphabet, with or without padding. What is neither stands for itself."""
+    text = b"".join(data.split())
+    if _HEXADECIMAL.fullmatch(text):
+        return bytes.fromhex(text.decode("ascii"))
+    if _BASE64.fullmatch(text):
+        return base64.urlsafe_b64decode(text.rstrip(b"=").translate(_TO_URL) + b"=" * (-len(text.rstrip(b"=")) % 4))
+    return data
+
+
+def _looks_made_up(data: bytes) -> bool:
+    """Whether this is text in which one kind of character follows itself more often than in random text: words do that."""
+    text = b"".join(data.split())
+    if _HEXADECIMAL.fullmatch(text) or not all(32 < byte < 127 for byte in text):
+        return False
+    kinds = [_kind_of(chr(byte)) for byte in text]
+    changes = sum(one != other for one, other in pairwise(kinds))
+    return changes < CHANGES_MIN * len(text)
+
+
+def _kind_of(character: str) -> str:
+    if character.isdigit():
+        return "digit"
+    return ("upper" if character.isupper() else "lower") if character.isalpha() else "other"
+
+
+def _shown_time(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
