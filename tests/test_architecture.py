@@ -23,7 +23,7 @@ ALLOWED: Final = {
     "txtoken.__main__": ("txtoken.cli",),
     "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.settings", "txtoken.values", "txtoken.version"),
     "txtoken.demo": (
-        *("txtoken.certificates", "txtoken.errors", "txtoken.observe.logs", "txtoken.process", "txtoken.settings"),
+        *("txtoken.config", "txtoken.errors", "txtoken.observe.logs", "txtoken.process", "txtoken.settings"),
         "txtoken.values",
     ),
     "txtoken.config": (
@@ -71,7 +71,7 @@ RESERVED: Final = {
         *("txtoken.process.running", "txtoken.process.signals"),
     ),
     "httptools": ("txtoken.http1.parser", "txtoken.service.reply"),
-    "aiohttp": ("txtoken.service.dial", "txtoken.service.names", "txtoken.demo"),
+    "aiohttp": ("txtoken.service.dial", "txtoken.service.names", "txtoken.demo.client", "txtoken.demo.login_api"),
     "yaml": (
         *("txtoken.config", "txtoken.proxying", "txtoken.signing_secret", "txtoken.success", "txtoken.trees"),
         *("txtoken.urls", "txtoken.values", "txtoken.yaml_reader"),

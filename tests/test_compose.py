@@ -13,7 +13,7 @@ import yaml
 from tests.running import KEY
 from txtoken.cli import _parser, demo, health
 from txtoken.config import load
-from txtoken.demo import LOGIN_PATH
+from txtoken.demo.login_api import LOGIN_PATH
 
 ROOT: Final = Path(__file__).parents[1]
 USER: Final = 65532  # as the image's

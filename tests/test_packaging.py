@@ -126,7 +126,7 @@ def test_the_binary_has_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
         node for node in ast.walk(ast.parse((ROOT / "txtoken" / "cli.py").read_text())) if isinstance(node, ast.Call)
     ]
     loaded = {ast.literal_eval(call.args[0]) for call in calls if getattr(call.func, "id", "") == "_load"}
-    assert {"txtoken.demo", "txtoken.process.supervisor"} <= loaded
+    assert {"txtoken.demo.service", "txtoken.process.supervisor"} <= loaded
     assert loaded <= set(recipe.hidden)
     assert {"httptools", "jwt"} <= {name.partition(".")[0] for name in recipe.hidden}
     for name in recipe.hidden:

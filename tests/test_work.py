@@ -13,7 +13,7 @@ import pytest
 
 from tests.exchange import LOGIN, REPLY, REPLY_BODY, House, check_request
 from tests.running import run
-from txtoken.demo import demo_config
+from txtoken.demo.configuration import demo_config
 from txtoken.service.keys import HmacKey
 from txtoken.service.remote import CROWD
 from txtoken.service.tokens import TokenIssuer

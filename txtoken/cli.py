@@ -114,9 +114,10 @@ def schema(options: argparse.Namespace) -> int:
 def demo(options: argparse.Namespace) -> int:
     """`txtoken demo`."""
     _leave_starter()
-    run = _load("txtoken.demo", "demo")
-    ports = {"port": options.port, "login_port": options.login_port}
-    return int(run(**ports, login_only=options.login_only, once=options.once, say=_say))
+    if options.login_only is not None:
+        return int(_load("txtoken.demo.login_api", "serve_login_api")(options.login_only, options.login_port, _say))
+    serve_demo = _load("txtoken.demo.service", "serve_demo")
+    return int(serve_demo(port=options.port, login_port=options.login_port, once=options.once, say=_say))
 
 
 def keygen(options: argparse.Namespace) -> int:

@@ -300,10 +300,15 @@ class _Reader:
         return (given.where, given.line) if given else ("configuration", 0)
 
 
-def load(path: str | None, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Config:
+def load(
+    path: str | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    default_path: str = DEFAULT_PATH,
+) -> Config:
     """Read the configuration: `overrides` (dotted names) count more than `environ`, that more than the file.
 
-    The file is `path`, else the environment's CFG_FILE, else `example_cfg.yml` in the working directory. That last one
+    The file is `path`, else the environment's CFG_FILE, else `default_path` in the working directory ("": none). That last one
     may be missing when the environment or `overrides` give what is required.
 
     Raises:
@@ -311,8 +316,8 @@ def load(path: str | None, environ: Mapping[str, str], overrides: Mapping[str, s
     """
     reader = _Reader()
     source = path or environ.get("CFG_FILE") or ""
-    if not source and (os.path.exists(DEFAULT_PATH) or not _is_complete(environ, overrides or {})):
-        source = DEFAULT_PATH
+    if not source and (os.path.exists(default_path) or not _is_complete(environ, overrides or {})):
+        source = default_path
     if source:
         reader.read_file(source)
     reader.read_environment(environ)
