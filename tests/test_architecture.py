@@ -22,6 +22,10 @@ LINES_MAX: Final = 600
 ALLOWED: Final = {
     "txtoken.__main__": ("txtoken.cli",),
     "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.settings", "txtoken.values", "txtoken.version"),
+    "txtoken.cli.demo": ("txtoken.cli", "txtoken.demo"),
+    "txtoken.cli.schema": ("txtoken.cli", "txtoken.schema"),
+    "txtoken.cli.serve": ("txtoken.cli", "txtoken.errors", "txtoken.process"),
+    "txtoken.cli.token": ("txtoken.cli", "txtoken.errors", "txtoken.service", "txtoken.settings"),
     "txtoken.demo": (
         *("txtoken.config", "txtoken.errors", "txtoken.observe.logs", "txtoken.process", "txtoken.settings"),
         "txtoken.values",
@@ -78,9 +82,9 @@ RESERVED: Final = {
     ),
     "jwt": ("txtoken.service.keys",),
     "uvloop": ("txtoken.process.loop",),
-    "signal": ("txtoken.__main__", "txtoken.cli", "txtoken.process.signals", "txtoken.process.supervisor"),
-    # Loads a command's modules when it is run (`health` has no use for aiohttp's 0.3 s), and what only an admin port needs.
-    "importlib": ("txtoken.cli", "txtoken.process.admin"),
+    "signal": ("txtoken.cli.early_signals", "txtoken.process.signals", "txtoken.process.supervisor"),
+    # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only an admin port needs.
+    "importlib": ("txtoken.cli.main", "txtoken.process.admin"),
     "prometheus_client": ("txtoken.observe.exposition",),
     "threading": ("txtoken.observe.logs", "txtoken.service.names"),
 }
@@ -162,7 +166,7 @@ def test_no_cycles() -> None:
 def test_environment_is_read_in_one_place() -> None:
     """Only the command line hands the process's environment on; nothing deeper looks at it."""
     for module, path in SOURCES.items():
-        if module not in ("txtoken.cli", "txtoken.config"):
+        if module not in ("txtoken.cli.serve", "txtoken.cli.terminal", "txtoken.config"):
             assert "os.environ" not in path.read_text(), module
             assert "getenv" not in path.read_text(), module
 

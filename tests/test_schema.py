@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.configuring import EXAMPLE_FILE, KEY
 from tests.test_config import ROWS, uncommented
 from txtoken import values
-from txtoken.cli import OK, main
+from txtoken.cli.exit_codes import OK
+from txtoken.cli.main import main
 from txtoken.config import KEYS, Key
 from txtoken.schema import MEANINGS, schema
 from txtoken.values import Kind, Wrong, scalar
