@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -11,17 +10,13 @@ import pytest
 import yaml
 
 from tests.running import KEY
-from txtoken.cli import _parser, demo, health
+from txtoken.cli import demo, health
+from txtoken.cli.main import parse
 from txtoken.config.read import load
-from txtoken.demo import LOGIN_PATH
+from txtoken.demo.login_api import LOGIN_PATH
 
 ROOT: Final = Path(__file__).parents[1]
 USER: Final = 65532  # as the image's
-
-
-def arguments_of(command: list[str]) -> argparse.Namespace:
-    """Read a command as the command line does."""
-    return _parser().parse_args(command)
 
 
 @pytest.fixture
@@ -49,8 +44,8 @@ def test_compose_starts_the_remote(composed: Any) -> None:
     remote = urlsplit(composed["services"]["txtoken"]["environment"]["TXTOKEN_REMOTE"])
     login = composed["services"]["login"]
     assert remote.hostname in composed["services"]
-    options = arguments_of(login["command"])
-    assert (options.command, options.login_only, options.login_port) == (demo, "0.0.0.0", remote.port)  # noqa: S104 - it is read, not bound
+    options = parse(login["command"])
+    assert (options.command, options.login_only, options.login_port) == (demo.run, "0.0.0.0", remote.port)  # noqa: S104 - it is read, not bound
     assert remote.path == LOGIN_PATH
     assert login["healthcheck"] == {"disable": True}  # the image's own asks for a service
 
@@ -70,4 +65,4 @@ def test_compose_asks_for_health(composed: Any) -> None:
     """The health check is a command of the image, without a shell."""
     how, *command = composed["services"]["txtoken"]["healthcheck"]["test"]
     assert (how, command[0]) == ("CMD", "txtoken")
-    assert arguments_of(command[1:]).command is health
+    assert parse(command[1:]).command is health.run

@@ -23,7 +23,7 @@ from tests.login_api import QuietServer
 from tests.running import PATIENCE_S, ServiceProcess, service_process
 from txtoken.config.signing_secret import EXAMPLE_KEY
 from txtoken.config.table import KEYS
-from txtoken.demo import PASSWORD, PROFILE, USER
+from txtoken.demo.login_api import PASSWORD, PROFILE, USER
 from txtoken.service.routes import HEALTH_PATHS
 from txtoken.version import VERSION
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tests.configuring import EXAMPLE_FILE, KEY
 from tests.test_config import ROWS, uncommented
-from txtoken.cli import OK, main
+from txtoken.cli.exit_codes import OK
+from txtoken.cli.main import main
 from txtoken.config import http_names, values
 from txtoken.config.schema import schema
 from txtoken.config.table import KEYS, SECTIONS, Key

@@ -13,7 +13,7 @@ import pytest
 from tests.configuring import changed, revealed
 from tests.exchange import LOGIN, REPLY, REPLY_BODY, House, check_request
 from tests.running import run
-from txtoken.demo import demo_config
+from txtoken.demo.configuration import demo_config
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.remote import CROWD

@@ -1,13 +1,12 @@
-"""`python -m txtoken` is `txtoken`: it holds signals back until a command knows what they mean, and runs it."""
+"""`python -m txtoken` is `txtoken`: it blocks signals before it loads the program, and runs it. Knows no command."""
 
-import signal
 import sys
 
-# To load what a command needs takes a quarter of a second, and more on small machines. A signal that comes meanwhile would end
-# the process with nothing said: it waits until `main` has found the command.
-signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGTERM, signal.SIGINT))
+from txtoken.cli import early_signals
 
-from txtoken.cli import main  # noqa: E402 - see above
+early_signals.block()
+
+from txtoken.cli.main import main  # noqa: E402 - a signal that comes while this is loaded has to wait
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,7 +19,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from tests.configuring import revealed
 from tests.exchange import LOGIN, REPLY_BODY, House, check_request
-from txtoken.demo import demo_config
+from txtoken.demo.configuration import demo_config
 from txtoken.http1.heads import KnownHead, KnownHeads
 from txtoken.http1.messages import Response, render, response_head
 from txtoken.http1.parser import RequestParser

@@ -32,7 +32,7 @@ def main() -> None:
     socket.getaddrinfo = getaddrinfo
     sys.argv = ["txtoken", *sys.argv[2:]]
     # After the patch: nobody has the old function by its name then.
-    raise SystemExit(importlib.import_module("txtoken.cli").main())
+    raise SystemExit(importlib.import_module("txtoken.cli.main").main())
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
 from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, run, service_process
 from tests.scrape import Scrape, get, scrape
-from txtoken.demo import demo_config
+from txtoken.demo.configuration import demo_config
 from txtoken.process.admin import ADMIN_LIMITS, ADMIN_TIMEOUTS
 from txtoken.settings import LogSettings
 

@@ -294,7 +294,7 @@ LOADING: Final = """
 import fcntl, sys
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "txtoken.cli":
+        if name == "txtoken.cli.main":
             sys.meta_path.remove(self)
             with open({fifo!r}, "w") as here: here.write("x")
             with open({gate!r}) as gate: fcntl.flock(gate, fcntl.LOCK_SH)

@@ -23,7 +23,7 @@ from tests.configuring import changed, revealed
 from tests.exchange import LOGIN, REPLY, House, check_request
 from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
-from txtoken.demo import demo_config
+from txtoken.demo.configuration import demo_config
 from txtoken.http1.buffers import EASED_BYTES
 from txtoken.process import heap
 from txtoken.process.descriptors import with_room

@@ -30,18 +30,23 @@ from txtoken.settings import (
 DEFAULT_PATH: Final = "example_cfg.yml"  # as the original: in the working directory
 
 
-def load(path: str | None, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Config:
+def load(
+    path: str | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    default_path: str = DEFAULT_PATH,
+) -> Config:
     """Read the configuration: `overrides` (dotted names) count more than `environ`, that more than the file.
 
     The file is `path`, else the environment's CFG_FILE, else `example_cfg.yml` in the working directory. That last one
-    may be missing when the environment or `overrides` give what is required. `path` of "" is no file at all.
+    may be missing when the environment or `overrides` give what is required. Without a `default_path` ("") no file is looked for.
 
     Raises:
         ConfigError: it cannot be used. Every problem is told.
     """
     source = path or environ.get("CFG_FILE") or ""
-    if not source and path is None and (os.path.exists(DEFAULT_PATH) or not _is_complete(environ, overrides or {})):
-        source = DEFAULT_PATH
+    if not source and (os.path.exists(default_path) or not _is_complete(environ, overrides or {})):
+        source = default_path
     reader = Reader(printable(source))
     if source:
         reader.read_file(source)

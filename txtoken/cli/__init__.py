@@ -1,0 +1,1 @@
+"""The command line: `main` finds the verb that was typed, each verb is a module of its own name. Does none of the work itself."""

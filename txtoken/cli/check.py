@@ -1,0 +1,45 @@
+"""`txtoken check`: is the configuration good, and what would run? Starts nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+import orjson
+
+from txtoken.cli.exit_codes import OK
+from txtoken.cli.terminal import add_config_options, add_output_option, print_json, read_config, say
+from txtoken.config.table import describe
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command and its arguments."""
+    add_config_options(parser)
+    add_output_option(parser)
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the configuration and its warnings."""
+    config = read_config(options)
+    described = describe(config)
+    if options.output == "json":
+        print_json({"valid": True, "warnings": list(config.warnings), "configuration": described})
+        return OK
+    say(f"The configuration is good{f' ({config.source})' if config.source else ''}. This would run:\n")
+    for line in _outline(described):
+        say(line)
+    for warning in config.warnings:
+        say(f"\nWarning: {warning}")
+    return OK
+
+
+def _outline(section: Mapping[str, object], depth: int = 0) -> list[str]:
+    lines = []
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value and depth == 0:
+            lines += [f"{key}:", *_outline(value, depth + 1)]
+        else:
+            text = value if isinstance(value, str) else orjson.dumps(value).decode()
+            lines.append(f"{'  ' * depth}{key}: {text}")
+    return lines

@@ -1,0 +1,131 @@
+"""`txtoken token`: issues, verifies and explains tokens with the configuration's key. Asks no service."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from typing import Final
+
+import orjson
+
+from txtoken.cli.exit_codes import FAILED, OK, USAGE
+from txtoken.cli.terminal import (
+    add_config_options,
+    add_output_option,
+    print_json,
+    read_argument,
+    read_config,
+    read_token,
+    say,
+)
+from txtoken.errors import TokenError
+from txtoken.service.explanation import explain as explain_token
+from txtoken.service.keys.build import build_ring
+from txtoken.service.keys.ring import KeyRing
+from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, read_object
+from txtoken.service.tokens.issue import new_issuer
+from txtoken.service.tokens.memory import Memory
+from txtoken.service.tokens.segments import decode_segment
+from txtoken.service.tokens.verify import TokenVerifier
+from txtoken.settings import Config
+
+HOURS_MAX: Final = 100 * 366 * 24  # as expHours
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the three commands and their arguments."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command, about in (
+        ("issue", issue, "sign a token for a JSON object"),
+        ("verify", verify, "print a valid token's claims"),
+        ("explain", explain, "say in plain words why a token is or is not valid"),
+    ):
+        added = commands.add_parser(name, help=about, description=about)
+        add_config_options(added)
+        add_output_option(added)
+        if command is issue:
+            added.add_argument(
+                "data", nargs="?", default="-", help="the object, as the remote would reply; - reads standard input"
+            )
+            added.add_argument("--hours", type=_ttl_s, help="how long it is valid (default: expHours)")
+        else:
+            added.add_argument(
+                "token", nargs="?", default="-", help="the token, as it was copied; - reads standard input"
+            )
+        added.set_defaults(command=command)
+
+
+def issue(options: argparse.Namespace) -> int:
+    """`txtoken token issue`: a token as the service would sign it, without asking the remote."""
+    config = read_config(options)
+    try:
+        reply, data = read_object(read_argument(options.data), NESTING_MAX)
+    except UnusableJson as error:
+        say(f"txtoken: DATA is {error}. It has to be a JSON object, as the remote would reply.", sys.stderr)
+        return USAGE
+    settings = config.issue if options.hours is None else replace(config.issue, ttl_s=options.hours)
+    now = int(time.time())
+    token = new_issuer(_ring(config), settings).issue(data, now, reply)
+    if options.output == "json":
+        claims = orjson.loads(decode_segment(token.split(b".")[1]) or b"")
+        print_json({"token": token.decode("ascii"), "exp": claims["exp"]})
+    else:
+        say(token.decode("ascii"))
+    return OK
+
+
+def verify(options: argparse.Namespace) -> int:
+    """`txtoken token verify`: the claims of a valid token, or why it is not valid."""
+    verifier = _verifier(read_config(options))
+    try:
+        verdict = verifier.verify(read_token(options.token), time.time())
+    except TokenError as error:
+        if options.output == "json":
+            print_json({"valid": False, "error": error.public})
+        else:
+            say(f"not valid: {error.public}", sys.stderr)
+        return FAILED
+    if options.output == "json":
+        print_json({"valid": True, "claims": orjson.Fragment(verdict.claims)})
+    else:
+        say(verdict.claims.decode())
+    return OK
+
+
+def explain(options: argparse.Namespace) -> int:
+    """`txtoken token explain`: why is this token valid, or why not?"""
+    verifier = _verifier(read_config(options))
+    explanation = explain_token(verifier, read_token(options.token), time.time())
+    readable = {"header": explanation.header, "claims": explanation.claims}
+    if options.output == "json":
+        parts = {name: None if text is None else orjson.Fragment(text) for name, text in readable.items()}
+        print_json({"valid": explanation.valid, "error": explanation.error, "reason": explanation.reason, **parts})
+    else:
+        say(f"{'Valid' if explanation.valid else 'Not valid'}: {explanation.reason}.")
+        if explanation.error is not None:
+            say(f"  answer:  {explanation.error}")
+        for name, text in readable.items():
+            say(f"  {name}:  {'cannot be read' if text is None else text.decode()}")
+    return OK if explanation.valid else FAILED
+
+
+def _ring(config: Config) -> KeyRing:
+    ring = build_ring(config.keys, config.issue.ttl_s)
+    ring.refresh(time.time())
+    return ring
+
+
+def _verifier(config: Config) -> TokenVerifier:
+    return TokenVerifier(_ring(config), config.check, Memory(0))
+
+
+def _ttl_s(text: str) -> int:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= HOURS_MAX:
+        raise argparse.ArgumentTypeError(f"wants a number of hours above 0 and at most {HOURS_MAX}")
+    return max(1, round(hours * 3600))
