@@ -24,6 +24,7 @@ COMPILED = (
     "txtoken/http1/server.py",
     "txtoken/http1/serving.py",
     "txtoken/http1/turns.py",
+    "txtoken/memo.py",
     "txtoken/observe/access_log.py",
     "txtoken/observe/lines.py",
     "txtoken/observe/metrics.py",

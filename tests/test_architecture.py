@@ -48,13 +48,14 @@ ALLOWED: Final = {
     "txtoken.errors": (),
     "txtoken.clock": (),
     "txtoken.compiling": (),
+    "txtoken.memo": (),
     "txtoken.version": (),
-    "txtoken.http1": ("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.settings"),
+    "txtoken.http1": ("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.memo", "txtoken.settings"),
     "txtoken.service": (
         *("txtoken.certificates", "txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.http1.messages"),
-        *("txtoken.settings", "txtoken.unix_urls"),
+        *("txtoken.memo", "txtoken.settings", "txtoken.unix_urls"),
     ),
-    "txtoken.observe": ("txtoken.http1.messages",),
+    "txtoken.observe": ("txtoken.http1.messages", "txtoken.memo"),
     "txtoken.process": (
         *("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1", "txtoken.observe"),
         *("txtoken.service", "txtoken.settings", "txtoken.values", "txtoken.version"),
