@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from txtoken.http1.messages import Head, Request
+from txtoken.memo import Memo
 
 KNOWN_HEAD_BYTES_MAX: Final = 2 * 1024  # what an idle connection may hold on to
 KNOWN_HEADS_MAX: Final = 128
@@ -75,8 +76,8 @@ class KnownHeads:
     __slots__ = ("_known", "_seen_once")
 
     def __init__(self) -> None:
-        self._known: dict[bytes, KnownHead] = {}
-        self._seen_once: set[int] = set()  # hashes; two heads with the same one do no harm
+        self._known: Memo[bytes, KnownHead] = Memo(KNOWN_HEADS_MAX)
+        self._seen_once: Memo[int, bool] = Memo(SEEN_ONCE_MAX)  # hashes; two heads with the same one do no harm
 
     def find(self, text: bytes) -> KnownHead | None:
         """Return what is known of a head, given to the letter."""
@@ -87,11 +88,7 @@ class KnownHeads:
         known = KnownHead(text, head, bytes_max)
         mark = hash(text)
         if mark in self._seen_once:
-            if len(self._known) >= KNOWN_HEADS_MAX:
-                self._known.clear()  # those that are still sent come back
-            self._known[text] = known
+            self._known.put(text, known)
         else:
-            if len(self._seen_once) >= SEEN_ONCE_MAX:
-                self._seen_once.clear()
-            self._seen_once.add(mark)
+            self._seen_once.put(mark, True)
         return known

@@ -12,6 +12,7 @@ from typing import Final
 
 from txtoken.compiling import mypyc_attr
 from txtoken.errors import ProtocolError
+from txtoken.memo import Memo
 
 
 class Head:
@@ -171,8 +172,8 @@ def render(response: Response, date_line: bytes, connection_line: bytes = b"", *
     return b"".join(parts)
 
 
-KNOWN_LENGTHS_MAX: Final = 1024
-_ends_of_heads: Final[dict[int, bytes]] = {}
+KNOWN_LENGTHS_MAX: Final = 1024  # the same few sizes come again and again
+_ends_of_heads: Final[Memo[int, bytes]] = Memo(KNOWN_LENGTHS_MAX)
 
 
 def end_of_head(length: int) -> bytes:
@@ -180,9 +181,7 @@ def end_of_head(length: int) -> bytes:
     end = _ends_of_heads.get(length)
     if end is None:
         end = b"Content-Length: %d\r\n\r\n" % length
-        if len(_ends_of_heads) >= KNOWN_LENGTHS_MAX:  # the same few sizes come again and again
-            _ends_of_heads.clear()
-        _ends_of_heads[length] = end
+        _ends_of_heads.put(length, end)
     return end
 
 

@@ -18,6 +18,7 @@ import httptools
 from txtoken.errors import ProtocolError
 from txtoken.http1.heads import KNOWN_HEAD_BYTES_MAX, KnownHead, KnownHeads
 from txtoken.http1.messages import Head, Request
+from txtoken.memo import Memo
 from txtoken.settings import Limits
 
 REQUEST_LINE_BYTES_MAX: Final = 16 * 1024  # twice what RFC 9112 §3 asks everybody to accept
@@ -43,9 +44,9 @@ _CODING_REASONS: Final = {"Invalid `Transfer-Encoding` header value", "Empty Tra
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::([0-9]*))?")
 _ABSOLUTE_FORM: Final = re.compile(rb"[hH][tT][tT][pP][sS]?://([^/?#]+)([/?].*|)", re.DOTALL)
 
-# Host values that were found valid: the same few come with every request, and a set is faster than the pattern.
+# Host values that were found valid: the same few come with every request, and a look-up is faster than the pattern.
 KNOWN_HOSTS_MAX: Final = 64
-_known_hosts: Final[set[bytes]] = set()
+_known_hosts: Final[Memo[bytes, bool]] = Memo(KNOWN_HOSTS_MAX)
 
 _NO_FIELDS: Final[dict[bytes, bytes]] = {}  # stays empty: each head that is parsed begins with a new one
 
@@ -361,7 +362,7 @@ class RequestParser:
             self._check_head_size(text)
         method, target, minor_version = self._read_request_line(text[: text.find(b"\r\n")])
         if (host := fields.get(b"host")) is not None:
-            if host not in _known_hosts:
+            if _known_hosts.get(host) is None:
                 self._check_host(host)
         elif minor_version == 1:
             self._fail(400, "host_missing", "the Host header field is missing")
@@ -415,9 +416,7 @@ class RequestParser:
         if match is None or (match[1] and (len(match[1]) > 5 or int(match[1]) > 65535)):
             self._fail(400, "bad_host", "the Host header field is malformed")
         if len(host) < 256:
-            if len(_known_hosts) >= KNOWN_HOSTS_MAX:
-                _known_hosts.clear()
-            _known_hosts.add(host)
+            _known_hosts.put(host, True)
 
     def _read_content_length(self, minor_version: int) -> int:
         """Return the body's length in bytes, -1 for a chunked body (RFC 9112 §6)."""

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from txtoken.http1.messages import UNIX, UNKNOWN, Peer
+from txtoken.memo import Memo
 
-# What was found out is remembered, until so many are known: the same few proxies and clients come again and again.
-KNOWN_MAX: Final = 1024
+KNOWN_MAX: Final = 1024  # peers, and fields, that are remembered: the same few come again and again
 KNOWN_TEXT_BYTES_MAX: Final = 256  # of a field that is remembered: four hops of IPv6 fit
 HOPS_MAX: Final = 32  # that are looked at: nobody has more, and a field can be 64 KiB long
 
@@ -32,8 +32,8 @@ class Proxies:
     def __init__(self, trusted: Sequence[str]) -> None:
         self._trusts_unix = UNIX in trusted
         self._networks = [_network(text) for text in trusted if text != UNIX]
-        self._peers: dict[str, bool] = {}
-        self._clients: dict[bytes, str] = {}
+        self._peers: Memo[str, bool] = Memo(KNOWN_MAX)
+        self._clients: Memo[bytes, str] = Memo(KNOWN_MAX)
 
     def trusts(self, peer: str) -> bool:
         """Whether this peer is a proxy that is trusted."""
@@ -41,9 +41,7 @@ class Proxies:
         if known is None:
             packed = _packed(peer)
             known = self._trusts_unix if peer == UNIX else packed is not None and self._is_trusted(packed)
-            if len(self._peers) >= KNOWN_MAX:
-                self._peers.clear()
-            self._peers[peer] = known
+            self._peers.put(peer, known)
         return known
 
     def client(self, peer: str, forwarded_for: bytes) -> str:
@@ -57,9 +55,7 @@ class Proxies:
         if known is None:
             known = self._last_believed(forwarded_for)
             if len(forwarded_for) <= KNOWN_TEXT_BYTES_MAX:
-                if len(self._clients) >= KNOWN_MAX:
-                    self._clients.clear()
-                self._clients[forwarded_for] = known
+                self._clients.put(forwarded_for, known)
         return known or peer
 
     def forwarded_lines(self, peer: Peer, fields: Mapping[bytes, bytes]) -> bytes:

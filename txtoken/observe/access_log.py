@@ -15,6 +15,7 @@ import orjson
 
 from txtoken.http1 import messages
 from txtoken.http1.messages import Head, Response
+from txtoken.memo import Memo
 from txtoken.observe.lines import escaped, has_token, redacted
 from txtoken.observe.logs import LineWriter, timestamp
 
@@ -54,7 +55,7 @@ class AccessLog(messages.AccessLog):
         self._client_behind = client_behind
         self._routes = frozenset(routes)
         self._lines: list[bytes] = []
-        self._known_texts: dict[bytes, bytes] = {}
+        self._known_texts: Memo[bytes, bytes] = Memo(KNOWN_TEXTS_MAX)
         self._now = 0  # Unix time in milliseconds
         self._start = b""  # what all lines of this millisecond begin with
 
@@ -152,9 +153,7 @@ class AccessLog(messages.AccessLog):
 
     def _remember(self, text: bytes, shown: bytes) -> bytes:
         if len(text) <= TEXT_CHARACTERS_MAX:
-            if len(self._known_texts) >= KNOWN_TEXTS_MAX:
-                self._known_texts.clear()
-            self._known_texts[text] = shown
+            self._known_texts.put(text, shown)
         return shown
 
 
