@@ -28,6 +28,7 @@ COMPILED = (
     "txtoken/observe/access_log.py",
     "txtoken/observe/lines.py",
     "txtoken/observe/metrics.py",
+    "txtoken/observe/observers.py",
     "txtoken/service/cors.py",
     "txtoken/service/exchange.py",
     "txtoken/service/failures.py",

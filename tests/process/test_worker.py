@@ -221,7 +221,7 @@ def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pyt
         worker = house.worker
 
         def parts() -> tuple[object, ...]:
-            return worker._config, worker._remote, worker._access_log, worker._verifier, worker._server.access_log
+            return worker._config, worker._remote, worker._access_log, worker._verifier, worker._server.observer
 
         before = parts()
 

@@ -23,7 +23,7 @@ class Channel(Member):
     """What a connection does with its transport, whatever the bytes mean."""
 
     __slots__ = (
-        "_client",
+        "_address",
         "_more_output",
         "_output",
         "_reading",
@@ -43,7 +43,7 @@ class Channel(Member):
         self._unseen_bytes = 0  # of answers since it was last seen that the client takes them
         self._unread_bytes = 0  # of answers that wait in the transport, when it was last looked at
         self._reading = True
-        self._client = ""
+        self._address = ""
         self.phase = Phase.IDLE
 
     def _count(self) -> None:
@@ -121,14 +121,18 @@ class Channel(Member):
     def peer(self) -> Peer:
         """Say who is at the other end."""
         is_encrypted = self._transport.get_extra_info("sslcontext") is not None
-        return Peer(self._client or self._name_client(), "https" if is_encrypted else "http")
+        return Peer(self.address(), "https" if is_encrypted else "http")
 
-    def _name_client(self) -> str:
+    def address(self) -> str:
+        """Return the peer's address. It is asked for once."""
+        return self._address or self._find_address()
+
+    def _find_address(self) -> str:
         name = self._transport.get_extra_info("peername")
         if name is None:
-            self._client = UNKNOWN
+            self._address = UNKNOWN
         else:
-            self._client = (
+            self._address = (
                 plain_address(name[0]) if isinstance(name, tuple) else UNIX
             )  # whose name is a text, mostly empty
-        return self._client
+        return self._address

@@ -20,7 +20,6 @@ from txtoken.http1.messages import (
     CLOSE_LINE,
     CONTINUE,
     KEEP_ALIVE_LINE,
-    Head,
     Pending,
     Request,
     Response,
@@ -46,10 +45,9 @@ READ_AHEAD_BYTES_MAX: Final = 64 * 1024  # that a client may send on while its r
 # 300 clients with one each would keep all others waiting for a second.
 LARGE_BYTES: Final = 4 * 1024
 
-BUFFERED: Final = "buffered_bytes"
-# For the log alone: the client went away before its answer was there. 499 is what others call that, too; it is never sent.
+# For observers alone: the client went away before its answer was there, or does not read. 499 is what others call that, too.
 GIVEN_UP: Final = Response(499, b"", b"", error="given_up")
-SHED: Final = Response(499, b"", b"", error=BUFFERED)
+SHED: Final = Response(499, b"", b"", error="buffered_bytes")
 
 
 # Each found once: finding a member through its class takes longer than what is done with it.
@@ -247,9 +245,8 @@ class Connection(Channel):
     def shed(self) -> None:
         if self._unread_bytes > UNCOUNTED_BYTES_MAX or self.phase in (_WRITING, _LINGERING, _CLOSING):
             # Nothing can be said to a client that does not read.
-            if self._serving.tally is not None:
-                self._serving.tally.count(BUFFERED)
-            self._log(None, SHED, 0.0)
+            if self._serving.observer is not None:
+                self._serving.observer.note_unanswered(None, SHED, 0.0, self)
             self._parser.close()
             self._serving.buffers.count(self, 0)
             self.abort()
@@ -324,7 +321,7 @@ class Connection(Channel):
         if not self.has_asked:
             self.has_asked = True
             serving.room.note_asked(self)
-        if serving.access_log is not None or serving.tally is not None:
+        if serving.observer is not None:
             self._received_at = perf_counter()
         try:
             pending = serving.router.find(request.head).handle(request, self)
@@ -374,8 +371,9 @@ class Connection(Channel):
         else:
             line = KEEP_ALIVE_LINE if head.minor_version == 0 else b""
         self._put(render(response, serving.clock.date_line, line, with_body=head.method != b"HEAD"))
-        if serving.access_log is not None or serving.tally is not None:
-            self._note(head, response, self._elapsed_s())
+        observer = serving.observer
+        if observer is not None:
+            observer.note(head, response, self._elapsed_s(), self)
         if self._pending is not None:
             self._pending = None
             self._flush()
@@ -431,22 +429,10 @@ class Connection(Channel):
         serving = self._serving
         response = serving.router.refusal(error)
         self._put(render(response, serving.clock.date_line, CLOSE_LINE))
-        self._note(None, response, 0.0)
+        if serving.observer is not None:
+            serving.observer.note(None, response, 0.0, self)
         self._flush()
         self._linger()
-
-    def _note(self, head: Head | None, response: Response, elapsed_s: float) -> None:
-        """Have a response counted and logged."""
-        tally = self._serving.tally
-        if tally is not None:
-            tally.add(head, response, elapsed_s)
-        if response.is_logged:
-            self._log(head, response, elapsed_s)
-
-    def _log(self, head: Head | None, response: Response, elapsed_s: float) -> None:
-        access_log = self._serving.access_log
-        if access_log is not None:
-            access_log.add(head, response, elapsed_s, self._client or self._name_client())
 
     def _elapsed_s(self) -> float:
         """How long the current request has taken; 0 where nobody asked for it when it came."""
@@ -519,8 +505,9 @@ class Connection(Channel):
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
-            if request is not None:
-                self._log(request.head, GIVEN_UP, self._elapsed_s())
+            observer = self._serving.observer
+            if request is not None and observer is not None:
+                observer.note_unanswered(request.head, GIVEN_UP, self._elapsed_s(), self)
 
     # Reading
 

@@ -198,6 +198,10 @@ class Client:
         """Take the answer to the request."""
         raise NotImplementedError
 
+    def address(self) -> str:
+        """Return the peer's address, as in `Peer`."""
+        raise NotImplementedError
+
     def peer(self) -> Peer:
         """Say who is at the other end of the connection."""
         raise NotImplementedError
@@ -270,30 +274,17 @@ class Router:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class AccessLog:
-    """Takes one line a response."""
+class Observer:
+    """Is told of every response of a server, and of every request that got none: to log it, to count it."""
 
     __slots__ = ()
 
-    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
-        """Note a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long it took
-        since its request was complete, `client` the peer's address.
+    def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
+        """Note a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long the
+        response took since its request was complete.
         """
         raise NotImplementedError
 
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Tally:
-    """Takes every response of a server, to count it."""
-
-    __slots__ = ()
-
-    def count(self, code: str) -> None:
-        """Count what went wrong without a response."""
-        raise NotImplementedError
-
-    def add(self, head: Head | None, response: Response, elapsed_s: float) -> None:
-        """Count a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long it
-        took since its request was complete.
-        """
+    def note_unanswered(self, head: Head | None, outcome: Response, elapsed_s: float, client: Client) -> None:
+        """Note that a client gets no response. `outcome` says why, and is never sent; the rest is as in `note`."""
         raise NotImplementedError

@@ -13,7 +13,7 @@ from txtoken.clock import Clock
 from txtoken.http1.acceptor import Acceptor, Greeting, Host
 from txtoken.http1.connection import Connection
 from txtoken.http1.member import Member
-from txtoken.http1.messages import AccessLog, Router, Tally
+from txtoken.http1.messages import Observer, Router
 from txtoken.http1.serving import Serving
 from txtoken.settings import Limits, Timeouts
 
@@ -50,10 +50,9 @@ class Server(Serving):
         limits: Limits,
         timeouts: Timeouts,
         clock: Clock,
-        access_log: AccessLog | None,
-        tally: Tally | None = None,
+        observer: Observer | None,
     ) -> None:
-        super().__init__(router, limits, timeouts, clock, access_log, tally)
+        super().__init__(router, limits, timeouts, clock, observer)
         self._acceptor = Acceptor(self._loop, _Door(self))
         self.turns.on_full = self._acceptor.catch_up
         self._greetings: set[Greeting] = set()  # clients that were accepted, but are no connections yet

@@ -10,7 +10,7 @@ from txtoken.clock import Clock
 from txtoken.http1.buffers import Buffers
 from txtoken.http1.heads import KnownHeads
 from txtoken.http1.member import Member
-from txtoken.http1.messages import AccessLog, Head, Router, Tally
+from txtoken.http1.messages import Head, Observer, Router
 from txtoken.http1.room import Room
 from txtoken.http1.turns import Turns
 from txtoken.settings import Limits, Timeouts
@@ -25,16 +25,15 @@ class Serving:
 
     __slots__ = (
         "_loop",
-        "access_log",
         "buffers",
         "clock",
         "known_heads",
         "limits",
         "members",
+        "observer",
         "rest_after_s",
         "room",
         "router",
-        "tally",
         "time",
         "timeouts",
         "turns",
@@ -47,8 +46,7 @@ class Serving:
         limits: Limits,
         timeouts: Timeouts,
         clock: Clock,
-        access_log: AccessLog | None,
-        tally: Tally | None = None,
+        observer: Observer | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.members: set[Member] = set()  # connections that have a place
@@ -58,19 +56,18 @@ class Serving:
         self.timeouts = timeouts
         self.rest_after_s = min(timeouts.idle, REST_AFTER_S)  # worked out here, and not with each answer
         self.clock = clock
-        self.access_log = access_log
-        self.tally = tally
+        self.observer = observer  # None: nobody asks how long a response took
         self.time: Callable[[], float] = self._loop.time
         self.waits_for_body: Callable[[Head], bool] = self._waits_for_body  # bound once, and not for each connection
         self.turns = Turns(self._loop)
         self.buffers = Buffers(self._loop, self.members, limits.buffered_bytes)
         self.room = Room(self.members)
 
-    def use(self, router: Router, limits: Limits, timeouts: Timeouts, access_log: AccessLog | None) -> None:
+    def use(self, router: Router, limits: Limits, timeouts: Timeouts, observer: Observer | None) -> None:
         """Answer by another router, and take on as much as other limits say, from the next request on."""
         if limits != self.limits:
             self.known_heads = KnownHeads()  # what was good within the old limits may not be within the new
-        self.router, self.limits, self.timeouts, self.access_log = router, limits, timeouts, access_log
+        self.router, self.limits, self.timeouts, self.observer = router, limits, timeouts, observer
         self.rest_after_s = min(timeouts.idle, REST_AFTER_S)
         self.buffers.limit = limits.buffered_bytes
 

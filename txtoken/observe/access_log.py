@@ -13,8 +13,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from txtoken.http1 import messages
-from txtoken.http1.messages import Head, Response
+from txtoken.http1.messages import Client, Head, Observer, Response
 from txtoken.memo import Memo
 from txtoken.observe.lines import escaped, has_token, redacted
 from txtoken.observe.logs import LineWriter, timestamp
@@ -33,7 +32,7 @@ _ENCODED_MAX: Final = 4  # how often percent-encoding is undone to find what it 
 _PARAMETERS: Final = re.compile(r"[?;&=#]|%(?:25)*(?:3[fbd]|26|23|u003[fbd]|c0%(?:25)*b[bdf])", re.IGNORECASE)
 
 
-class AccessLog(messages.AccessLog):
+class AccessLog(Observer):
     """Collects access lines, as JSON or as text.
 
     `routes` are the paths that may stand in a line as they are. `client_behind` finds the client by a peer's address and its
@@ -59,7 +58,20 @@ class AccessLog(messages.AccessLog):
         self._now = 0  # Unix time in milliseconds
         self._start = b""  # what all lines of this millisecond begin with
 
-    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
+    def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
+        if response.is_logged:
+            self._add(head, response, elapsed_s, client.address())
+
+    def note_unanswered(self, head: Head | None, outcome: Response, elapsed_s: float, client: Client) -> None:
+        self._add(head, outcome, elapsed_s, client.address())
+
+    def flush(self) -> None:
+        """Hand on what was collected."""
+        if self._lines:
+            self._writer.write(b"".join(self._lines))
+            self._lines.clear()
+
+    def _add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
         now = int(time.time() * 1000)
         if now != self._now:
             self._begin(now)
@@ -126,12 +138,6 @@ class AccessLog(messages.AccessLog):
         self._lines.append(line)
         if len(self._lines) >= BUFFERED_LINES_MAX:
             self.flush()
-
-    def flush(self) -> None:
-        """Hand on what was collected."""
-        if self._lines:
-            self._writer.write(b"".join(self._lines))
-            self._lines.clear()
 
     def _begin(self, now: int) -> None:
         self._now = now

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from txtoken.http1.messages import Head, Response, Tally
+from txtoken.http1.messages import Client, Head, Observer, Response
 
 # Upper ends of a histogram's buckets, in seconds: from a check (some 10 µs) to a login at `timeouts.remote` and past it.
 FIRST_BOUND_S: Final = 0.0001
@@ -180,7 +180,7 @@ class Sum:
         self.seconds = 0.0
 
 
-class Meter(Tally):
+class Meter(Observer):
     """Counts one worker's responses in its block. `paths` says which path is which of `ROUTES`."""
 
     __slots__ = ("_counts", "_error_cells", "_route_of", "_status_cells", "_sums", "block")
@@ -201,7 +201,7 @@ class Meter(Tally):
         """Take over other paths."""
         self._route_of = {path: ROUTES.index(route) for path, route in paths.items()}
 
-    def add(self, head: Head | None, response: Response, elapsed_s: float) -> None:
+    def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
         route = len(ROUTES) - 1
         if head is not None:
             route = PREFLIGHT if head.method == b"OPTIONS" else self._route_of.get(head.path, route)
@@ -213,12 +213,17 @@ class Meter(Tally):
             counts[REMOTE + _bucket(remote_s)] += 1
             self._sums[REMOTE_S].seconds += remote_s
         if response.error is not None:
-            cell = self._error_cells.get(response.error)
-            if cell is not None:
-                counts[cell] += 1
+            self._count(response.error)
 
-    def count(self, code: str) -> None:
-        self._counts[self._error_cells[code]] += 1
+    def note_unanswered(self, head: Head | None, outcome: Response, elapsed_s: float, client: Client) -> None:
+        if outcome.error is not None:
+            self._count(outcome.error)
+
+    def _count(self, code: str) -> None:
+        """Count what went wrong, where that is one of `ERRORS`."""
+        cell = self._error_cells.get(code)
+        if cell is not None:
+            self._counts[cell] += 1
 
     def note_beat(self, delay_s: float) -> None:
         """Count a beat of the worker by how late it came: whatever arrived meanwhile waited as long."""

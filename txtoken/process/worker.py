@@ -13,11 +13,12 @@ from typing import Final
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError
 from txtoken.http1 import parser
-from txtoken.http1.messages import Handler, Router
+from txtoken.http1.messages import Handler, Observer, Router
 from txtoken.http1.proxies import Proxies
 from txtoken.http1.server import Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter, Repeats
+from txtoken.observe.observers import as_one
 from txtoken.process import heap
 from txtoken.process.admin import Admin, AdminPort
 from txtoken.service.cors import CrossOriginRoutes, Preflight
@@ -78,16 +79,18 @@ class Worker:
         self.admin: Admin | None = None
         if admin_port is not None:
             self.admin = Admin(admin_port, number, _paths(config), self._clock, self._publish, self._note_crash)
-        meter = None if self.admin is None else self.admin.meter
         self._paths: frozenset[bytes] = frozenset()  # of all routes
         routes = self._routes()
         self._access_log = self._new_access_log()
-        self._server = Server(routes, config.limits, config.timeouts, self._clock, self._access_log, meter)
+        self._server = Server(routes, config.limits, config.timeouts, self._clock, self._observer())
         self._server.buffers.on_shed = self._note_shed
         self._server.secure(config.tls.context, self._note_tls_failure)
 
     def _in_turn(self, work: Callable[[], object]) -> None:
         self._server.turns.call(work)
+
+    def _observer(self) -> Observer | None:
+        return as_one(self._access_log, None if self.admin is None else self.admin.meter)
 
     def _new_access_log(self) -> AccessLog | None:
         log, trusted = self._config.log, self._config.trusted_proxies
@@ -178,7 +181,7 @@ class Worker:
             before[2].flush()
         self._log.setLevel(config.log.level.upper())
         self._beat_s = _beat_s(config.timeouts)
-        self._server.use(routes, config.limits, config.timeouts, self._access_log)
+        self._server.use(routes, config.limits, config.timeouts, self._observer())
         if before[0].tls != config.tls:
             self._server.secure(config.tls.context, self._note_tls_failure)
         self._log.debug("serving by another configuration")
