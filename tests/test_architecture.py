@@ -71,7 +71,7 @@ RESERVED: Final = {
         *("txtoken.service.remote_connection", "txtoken.service.tunnel"),
         *("txtoken.process.running", "txtoken.process.signals"),
     ),
-    "httptools": ("txtoken.http1.parser", "txtoken.service.reply"),
+    "httptools": ("txtoken.http1.grammar", "txtoken.service.reply"),
     "aiohttp": ("txtoken.service.dial", "txtoken.service.names", "txtoken.demo"),
     "yaml": (
         *("txtoken.config", "txtoken.proxying", "txtoken.signing_secret", "txtoken.success", "txtoken.trees"),

@@ -565,7 +565,7 @@ def test_nothing_is_left_of_a_connection(go: Go) -> None:
             client.sock.close()
             await until(connection, Phase.CLOSED)
             assert isinstance(connection, Connection)
-            assert connection._parser._http is None
+            assert connection._parser._grammar is None
             assert home.server.connection_count == 0
 
     go(main())
