@@ -15,6 +15,7 @@ COMPILED = (
     "txtoken/http1/channel.py",
     "txtoken/http1/chunks.py",
     "txtoken/http1/connection.py",
+    "txtoken/http1/ending.py",
     "txtoken/http1/grammar.py",
     "txtoken/http1/head_rules.py",
     "txtoken/http1/heads.py",

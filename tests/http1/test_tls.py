@@ -14,7 +14,7 @@ import pytest
 
 from tests.certifying import OTHER_CA, client_context, server_context
 from tests.http1.loopback import Answer, Go, House, Place, get, house, post, read_answers, turn
-from txtoken.http1 import connection
+from txtoken.http1 import ending
 from txtoken.settings import Limits, Timeouts
 
 SERVER: Final = server_context("localhost")
@@ -184,7 +184,7 @@ def test_a_client_that_never_reads(go: Go) -> None:
 
 def test_a_client_that_does_not_end_tls(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that is told to end TLS and says nothing is let go, and the sweep goes on meanwhile for all others."""
-    monkeypatch.setattr(connection, "CLOSE_S", QUICK)
+    monkeypatch.setattr(ending, "CLOSE_S", QUICK)
 
     async def main() -> None:
         async with house(timeouts=Timeouts(idle=QUICK), tls=SERVER) as home, connected(home) as client:

@@ -7,16 +7,15 @@ from typing import Final
 
 from txtoken.http1.member import Member
 from txtoken.http1.messages import UNIX, UNKNOWN, Peer
-from txtoken.http1.phase import Phase
+from txtoken.http1.phase import BODY, CLOSED, HEAD, IDLE, LINGERING, RESTING, Phase
 from txtoken.http1.proxies import plain_address
 from txtoken.http1.serving import Serving
 
 # Below this nothing is counted of a request that is being answered, or of answers on their way: the connection itself costs
 # as much, and looking at each answer would cost the most common request 0.5 %.
 UNCOUNTED_BYTES_MAX: Final = 4 * 1024
-_CLOSED: Final = Phase.CLOSED
 # The client's next bytes are waited for.
-_READING: Final = frozenset((Phase.IDLE, Phase.RESTING, Phase.HEAD, Phase.BODY, Phase.LINGERING))
+_READING: Final = frozenset((IDLE, RESTING, HEAD, BODY, LINGERING))
 
 
 class Channel(Member):
@@ -92,7 +91,7 @@ class Channel(Member):
             self._unseen_bytes = 0
 
     def review_output(self) -> bool:
-        if self.phase is _CLOSED:
+        if self.phase is CLOSED:
             return False
         size = self._transport.get_write_buffer_size()
         if size == 0:

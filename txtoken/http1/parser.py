@@ -298,7 +298,6 @@ class RequestParser:
     def _begin_body(self, head: Head) -> Request | None:
         length = head.content_length
         if length == 0:
-            self._head = None
             return Request(head, b"")
         self._head = head
         if length > self._limits.body_bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 
 class Phase(Enum):
@@ -19,3 +20,17 @@ class Phase(Enum):
     LINGERING = auto()  # the last answer was sent; what still arrives is thrown away
     CLOSING = auto()  # the transport was told to close, and may take a while: TLS has to be ended by both sides
     CLOSED = auto()
+
+
+# Each found once: finding a member through its class takes longer than what is done with it.
+HELD: Final = Phase.HELD
+IDLE: Final = Phase.IDLE
+RESTING: Final = Phase.RESTING
+HEAD: Final = Phase.HEAD
+BODY: Final = Phase.BODY
+ANSWERING: Final = Phase.ANSWERING
+QUEUED: Final = Phase.QUEUED
+WRITING: Final = Phase.WRITING
+LINGERING: Final = Phase.LINGERING
+CLOSING: Final = Phase.CLOSING
+CLOSED: Final = Phase.CLOSED
