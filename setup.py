@@ -23,6 +23,7 @@ COMPILED = (
     "txtoken/http1/messages.py",
     "txtoken/http1/parser.py",
     "txtoken/http1/phase.py",
+    "txtoken/http1/places.py",
     "txtoken/http1/proxies.py",
     "txtoken/http1/room.py",
     "txtoken/http1/server.py",

@@ -234,7 +234,7 @@ def test_what_is_no_tls(go: Go, hello: bytes, caplog: pytest.LogCaptureFixture) 
                 await turn()
             assert b"HTTP" not in client.received
             assert home.place.lines == []
-            assert len(causes) == home.server.handshakes_failed == 1
+            assert len(causes) == home.server.places.handshakes_failed == 1
 
     go(main())
     assert caplog.records == []
@@ -283,7 +283,7 @@ def test_handshakes_count_as_connections(go: Go) -> None:
                 silent.append(await home.client())
                 await count(home, number)
             async with connected(home) as late:
-                assert home.server.held_back == 1
+                assert home.server.places.held_back == 1
                 assert await silent[0].to_the_end() == []
                 await late.send(get(b"/now?1"))
                 assert [answer.body for answer in await late.answers(1)] == [b"1"]
@@ -313,7 +313,7 @@ def test_nothing_is_left_of_a_handshake(go: Go) -> None:
                     pass
             while home.server.connection_count != 1:
                 await turn()
-            assert not home.server.room._newcomers
+            assert not home.server.places.room._newcomers
 
     go(main())
 

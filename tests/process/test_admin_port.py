@@ -360,8 +360,8 @@ def test_nothing_is_told_twice() -> None:
         house = House(replace(config, admin_port=0))
         worker = house.worker
         worker._writer.dropped = 2
-        worker._verifier.hits, worker._remote.given_up, worker._server.held_back = 3, 4, 5
-        worker._server.handshakes_failed = 6
+        worker._verifier.hits, worker._remote.given_up, worker._server.places.held_back = 3, 4, 5
+        worker._server.places.handshakes_failed = 6
         worker.take_over(replace(config, admin_port=0, remote="http://127.0.0.1:9/other", check_response="claims"))
         worker._retired[0].given_up = 1  # by a login that had begun before
         for _ in range(3):

@@ -13,6 +13,7 @@ from typing import Final
 from txtoken.http1.member import Member
 
 EASED_BYTES: Final = 4 * 1024 * 1024  # less than that is not worth to be given back to the system
+EASED_SHARE: Final = 8  # no more than this part of what was held is left, when nearly all of it has gone
 SHED_SHARE: Final = 8  # this part of the limit is given up at once, so that the search for the largest is rare
 
 
@@ -79,7 +80,7 @@ class Buffers:
 
     def has_eased(self) -> bool:
         """Whether nearly all of what was held has gone, and it was much. To be asked now and then: it is true once."""
-        if self._most - self.total < EASED_BYTES or self.total > self._most // 8:
+        if self._most - self.total < EASED_BYTES or self.total > self._most // EASED_SHARE:
             return False
         self._most = self.total
         return True

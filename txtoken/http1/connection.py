@@ -60,7 +60,7 @@ class Connection(EndingChannel):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._enter_idle()
-        self._serving.admit(self)
+        self._serving.places.admit(self)
 
     def data_received(self, data: bytes) -> None:
         if self.phase is not IDLE and self._put_aside(data):
@@ -219,7 +219,7 @@ class Connection(EndingChannel):
         self._request = request
         if not self.has_asked:
             self.has_asked = True
-            serving.room.note_asked(self)
+            serving.places.room.note_asked(self)
         if serving.observer is not None:
             self._received_at = perf_counter()
         try:

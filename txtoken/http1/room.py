@@ -24,9 +24,8 @@ class Room:
 
     def __init__(self, members: Collection[Member]) -> None:
         self._members = members
-        self._newcomers: OrderedDict[Member, None] = (
-            OrderedDict()
-        )  # whose oldest is found in O(1), unlike a dictionary's
+        # The oldest is found in O(1), unlike a dictionary's.
+        self._newcomers: OrderedDict[Member, None] = OrderedDict()
         self._idle: list[tuple[float, Member]] = []  # as of the last search, the one that is idle longest at the end
 
     def add(self, member: Member) -> None:

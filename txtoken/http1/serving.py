@@ -11,7 +11,7 @@ from txtoken.http1.buffers import Buffers
 from txtoken.http1.heads import KnownHeads
 from txtoken.http1.member import Member
 from txtoken.http1.messages import Head, Observer, Router
-from txtoken.http1.room import Room
+from txtoken.http1.places import Places
 from txtoken.http1.turns import Turns
 from txtoken.settings import Limits, Timeouts
 
@@ -29,10 +29,9 @@ class Serving:
         "clock",
         "known_heads",
         "limits",
-        "members",
         "observer",
+        "places",
         "rest_after_s",
-        "room",
         "router",
         "time",
         "timeouts",
@@ -41,15 +40,9 @@ class Serving:
     )
 
     def __init__(
-        self,
-        router: Router,
-        limits: Limits,
-        timeouts: Timeouts,
-        clock: Clock,
-        observer: Observer | None,
+        self, router: Router, limits: Limits, timeouts: Timeouts, clock: Clock, observer: Observer | None
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.members: set[Member] = set()  # connections that have a place
         self.router = router
         self.limits = limits
         self.known_heads = KnownHeads()
@@ -60,8 +53,9 @@ class Serving:
         self.time: Callable[[], float] = self._loop.time
         self.waits_for_body: Callable[[Head], bool] = self._waits_for_body  # bound once, and not for each connection
         self.turns = Turns(self._loop)
-        self.buffers = Buffers(self._loop, self.members, limits.buffered_bytes)
-        self.room = Room(self.members)
+        self.places = Places(self._loop, limits, timeouts, self._connect)
+        self.turns.on_full = self.places.acceptor.catch_up
+        self.buffers = Buffers(self._loop, self.places.members, limits.buffered_bytes)
 
     def use(self, router: Router, limits: Limits, timeouts: Timeouts, observer: Observer | None) -> None:
         """Answer by another router, and take on as much as other limits say, from the next request on."""
@@ -70,14 +64,16 @@ class Serving:
         self.router, self.limits, self.timeouts, self.observer = router, limits, timeouts, observer
         self.rest_after_s = min(timeouts.idle, REST_AFTER_S)
         self.buffers.limit = limits.buffered_bytes
+        self.places.use(limits, timeouts)
 
     def _waits_for_body(self, head: Head) -> bool:
         return self.router.waits_for_body(head)
 
-    def admit(self, member: Member) -> None:
-        """Take a new connection in. When there are too many, it is held back until `start` is called on it."""
+    def _connect(self) -> asyncio.Protocol:
+        """Make the protocol of a client that connected."""
         raise NotImplementedError
 
     def forget(self, member: Member) -> None:
         """A connection has ended."""
-        raise NotImplementedError
+        self.buffers.forget(member)
+        self.places.forget(member)

@@ -90,9 +90,10 @@ class Admin:
         `dropped` are the lines of the log that were lost so far.
         """
         given_up = sum(remote.given_up for remote in remotes)
-        more = [verifier.hits, given_up, dropped - self._dropped, server.held_back, server.handshakes_failed]
+        places = server.places
+        more = [verifier.hits, given_up, dropped - self._dropped, places.held_back, places.handshakes_failed]
         self._dropped = dropped
-        verifier.hits = server.held_back = server.handshakes_failed = 0
+        verifier.hits = places.held_back = places.handshakes_failed = 0
         for remote in remotes:
             remote.given_up = 0
         idle = sum(remote.idle_count for remote in remotes)
