@@ -1,4 +1,4 @@
-"""One client's transport: answers go out, reading rests and goes on, and what is not taken is counted. Knows no requests."""
+"""One client's transport: it writes answers, pauses and resumes reading, and counts what is not read. Knows no requests."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from txtoken.http1.phase import BODY, CLOSED, HEAD, IDLE, LINGERING, RESTING, Ph
 from txtoken.http1.proxies import plain_address
 from txtoken.http1.serving import Serving
 
-# Below this nothing is counted of a request that is being answered, or of answers on their way: the connection itself costs
-# as much, and looking at each answer would cost the most common request 0.5 %.
+# Below this a request that is being answered, and answers on their way, are not counted: the connection itself costs as much,
+# and looking at each answer would cost the most common request 0.5 %.
 UNCOUNTED_BYTES_MAX: Final = 4 * 1024
 # The client's next bytes are waited for.
 _READING: Final = frozenset((IDLE, RESTING, HEAD, BODY, LINGERING))
@@ -39,7 +39,7 @@ class Channel(Member):
         self._transport: asyncio.Transport
         self._output = b""  # the response that leaves with the next write
         self._more_output: list[bytes] | None = None  # those after it, where a client pipelines
-        self._unseen_bytes = 0  # of answers since it was last seen that the client takes them
+        self._unseen_bytes = 0  # of answers since the client was last seen to read them
         self._unread_bytes = 0  # of answers that wait in the transport, when it was last looked at
         self._reading = True
         self._address = ""
@@ -57,7 +57,7 @@ class Channel(Member):
 
     def _put(self, response: bytes) -> None:
         self._unseen_bytes += len(response)
-        # Nearly always there is one. A list for it would be one more object of each connection: 60 bytes of an idle one.
+        # Nearly always there is one answer. A list for it would cost each connection 60 bytes, an idle one too.
         if not self._output:
             self._output = response
         elif self._more_output is None:
@@ -81,7 +81,7 @@ class Channel(Member):
             self._flush()
 
     def _look_at_output(self, written: int) -> None:
-        """See whether the client takes its answers. uvloop writes at the end of its turn: the last one is still here then."""
+        """See whether the client reads its answers. uvloop writes at the end of its turn: the last answer is still here."""
         size = self._transport.get_write_buffer_size()
         if size > written or size > UNCOUNTED_BYTES_MAX:
             self._unread_bytes = size
@@ -115,10 +115,10 @@ class Channel(Member):
             self._reading = True
             self._transport.resume_reading()
 
-    # Who it is
+    # The other end
 
     def peer(self) -> Peer:
-        """Say who is at the other end."""
+        """Return the other end."""
         is_encrypted = self._transport.get_extra_info("sslcontext") is not None
         return Peer(self.address(), "https" if is_encrypted else "http")
 
@@ -131,7 +131,6 @@ class Channel(Member):
         if name is None:
             self._address = UNKNOWN
         else:
-            self._address = (
-                plain_address(name[0]) if isinstance(name, tuple) else UNIX
-            )  # whose name is a text, mostly empty
+            # A Unix socket's name is a text, mostly empty.
+            self._address = plain_address(name[0]) if isinstance(name, tuple) else UNIX
         return self._address

@@ -9,7 +9,7 @@ from typing import Final
 
 from txtoken.errors import ProtocolError
 
-CHUNK_OVERHEAD_BYTES_MAX: Final = 16 * 1024  # extensions and trailers of one body together: nobody needs more
+CHUNK_OVERHEAD_BYTES_MAX: Final = 16 * 1024  # extensions and trailers of one body together: no real client needs more
 CHUNK_FRAMING_BYTES_MAX: Final = 32  # a chunk's size and line ends, counted before the chunk is known to be complete
 
 

@@ -1,8 +1,8 @@
-"""One client's connection: order, pipelining, keep-alive, back-pressure, deadlines, the way it ends. Knows no routes.
+"""One client's connection: order, pipelining, keep-alive, back-pressure, deadlines. Knows no routes.
 
 Requests are answered one after the other: while an answer is on its way, the bytes after its request stay unparsed. That
 keeps pipelined answers in order, and runs a client's logins in the order it sent them (RFC 9112 §9.3.2: POST is not safe).
-Reading goes on meanwhile, up to a bound: a client that has left is seen only by who reads.
+Reading goes on meanwhile, up to a bound: only reading shows that a client has left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from txtoken.http1.parser import RequestParser, Stage
 from txtoken.http1.phase import ANSWERING, BODY, CLOSED, CLOSING, HEAD, HELD, IDLE, LINGERING, QUEUED, WRITING
 from txtoken.http1.serving import Serving
 
-# Answers that leave with one write, where it is not the end of the client's turn before. After so much it is asked whether the
+# Answers that leave with one write, where the client's turn does not end before. After so much the connection looks whether the
 # client reads them: thousands of requests arrive with one read, and all their answers would be held for one that never reads.
 ANSWER_BYTES_A_WRITE_MAX: Final = 64 * 1024
 
@@ -94,10 +94,10 @@ class Connection(EndingChannel):
         """Keep or drop what is not to be parsed now. False: it is."""
         phase = self.phase
         if phase is LINGERING:
-            self._throw_away(data)
+            self._drop(data)
         elif phase is ANSWERING or phase is QUEUED or phase is WRITING or phase is HELD:
             # Pausing only when much has come, and not with every request that waits, saves two system calls (epoll_ctl) of
-            # each login. And asyncio before 3.12 and uvloop begin to read after `connection_made`, whatever was asked for in it.
+            # each login. And asyncio before 3.12 and uvloop begin to read after `connection_made`, even if it paused reading.
             self._expected = None
             self._parser.hold(data)
             self._count()
@@ -108,15 +108,15 @@ class Connection(EndingChannel):
         return True
 
     def eof_received(self) -> bool:
-        """The client sends no more: whoever waits for nothing any more is let go, after what was written."""
+        """The client sends no more. If no answer is due, the connection closes once all is written."""
         phase = self.phase
         if phase is HEAD or phase is BODY:
             self._refuse(_incomplete())
         elif phase is QUEUED or phase is WRITING:
             self._saw_eof = self._is_ending = True
             return True
-        # While an answer is on its way: a client that closed and one that shut down its sending side look alike. Nobody
-        # may be there to take the answer, so it is given up (contract §2); connection_lost cancels it.
+        # While an answer is on its way: a client that closed and one that shut down its sending side look alike. Perhaps no
+        # client is left to read the answer, so it is given up (contract §2); connection_lost cancels it.
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -143,7 +143,7 @@ class Connection(EndingChannel):
 
     def shed(self) -> None:
         if self._unread_bytes > UNCOUNTED_BYTES_MAX or self.phase in (WRITING, LINGERING, CLOSING):
-            # Nothing can be said to a client that does not read.
+            # A client that does not read can be sent no answer.
             if self._serving.observer is not None:
                 self._serving.observer.note_unanswered(None, SHED, 0.0, self)
             self._parser.close()
@@ -170,9 +170,7 @@ class Connection(EndingChannel):
         if self.phase is not QUEUED:
             return False  # it has ended meanwhile
         request = self._request  # a large one
-        is_late = (
-            request is None and self.deadline == inf
-        )  # whatever comes now had not begun when the end was announced
+        is_late = request is None and self.deadline == inf  # it had not begun when the end was announced
         if request is None:
             try:
                 request = self._parser.next_request()
@@ -184,7 +182,7 @@ class Connection(EndingChannel):
             if self._is_ending:
                 if (is_late or self._saw_eof) and self._serving.router.waits(request.head):
                     self._flush()
-                    self._linger()  # nobody may be there to take that answer: the remote is not asked for it
+                    self._linger()  # perhaps no client is left to read that answer: the remote is not asked for it
                     return False
                 self._close_after = not self._parser.has_more
             return self._take(request)
@@ -214,7 +212,7 @@ class Connection(EndingChannel):
         return self._answer(request)
 
     def _answer(self, request: Request) -> bool:
-        """Have a request answered. Returns whether others are here that may be answered now, in the connection's next turn."""
+        """Have a request answered. Returns whether more requests wait that may be answered in the connection's next turn."""
         serving = self._serving
         self._request = request
         if not self.has_asked:
@@ -257,7 +255,7 @@ class Connection(EndingChannel):
         return self._request is not None
 
     def respond(self, response: Response) -> None:
-        """Take the answer to the current request. Called by its handler, at once or later, and exactly once."""
+        """Send the answer to the current request. Called by its handler, at once or later, and exactly once."""
         request = self._request
         assert request is not None, "a request is answered once"
         self._request = None
@@ -279,11 +277,11 @@ class Connection(EndingChannel):
             self._settle()
 
     def _settle(self) -> None:
-        """All that could be answered is answered and written: go on with whatever comes next."""
+        """Go on after all that could be answered is answered and written."""
         if self._close_after:
             self._linger()
         elif not self._writable:
-            # A client that does not read is not read from. It has `timeouts.idle` to change its mind.
+            # A client that does not read is not read from. It has `timeouts.idle` to read on.
             self._stop_reading()
             self._enter(WRITING, self._serving.timeouts.idle)
             self._count()
@@ -324,7 +322,7 @@ class Connection(EndingChannel):
         self._bound_read_ahead()
 
     def _refuse(self, error: ProtocolError) -> None:
-        """Answer what broke the rules, after the answers of earlier requests, and close."""
+        """Answer bytes that break the rules, after the answers of earlier requests, and close."""
         serving = self._serving
         response = serving.router.refusal(error)
         self._put(render(response, serving.clock.date_line, CLOSE_LINE))
@@ -334,7 +332,7 @@ class Connection(EndingChannel):
         self._linger()
 
     def _elapsed_s(self) -> float:
-        """How long the current request has taken; 0 where nobody asked for it when it came."""
+        """Return how long the current request has taken; 0 where there was no observer when it came."""
         received_at, self._received_at = self._received_at, 0.0
         return perf_counter() - received_at if received_at else 0.0
 
@@ -355,7 +353,7 @@ class Connection(EndingChannel):
         self._enter(IDLE, self._serving.rest_after_s)
 
     def _await_more(self) -> None:
-        """Set the deadline of what is missing. One that runs already is left alone: it covers the whole part."""
+        """Set the deadline of the missing part. One that runs already is left alone: it covers the whole part."""
         stage = self._parser.stage
         if stage is Stage.HEAD:
             if self.phase is not HEAD:

@@ -18,34 +18,34 @@ from txtoken.http1.serving import Serving
 LINGER_S: Final = 1.0
 LINGER_BYTES_MAX: Final = (
     4 * 1024 * 1024
-)  # a client that is refused while it sends a body reads the answer when it was sent
+)  # a client that is rejected while it sends a body reads the answer after the body
 LINGER_UNREAD_BYTES_MAX: Final = 64 * 1024  # after a request whose body was not waited for: most send none at all
-CLOSE_S: Final = 3.0  # that a transport gets to close; longer than what the server gives TLS for it
+CLOSE_S: Final = 3.0  # that a transport gets to close; longer than `TLS_CLOSE_S`
 
 
 class EndingChannel(Channel):
-    """A channel and the ways it ends. What that means for requests is said by three methods of the connection."""
+    """A channel and the ways it ends. The connection says by three methods what that means for requests."""
 
     __slots__ = ("_client_ends", "_close_after", "_is_ending", "_lingered", "_saw_eof")
 
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving)
         self._saw_eof = False  # the client has shut down its sending side
-        self._is_ending = False  # nothing more is taken: what is here and needs no waiting is answered, and that is all
+        self._is_ending = False  # no new request is taken: only those that are here and can be answered at once are
         self._close_after = False  # the next response is the last
-        self._client_ends = False  # the client has said that it sends no more requests, and sent the last
-        self._lingered = 0  # bytes thrown away while lingering
+        self._client_ends = False  # the client has sent the last request, and announced that it is the last
+        self._lingered = 0  # bytes dropped while lingering
 
     def _refuse(self, error: ProtocolError) -> None:
-        """Answer what broke the rules, after the answers of earlier requests, and close."""
+        """Answer bytes that break the rules, after the answers of earlier requests, and close."""
         raise NotImplementedError
 
     def _keep_little(self) -> None:
-        """Keep nothing that is of use only to a client that is about to ask."""
+        """Free what only a client needs that asks again soon."""
         raise NotImplementedError
 
     def _let_go(self) -> None:
-        """Give up the request that is being answered, and all bytes of others."""
+        """Cancel the request that is being answered, and drop all bytes of others."""
         raise NotImplementedError
 
     # What the server calls
@@ -101,11 +101,11 @@ class EndingChannel(Channel):
     # Stages
 
     def _linger_briefly(self) -> None:
-        """After its last answer the client is not read for long: it has sent what was not waited for."""
+        """Read little after the last answer: the client has sent more than the server read."""
         self._lingered = LINGER_BYTES_MAX - LINGER_UNREAD_BYTES_MAX
 
     def _linger(self) -> None:
-        """Say that nothing more will come, and give the client time to take what was said."""
+        """Shut down writing, and give the client time to read the last answer."""
         transport = self._transport
         if self.phase is CLOSED or self.phase is LINGERING or transport.is_closing():
             return
@@ -123,11 +123,11 @@ class EndingChannel(Channel):
         elif self._client_ends:
             self._close()
         else:
-            # Over TLS writing cannot be shut down alone, and the loops reset a client that sends after a close.
+            # With TLS, writing cannot be shut down alone, and the loops reset a client that sends after a close.
             self._resume_reading()
 
-    def _throw_away(self, data: bytes) -> None:
-        """Take what a client still sends that has its last answer."""
+    def _drop(self, data: bytes) -> None:
+        """Drop what a client sends after its last answer."""
         self._lingered += len(data)
         if self._lingered > LINGER_BYTES_MAX:
             self._close()
@@ -136,7 +136,7 @@ class EndingChannel(Channel):
             self._resume_reading()
 
     def _close(self) -> None:
-        """Close, once: asyncio's own TLS transport is of no use any more when it is closed twice."""
+        """Close, once: asyncio's own TLS transport is broken by a second close."""
         is_unread = self._saw_eof and self._transport.get_write_buffer_size() > 0
         self._enter(CLOSING, self._serving.timeouts.idle if is_unread else CLOSE_S)
         self._transport.close()

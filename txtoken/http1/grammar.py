@@ -1,6 +1,6 @@
-"""httptools (llhttp) for one client: pieces of requests in, heads and chunked bodies out, or why not. Knows no limits of time.
+"""httptools (llhttp) for one client: pieces of requests in, heads and chunked bodies out, or why not. Knows no deadlines.
 
-Made when there is something to parse, and let go when the connection rests: it takes 0.5 KB.
+Made when there is something to parse, and freed when the connection rests: it takes 0.5 KB.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Grammar:
         self.needs_body = False  # httptools has seen the current request's head, and has to see the body as well
 
     def close(self) -> None:
-        """Let go of the httptools parser."""
+        """Free the httptools parser."""
         self._http = None
 
     def begin(self) -> None:
@@ -125,8 +125,8 @@ class Grammar:
     def is_worn(self) -> bool:
         """Whether the next request needs another one.
 
-        llhttp reads trailers as it does a head: after `Connection: close` it would refuse the next request, which behind a
-        proxy is another client's.
+        llhttp reads trailers as it does a head: after `Connection: close` it would refuse the next request, which may be another
+        client's, sent by the same proxy.
         """
         return self._chunks is not None and self._chunks.has_trailers
 

@@ -32,7 +32,7 @@ class Stage(Enum):
 
 
 class PartialHead:
-    """A head that did not come whole: what came of it so far, and how many bytes of that httptools has seen."""
+    """A head that did not come whole: its text so far, and how many bytes of that httptools has seen."""
 
     __slots__ = ("fed", "text")
 
@@ -45,7 +45,7 @@ class RequestParser:
     """One client's bytes. Feed what arrives, then ask for the next request until there is none.
 
     After a `ProtocolError`, and after a request whose head says `keep_alive` is False, nothing more may be asked for.
-    Call `close` at the end: what httptools needs is freed only by that.
+    Call `close` at the end: only that frees the httptools parser at once.
     """
 
     __slots__ = (
@@ -140,12 +140,12 @@ class RequestParser:
         return self._head is not None and self._head.expects_continue and not self._body
 
     def rest(self) -> None:
-        """Keep nothing that is of use only to a client that is about to ask. To be called between two requests."""
+        """Free what only a client needs that asks again soon. Call it between two requests."""
         self._known = None
         self._part_from_grammar()
 
     def close(self) -> None:
-        """Let go of everything. The parser is of no more use."""
+        """Let go of everything. The parser cannot be used after that."""
         self.rest()
         self._data = b""
         self._position = self._missing = self._weight = 0
@@ -268,7 +268,7 @@ class RequestParser:
         return self._begin_body(head)
 
     def _take_part(self, part: PartialHead, piece: bytes) -> None:
-        """Take some of a head. httptools sees it line by line: it adds up what is split, and would copy all each time."""
+        """Take some of a head. httptools sees it line by line: it joins what is split, and would copy all of it each time."""
         text, fed = part.text, part.fed
         if len(text) < len(PROXY_V2) and PROXY_V2.startswith(text):
             return

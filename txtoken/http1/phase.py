@@ -1,4 +1,4 @@
-"""What a connection is doing. Knows nothing else."""
+"""What a connection is doing, as a name. Knows nothing else."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Phase(Enum):
     ANSWERING = auto()  # a handler works on an answer; whatever it waits for has a deadline of its own
     QUEUED = auto()  # more of its requests are here, and wait for the connection's turn
     WRITING = auto()  # the client does not read what it was sent
-    LINGERING = auto()  # the last answer was sent; what still arrives is thrown away
-    CLOSING = auto()  # the transport was told to close, and may take a while: TLS has to be ended by both sides
+    LINGERING = auto()  # the last answer was sent; what still arrives is dropped
+    CLOSING = auto()  # the transport closes, which may take a while: both sides have to end TLS
     CLOSED = auto()
 
 

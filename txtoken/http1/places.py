@@ -56,11 +56,11 @@ class Places(Host):
         self.room = Room(self.members)
         self._greetings: set[Greeting] = set()  # clients that were accepted, but are no connections yet
         self._held: deque[Member] = deque()  # accepted in the moment before accepting paused
-        self._leaving: set[Member] = set()  # were closed for others, which have their places already
+        self._leaving: set[Member] = set()  # were closed for others, which already have their places
         self._is_draining = False
         self._drained: asyncio.Future[None] | None = None  # made when the end of the last connection is waited for
         self.on_tls_failure: Callable[[str], object] = lambda _: None
-        self.held_back = 0  # connections that found no place when they came; whoever reads it sets it back
+        self.held_back = 0  # connections that found no place when they came; the reader sets it back to 0
         self.handshakes_failed = 0  # of TLS; likewise
 
     def use(self, limits: Limits, timeouts: Timeouts) -> None:
@@ -129,7 +129,7 @@ class Places(Host):
             self._drained.set_result(None)
 
     def sweep(self) -> None:
-        """Give away what has become free unseen: by other limits, or because accepting failed."""
+        """Give free places to those that wait: limits may have changed, or accepting may have failed."""
         if self._held or self.acceptor.is_paused:
             self._fill_up()
 

@@ -1,4 +1,4 @@
-"""What all connections of one server share: its rules, its routes, its clock, and who counts them. Knows no sockets."""
+"""What all connections of one server share: its limits, its routes, its clock, its observer. Knows no sockets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from txtoken.http1.places import Places
 from txtoken.http1.turns import Turns
 from txtoken.settings import Limits, Timeouts
 
-# How soon a connection without a request rests: 10 000 of them are common, and up to 1.8 KB each are worth having back. A
+# How soon a connection without a request rests: 10 000 of them are common, and up to 1.8 KB of each can be freed. A
 # client that asks again later costs up to 3 µs more.
 REST_AFTER_S: Final = 0.25
 
@@ -49,7 +49,7 @@ class Serving:
         self.timeouts = timeouts
         self.rest_after_s = min(timeouts.idle, REST_AFTER_S)  # worked out here, and not with each answer
         self.clock = clock
-        self.observer = observer  # None: nobody asks how long a response took
+        self.observer = observer  # None: the time that a response takes is not measured
         self.time: Callable[[], float] = self._loop.time
         self.waits_for_body: Callable[[Head], bool] = self._waits_for_body  # bound once, and not for each connection
         self.turns = Turns(self._loop)
