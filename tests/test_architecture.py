@@ -29,26 +29,31 @@ ALLOWED: Final = {
     "txtoken.demo": (
         *("txtoken.config", "txtoken.errors", "txtoken.observe.logs", "txtoken.process", "txtoken.settings"),
     ),
-    "txtoken.config": ("txtoken.errors", "txtoken.settings", "txtoken.unix_urls"),
+    "txtoken.config": (
+        *("txtoken.errors", "txtoken.service.keys", "txtoken.service.tokens.segments", "txtoken.settings"),
+        "txtoken.unix_urls",
+    ),
     "txtoken.unix_urls": (),
     "txtoken.settings": (),
     "txtoken.errors": (),
     "txtoken.clock": (),
     "txtoken.compiling": (),
+    "txtoken.memo": (),
     "txtoken.version": (),
-    "txtoken.http1": ("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.settings"),
+    "txtoken.http1": ("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.memo", "txtoken.settings"),
     "txtoken.service": (
         *("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.http1.messages"),
-        *("txtoken.settings", "txtoken.unix_urls", "txtoken.version"),
+        *("txtoken.memo", "txtoken.settings", "txtoken.unix_urls", "txtoken.version"),
     ),
     # Within service/: keys know no tokens but the form of a segment, tokens know keys, and neither knows a request or a response.
     "txtoken.service.keys": (
         *("txtoken.compiling", "txtoken.errors", "txtoken.service.tokens.segments", "txtoken.settings"),
     ),
     "txtoken.service.tokens": (
-        *("txtoken.compiling", "txtoken.errors", "txtoken.service.keys", "txtoken.service.pointer", "txtoken.settings"),
+        *("txtoken.compiling", "txtoken.errors", "txtoken.memo", "txtoken.service.keys", "txtoken.service.pointer"),
+        "txtoken.settings",
     ),
-    "txtoken.observe": ("txtoken.errors", "txtoken.http1.messages"),
+    "txtoken.observe": ("txtoken.errors", "txtoken.http1.messages", "txtoken.memo"),
     "txtoken.process": (
         *("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1", "txtoken.observe"),
         *("txtoken.service", "txtoken.settings", "txtoken.version"),
@@ -58,13 +63,13 @@ ALLOWED: Final = {
 RESERVED: Final = {
     "asyncio": (
         *("txtoken.http1.acceptor", "txtoken.http1.buffers", "txtoken.http1.channel", "txtoken.http1.connection"),
-        *("txtoken.http1.server", "txtoken.http1.serving", "txtoken.http1.turns", "txtoken.process.loop"),
-        "txtoken.process.worker",
+        *("txtoken.http1.places", "txtoken.http1.server", "txtoken.http1.serving", "txtoken.http1.turns"),
+        *("txtoken.process.loop", "txtoken.process.worker"),
         *("txtoken.service.dial", "txtoken.service.names", "txtoken.service.remote", "txtoken.service.app"),
         *("txtoken.service.remote_connection", "txtoken.service.tunnel"),
         *("txtoken.process.running", "txtoken.process.signals"),
     ),
-    "httptools": ("txtoken.http1.parser", "txtoken.service.reply"),
+    "httptools": ("txtoken.http1.grammar", "txtoken.service.reply"),
     "aiohttp": ("txtoken.service.dial", "txtoken.service.names", "txtoken.demo.client", "txtoken.demo.login_api"),
     "yaml": (
         *(
@@ -73,14 +78,14 @@ RESERVED: Final = {
             "txtoken.config.files",
             "txtoken.config.http_names",
         ),
+        *("txtoken.config.keyset", "txtoken.config.pointers", "txtoken.config.proxying", "txtoken.config.reader"),
         *(
-            "txtoken.config.proxying",
-            "txtoken.config.reader",
             "txtoken.config.signing_secret",
             "txtoken.config.status_map",
+            "txtoken.config.success",
+            "txtoken.config.trees",
         ),
-        *("txtoken.config.success", "txtoken.config.trees", "txtoken.config.urls", "txtoken.config.values"),
-        "txtoken.config.yaml_reader",
+        *("txtoken.config.urls", "txtoken.config.values", "txtoken.config.yaml_reader"),
     ),
     "cryptography": ("txtoken.service.keys.asymmetric",),
     "uvloop": ("txtoken.process.loop",),

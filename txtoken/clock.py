@@ -1,7 +1,7 @@
 """This second, read once. Knows the wall clock and the line that a response's Date field needs; arms no timer itself.
 
 Everything that depends on the date (`exp`, the bearer for the remote, `Date`) is the same for all requests of one second,
-so whoever runs the loop calls `tick` as each second begins and every reader takes an attribute instead of a system call.
+so the owner of the loop calls `tick` as each second begins, and every reader takes an attribute instead of a system call.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Clock:
         self.tick()
 
     def tick(self) -> float:
-        """Take over the current second. Returns how long it still lasts, in seconds: the time to the next tick."""
+        """Take over the current second. Returns how many seconds are left of it: the time to the next tick."""
         now = time.time()
         second = int(now)
         if second != self.second:

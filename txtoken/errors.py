@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Knows codes, public texts and statuses; knows nothing of who raises them.
+"""What can go wrong, as one tree. Knows codes, public texts and statuses; knows none of the places that raise them.
 
     TxtokenError
     ├── ConfigError          the configuration cannot be used: every problem of it at once   exit 78
@@ -113,9 +113,9 @@ class RemoteOverloaded(RemoteError):
 
 
 class RemoteStatus(RemoteError):
-    """A complete reply whose status is no success, or that counts as such a one (`successStatus`, `successWhen`).
+    """A complete reply whose status is no success, or that counts as a failure (`successStatus`, `successWhen`).
 
-    `retry_after` is that field as it came; `body` is for who asked for it.
+    `retry_after` is that field as it came; `body` may be passed on to the client.
     """
 
     def __init__(self, status: int, retry_after: bytes = b"", body: bytes = b"") -> None:

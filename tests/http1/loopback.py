@@ -16,9 +16,9 @@ from txtoken.errors import ProtocolError
 from txtoken.http1 import messages
 from txtoken.http1.connection import Connection
 from txtoken.http1.messages import (
-    AccessLog,
     Handler,
     Head,
+    Observer,
     Pending,
     Request,
     Response,
@@ -175,15 +175,20 @@ class Handling(Handler):
         return self._place.handle(request, client)
 
 
-class Lines(AccessLog):
-    """Keeps the lines of the access log."""
+class Lines(Observer):
+    """Keeps what an access log would write."""
 
     def __init__(self, lines: list[tuple[bytes | None, int, str]]) -> None:
         self._lines = lines
 
-    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
-        """Take a line."""
-        self._lines.append((None if head is None else head.path, response.status, client))
+    def note(self, head: Head | None, response: Response, elapsed_s: float, client: messages.Client) -> None:
+        """Keep what is to be logged."""
+        if response.is_logged:
+            self.note_unanswered(head, response, elapsed_s, client)
+
+    def note_unanswered(self, head: Head | None, outcome: Response, elapsed_s: float, client: messages.Client) -> None:
+        """Keep what was not answered."""
+        self._lines.append((None if head is None else head.path, outcome.status, client.address()))
 
 
 class Client:

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.http1.loopback import Go, Place, get, house, post, until
-from txtoken.http1.connection import LINGER_S, LINGER_UNREAD_BYTES_MAX
+from txtoken.http1.ending import LINGER_S, LINGER_UNREAD_BYTES_MAX
 from txtoken.http1.messages import Head
 from txtoken.http1.phase import Phase
 from txtoken.settings import Limits

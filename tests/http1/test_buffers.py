@@ -122,7 +122,7 @@ def test_who_holds_most_is_given_up(go: Go, kind: str) -> None:
 
 async def until_empty(home: House) -> None:
     """Let the loop run until nothing is held, or fail when nobody is there any more and something is."""
-    while any(member.held_bytes for member in home.server.members):
+    while any(member.held_bytes for member in home.server.places.members):
         await turn()
     assert home.server.buffers.total == 0
 

@@ -412,12 +412,12 @@ def test_what_was_given_up_is_told(go: Go) -> None:
     go(main())
 
 
-def test_the_service_can_do_without_an_access_log(go: Go) -> None:
-    """With the access log off, requests fail."""
+def test_a_server_can_do_without_an_observer(go: Go) -> None:
+    """With neither access log nor metrics, requests are answered as ever."""
 
     async def main() -> None:
         async with house() as home:
-            home.server.access_log = None
+            home.server.observer = None
             client = await home.client()
             await client.send(get(b"/now?1") + b"rubbish\r\n\r\n")
             assert [answer.status for answer in await client.to_the_end()] == [200, 400]

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.http1.loopback import Client, Go, Place, get, house, post, turn, until
-from txtoken.http1.connection import LINGER_BYTES_MAX, LINGER_S
+from txtoken.http1.ending import LINGER_BYTES_MAX, LINGER_S
 from txtoken.http1.phase import Phase
 from txtoken.http1.serving import REST_AFTER_S
 from txtoken.settings import Timeouts

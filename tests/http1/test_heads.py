@@ -39,7 +39,7 @@ def test_a_known_head_needs_no_httptools() -> None:
     heads(known_heads, CHECK, LOGIN, CHECK)
     parser = RequestParser(Limits(), known_heads)
     assert read_one(parser, CHECK).head.token == b"a.b.c"
-    assert parser._http is None
+    assert parser._grammar is None
 
 
 def test_a_connection_takes_turns() -> None:

@@ -155,10 +155,11 @@ def test_what_is_remembered_is_bounded() -> None:
         address = str(ipaddress.IPv4Address(0x0B000000 + number))
         assert proxies.client(PEER, address.encode()) == address
         assert proxies.client(address, b"203.0.113.9") == address
-    proxies.client(PEER, b"203.0.113.9," + b" " * 1000 + b"10.0.0.2")
+    long = b"203.0.113.9," + b" " * 1000 + b"10.0.0.2"
+    proxies.client(PEER, long)
     assert len(proxies._clients) <= KNOWN_MAX
     assert len(proxies._peers) <= KNOWN_MAX
-    assert all(len(text) < 300 for text in proxies._clients)
+    assert long not in proxies._clients
 
 
 # What the next hop is told

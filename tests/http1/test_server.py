@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -11,9 +12,11 @@ from typing import Final
 import pytest
 
 from tests.http1.loopback import Client, Go, House, Later, Place, get, house, post, turn, until
+from txtoken.http1.acceptor import ACCEPTED_A_BUSY_TURN_MAX
 from txtoken.http1.connection import Connection
 from txtoken.http1.phase import Phase
-from txtoken.http1.server import DRAIN_IDLE_GRACE_S, EXPIRED_A_TURN_MAX
+from txtoken.http1.places import DRAIN_IDLE_GRACE_S
+from txtoken.http1.server import EXPIRED_A_TURN_MAX
 from txtoken.settings import Limits, Timeouts
 
 LONG: Final = 1000.0
@@ -97,7 +100,7 @@ def test_who_never_asked_makes_room_first(go: Go) -> None:
                 await ask(late, b"2")
                 assert await older.to_the_end() == []
             await ask(asked, b"3")
-            assert home.server.held_back == 2
+            assert home.server.places.held_back == 2
 
     go(main())
 
@@ -170,7 +173,7 @@ def test_no_place_can_be_lost_to_a_lack_of_files(go: Go, monkeypatch: pytest.Mon
             await busy(home, first)
             second = await home.client()
             await second.send(get(b"/now?2", b"Connection: close"))
-            while not home.server._held:
+            while not home.server.places._held:
                 await turn()
             third = await home.client()
             await third.send(get(b"/now?3"))
@@ -223,7 +226,7 @@ def test_listeners_are_opened_once(go: Go) -> None:
 
     async def main() -> None:
         async with house(listeners=2) as home:
-            acceptor = home.server._acceptor
+            acceptor = home.server.places.acceptor
             acceptor.pause()
             acceptor.resume()
             acceptor.resume()
@@ -232,6 +235,29 @@ def test_listeners_are_opened_once(go: Go) -> None:
                 await turn()
             await turn()
             assert len(acceptor._listeners) == 2
+
+    go(main())
+
+
+def test_a_full_turn_accepts_some(go: Go) -> None:
+    """A turn of the loop that was used up accepts a bounded number of clients from each socket, and nobody while accepting is
+    paused; those that are left are accepted later.
+    """
+
+    async def main() -> None:
+        async with house(listeners=2, sweeping=False) as home:
+            acceptor = home.server.places.acceptor
+            with contextlib.ExitStack() as clients:
+                for port, waiting in zip(home.ports, (ACCEPTED_A_BUSY_TURN_MAX + 5, 3), strict=True):
+                    for _ in range(waiting):  # the kernel connects them: the loop gets no turn before `catch_up`
+                        clients.enter_context(socket.create_connection(("127.0.0.1", port)))
+                acceptor.catch_up()
+                assert home.server.connection_count == ACCEPTED_A_BUSY_TURN_MAX + 3
+                acceptor.pause()
+                acceptor.catch_up()
+                assert home.server.connection_count == ACCEPTED_A_BUSY_TURN_MAX + 3
+                acceptor.resume()
+                await count(home, ACCEPTED_A_BUSY_TURN_MAX + 5 + 3)
 
     go(main())
 
@@ -246,7 +272,7 @@ def test_the_backlog_is_served_at_the_end(go: Go) -> None:
                 running = await home.client()
                 later = await busy(home, running)
                 home.ports.append(sock.getsockname()[1])
-                home.server._acceptor.pause()
+                home.server.places.acceptor.pause()
                 waiting = [await home.client(-1) for _ in range(2)]
                 for client in waiting:
                     await client.send(get(b"/now?backlog"))
@@ -413,7 +439,7 @@ def test_who_waits_for_a_place_is_let_go(go: Go) -> None:
             await first.send(get(b"/later?1"))
             later = await home.place.arrivals.get()
             second = await home.client()
-            while not home.server._held:
+            while not home.server.places._held:
                 await turn()
             draining = asyncio.ensure_future(home.server.drain())
             assert await second.to_the_end() == []
@@ -503,7 +529,7 @@ def test_abort(go: Go) -> None:
             other = await busy(home, idle)
             later = await busy(home, running)
             held = await home.client()
-            while not home.server._held:
+            while not home.server.places._held:
                 await turn()
             home.server.abort()
             await later.cancelled.wait()
@@ -549,7 +575,7 @@ def test_a_smaller_limit_holds_for_who_comes_later(go: Go) -> None:
             home.server.use(home.place, Limits(connections=1), Timeouts(), None)
             late = await home.client()
             await ask(late, b"2")
-            assert home.server.held_back == 1
+            assert home.server.places.held_back == 1
             await count(home, 3)
 
     go(main())
@@ -565,7 +591,7 @@ def test_nothing_is_left_of_a_connection(go: Go) -> None:
             client.sock.close()
             await until(connection, Phase.CLOSED)
             assert isinstance(connection, Connection)
-            assert connection._parser._http is None
+            assert connection._parser._grammar is None
             assert home.server.connection_count == 0
 
     go(main())

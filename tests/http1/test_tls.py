@@ -14,7 +14,7 @@ import pytest
 
 from tests.certifying import OTHER_CA, client_context, server_context
 from tests.http1.loopback import Answer, Go, House, Place, get, house, post, read_answers, turn
-from txtoken.http1 import connection
+from txtoken.http1 import ending
 from txtoken.settings import Limits, Timeouts
 
 SERVER: Final = server_context("localhost")
@@ -184,7 +184,7 @@ def test_a_client_that_never_reads(go: Go) -> None:
 
 def test_a_client_that_does_not_end_tls(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that is told to end TLS and says nothing is let go, and the sweep goes on meanwhile for all others."""
-    monkeypatch.setattr(connection, "CLOSE_S", QUICK)
+    monkeypatch.setattr(ending, "CLOSE_S", QUICK)
 
     async def main() -> None:
         async with house(timeouts=Timeouts(idle=QUICK), tls=SERVER) as home, connected(home) as client:
@@ -234,7 +234,7 @@ def test_what_is_no_tls(go: Go, hello: bytes, caplog: pytest.LogCaptureFixture) 
                 await turn()
             assert b"HTTP" not in client.received
             assert home.place.lines == []
-            assert len(causes) == home.server.handshakes_failed == 1
+            assert len(causes) == home.server.places.handshakes_failed == 1
 
     go(main())
     assert caplog.records == []
@@ -283,7 +283,7 @@ def test_handshakes_count_as_connections(go: Go) -> None:
                 silent.append(await home.client())
                 await count(home, number)
             async with connected(home) as late:
-                assert home.server.held_back == 1
+                assert home.server.places.held_back == 1
                 assert await silent[0].to_the_end() == []
                 await late.send(get(b"/now?1"))
                 assert [answer.body for answer in await late.answers(1)] == [b"1"]
@@ -313,7 +313,7 @@ def test_nothing_is_left_of_a_handshake(go: Go) -> None:
                     pass
             while home.server.connection_count != 1:
                 await turn()
-            assert not home.server.room._newcomers
+            assert not home.server.places.room._newcomers
 
     go(main())
 

@@ -174,7 +174,7 @@ def test_a_client_that_ends_while_it_waits_for_its_turn(go: Go) -> None:
             for _ in range(5):
                 await turn()
             assert home.place.seen == [b"0"]
-            home.server.members.add(connection)  # the transport will report the end once more
+            home.server.places.members.add(connection)  # the transport will report the end once more
             connection.abort()
             await until(connection, Phase.CLOSED)
 

@@ -12,11 +12,19 @@ from typing import Any, Final
 
 import pytest
 
-from txtoken.http1.messages import Head, Response, response_head
+from txtoken.http1.messages import Client, Head, Response, UnloggedResponse, response_head
 from txtoken.observe.access_log import KNOWN_TEXTS_MAX, TEXT_CHARACTERS_MAX, AccessLog
 from txtoken.observe.logs import LineWriter
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJkYXRhIjp7fX0.c2lnbmF0dXJl"
+
+
+class Local(Client):
+    """A client on this machine."""
+
+    def address(self) -> str:
+        """Return its address."""
+        return "127.0.0.1"
 
 
 def head(path: bytes = b"/getToken", query: bytes = b"", **fields: bytes) -> Head:
@@ -44,11 +52,25 @@ def lines_of(
         writer = LineWriter(file.fileno())
         log = AccessLog(writer, as_json=as_json, routes=routes, client_behind=client_behind)
         for request_head, answer in calls:
-            log.add(request_head, answer, elapsed_s, "127.0.0.1")
+            log.note(request_head, answer, elapsed_s, Local())
         log.flush()
         writer.close()
         file.seek(0)
         return file.read().decode().splitlines()
+
+
+def test_what_leaves_no_line() -> None:
+    """A probe's answer leaves no line; a request that was never answered leaves one."""
+    with tempfile.TemporaryFile() as file:
+        writer = LineWriter(file.fileno())
+        log = AccessLog(writer, as_json=True)
+        log.note(head(), UnloggedResponse(200, response_head(200), b"{}"), 0.015, Local())
+        log.note_unanswered(head(), Response(499, b"", b"", error="given_up"), 0.015, Local())
+        log.flush()
+        writer.close()
+        file.seek(0)
+        (line,) = file.read().splitlines()
+    assert (json.loads(line)["status"], json.loads(line)["error"]) == (499, "given_up")
 
 
 def test_texts_that_are_known_are_few() -> None:
@@ -56,11 +78,11 @@ def test_texts_that_are_known_are_few() -> None:
     writer = LineWriter(-1)
     log = AccessLog(writer, as_json=True, routes=())
     for number in range(3 * KNOWN_TEXTS_MAX):
-        log.add(head(b"/%d" % number), response(), 0.015, "127.0.0.1")
+        log.note(head(b"/%d" % number), response(), 0.015, Local())
         assert b"/%d" % number in log._known_texts
         assert len(log._known_texts) <= KNOWN_TEXTS_MAX
     long = b"/" + TEXT_CHARACTERS_MAX * b"x"
-    log.add(head(long), response(), 0.015, "127.0.0.1")
+    log.note(head(long), response(), 0.015, Local())
     assert long not in log._known_texts
     writer.close()
 

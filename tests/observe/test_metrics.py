@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.scrape import Scrape
-from txtoken.http1.messages import Head, Response, response_head
+from txtoken.http1.messages import Client, Head, Response, response_head
 from txtoken.observe.exposition import CONTENT_TYPE, Exposition
 from txtoken.observe.metrics import (
     BEAT_LATE_S,
@@ -41,6 +41,7 @@ PROMETHEUS: Final = ROOT / "deploy" / "prometheus"
 BUILD: Final = {"version": "1.2.3", "python": "3.11", "loop": "uvloop", "build": "compiled"}
 NOTHING: Final = [0] * len(TOTALS)
 PATHS: Final = {b"/in": "get_token", b"/check": "check_token"}
+CLIENT: Final = Client()  # whoever it is
 
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 
@@ -108,7 +109,7 @@ def test_a_gauge_is_one_number(board: Board) -> None:
 def test_a_duration_is_in_its_bucket(board: Board, elapsed_s: float, bucket: str) -> None:
     """A duration is counted in the first bucket that is not too small for it and in all above, and in no other."""
     meter = Meter(board.workers[0], PATHS)
-    meter.add(head(b"/in"), response(), elapsed_s)
+    meter.note(head(b"/in"), response(), elapsed_s, CLIENT)
     meter.publish(NOTHING, gauges())
     labels = [*map(str, BOUNDS_S), "+Inf"]
     counted = shown(board).by("le", "txtoken_request_duration_seconds_bucket", route="get_token")
@@ -120,11 +121,11 @@ def test_responses_of_all_workers_are_added_up(board: Board) -> None:
     """A response is counted once, by its route and status, whichever worker gave it; the routes' sums are their own."""
     meters = [Meter(block, PATHS) for block in board.workers]
     for meter in (*meters, meters[0]):
-        meter.add(head(b"/in"), response(remote_s=0.02), 0.03)
-        meter.add(head(b"/check"), response(401, "signature"), 0.001)
-    meters[1].add(head(b"/check"), response(), 0.001)
-    meters[1].add(head(b"/nowhere"), response(404, "not_found"), 0.0)
-    meters[1].add(None, response(431, "head_too_large"), 0.0)
+        meter.note(head(b"/in"), response(remote_s=0.02), 0.03, CLIENT)
+        meter.note(head(b"/check"), response(401, "signature"), 0.001, CLIENT)
+    meters[1].note(head(b"/check"), response(), 0.001, CLIENT)
+    meters[1].note(head(b"/nowhere"), response(404, "not_found"), 0.0, CLIENT)
+    meters[1].note(None, response(431, "head_too_large"), 0.0, CLIENT)
     meters[0].note_beat(0.002)
     for meter in meters:
         meter.publish(NOTHING, gauges())
@@ -148,8 +149,8 @@ def test_responses_of_all_workers_are_added_up(board: Board) -> None:
 def test_failures_of_the_remote(board: Board, code: str) -> None:
     """A failure of the remote is counted by its kind and by its reason, beside the logins that succeeded."""
     meter = Meter(board.workers[0], PATHS)
-    meter.add(head(b"/in"), response(500, code), 0.1)
-    meter.add(head(b"/in"), response(), 0.1)
+    meter.note(head(b"/in"), response(500, code), 0.1, CLIENT)
+    meter.note(head(b"/in"), response(), 0.1, CLIENT)
     outcome = REMOTE_REASONS[code]
     found = shown(board)
     assert found.by("outcome", "txtoken_remote_requests_total") == {"ok": 1, outcome: 1}
@@ -162,7 +163,7 @@ def test_failures_of_the_remote(board: Board, code: str) -> None:
 )
 def test_any_status_is_counted(board: Board, status: int, counted: str) -> None:
     """Whatever status a response has, it is counted as that and nothing else; one without a name by its class."""
-    Meter(board.workers[0], PATHS).add(head(b"/in"), response(status), 0.1)
+    Meter(board.workers[0], PATHS).note(head(b"/in"), response(status), 0.1, CLIENT)
     assert shown(board).by("status", "txtoken_requests_total", route="get_token") == {counted: 1}
 
 
@@ -170,7 +171,7 @@ def test_preflights_are_no_logins(board: Board) -> None:
     """What a browser asks before a login or a check is neither of them, though the answer is 200."""
     meter = Meter(board.workers[0], PATHS)
     for path in PATHS:
-        meter.add(head(path, b"OPTIONS"), response(), 0.0)
+        meter.note(head(path, b"OPTIONS"), response(), 0.0, CLIENT)
     found = shown(board)
     assert found.by("route", "txtoken_requests_total", status="200") == {"preflight": 2}
     assert found.value("txtoken_tokens_issued_total") == 0
@@ -182,14 +183,26 @@ def test_other_paths(board: Board) -> None:
     meter = Meter(board.workers[0], PATHS)
     meter.use({b"/new": "get_token"})
     for path in (b"/in", b"/new"):
-        meter.add(head(path), response(), 0.1)
+        meter.note(head(path), response(), 0.1, CLIENT)
     assert shown(board).by("route", "txtoken_requests_total", status="200") == {"get_token": 1, "other": 1}
 
 
 def test_an_error_without_a_name(board: Board) -> None:
     """A code that nobody knows is no fault: its response is counted by its status."""
-    Meter(board.workers[0], PATHS).add(head(b"/in"), response(500, "brand_new"), 0.1)
+    Meter(board.workers[0], PATHS).note(head(b"/in"), response(500, "brand_new"), 0.1, CLIENT)
     assert shown(board).by("status", "txtoken_requests_total", route="get_token") == {"500": 1}
+
+
+def test_what_is_not_answered(board: Board) -> None:
+    """A client that gets no response is counted by the limit that it met, where it met one, and never as a response."""
+    meter = Meter(board.workers[0], PATHS)
+    for code in ("buffered_bytes", "given_up"):
+        meter.note_unanswered(head(b"/in"), Response(499, b"", b"", error=code), 0.1, CLIENT)
+    meter.publish(NOTHING, gauges())
+    found = shown(board)
+    assert found.by("kind", "txtoken_limits_hit_total") == {"buffered_bytes": 1}
+    assert found.by("status", "txtoken_requests_total", route="get_token") == {}
+    assert found.by("outcome", "txtoken_remote_requests_total") == {}
 
 
 def test_what_is_published(board: Board) -> None:
@@ -213,7 +226,7 @@ def test_what_is_published(board: Board) -> None:
 
 def test_the_death_of_a_worker(board: Board) -> None:
     """What a worker counted outlives it, what was so in it does not, and the next one in its place counts on."""
-    Meter(board.workers[0], PATHS).add(head(b"/in"), response(), 0.1)
+    Meter(board.workers[0], PATHS).note(head(b"/in"), response(), 0.1, CLIENT)
     Meter(board.workers[0], PATHS).publish([1, 0, 0, 0], gauges(pid=os.getpid(), connections=5, is_ready=1))
     board.workers[0].clear_gauges()
     found = shown(board)
@@ -221,7 +234,7 @@ def test_the_death_of_a_worker(board: Board) -> None:
     assert found.value("txtoken_workers_ready") == 0
     assert "process_open_fds" not in found.types
     following = Meter(board.workers[0], PATHS)
-    following.add(head(b"/in"), response(), 0.1)
+    following.note(head(b"/in"), response(), 0.1, CLIENT)
     following.publish([1, 0, 0, 0], gauges(connections=1))
     found = shown(board)
     assert found.value("txtoken_tokens_issued_total") == 2

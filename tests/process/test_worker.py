@@ -221,7 +221,7 @@ def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pyt
         worker = house.worker
 
         def parts() -> tuple[object, ...]:
-            return worker._app, worker._app.remote, worker._access_log, worker._server.access_log, worker._server.router
+            return worker._app, worker._app.remote, worker._access_log, worker._server.observer, worker._server.router
 
         before = parts()
 
@@ -434,9 +434,9 @@ def test_a_handshake_that_failed_is_named_once(config: Config, monkeypatch: pyte
         said: list[str] = []
         monkeypatch.setattr(house.worker._log, "debug", lambda _, extra: said.append(extra["fields"]["cause"]))
         for cause in ("first", "second"):
-            house.worker._server.note_tls_failure(cause)
+            house.worker._server.places.note_tls_failure(cause)
         assert said == ["first"]
-        assert house.worker._server.handshakes_failed == 2
+        assert house.worker._server.places.handshakes_failed == 2
         await house.close()
 
     run(main())

@@ -30,7 +30,9 @@ from tests.service.faulty_remote import (
 )
 from tests.service.name_server import UNKNOWN, NameServer
 from txtoken.errors import RemoteError, RemoteTimeout
+from txtoken.memo import Memo
 from txtoken.service.dial import Opened, is_disturbed
+from txtoken.service.names import NAMES_MAX
 from txtoken.service.remote import LOST_MAX, Remote
 from txtoken.settings import RemoteTls
 
@@ -172,7 +174,7 @@ def test_4_dns_fails_later(monkeypatch: pytest.MonkeyPatch) -> None:
             async with calling(NAME % port_of(faulty)) as remote:
                 for _ in range(3):
                     assert await post(remote).outcome() == GOOD_BODY
-                remote._dialler._names._found.clear()
+                remote._dialler._names._found = Memo(NAMES_MAX)
                 first, second = post(remote), post(remote)
                 assert await first.outcome() == GOOD_BODY
                 assert await second.outcome() in (GOOD_BODY, ("RemoteUnreachable", "dns"))

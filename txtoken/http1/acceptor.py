@@ -1,4 +1,4 @@
-"""Listening sockets: who is accepted, greeted and kept waiting. Knows no connection's bytes."""
+"""Listening sockets: which clients are accepted, greeted and kept waiting. Knows no connection's bytes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 
 from txtoken.http1.member import Member
 
-# A TLS connection whose end the client does not confirm is closed all the same. What the kernel has of an answer then, the
-# client still gets: answers larger than its buffer have this long to be taken.
+# A TLS connection whose end the client does not confirm is closed after this time. The client still gets what the kernel has of
+# an answer; an answer larger than the kernel's buffer has this long to be read.
 TLS_CLOSE_S: Final = 2.0
 # Clients that are accepted at a time from a socket that several workers share, so that each worker gets some of many.
 GREETED_AT_ONCE_MAX: Final = 16
@@ -22,7 +22,7 @@ LISTEN_BACKLOG: Final = 4096  # connections that the kernel keeps for us; it cut
 
 
 class Host:
-    """Who takes accepted clients in."""
+    """What the acceptor knows of its server: where accepted clients go."""
 
     __slots__ = ()
 
@@ -90,10 +90,10 @@ class Acceptor:
         self._host = host
         self._sockets: Sequence[socket.socket] = ()
         self._listeners: list[asyncio.Server] = []
-        self._watched: list[socket.socket] = []  # of the sockets those whose clients are greeted
+        self._watched: list[socket.socket] = []  # the sockets whose clients are greeted
         self._resuming: asyncio.Task[None] | None = None
         self._is_closed = False
-        self.is_paused = False  # the listeners were closed for want of room, or at the end
+        self.is_paused = False  # the listeners are closed: there is no room, or it is the end
         self.tls: ssl.SSLContext | None = None
 
     async def listen(self, sockets: Sequence[socket.socket]) -> None:
@@ -102,7 +102,7 @@ class Acceptor:
         await self._accept()
 
     def use(self, tls: ssl.SSLContext | None) -> None:
-        """Speak TLS with whoever connects from now on, or speak in the clear."""
+        """Speak TLS with clients that connect from now on, or speak in the clear."""
         changes_kind = (tls is None) != (self.tls is None)
         self.tls = tls
         if changes_kind and (self._listeners or self._watched):
@@ -110,7 +110,7 @@ class Acceptor:
             self.resume()
 
     def pause(self) -> None:
-        """Accept nobody. Who connects waits in the backlog."""
+        """Stop accepting for now. New clients wait in the backlog."""
         self.is_paused = True
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
@@ -125,12 +125,12 @@ class Acceptor:
             self._resuming = self._loop.create_task(self._accept_again())
 
     def stop(self) -> None:
-        """Accept nobody any more."""
+        """Stop accepting for good."""
         self._is_closed = True
         self.pause()
 
     def close(self, places: int) -> list[socket.socket]:
-        """Close the sockets. Returns of those that wait in their backlogs as many as there are places for."""
+        """Close the sockets. Returns as many clients from their backlogs as there are places for."""
         self.stop()
         waiting: list[socket.socket] = []
         for sock in self._sockets:
@@ -140,8 +140,8 @@ class Acceptor:
         return waiting
 
     async def _accept(self) -> None:
-        # A listener closes its socket with it, and the kernel resets who waits there. So each gets a duplicate: the
-        # original keeps the backlog alive while accepting is paused.
+        # A listener that closes takes its socket with it, and the kernel resets the clients in its backlog. So each gets a
+        # duplicate: the original keeps the backlog alive while accepting is paused.
         self.is_paused = False
         for sock in self._sockets:
             sock.setblocking(False)
@@ -161,8 +161,8 @@ class Acceptor:
         except OSError:
             self.pause()  # no file descriptor is left, say: the next sweep tries once more
 
-    # Clients that are greeted. The loops' own listeners call back after a client's TLS handshake: who never ends one
-    # would count for nothing. And they close the file of a Unix socket with it, or do not take one that is bound.
+    # Clients that are greeted. The loops' own listeners call back after a client's TLS handshake: a client that never ends
+    # its handshake would not be counted. And they remove the file of a Unix socket when they close, or reject a bound one.
 
     def catch_up(self) -> None:
         """Accept clients that wait in the backlogs, after a turn of the loop that was full."""
@@ -180,7 +180,7 @@ class Acceptor:
                 self.pause()  # no file descriptor is left, say: the next sweep tries once more
                 return
             has_room = self._host.has_room()
-            self.greet(client)  # one too many is held back as a connection
+            self.greet(client)  # if it is one too many, its connection is held back
             if not has_room:
                 self.pause()
                 return
@@ -199,13 +199,13 @@ class Acceptor:
                 ssl_handshake_timeout=self._host.handshake_s() if is_tls else None,
                 ssl_shutdown_timeout=TLS_CLOSE_S if is_tls else None,
             )
-        except OSError as error:  # it speaks no TLS, has no certificate that is good here, takes too long, or has gone
+        except OSError as error:  # it speaks no TLS, has no valid certificate, takes too long, or has gone
             if is_tls:
                 self._host.note_tls_failure(str(error))
 
 
 def _backlog(listening: socket.socket, count: int) -> Iterator[socket.socket]:
-    """Accept so many of who waits, or until nobody does."""
+    """Accept so many clients that wait, or all if there are fewer."""
     listening.setblocking(False)
     for _ in range(count):
         try:

@@ -1,7 +1,7 @@
-"""What is held for clients, in bytes, and who is given up when it is too much. Knows no sockets.
+"""The bytes that are held for clients, and which clients are given up when they are too many. Knows no sockets.
 
-Held are parts of requests, requests behind another one, large requests that are being answered, and answers that their
-client does not take. A request that arrives whole and is answered at once is never counted: nothing of it stays.
+Held are parts of requests, requests that wait for another one, large requests that are being answered, and answers that
+their client does not read. A request that arrives whole and is answered at once is never counted: nothing of it stays.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Final
 
 from txtoken.http1.member import Member
 
-EASED_BYTES: Final = 4 * 1024 * 1024  # less than that is not worth to be given back to the system
-SHED_SHARE: Final = 8  # this part of the limit is given up at once, so that the search for the largest is rare
+EASED_BYTES: Final = 4 * 1024 * 1024  # less than that is not worth giving back to the system
+EASED_SHARE: Final = 8  # no more than this part of what was held is left, when nearly all of it has gone
+SHED_SHARE: Final = 8  # this part of the limit is freed at once, so that the search for the largest is rare
 
 
 class Buffers:
-    """The bytes held for all clients of a server. `members` are all who may hold some.
+    """The bytes held for all clients of a server. `members` are all clients that may hold some.
 
     `on_shed` is called with the number of clients that were given up, and the bytes that they held.
     """
@@ -42,23 +43,25 @@ class Buffers:
         self.total = 0
         self._most = 0  # that was held, since `has_eased` was last true
         self.on_shed: Callable[[int, int], object] | None = None
-        self._fresh: list[Member] = []  # were sent much just now; the loop may not even have tried to write it
-        self._unread: set[Member] = set()  # have answers that they did not take when it was tried
+        self._fresh: list[
+            Member
+        ] = []  # clients that were sent much just now; the loop may not have tried to write it yet
+        self._unread: set[Member] = set()  # clients whose answers could not all be written
         self._is_reviewing = False
         self._is_shedding = False
 
     def count(self, member: Member, held_bytes: int) -> None:
-        """So much is held for a client now."""
+        """Note how much is held for a client now."""
         self.total += held_bytes - member.held_bytes
         member.held_bytes = held_bytes
         if self.total > self._most:
             self._most = self.total
         if self.total > self.limit and not self._is_shedding:
             self._is_shedding = True
-            self._loop.call_soon(self.shed)  # whoever calls is in the middle of something
+            self._loop.call_soon(self.shed)  # the caller is in the middle of something
 
     def watch(self, member: Member) -> None:
-        """A client was sent much: look after the loop has written whether it was taken, and until it is."""
+        """A client was sent much: after the loop has written, look whether the client reads it, until it does."""
         self._fresh.append(member)
         if not self._is_reviewing:
             self._is_reviewing = True
@@ -71,15 +74,15 @@ class Buffers:
         self._unread.discard(member)
 
     def sweep(self) -> None:
-        """Look again at clients that did not take their answers."""
+        """Look again at clients that did not read their answers."""
         if self._unread:
             for member in tuple(self._unread):
                 if not member.review_output():
                     self._unread.discard(member)
 
     def has_eased(self) -> bool:
-        """Whether nearly all of what was held has gone, and it was much. To be asked now and then: it is true once."""
-        if self._most - self.total < EASED_BYTES or self.total > self._most // 8:
+        """Whether much was held and nearly all of it has gone. Ask now and then: it is true once."""
+        if self._most - self.total < EASED_BYTES or self.total > self._most // EASED_SHARE:
             return False
         self._most = self.total
         return True
@@ -92,7 +95,7 @@ class Buffers:
                 self._unread.add(member)
 
     def shed(self) -> None:
-        """Give up who holds most, if too much is held."""
+        """Give up the clients that hold most, if too much is held."""
         self._is_shedding = False
         if self.total <= self.limit:
             return

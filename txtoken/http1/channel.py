@@ -1,4 +1,4 @@
-"""One client's transport: answers go out, reading rests and goes on, and what is not taken is counted. Knows no requests."""
+"""One client's transport: it writes answers, pauses and resumes reading, and counts what is not read. Knows no requests."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from typing import Final
 
 from txtoken.http1.member import Member
 from txtoken.http1.messages import UNIX, UNKNOWN, Peer
-from txtoken.http1.phase import Phase
+from txtoken.http1.phase import BODY, CLOSED, HEAD, IDLE, LINGERING, RESTING, Phase
 from txtoken.http1.proxies import plain_address
 from txtoken.http1.serving import Serving
 
-# Below this nothing is counted of a request that is being answered, or of answers on their way: the connection itself costs
-# as much, and looking at each answer would cost the most common request 0.5 %.
+# Below this a request that is being answered, and answers on their way, are not counted: the connection itself costs as much,
+# and looking at each answer would cost the most common request 0.5 %.
 UNCOUNTED_BYTES_MAX: Final = 4 * 1024
-_CLOSED: Final = Phase.CLOSED
 # The client's next bytes are waited for.
-_READING: Final = frozenset((Phase.IDLE, Phase.RESTING, Phase.HEAD, Phase.BODY, Phase.LINGERING))
+_READING: Final = frozenset((IDLE, RESTING, HEAD, BODY, LINGERING))
 
 
 class Channel(Member):
     """What a connection does with its transport, whatever the bytes mean."""
 
     __slots__ = (
-        "_client",
+        "_address",
         "_more_output",
         "_output",
         "_reading",
@@ -40,10 +39,10 @@ class Channel(Member):
         self._transport: asyncio.Transport
         self._output = b""  # the response that leaves with the next write
         self._more_output: list[bytes] | None = None  # those after it, where a client pipelines
-        self._unseen_bytes = 0  # of answers since it was last seen that the client takes them
+        self._unseen_bytes = 0  # of answers since the client was last seen to read them
         self._unread_bytes = 0  # of answers that wait in the transport, when it was last looked at
         self._reading = True
-        self._client = ""
+        self._address = ""
         self.phase = Phase.IDLE
 
     def _count(self) -> None:
@@ -58,7 +57,7 @@ class Channel(Member):
 
     def _put(self, response: bytes) -> None:
         self._unseen_bytes += len(response)
-        # Nearly always there is one. A list for it would be one more object of each connection: 60 bytes of an idle one.
+        # Nearly always there is one answer. A list for it would cost each connection 60 bytes, an idle one too.
         if not self._output:
             self._output = response
         elif self._more_output is None:
@@ -82,7 +81,7 @@ class Channel(Member):
             self._flush()
 
     def _look_at_output(self, written: int) -> None:
-        """See whether the client takes its answers. uvloop writes at the end of its turn: the last one is still here then."""
+        """See whether the client reads its answers. uvloop writes at the end of its turn: the last answer is still here."""
         size = self._transport.get_write_buffer_size()
         if size > written or size > UNCOUNTED_BYTES_MAX:
             self._unread_bytes = size
@@ -92,7 +91,7 @@ class Channel(Member):
             self._unseen_bytes = 0
 
     def review_output(self) -> bool:
-        if self.phase is _CLOSED:
+        if self.phase is CLOSED:
             return False
         size = self._transport.get_write_buffer_size()
         if size == 0:
@@ -116,19 +115,22 @@ class Channel(Member):
             self._reading = True
             self._transport.resume_reading()
 
-    # Who it is
+    # The other end
 
     def peer(self) -> Peer:
-        """Say who is at the other end."""
+        """Return the other end."""
         is_encrypted = self._transport.get_extra_info("sslcontext") is not None
-        return Peer(self._client or self._name_client(), "https" if is_encrypted else "http")
+        return Peer(self.address(), "https" if is_encrypted else "http")
 
-    def _name_client(self) -> str:
+    def address(self) -> str:
+        """Return the peer's address. It is asked for once."""
+        return self._address or self._find_address()
+
+    def _find_address(self) -> str:
         name = self._transport.get_extra_info("peername")
         if name is None:
-            self._client = UNKNOWN
+            self._address = UNKNOWN
         else:
-            self._client = (
-                plain_address(name[0]) if isinstance(name, tuple) else UNIX
-            )  # whose name is a text, mostly empty
-        return self._client
+            # A Unix socket's name is a text, mostly empty.
+            self._address = plain_address(name[0]) if isinstance(name, tuple) else UNIX
+        return self._address

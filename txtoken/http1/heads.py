@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from txtoken.http1.messages import Head, Request
+from txtoken.memo import Memo
 
 KNOWN_HEAD_BYTES_MAX: Final = 2 * 1024  # what an idle connection may hold on to
 KNOWN_HEADS_MAX: Final = 128
@@ -26,7 +27,7 @@ class KnownHead:
         self.text = text
         self.head = head
         self._bytes_max = bytes_max
-        self._start = b""  # what stands before and behind the token in its Authorization field
+        self._start = b""  # what stands before and after the token in its Authorization field
         self._end = b""
         value = head.fields.get(b"authorization")
         if value is not None and (at := text.lower().find(_AUTHORIZATION)) >= 0:
@@ -39,7 +40,7 @@ class KnownHead:
     def read(self, data: bytes) -> Request | None:
         """Take bytes that are exactly one request with this head, perhaps with another token in it. None for all others.
 
-        The short way of most requests there are.
+        This is how most requests are read.
         """
         size, head = len(self.text), self.head
         if len(data) == size + head.content_length and data.startswith(self.text):
@@ -49,7 +50,7 @@ class KnownHead:
         return None
 
     def with_another_token(self, text: bytes) -> Head | None:
-        """Recognize this head with another token in it: what a proxy sends that asks for each of its clients.
+        """Recognize this head with another token in it: what a proxy sends that asks on behalf of its clients.
 
         A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. 1 µs, where parsing takes 3.
         """
@@ -65,7 +66,7 @@ class KnownHead:
 
 
 class KnownHeads:
-    """What the connections of one server know together. When its limits change, it needs another.
+    """The heads that the connections of one server share. When its limits change, it needs another.
 
     A thousand connections of one proxy send the same few heads. Known once and not a thousand times, these stay in the
     processor's cache, and a new connection's first head need not be parsed. A head comes in when it is seen for the second
@@ -75,23 +76,19 @@ class KnownHeads:
     __slots__ = ("_known", "_seen_once")
 
     def __init__(self) -> None:
-        self._known: dict[bytes, KnownHead] = {}
-        self._seen_once: set[int] = set()  # hashes; two heads with the same one do no harm
+        self._known: Memo[bytes, KnownHead] = Memo(KNOWN_HEADS_MAX)
+        self._seen_once: Memo[int, bool] = Memo(SEEN_ONCE_MAX)  # hashes; two heads with the same one do no harm
 
     def find(self, text: bytes) -> KnownHead | None:
         """Return what is known of a head, given to the letter."""
         return self._known.get(text) if len(text) <= KNOWN_HEAD_BYTES_MAX else None  # to hash 64 KiB takes 14 µs
 
     def learn(self, text: bytes, head: Head, bytes_max: int) -> KnownHead:
-        """Know a head that was parsed just now, at least for whoever asks. `bytes_max` as in `KnownHead`."""
+        """Make a known head of one that was just parsed, and share it if it was seen before. `bytes_max` as in `KnownHead`."""
         known = KnownHead(text, head, bytes_max)
         mark = hash(text)
         if mark in self._seen_once:
-            if len(self._known) >= KNOWN_HEADS_MAX:
-                self._known.clear()  # those that are still sent come back
-            self._known[text] = known
+            self._known.put(text, known)
         else:
-            if len(self._seen_once) >= SEEN_ONCE_MAX:
-                self._seen_once.clear()
-            self._seen_once.add(mark)
+            self._seen_once.put(mark, True)
         return known

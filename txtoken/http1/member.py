@@ -11,7 +11,7 @@ class Member(Client):
     """One client of a server, from `accept` on.
 
     `deadline` is loop time; the server's sweep acts on it. `held_bytes` is what `Buffers` counts for it. `has_asked` says
-    whether a request of it was ever complete.
+    whether it has ever sent a complete request.
     """
 
     __slots__ = ("deadline", "has_asked", "held_bytes")
@@ -38,7 +38,7 @@ class Member(Client):
         raise NotImplementedError
 
     def abort(self) -> None:
-        """End now, without a word: the client may see a reset."""
+        """End now, without an answer: the client may see a reset."""
         raise NotImplementedError
 
     def idle_since(self) -> float:
@@ -58,9 +58,9 @@ class Member(Client):
         raise NotImplementedError
 
     def review_output(self) -> bool:
-        """Count the answers that this client has not taken. Returns whether there are any."""
+        """Count the answers that this client has not read. Returns whether there are any."""
         raise NotImplementedError
 
     def shed(self) -> None:
-        """Give up what is held for this client: 503 where it can still be said, and the end."""
+        """Free what is held for this client: answer 503 where that is still possible, and end."""
         raise NotImplementedError

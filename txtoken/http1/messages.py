@@ -12,6 +12,7 @@ from typing import Final
 
 from txtoken.compiling import mypyc_attr
 from txtoken.errors import ProtocolError
+from txtoken.memo import Memo
 
 
 class Head:
@@ -19,8 +20,8 @@ class Head:
 
     Repeated fields are joined with a comma, `Cookie` with a semicolon (RFC 9110 §5.3, RFC 6265 §5.4). `content_length` is
     in bytes, and -1 means chunked. `keep_alive` says whether the connection outlives this request (RFC 9112 §9.3). `token` is
-    what the Authorization field presents, empty where it presents none; found here, it is found once for a head that comes
-    again and again (0.2 µs of a check).
+    what the Authorization field presents, empty where it presents none; it is found once for a head that comes again and
+    again (0.2 µs of a check).
     """
 
     __slots__ = (
@@ -79,9 +80,7 @@ def _bearer_token(authorization: bytes) -> bytes:
 
 
 class Peer:
-    """Who is at the other end of a connection: `address` as the kernel tells it (`UNIX` and `UNKNOWN` are none), `scheme`
-    http or https.
-    """
+    """The other end of a connection: `address` as the kernel reports it, or `UNIX` or `UNKNOWN`; `scheme` is http or https."""
 
     __slots__ = ("address", "scheme")
 
@@ -90,8 +89,8 @@ class Peer:
         self.scheme = scheme
 
 
-UNIX: Final = "unix"  # in place of the address of who came through a Unix socket
-UNKNOWN: Final = "-"  # in place of the address of who has gone already
+UNIX: Final = "unix"  # in place of the address of a Unix socket's client
+UNKNOWN: Final = "-"  # in place of the address of a client that has gone already
 
 
 class Request:
@@ -122,7 +121,7 @@ def response_head(status: int, *lines: bytes, content_type: bytes = b"applicatio
 class Response:
     """What a handler answers. `head` comes from `response_head`, `body` is bytes ready to send.
 
-    For the access line: `error` is the stable code of what went wrong, `remote_s` how long the remote took in seconds.
+    For the access line: `error` is the stable code of a failure, `remote_s` how long the remote took in seconds.
     """
 
     __slots__ = ("body", "error", "head", "remote_s", "status")
@@ -144,14 +143,14 @@ class Response:
 
 
 class UnloggedResponse(Response):
-    """A response that leaves no access line: probes come every second, and say nothing about who uses the service."""
+    """A response that leaves no access line: probes come every second, and show nothing about the service's users."""
 
     __slots__ = ()
 
     is_logged = False
 
     def with_lines(self, lines: bytes) -> UnloggedResponse:
-        """Return this response with more header `lines`, and as silent."""
+        """Return this response with more header `lines`, still unlogged."""
         return UnloggedResponse(self.status, self.head + lines, self.body, error=self.error, remote_s=self.remote_s)
 
 
@@ -171,18 +170,16 @@ def render(response: Response, date_line: bytes, connection_line: bytes = b"", *
     return b"".join(parts)
 
 
-KNOWN_LENGTHS_MAX: Final = 1024
-_ends_of_heads: Final[dict[int, bytes]] = {}
+KNOWN_LENGTHS_MAX: Final = 1024  # the same few sizes come again and again
+_ends_of_heads: Final[Memo[int, bytes]] = Memo(KNOWN_LENGTHS_MAX)
 
 
 def end_of_head(length: int) -> bytes:
-    """Write the last line of a head, the Content-Length, and the empty line behind it."""
+    """Write the last line of a head, the Content-Length, and the empty line after it."""
     end = _ends_of_heads.get(length)
     if end is None:
         end = b"Content-Length: %d\r\n\r\n" % length
-        if len(_ends_of_heads) >= KNOWN_LENGTHS_MAX:  # the same few sizes come again and again
-            _ends_of_heads.clear()
-        _ends_of_heads[length] = end
+        _ends_of_heads.put(length, end)
     return end
 
 
@@ -191,27 +188,31 @@ def end_of_head(length: int) -> bytes:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Client:
-    """Who asked, as far as a handler knows it."""
+    """The client of a request, as far as a handler knows it."""
 
     __slots__ = ()
 
     def respond(self, response: Response) -> None:
-        """Take the answer to the request."""
+        """Send the answer to the request."""
+        raise NotImplementedError
+
+    def address(self) -> str:
+        """Return the peer's address, as in `Peer`."""
         raise NotImplementedError
 
     def peer(self) -> Peer:
-        """Say who is at the other end of the connection."""
+        """Return the other end of the connection."""
         raise NotImplementedError
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Pending:
-    """An answer that is on its way."""
+    """An answer that comes later."""
 
     __slots__ = ()
 
     def cancel(self) -> None:
-        """Give it up: the client is not answered any more."""
+        """Cancel it: the client is no longer answered."""
         raise NotImplementedError
 
 
@@ -227,11 +228,11 @@ class Handler:
     __slots__ = ()
 
     def handle(self, request: Request, client: Client) -> Pending | None:
-        """Answer the client exactly once: before returning None, or later, having returned what can still be cancelled."""
+        """Answer the client exactly once: before returning None, or later, having returned a `Pending`."""
         raise NotImplementedError
 
     def waits(self, head: Head) -> bool:
-        """Whether answers come later: for a client that has left they are not even begun."""
+        """Whether answers come later: such a request is not begun for a client that has left."""
         return False
 
     def waits_for_body(self, head: Head) -> bool:
@@ -245,12 +246,12 @@ class Handler:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Router:
-    """Finds who answers what. Every head has a handler: unknown paths and wrong methods are routes too."""
+    """Finds the handler of a request. Every head has a handler: unknown paths and wrong methods are routes too."""
 
     __slots__ = ()
 
     def find(self, head: Head) -> Handler:
-        """Return who answers this request."""
+        """Return the handler of this request."""
         raise NotImplementedError
 
     def waits(self, head: Head) -> bool:
@@ -271,30 +272,17 @@ class Router:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class AccessLog:
-    """Takes one line a response."""
+class Observer:
+    """Notes every response of a server, and every client that got none: to log them, to count them."""
 
     __slots__ = ()
 
-    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
-        """Note a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long it took
-        since its request was complete, `client` the peer's address.
+    def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
+        """Note a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long the
+        response took since its request was complete.
         """
         raise NotImplementedError
 
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Tally:
-    """Takes every response of a server, to count it."""
-
-    __slots__ = ()
-
-    def count(self, code: str) -> None:
-        """Count what went wrong without a response."""
-        raise NotImplementedError
-
-    def add(self, head: Head | None, response: Response, elapsed_s: float) -> None:
-        """Count a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long it
-        took since its request was complete.
-        """
+    def note_unanswered(self, head: Head | None, outcome: Response, elapsed_s: float, client: Client) -> None:
+        """Note that a client gets no response. `outcome` says why, and is never sent; the rest is as in `note`."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
-"""Whose word counts about who sent a request, and what the next hop is told of it. Knows header fields; knows no sockets.
+"""The trusted proxies: whose `X-Forwarded-For` is believed, and what the next hop gets. Knows header fields; knows no sockets.
 
-Any client can write `X-Forwarded-For`. What it says is believed as far as proxies that are trusted have written it: from
-the right, where the nearest one appended to it, up to the first address that is not such a proxy's.
+Any client can write `X-Forwarded-For`. The field is believed as far as trusted proxies have written it: from the right, where
+the nearest proxy appended to it, up to the first address that is not a trusted proxy's.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from txtoken.http1.messages import UNIX, UNKNOWN, Peer
+from txtoken.memo import Memo
 
-# What was found out is remembered, until so many are known: the same few proxies and clients come again and again.
-KNOWN_MAX: Final = 1024
+KNOWN_MAX: Final = 1024  # peers, and fields, that are remembered: the same few come again and again
 KNOWN_TEXT_BYTES_MAX: Final = 256  # of a field that is remembered: four hops of IPv6 fit
-HOPS_MAX: Final = 32  # that are looked at: nobody has more, and a field can be 64 KiB long
+HOPS_MAX: Final = 32  # that are looked at: real chains are shorter, and a field can be 64 KiB long
 
 _MAPPED: Final = b"\0" * 10 + b"\xff\xff"  # an IPv4 address as IPv6 writes it (RFC 4291 §2.5.5.2)
 _MAPPED_TEXT: Final = "::ffff:"
@@ -25,31 +25,29 @@ _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):
 
 
 class Proxies:
-    """The proxies that are trusted: `trusted` holds networks (`10.0.0.0/8`), and `unix` for all who use a Unix socket."""
+    """The proxies that are trusted: `trusted` holds networks (`10.0.0.0/8`), and `unix` for all clients of a Unix socket."""
 
     __slots__ = ("_clients", "_networks", "_peers", "_trusts_unix")
 
     def __init__(self, trusted: Sequence[str]) -> None:
         self._trusts_unix = UNIX in trusted
         self._networks = [_network(text) for text in trusted if text != UNIX]
-        self._peers: dict[str, bool] = {}
-        self._clients: dict[bytes, str] = {}
+        self._peers: Memo[str, bool] = Memo(KNOWN_MAX)
+        self._clients: Memo[bytes, str] = Memo(KNOWN_MAX)
 
     def trusts(self, peer: str) -> bool:
-        """Whether this peer is a proxy that is trusted."""
+        """Whether this peer is a trusted proxy."""
         known = self._peers.get(peer)
         if known is None:
             packed = _packed(peer)
             known = self._trusts_unix if peer == UNIX else packed is not None and self._is_trusted(packed)
-            if len(self._peers) >= KNOWN_MAX:
-                self._peers.clear()
-            self._peers[peer] = known
+            self._peers.put(peer, known)
         return known
 
     def client(self, peer: str, forwarded_for: bytes) -> str:
-        """Find the client's address: the first from the right that is no trusted proxy's, as far as it is believed.
+        """Find the client's address: the first from the right that is no trusted proxy's.
 
-        An entry that is no address ends the search at the one before it. When all are proxies, the leftmost is the client.
+        The search ends before an entry that is no address. When all are proxies, the leftmost is the client.
         """
         if not self.trusts(peer):
             return peer
@@ -57,15 +55,13 @@ class Proxies:
         if known is None:
             known = self._last_believed(forwarded_for)
             if len(forwarded_for) <= KNOWN_TEXT_BYTES_MAX:
-                if len(self._clients) >= KNOWN_MAX:
-                    self._clients.clear()
-                self._clients[forwarded_for] = known
+                self._clients.put(forwarded_for, known)
         return known or peer
 
     def forwarded_lines(self, peer: Peer, fields: Mapping[bytes, bytes]) -> bytes:
-        """Write who sent a request with these `fields`, how, and to which host, for the next hop: whole header lines.
+        """Write the `X-Forwarded-*` lines for the next hop: the client, the scheme and the host of a request with these `fields`.
 
-        What a trusted proxy wrote is handed on, with its address behind; what anybody else wrote is replaced.
+        A trusted proxy's fields are passed on, with its address appended; those of any other client are replaced.
         """
         chain = [] if peer.address in (UNIX, UNKNOWN) else [_shown(peer.address)]
         scheme, host = peer.scheme.encode("ascii"), fields.get(b"host", b"")
@@ -104,7 +100,7 @@ def plain_address(address: str) -> str:
 
 
 def _network(text: str) -> tuple[int, int, int]:
-    """Return the length of a network's addresses (in bytes), by how many bits they are shifted, and what is left then."""
+    """Return the length of a network's addresses (in bytes), the bits to shift them by, and the prefix that is left."""
     network = ipaddress.ip_network(text)
     packed, shift = network.network_address.packed, network.max_prefixlen - network.prefixlen
     if packed.startswith(_MAPPED) and shift <= 32:
@@ -113,7 +109,7 @@ def _network(text: str) -> tuple[int, int, int]:
 
 
 def _packed(text: str) -> bytes | None:
-    """Read an address, with or without a port, as 4 or 16 bytes. None: it is none.
+    """Read an address, with or without a port, as 4 or 16 bytes. None: the text is no address.
 
     `inet_pton` is strict (no leading zeros, no zones) and takes a tenth of the time of `ipaddress`.
     """
@@ -123,7 +119,9 @@ def _packed(text: str) -> bytes | None:
     try:
         if ":" not in text:
             return socket.inet_pton(socket.AF_INET, text)
-        packed = socket.inet_pton(socket.AF_INET6, text.partition("%")[0])  # a zone is this machine's own affair
+        packed = socket.inet_pton(
+            socket.AF_INET6, text.partition("%")[0]
+        )  # a zone means something on this machine alone
     except (OSError, ValueError):  # ValueError: a NUL in it
         return None
     return packed[12:] if packed.startswith(_MAPPED) else packed

@@ -1,7 +1,7 @@
-"""Who is closed when a new client finds no place. Knows no sockets.
+"""Which client is closed when a new one finds no place. Knows no sockets.
 
-First those that never completed a request, the oldest first: whoever fills a server with silent connections pushes out
-his own. Then the one that has been idle longest. Never one for which something is being done.
+First those that never completed a request, the oldest first: a client that fills a server with silent connections
+pushes out its own. Then the one that has been idle longest. Never one for which something is being done.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from typing import Final
 from txtoken.http1.member import Member
 
 IDLE_FOUND_MIN: Final = 64  # idle clients that are remembered at a time
-IDLE_SHARE: Final = 8  # or this part of all: a search looks at everybody, and pays for as many new clients
+IDLE_SHARE: Final = 8  # or this part of all: one search looks at all clients, and serves as many new ones
 
 
 class Room:
-    """Clients in the order in which they make room. `members` are all who have a place."""
+    """Clients in the order in which they make room. `members` are all that have a place."""
 
     __slots__ = ("_idle", "_members", "_newcomers")
 
     def __init__(self, members: Collection[Member]) -> None:
         self._members = members
-        self._newcomers: OrderedDict[Member, None] = (
-            OrderedDict()
-        )  # whose oldest is found in O(1), unlike a dictionary's
+        # The oldest is found in O(1), unlike a dictionary's.
+        self._newcomers: OrderedDict[Member, None] = OrderedDict()
         self._idle: list[tuple[float, Member]] = []  # as of the last search, the one that is idle longest at the end
 
     def add(self, member: Member) -> None:
@@ -38,7 +37,7 @@ class Room:
         self._newcomers.pop(member, None)
 
     def is_there(self) -> bool:
-        """Whether somebody could be closed for a new client."""
+        """Whether a client could be closed for a new one."""
         if self._newcomers:
             return True
         member = self.choose()
@@ -47,7 +46,7 @@ class Room:
         return member is not None
 
     def choose(self) -> Member | None:
-        """Return who has to go for a new client, or None: all are busy. It is not chosen again."""
+        """Return the client to close for a new one, or None: all are busy. It is not chosen again."""
         if self._newcomers:
             return self._newcomers.popitem(last=False)[0]
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""What all connections of one server share: its rules, its routes, its clock, and who counts them. Knows no sockets."""
+"""What all connections of one server share: its limits, its routes, its clock, its observer. Knows no sockets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from txtoken.clock import Clock
 from txtoken.http1.buffers import Buffers
 from txtoken.http1.heads import KnownHeads
 from txtoken.http1.member import Member
-from txtoken.http1.messages import AccessLog, Head, Router, Tally
-from txtoken.http1.room import Room
+from txtoken.http1.messages import Head, Observer, Router
+from txtoken.http1.places import Places
 from txtoken.http1.turns import Turns
 from txtoken.settings import Limits, Timeouts
 
-# How soon a connection without a request rests: 10 000 of them are common, and up to 1.8 KB each are worth having back. A
+# How soon a connection without a request rests: 10 000 of them are common, and up to 1.8 KB of each can be freed. A
 # client that asks again later costs up to 3 µs more.
 REST_AFTER_S: Final = 0.25
 
@@ -25,16 +25,14 @@ class Serving:
 
     __slots__ = (
         "_loop",
-        "access_log",
         "buffers",
         "clock",
         "known_heads",
         "limits",
-        "members",
+        "observer",
+        "places",
         "rest_after_s",
-        "room",
         "router",
-        "tally",
         "time",
         "timeouts",
         "turns",
@@ -42,45 +40,40 @@ class Serving:
     )
 
     def __init__(
-        self,
-        router: Router,
-        limits: Limits,
-        timeouts: Timeouts,
-        clock: Clock,
-        access_log: AccessLog | None,
-        tally: Tally | None = None,
+        self, router: Router, limits: Limits, timeouts: Timeouts, clock: Clock, observer: Observer | None
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.members: set[Member] = set()  # connections that have a place
         self.router = router
         self.limits = limits
         self.known_heads = KnownHeads()
         self.timeouts = timeouts
         self.rest_after_s = min(timeouts.idle, REST_AFTER_S)  # worked out here, and not with each answer
         self.clock = clock
-        self.access_log = access_log
-        self.tally = tally
+        self.observer = observer  # None: the time that a response takes is not measured
         self.time: Callable[[], float] = self._loop.time
         self.waits_for_body: Callable[[Head], bool] = self._waits_for_body  # bound once, and not for each connection
         self.turns = Turns(self._loop)
-        self.buffers = Buffers(self._loop, self.members, limits.buffered_bytes)
-        self.room = Room(self.members)
+        self.places = Places(self._loop, limits, timeouts, self._connect)
+        self.turns.on_full = self.places.acceptor.catch_up
+        self.buffers = Buffers(self._loop, self.places.members, limits.buffered_bytes)
 
-    def use(self, router: Router, limits: Limits, timeouts: Timeouts, access_log: AccessLog | None) -> None:
+    def use(self, router: Router, limits: Limits, timeouts: Timeouts, observer: Observer | None) -> None:
         """Answer by another router, and take on as much as other limits say, from the next request on."""
         if limits != self.limits:
             self.known_heads = KnownHeads()  # what was good within the old limits may not be within the new
-        self.router, self.limits, self.timeouts, self.access_log = router, limits, timeouts, access_log
+        self.router, self.limits, self.timeouts, self.observer = router, limits, timeouts, observer
         self.rest_after_s = min(timeouts.idle, REST_AFTER_S)
         self.buffers.limit = limits.buffered_bytes
+        self.places.use(limits, timeouts)
 
     def _waits_for_body(self, head: Head) -> bool:
         return self.router.waits_for_body(head)
 
-    def admit(self, member: Member) -> None:
-        """Take a new connection in. When there are too many, it is held back until `start` is called on it."""
+    def _connect(self) -> asyncio.Protocol:
+        """Make the protocol of a client that connected."""
         raise NotImplementedError
 
     def forget(self, member: Member) -> None:
         """A connection has ended."""
-        raise NotImplementedError
+        self.buffers.forget(member)
+        self.places.forget(member)

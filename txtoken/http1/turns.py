@@ -1,4 +1,4 @@
-"""What may take long: how much of it is done in a turn of the loop, and how often. Knows no request."""
+"""Work that may take long: how much of it is done in a turn of the loop, and how often. Knows no request."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import Final
 
 from txtoken.http1.member import Member
 
-TURN_S: Final = (
-    0.002  # of one turn of the loop; after that everybody else has theirs (contract §4.1 has 5 ms as the bound)
-)
+TURN_S: Final = 0.002  # of one turn of the loop; then all others have theirs (contract §4.1 has 5 ms as the bound)
 # Of one client in a row: their answers leave with one write, which costs twice as much as a request that is answered from
 # memory.
 REQUESTS_IN_A_ROW_MAX: Final = 32
 # Clients whose reading goes on in a turn. uvloop reads up to 256 KB of each, 0.1 ms: 300 clients that had all used up what
-# they had sent kept everybody else waiting for 0.1 s.
+# they had sent kept all others waiting for 0.1 s.
 READ_A_TURN_MAX: Final = 8
 RESTED_TURNS_MAX: Final = 8
 
@@ -27,8 +25,8 @@ class Turns:
     milliseconds, and clients that are read from again.
 
     A client stands in each line once at most: it is added again only after its turn said that there is no more. One request, or
-    one piece of work, may take longer than a turn should (10 ms, contract §4.1): then some turns pass in which nobody here
-    has his, so that whoever needs four turns for a login waits for one of those and not for four.
+    one piece of work, may take longer than a turn should (10 ms, contract §4.1): then some turns pass in which nothing
+    here is done, so that a login that needs four turns of the loop waits for one long turn and not for four.
     """
 
     __slots__ = ("_fresh", "_is_scheduled", "_loop", "_resting", "_unread", "_waiting", "_work", "on_full")

@@ -1,6 +1,6 @@
-"""One line a response: who asked for what, and what came of it. Knows no token, no body and no query, so it tells none.
+"""One line a response: which client asked for what, and the outcome. Knows no token, no body and no query, so it logs none.
 
-A line is bytes appended to a list; `flush`, called a few times a second, hands them on together.
+A line is bytes appended to a list; `flush`, called a few times a second, writes them together.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from urllib.parse import unquote
 
 import orjson
 
-from txtoken.http1 import messages
-from txtoken.http1.messages import Head, Response
+from txtoken.http1.messages import Client, Head, Observer, Response
+from txtoken.memo import Memo
 from txtoken.observe.lines import escaped, has_token, redacted
 from txtoken.observe.logs import LineWriter, timestamp
 
 BUFFERED_LINES_MAX: Final = 512
 KNOWN_TEXTS_MAX: Final = 512  # methods and paths: the same few come again and again
 TEXT_CHARACTERS_MAX: Final = 200  # of a path or a request id: a client's text must not fill the log
-# W3C Trace Context §3.2: version, trace, parent, flags. A version past ours may have more behind a dash.
+# W3C Trace Context §3.2: version, trace, parent, flags. A later version may have more after a dash.
 _TRACEPARENT: Final = re.compile(
     rb"(?:00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
     rb"|(?!00|ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)",
     re.DOTALL,
 )
 _ENCODED_MAX: Final = 4  # how often percent-encoding is undone to find what it hides
-# What may begin a query or parameters, encoded however often: in a path that is no route of ours, what follows may be anything.
+# What may begin a query or parameters, however often it is encoded: in an unknown path, anything may follow it.
 _PARAMETERS: Final = re.compile(r"[?;&=#]|%(?:25)*(?:3[fbd]|26|23|u003[fbd]|c0%(?:25)*b[bdf])", re.IGNORECASE)
 
 
-class AccessLog(messages.AccessLog):
+class AccessLog(Observer):
     """Collects access lines, as JSON or as text.
 
     `routes` are the paths that may stand in a line as they are. `client_behind` finds the client by a peer's address and its
-    `X-Forwarded-For`, where there are proxies to believe.
+    `X-Forwarded-For`, where there are trusted proxies.
     """
 
     __slots__ = ("_as_json", "_client_behind", "_known_texts", "_lines", "_now", "_routes", "_start", "_writer")
@@ -54,11 +54,24 @@ class AccessLog(messages.AccessLog):
         self._client_behind = client_behind
         self._routes = frozenset(routes)
         self._lines: list[bytes] = []
-        self._known_texts: dict[bytes, bytes] = {}
+        self._known_texts: Memo[bytes, bytes] = Memo(KNOWN_TEXTS_MAX)
         self._now = 0  # Unix time in milliseconds
-        self._start = b""  # what all lines of this millisecond begin with
+        self._start = b""  # how all lines of this millisecond begin
 
-    def add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
+    def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
+        if response.is_logged:
+            self._add(head, response, elapsed_s, client.address())
+
+    def note_unanswered(self, head: Head | None, outcome: Response, elapsed_s: float, client: Client) -> None:
+        self._add(head, outcome, elapsed_s, client.address())
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        if self._lines:
+            self._writer.write(b"".join(self._lines))
+            self._lines.clear()
+
+    def _add(self, head: Head | None, response: Response, elapsed_s: float, client: str) -> None:
         now = int(time.time() * 1000)
         if now != self._now:
             self._begin(now)
@@ -72,7 +85,7 @@ class AccessLog(messages.AccessLog):
                 trace_id = _trace_id(traceparent)
             if self._client_behind is not None and (forwarded_for := head.fields.get(b"x-forwarded-for")) is not None:
                 client = self._client_behind(client, forwarded_for)
-                if "%" in client:  # the zone of an IPv6 address (RFC 4007 §11) may hold anything when a proxy says it
+                if "%" in client:  # the zone of an IPv6 address (RFC 4007 §11) may hold anything when a proxy sends it
                     client = _quoted(client.encode())[1:-1].decode()
         status, ms = _number(response.status), _milliseconds(elapsed_s)
         shown_client = client.encode("ascii", "replace")
@@ -126,12 +139,6 @@ class AccessLog(messages.AccessLog):
         if len(self._lines) >= BUFFERED_LINES_MAX:
             self.flush()
 
-    def flush(self) -> None:
-        """Hand on what was collected."""
-        if self._lines:
-            self._writer.write(b"".join(self._lines))
-            self._lines.clear()
-
     def _begin(self, now: int) -> None:
         self._now = now
         start = '{"time":"%s","level":"info","message":"request","method":' if self._as_json else "%s info    "
@@ -152,13 +159,11 @@ class AccessLog(messages.AccessLog):
 
     def _remember(self, text: bytes, shown: bytes) -> bytes:
         if len(text) <= TEXT_CHARACTERS_MAX:
-            if len(self._known_texts) >= KNOWN_TEXTS_MAX:
-                self._known_texts.clear()
-            self._known_texts[text] = shown
+            self._known_texts.put(text, shown)
         return shown
 
 
-# What a line says with numbers comes from here: to format one takes longer than to find it.
+# The numbers in a line come from here: to format one takes longer than to find it.
 _NUMBERS: Final = [b"%d" % number for number in range(1000)]
 _THOUSANDTHS: Final = [b".%03d" % number for number in range(1000)]
 
@@ -174,7 +179,7 @@ def _milliseconds(seconds: float) -> bytes:
 
 
 def _quoted(text: bytes) -> bytes:
-    """Write a client's text as a JSON string, cut to a sane length, with anything like a token taken out."""
+    """Write a client's text as a JSON string, cut to a sane length, with anything like a token removed."""
     shown = redacted(text.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX])
     if "%" in shown and _hides_token(shown):
         shown = "[token]"  # where it begins in the encoded text is not worth finding

@@ -21,7 +21,7 @@ from txtoken.observe.lines import as_json, escaped, redacted
 
 PENDING_BYTES_MAX: Final = 4 * 1024 * 1024
 FINISH_S: Final = 1.0  # how long the end of the process waits for a reader of the last lines
-KEPT_BYTES_MAX: Final = 256 * 1024  # that a process without a thread keeps for a reader who is slow
+KEPT_BYTES_MAX: Final = 256 * 1024  # that a process without a thread keeps for a slow reader
 LINE_END: Final = 0x0A
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -30,7 +30,7 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 class LineWriter:
     """Writes lines to a file descriptor from a thread of its own. `write` never waits.
 
-    `dropped` counts the lines that nobody took in time.
+    `dropped` counts the lines that could not be written in time.
     """
 
     __slots__ = (
@@ -92,7 +92,7 @@ class LineWriter:
         while view:
             try:
                 written = os.write(self._fd, view)
-            except BlockingIOError:  # somebody who shares the pipe has made it so: its reader decides when it goes on
+            except BlockingIOError:  # another process that shares the pipe made it non-blocking: wait for the reader
                 _wait_for_room(self._fd, None)
                 continue
             except OSError:
@@ -107,10 +107,10 @@ class LineWriter:
 
 
 class DirectWriter:
-    """Writes lines at once, for a process that must have no thread. `write` never waits: what nobody takes at once is kept, up
-    to `KEPT_BYTES_MAX`, and written by the next `write` or `flush`.
+    """Writes lines at once, for a process that must have no thread. `write` never waits: what cannot be written at once is kept,
+    up to `KEPT_BYTES_MAX`, and written by the next `write` or `flush`.
 
-    `dropped` counts the lines past that, and those that an error has cost.
+    `dropped` counts the lines past that, and those lost by an error.
     """
 
     __slots__ = ("_failed", "_fd", "_kept", "_shared_fd", "_socket", "dropped")
@@ -185,14 +185,14 @@ def _wait_for_room(fd: int, wait_s: float | None) -> bool:
 
 
 def _without_blocking(fd: int) -> int:
-    """Open a pipe once more, so that writing never blocks here, and does in those who share it as before.
+    """Open a pipe once more, so that writing never blocks here, and blocks as before in processes that share it.
 
     Another process can fill a pipe between the look at it and the write.
     """
     try:
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
             return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # no /proc, somebody else's pipe, one without a reader: as it is, then
+    except OSError:  # no /proc, another user's pipe, or one without a reader: use it as it is
         return fd
     return fd
 
@@ -206,13 +206,13 @@ def _as_socket(fd: int) -> socket.socket | None:
 
 
 class Writer(Protocol):
-    """Takes whole lines, and never waits for who reads them."""
+    """Takes whole lines, and never waits for their reader."""
 
     def write(self, lines: bytes) -> None: ...
 
 
 def _pieces(lines: bytes, bytes_max: int | None) -> Iterator[bytes]:
-    """Cut behind line ends, into pieces of `bytes_max` at most. A longer line is a piece of its own."""
+    """Cut after line ends, into pieces of `bytes_max` at most. A longer line is a piece of its own."""
     start = 0
     while bytes_max is not None and len(lines) - start > bytes_max:
         end = lines.rfind(b"\n", start, start + bytes_max) + 1 or lines.find(b"\n", start) + 1 or len(lines)
@@ -264,7 +264,7 @@ def open_log(writer: Writer, *, level: str, as_json: bool) -> logging.Logger:
     handler.setFormatter(EventFormatter(is_json=as_json))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    # What the libraries tell about themselves on the debug level is of no use to who runs this service.
+    # The libraries' own debug lines are of no use to an operator.
     root.setLevel(max(_LEVELS[level], logging.INFO))
     log = logging.getLogger("txtoken")
     log.setLevel(_LEVELS[level])
@@ -272,7 +272,7 @@ def open_log(writer: Writer, *, level: str, as_json: bool) -> logging.Logger:
 
 
 class Repeats:
-    """Keeps a message that comes with every request from flooding the log: one line a kind each `period_s` seconds."""
+    """Keeps a message that comes with every request from flooding the log: one line of each kind every `period_s` seconds."""
 
     __slots__ = ("_period_s", "_seen")
 

@@ -1,10 +1,10 @@
 """What is counted while serving, in memory that all processes of the service share. Knows no Prometheus and no names of metrics.
 
-Each worker counts in a block of its own, so nobody waits for a lock, and whoever is asked adds all blocks up. A block is made
-before the fork and outlives its worker: the next one in its place counts on. `observe/exposition` makes metrics of it.
+Each worker counts in a block of its own, so none waits for a lock, and the worker that is asked adds all blocks up. A block is
+made before the fork and outlives its worker: the next one in its place counts on. `observe/exposition` makes metrics of it.
 
-A request costs one addition in shared memory, a login two, and what goes wrong one more. Sums of seconds, and what can be read
-off the service at any time (connections, lines dropped), are copied into the block with every beat.
+A request costs one addition in shared memory, a login two, and a failure one more. Sums of seconds, and the
+service's state at any time (connections, lines dropped), are copied into the block with every beat.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from txtoken.http1.messages import Head, Response, Tally
+from txtoken.http1.messages import Client, Head, Observer, Response
 
 # Upper ends of a histogram's buckets, in seconds: from a check (some 10 µs) to a login at `timeouts.remote` and past it.
 FIRST_BOUND_S: Final = 0.0001
@@ -43,7 +43,7 @@ REFUSALS: Final[list[str]] = [
 ]
 INTERNAL: Final = "internal"
 TOKEN_REASONS: Final[list[str]] = [
-    *("no_token", "segments", "malformed", "algorithm", "signature"),
+    *("no_token", "segments", "malformed", "key", "algorithm", "signature"),
     *("no_expiry", "expired", "not_yet", "issuer", "audience"),
 ]
 REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (see `errors`)
@@ -57,17 +57,17 @@ REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (s
     **dict.fromkeys(("timeout", "connect_timeout"), "timeout"),
     **dict.fromkeys(("overloaded", "exhausted"), "overloaded"),
     **dict.fromkeys(("truncated", "too_large", "surplus"), "truncated"),
-    **dict.fromkeys(("bad_encoding", "bad_json", "token_too_large"), "invalid"),
+    **dict.fromkeys(("bad_encoding", "bad_json", "token_too_large", "no_claim"), "invalid"),
     "status": "status",
 }
 ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *REMOTE_REASONS]
 
-# What somebody else counts, and a worker copies.
+# What others count, and a worker copies.
 TOTALS: Final[list[str]] = [
     *("cache_hits", "given_up", "log_lines_dropped"),
     *("connections_held_back", "tls_handshakes_failed"),
 ]
-# What is so at this moment, and is no more when the worker has died.
+# The state of this moment, which is void when the worker has died.
 GAUGES: Final[list[str]] = [
     *("pid", "is_ready", "connections", "active", "waiting"),
     *("remote_idle", "remote_busy", "remote_dialling", "connections_max", "remote_connections_max", "waiting_max"),
@@ -87,7 +87,7 @@ FIRST_TOTAL: Final[int] = FIRST_ERROR + len(ERRORS)
 FIRST_EVENT: Final[int] = FIRST_TOTAL + len(TOTALS)
 FIRST_GAUGE: Final[int] = FIRST_EVENT + len(EVENTS)
 COUNTS: Final[int] = FIRST_GAUGE + len(GAUGES)
-REMOTE_S: Final[int] = len(ROUTES)  # behind the sums of the routes
+REMOTE_S: Final[int] = len(ROUTES)  # after the sums of the routes
 LOOP_S: Final[int] = REMOTE_S + 1
 FIRST_MOMENT: Final[int] = LOOP_S + 1
 SECONDS: Final[int] = FIRST_MOMENT + len(MOMENTS)
@@ -97,7 +97,7 @@ BEAT_LATE_S: Final = 5.0  # a worker without a sign of life for so long hangs
 
 
 class Block:
-    """The numbers of one process. `counts` are integers, `seconds` floating-point numbers; the names above say where what is."""
+    """The numbers of one process. `counts` are integers, `seconds` floating-point numbers; the names above say which is which."""
 
     __slots__ = ("counts", "seconds")
 
@@ -127,7 +127,7 @@ class Block:
         self.seconds[FIRST_MOMENT + MOMENTS.index(name)] = value
 
     def clear_gauges(self) -> None:
-        """Its process has died: what was so is no more. What was counted stays."""
+        """Its process has died: clear its state, and keep what was counted."""
         for index in range(FIRST_GAUGE, COUNTS):
             self.counts[index] = 0
 
@@ -172,7 +172,7 @@ class Board:
 
 
 class Sum:
-    """Seconds that were added up since the block was told. Here an addition takes 2 ns, in shared memory 45."""
+    """Seconds that were added up since they were last published. Here an addition takes 2 ns, in shared memory 45."""
 
     __slots__ = ("seconds",)
 
@@ -180,7 +180,7 @@ class Sum:
         self.seconds = 0.0
 
 
-class Meter(Tally):
+class Meter(Observer):
     """Counts one worker's responses in its block. `paths` says which path is which of `ROUTES`."""
 
     __slots__ = ("_counts", "_error_cells", "_route_of", "_status_cells", "_sums", "block")
@@ -201,7 +201,7 @@ class Meter(Tally):
         """Take over other paths."""
         self._route_of = {path: ROUTES.index(route) for path, route in paths.items()}
 
-    def add(self, head: Head | None, response: Response, elapsed_s: float) -> None:
+    def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
         route = len(ROUTES) - 1
         if head is not None:
             route = PREFLIGHT if head.method == b"OPTIONS" else self._route_of.get(head.path, route)
@@ -213,27 +213,32 @@ class Meter(Tally):
             counts[REMOTE + _bucket(remote_s)] += 1
             self._sums[REMOTE_S].seconds += remote_s
         if response.error is not None:
-            cell = self._error_cells.get(response.error)
-            if cell is not None:
-                counts[cell] += 1
+            self._count(response.error)
 
-    def count(self, code: str) -> None:
-        self._counts[self._error_cells[code]] += 1
+    def note_unanswered(self, head: Head | None, outcome: Response, elapsed_s: float, client: Client) -> None:
+        if outcome.error is not None:
+            self._count(outcome.error)
+
+    def _count(self, code: str) -> None:
+        """Count what went wrong, where that is one of `ERRORS`."""
+        cell = self._error_cells.get(code)
+        if cell is not None:
+            self._counts[cell] += 1
 
     def note_beat(self, delay_s: float) -> None:
-        """Count a beat of the worker by how late it came: whatever arrived meanwhile waited as long."""
+        """Count a beat of the worker by how late it came: what arrived meanwhile waited as long."""
         self._counts[LOOP + _bucket(delay_s)] += 1
         self._sums[LOOP_S].seconds += delay_s
 
     def publish(self, more: list[int], gauges: list[int]) -> None:
-        """Tell the sums, copy what is read off the service, and show that this worker is alive.
+        """Add the sums to the block, copy the service's state, and show that this worker is alive.
 
         `more` is what has come to each of `TOTALS` since the last time, `gauges` are in the order of `GAUGES`.
         """
         counts = self._counts
-        for place, told in enumerate(self._sums):
-            self.block.seconds[place] += told.seconds
-            told.seconds = 0.0
+        for place, total in enumerate(self._sums):
+            self.block.seconds[place] += total.seconds
+            total.seconds = 0.0
         for place, count in enumerate(more):
             counts[FIRST_TOTAL + place] += count
         for place, gauge in enumerate(gauges):

@@ -87,9 +87,10 @@ class Admin:
         """
         remotes, memory = app.remotes, app.verifier.memory
         given_up = sum(remote.given_up for remote in remotes)
-        more = [memory.hits, given_up, dropped - self._dropped, server.held_back, server.handshakes_failed]
+        places = server.places
+        more = [memory.hits, given_up, dropped - self._dropped, places.held_back, places.handshakes_failed]
         self._dropped = dropped
-        memory.hits = server.held_back = server.handshakes_failed = 0
+        memory.hits = places.held_back = places.handshakes_failed = 0
         for remote in remotes:
             remote.given_up = 0
         idle = sum(remote.idle_count for remote in remotes)

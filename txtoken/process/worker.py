@@ -13,11 +13,13 @@ from typing import Final
 
 from txtoken.clock import Clock
 from txtoken.http1 import parser
+from txtoken.http1.messages import Observer
 from txtoken.http1.proxies import Proxies
 from txtoken.http1.server import Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter
 from txtoken.observe.notices import Notices
+from txtoken.observe.observers import as_one
 from txtoken.process import heap
 from txtoken.process.admin import Admin, AdminPort
 from txtoken.service.app import App, Surroundings
@@ -70,11 +72,13 @@ class Worker:
         self.admin: Admin | None = None
         if admin_port is not None:
             self.admin = Admin(admin_port, number, app.route_names, clock, self._publish, notices.crashed)
-        meter = None if self.admin is None else self.admin.meter
         self._access_log = self._new_access_log(app)
-        self._server = Server(app.router, config.limits, config.timeouts, clock, self._access_log, meter)
+        self._server = Server(app.router, config.limits, config.timeouts, clock, self._observer())
         self._server.buffers.on_shed = self._note_shed
         self._server.secure(config.tls.context, notices.handshake_failed)
+
+    def _observer(self) -> Observer | None:
+        return as_one(self._access_log, None if self.admin is None else self.admin.meter)
 
     def _new_access_log(self, app: App) -> AccessLog | None:
         log, trusted = app.config.log, app.config.trusted_proxies
@@ -118,7 +122,7 @@ class Worker:
         if self.admin is not None:
             self.admin.meter.use(app.route_names)
         self._log.setLevel(config.log.level.upper())
-        self._server.use(app.router, config.limits, config.timeouts, access_log)
+        self._server.use(app.router, config.limits, config.timeouts, self._observer())
         if before.config.tls != config.tls:
             self._server.secure(config.tls.context, self._notices.handshake_failed)
         self._log.debug("serving by another configuration")

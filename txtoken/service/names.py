@@ -17,6 +17,8 @@ from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from txtoken.memo import Memo
+
 CACHE_S: Final = 10.0  # how long addresses are used, and how soon a change of them is noticed
 NAMES_MAX: Final = 16  # in the cache; there is one remote, or one proxy
 THREADS_MAX: Final = 16  # look-ups of one `Names` that may hang at the same time
@@ -49,7 +51,7 @@ class Names(AbstractResolver):
     def __init__(self, patience_s: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._renewal_s = patience_s * RENEWAL
-        self._found: dict[str, tuple[list[ResolveResult], float]] = {}  # and until when they are used
+        self._found: Memo[str, tuple[list[ResolveResult], float]] = Memo(NAMES_MAX)  # and until when they are used
         self._running: dict[str, list[LookUp]] = {}  # by name, the oldest first
         self._thread_count = 0
 
@@ -150,9 +152,7 @@ class Names(AbstractResolver):
                 if not waiting.done():
                     waiting.set_exception(OSError(cause))  # one for each: an exception keeps who raised it
         else:
-            if len(self._found) >= NAMES_MAX:
-                self._found.clear()
-            self._found[host] = addresses, monotonic() + CACHE_S
+            self._found.put(host, (addresses, monotonic() + CACHE_S))
             for other in (look_up, *running):
                 for waiting in other.waiting:
                     if not waiting.done():

@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import httptools
 
 from txtoken.errors import RemoteError, RemoteInvalid, RemoteTruncated, RemoteUnreachable
+from txtoken.memo import Memo
 
 HEAD_BYTES_MAX: Final = 64 * 1024
 FIELDS_MAX: Final = 256  # header lines and trailers together; counted as they come, for each costs a call
@@ -23,7 +24,7 @@ CHUNK_FRAMING_BYTES: Final = 10  # size digits and two line ends of one chunk
 CHUNKS_MAX: Final = 16 * 1024
 CHUNK_BYTES: Final = 64
 EMPTY_LINE: Final = b"\r\n\r\n"
-KNOWN_HEADS_MAX: Final = 64
+KNOWN_HEADS_MAX: Final = 64  # a remote's Date makes new ones each second; the old are of no use
 
 # The codings that change a body (RFC 9110 §8.4.1, RFC 8878). Servers write all sorts of other words into Content-Encoding,
 # `UTF-8` and `none` among them, and mean nothing by it.
@@ -54,7 +55,7 @@ class KnownReplyHeads:
     __slots__ = ("_by_text", "_recent")
 
     def __init__(self) -> None:
-        self._by_text: dict[bytes, KnownReplyHead] = {}
+        self._by_text: Memo[bytes, KnownReplyHead] = Memo(KNOWN_HEADS_MAX)
         self._recent: KnownReplyHead | None = None  # the one of the last reply, which is the next one's most likely
 
     def __len__(self) -> int:
@@ -71,9 +72,8 @@ class KnownReplyHeads:
 
     def remember(self, head: KnownReplyHead) -> None:
         """Know a head when it comes again."""
-        if len(self._by_text) >= KNOWN_HEADS_MAX:
-            self._by_text.clear()  # a remote's Date makes new ones each second; the old are of no use
-        self._by_text[head.text] = self._recent = head
+        self._by_text.put(head.text, head)
+        self._recent = head
 
 
 class ParsingStopped(Exception):

@@ -1,0 +1,142 @@
+"""How a connection ends: for want of time, room or memory, by a drain, or after its last answer. Knows no requests.
+
+A client may still be sending when it gets its last answer. Closing at once would make the kernel send a reset, and the reset
+would swallow the answer (RFC 9112 §9.6). So writing is shut down first, reading goes on for a while, and then all is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from math import inf
+from typing import Final
+
+from txtoken.errors import ProtocolError
+from txtoken.http1.channel import Channel
+from txtoken.http1.phase import BODY, CLOSED, CLOSING, HEAD, HELD, IDLE, LINGERING, QUEUED, RESTING, WRITING
+from txtoken.http1.serving import Serving
+
+LINGER_S: Final = 1.0
+LINGER_BYTES_MAX: Final = (
+    4 * 1024 * 1024
+)  # a client that is rejected while it sends a body reads the answer after the body
+LINGER_UNREAD_BYTES_MAX: Final = 64 * 1024  # after a request whose body was not waited for: most send none at all
+CLOSE_S: Final = 3.0  # that a transport gets to close; longer than `TLS_CLOSE_S`
+
+
+class EndingChannel(Channel):
+    """A channel and the ways it ends. The connection says by three methods what that means for requests."""
+
+    __slots__ = ("_client_ends", "_close_after", "_is_ending", "_lingered", "_saw_eof")
+
+    def __init__(self, serving: Serving) -> None:
+        super().__init__(serving)
+        self._saw_eof = False  # the client has shut down its sending side
+        self._is_ending = False  # no new request is taken: only those that are here and can be answered at once are
+        self._close_after = False  # the next response is the last
+        self._client_ends = False  # the client has sent the last request, and announced that it is the last
+        self._lingered = 0  # bytes dropped while lingering
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Answer bytes that break the rules, after the answers of earlier requests, and close."""
+        raise NotImplementedError
+
+    def _keep_little(self) -> None:
+        """Free what only a client needs that asks again soon."""
+        raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """Cancel the request that is being answered, and drop all bytes of others."""
+        raise NotImplementedError
+
+    # What the server calls
+
+    def hold_back(self) -> None:
+        self.phase = HELD
+        self.deadline = inf
+
+    def expire(self) -> None:
+        idle_s, rest_after_s = self._serving.timeouts.idle, self._serving.rest_after_s
+        if self.phase is IDLE and idle_s > rest_after_s and not self._close_after:
+            self.phase = RESTING
+            self.deadline += idle_s - rest_after_s
+            self._keep_little()
+        elif self.phase is HEAD:
+            self._refuse(ProtocolError(408, "head_timeout", "the request's header section did not arrive in time"))
+        elif self.phase is BODY or self.phase is QUEUED:
+            self._refuse(ProtocolError(408, "body_timeout", "the request's body did not arrive in time"))
+        elif self.phase is CLOSING or self._transport.get_write_buffer_size():
+            self.deadline = inf
+            self._transport.abort()  # closing would wait for a client that does not read
+        else:
+            self._close()
+
+    def drain(self, idle_deadline: float) -> None:
+        if self.phase is QUEUED or self.phase is WRITING:
+            self._is_ending = True
+            self._stop_reading()
+            return
+        self._close_after = True
+        if self.phase is IDLE:
+            self.deadline = min(self.deadline, idle_deadline)
+        elif self.phase is RESTING or self.phase is HELD:
+            self._close()
+
+    def abort(self) -> None:
+        if self.phase is QUEUED:
+            self.phase = CLOSING  # its turn may come before the loop reports its end
+            self._output = b""
+            self._more_output = None
+        self._transport.abort()
+
+    def idle_since(self) -> float:
+        phase, timeouts = self.phase, self._serving.timeouts
+        if phase is IDLE:
+            return self.deadline - self._serving.rest_after_s
+        if phase is RESTING or phase is WRITING:
+            return self.deadline - timeouts.idle
+        if phase is LINGERING or phase is CLOSING:
+            return self.deadline - max(timeouts.idle, CLOSE_S)  # it has its answer, or does not want it
+        return inf
+
+    # Stages
+
+    def _linger_briefly(self) -> None:
+        """Read little after the last answer: the client has sent more than the server read."""
+        self._lingered = LINGER_BYTES_MAX - LINGER_UNREAD_BYTES_MAX
+
+    def _linger(self) -> None:
+        """Shut down writing, and give the client time to read the last answer."""
+        transport = self._transport
+        if self.phase is CLOSED or self.phase is LINGERING or transport.is_closing():
+            return
+        if self._saw_eof:
+            self._close()
+            return
+        unread = transport.get_write_buffer_size() > 0
+        self._enter(LINGERING, self._serving.timeouts.idle if unread else LINGER_S)
+        self._let_go()
+        self._count()
+        if transport.can_write_eof():
+            with contextlib.suppress(OSError):  # reset by the client just now, which asyncio's own loop reports
+                transport.write_eof()
+            self._resume_reading()
+        elif self._client_ends:
+            self._close()
+        else:
+            # With TLS, writing cannot be shut down alone, and the loops reset a client that sends after a close.
+            self._resume_reading()
+
+    def _drop(self, data: bytes) -> None:
+        """Drop what a client sends after its last answer."""
+        self._lingered += len(data)
+        if self._lingered > LINGER_BYTES_MAX:
+            self._close()
+        else:
+            self._stop_reading()  # the loop would read megabytes on before anybody else has a turn
+            self._resume_reading()
+
+    def _close(self) -> None:
+        """Close, once: asyncio's own TLS transport is broken by a second close."""
+        is_unread = self._saw_eof and self._transport.get_write_buffer_size() > 0
+        self._enter(CLOSING, self._serving.timeouts.idle if is_unread else CLOSE_S)
+        self._transport.close()
