@@ -17,7 +17,12 @@ const MAX_AGE: Duration = Duration::from_secs(600);
 const COOLDOWN: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Never HS256: its secret would have to be published.
-const ASYMMETRIC: [Algorithm; 4] = [Algorithm::ES256, Algorithm::RS256, Algorithm::PS256, Algorithm::EdDSA];
+const ASYMMETRIC: [Algorithm; 4] = [
+    Algorithm::ES256,
+    Algorithm::RS256,
+    Algorithm::PS256,
+    Algorithm::EdDSA,
+];
 
 type Failure = Box<dyn Error>;
 
@@ -31,8 +36,16 @@ struct Keys {
 
 impl Keys {
     fn new(url: String) -> Self {
-        let config = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0).build();
-        Keys { url, agent: config.into(), set: JwkSet { keys: vec![] }, fetched: None }
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .max_redirects(0)
+            .build();
+        Keys {
+            url,
+            agent: config.into(),
+            set: JwkSet { keys: vec![] },
+            fetched: None,
+        }
     }
 
     /// The key of that kid, and its own algorithm: the token's header does not choose.
@@ -43,7 +56,12 @@ impl Keys {
             self.fetched = Some(Instant::now());
         }
         let jwk = self.set.find(kid).ok_or("unknown key")?;
-        let algorithm = jwk.common.key_algorithm.ok_or("key without algorithm")?.to_string().parse()?;
+        let algorithm = jwk
+            .common
+            .key_algorithm
+            .ok_or("key without algorithm")?
+            .to_string()
+            .parse()?;
         Ok((DecodingKey::from_jwk(jwk)?, algorithm))
     }
 }
@@ -84,8 +102,14 @@ impl Verifier {
 fn main() -> Result<(), Failure> {
     let required = |name: &str| env::var(name).map_err(|_| format!("{name} is required"));
     let names = env::var("ALGORITHMS").unwrap_or("ES256".into());
-    let algorithms = names.split(',').map(str::parse).collect::<Result<Vec<Algorithm>, _>>()?;
-    if !algorithms.iter().all(|algorithm| ASYMMETRIC.contains(algorithm)) {
+    let algorithms = names
+        .split(',')
+        .map(str::parse)
+        .collect::<Result<Vec<Algorithm>, _>>()?;
+    if !algorithms
+        .iter()
+        .all(|algorithm| ASYMMETRIC.contains(algorithm))
+    {
         return Err(format!("ALGORITHMS may name {ASYMMETRIC:?}").into());
     }
     let mut verifier = Verifier {
@@ -101,7 +125,11 @@ fn main() -> Result<(), Failure> {
             Err(failure) => {
                 // Put on one line: it may quote the token's header, which anyone can write.
                 let reason = failure.to_string();
-                writeln!(output, "invalid {}", reason.split_whitespace().collect::<Vec<_>>().join(" "))?;
+                writeln!(
+                    output,
+                    "invalid {}",
+                    reason.split_whitespace().collect::<Vec<_>>().join(" ")
+                )?;
             }
         }
         output.flush()?;
