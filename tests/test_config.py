@@ -21,6 +21,8 @@ from txtoken.config.table import KEYS, SECTIONS, describe
 from txtoken.errors import ConfigError
 from txtoken.settings import (
     CorsSettings,
+    IssueSettings,
+    JwksSettings,
     Limits,
     ListenTls,
     LogSettings,
@@ -165,6 +167,18 @@ ROWS: Final[list[tuple[str, str, object]]] = [
      VerifyRules(30.0, "me", ("a", "b"), False, 60.0)),
     ("check.rules.audience", "verify: {aud: one}", ("one",)),
     ("check.rules.issuer", "verify: {iss: 0123}", "0123"),
+    ("issue", "", IssueSettings(86_400)),
+    ("issue", "claims: {iss: https://login.example, aud: api, sub: /user/id, iat: true, nbf: true, jti: true, typ: at+jwt}",
+     IssueSettings(86_400, 32_768, "https://login.example", ("api",), "/user/id", True, True, True, "at+jwt")),
+    ("issue.audience", "claims: {aud: [api, web]}", ("api", "web")),
+    ("issue.subject", "claims: {sub: ''}", ""),
+    ("issue.data_claim", "dataClaim: user", "user"),
+    ("issue.data_claim", "dataClaim: ''", ""),
+    ("issue.data_include", "dataFields: {include: [id, name]}", ("id", "name")),
+    ("issue.data_include", "dataFields: {include: []}", ()),
+    ("issue.data_exclude", "dataFields: {exclude: password}", ("password",)),
+    ("jwks", "", JwksSettings()),
+    ("jwks", "jwksRoute: /keys", JwksSettings("/keys")),
     ("check.response", "", "original"),
     ("check.response", "checkResponse: claims", "claims"),
     ("log", "", LogSettings("info", "json", True)),
@@ -342,6 +356,22 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("log.level", "log: {level: loud}", 1, "has to be debug or info or warning or error"),
     ("log.format", "log: {format: xml}", 1, "has to be json or text"),
     ("log.access", "log: {access: 1}", 1, "has to be true or false"),
+    ("keys", "keys: text", 1, "has to be a list of sections, or one section"),
+    ("keys", "keys: []", 1, "holds no key"),
+    ("jwksRoute", "jwksRoute: jwks.json", 1, "has to be a path that starts with /"),
+    ("jwksRoute", "jwksRoute: /getToken", 1, "has to differ from getTokenRoute"),
+    ("claims.iss", "claims: {iss: [a]}", 1, "has to be one value"),
+    ("claims.aud", "claims: {aud: [~]}", 1, "holds an item without a value"),
+    ("claims.sub", "claims: {sub: id}", 1, "has to begin with /"),
+    ("claims.sub", "claims: {sub: /a~2}", 1, "with a ~ that is neither"),
+    ("claims.iat", "claims: {iat: 1}", 1, "has to be true or false"),
+    ("claims.nbf", "claims: {nbf: now}", 1, "has to be true or false"),
+    ("claims.jti", "claims: {jti: uuid}", 1, "has to be true or false"),
+    ("claims.typ", "claims: {typ: a b}", 1, "has to be a type of tokens"),
+    ("claims.typ", "claims: {typ: remote+JWT}", 1, "is the type of the token that is shown to the remote"),
+    ("dataClaim", "dataClaim: sub", 1, "is a claim with a meaning of its own"),
+    ("dataFields.include", "dataFields: {include: {}}", 1, "has to be one value"),
+    ("dataFields.exclude", "dataFields: {exclude: [{}]}", 1, "has to be one value"),
 ]
 
 
@@ -814,7 +844,15 @@ def test_example_loads_and_is_the_default(tmp_path: Path) -> None:
     (warning,) = config.warnings
     assert warning.startswith("encKey is the example file's key")
     full = uncommented(example_text)
-    for name in ("encKeyFile", "requestKey", "requestKeyFile", "remoteProxyFile", "adminPort"):  # they have no default
+    for name in (
+        "encKeyFile",
+        "requestKey",
+        "requestKeyFile",
+        "remoteProxyFile",
+        "adminPort",
+        "keys",
+        "jwksRoute",
+    ):  # they have no default
         full, count = re.subn(rf"^{name}: .*\n", "", full, flags=re.MULTILINE)
         assert count == 1
     given = yaml.safe_load(full)

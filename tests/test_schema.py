@@ -289,7 +289,7 @@ def assert_taken_by_both(key: Key, text: str) -> None:
         jsonschema.Draft202012Validator(property_of(key)).validate(seen(node))
 
 
-@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+@pytest.mark.parametrize("key", [key for key in KEYS if not key.items], ids=lambda key: key.name)
 def test_words_that_a_key_takes_its_schema_takes(key: Key) -> None:
     """No editor marks a value that the service would take: words that YAML reads as something else, and bounds."""
     said = property_of(key)

@@ -74,7 +74,15 @@ def test_what_is_not_needed_is_not_loaded(tmp_path: Path, arguments: list[str], 
     run_process(tmp_path, *arguments, environment=run_first(tmp_path, code), stdout=subprocess.DEVNULL)
     modules = set(loaded.read_text().split())
     assert {verb for verb in VERBS if f"txtoken.cli.{verb}" in modules} == verbs
-    assert not modules & {"aiohttp", "asyncio", "httptools", "jwt", "txtoken.process", "txtoken.service"}
+    assert not modules & {
+        "aiohttp",
+        "asyncio",
+        "cryptography",
+        "httptools",
+        "jwt",
+        "txtoken.process",
+        "txtoken.service.app",
+    }
 
 
 def test_service_without_a_verb(tmp_path: Path) -> None:

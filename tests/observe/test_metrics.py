@@ -311,7 +311,7 @@ def codes_of(*makers: str, place: int = 0) -> Iterator[str]:
 def test_every_code_is_counted() -> None:
     """Every code that a response can have is one that is counted, and none is counted that cannot come."""
     remote = set(codes_of("RemoteUnreachable", "RemoteTimeout", "RemoteOverloaded", "RemoteTruncated", "RemoteInvalid"))
-    assert remote | {"status", "token_too_large"} == set(REMOTE_REASONS)
+    assert remote | {"status", "token_too_large", "no_claim", "no_key"} == set(REMOTE_REASONS)
     protocol = set(codes_of("ProtocolError", "Refusal", "_fail", "error_response", place=1)) | {"bad_body"}
     assert protocol == {*LIMITS, *REFUSALS, INTERNAL}
     tokens = (ROOT / "txtoken" / "service" / "tokens" / "verify.py").read_text()

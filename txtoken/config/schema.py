@@ -8,6 +8,7 @@ is required may come from the environment.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from txtoken.config.table import KEYS, SECTIONS, Key
@@ -40,8 +41,18 @@ def _section(name: str) -> dict[str, object]:
     return {"description": SECTIONS[name], "type": ["object", "null"], "properties": {}, "additionalProperties": False}
 
 
+def _sections(key: Key) -> dict[str, Any]:
+    """Say what a list of sections may be, or one section in its place."""
+    listed = {"type": "array", "minItems": 1, "items": {"type": "object", **_members(key.items)}}
+    return {"type": ["array", "object"], "anyOf": [{"type": "null"}, listed, {"type": "object", **_members(key.alone)}]}
+
+
+def _members(keys: Sequence[Key]) -> dict[str, object]:
+    return {"properties": {key.name.rpartition(".")[2]: _property(key) for key in keys}, "additionalProperties": False}
+
+
 def _property(key: Key) -> dict[str, object]:
-    said = {"description": key.meaning, **key.read.schema}
+    said = {"description": key.meaning, **(_sections(key) if key.items else key.read.schema)}
     said["type"] = [*said["type"], "null"]  # a key without a value counts as absent
     if "enum" in said:
         said["enum"] = [*said["enum"], None]

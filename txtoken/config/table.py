@@ -314,7 +314,8 @@ def describe(config: Config) -> dict[str, object]:
             continue  # what the file holds is shown (a secret as hidden) under the name of the key that it stands for
         place = described.setdefault(key.section, {}) if key.section else described
         assert isinstance(place, dict)
-        place[key.name.rpartition(".")[2]] = HIDDEN if key.is_secret else key.read.write(key.value(config))
+        value = key.value(config)
+        place[key.name.rpartition(".")[2]] = HIDDEN if key.is_secret and value is not None else key.read.write(value)
     return described
 
 

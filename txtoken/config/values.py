@@ -198,7 +198,7 @@ def read_time(node: yaml.Node) -> float:
     raise Wrong("has to be a date and time with its zone, like 2027-01-31T00:00:00Z (RFC 3339)", node)
 
 
-@kind("string", pattern=MEDIA_TYPE)
+@kind(TEXT, pattern=MEDIA_TYPE)
 def read_media_type(node: yaml.Node) -> str:
     """A type of tokens (RFC 7515 §4.1.9), as `JWT` or `at+jwt`."""
     text = read_text(node)

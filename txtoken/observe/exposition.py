@@ -35,6 +35,8 @@ OK: Final = "200"
 _USUAL: Final[dict[str, tuple[str, ...]]] = {
     "get_token": ("200", "500", "503"),
     "check_token": ("200", "401"),
+    "jwks": ("200",),
+    "discovery": ("200",),
     "preflight": (),
     "other": ("404",),
 }

@@ -25,8 +25,8 @@ BOUNDS_S: Final[list[float]] = [
     *(1.0, 2.5, 5.0, 10.0),
 ]
 # `preflight` is OPTIONS on any path, the last one all that is not named.
-ROUTES: Final[list[str]] = ["get_token", "check_token", "preflight", "other"]
-PREFLIGHT: Final = 2
+ROUTES: Final[list[str]] = ["get_token", "check_token", "jwks", "discovery", "preflight", "other"]
+PREFLIGHT: Final = 4
 # A `statusMap` can hold others than those that have a name: they are counted by their class.
 STATUSES: Final[list[str]] = [*(str(int(status)) for status in HTTPStatus if status >= HTTPStatus.OK), "4xx", "5xx"]
 
@@ -55,7 +55,7 @@ REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (s
         "unreachable",
     ),
     **dict.fromkeys(("timeout", "connect_timeout"), "timeout"),
-    **dict.fromkeys(("overloaded", "exhausted"), "overloaded"),
+    **dict.fromkeys(("overloaded", "exhausted", "no_key"), "overloaded"),
     **dict.fromkeys(("truncated", "too_large", "surplus"), "truncated"),
     **dict.fromkeys(("bad_encoding", "bad_json", "token_too_large", "no_claim"), "invalid"),
     "status": "status",

@@ -19,6 +19,7 @@ from txtoken.http1.messages import Handler, Router
 from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
 from txtoken.service.handlers.check import Check
+from txtoken.service.handlers.jwks import Discovery, Jwks, discovery_paths
 from txtoken.service.handlers.login import ForwardedLines, Login
 from txtoken.service.keys.build import build_ring
 from txtoken.service.keys.hmac import HmacKey
@@ -62,6 +63,8 @@ class App:
         self.parts: dict[str, tuple[object, object]] = {}  # the settings of each part, and the part
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
+        self.ring: KeyRing
+        self.issuer: TokenIssuer
         self.remote: Remote
         self.verifier: TokenVerifier
         self.router: Router
@@ -92,7 +95,8 @@ class App:
 
         # How long a key that rotates by itself is known depends on how long its tokens live.
         life_s = 0 if config.keys.rotation is None else config.issue.ttl_s
-        self.ring = ring = part("keys", (config.keys, life_s), lambda: build_ring(config.keys, life_s))
+        ring = part("keys", (config.keys, life_s), lambda: build_ring(config.keys, life_s))
+        self.ring = ring
         ring.refresh(around.clock.second)
         key = None if config.remote.request_key is not None else ring
         self.remote = part("remote", (config.remote, key), lambda: new_remote(config.remote, ring, around))
@@ -119,20 +123,38 @@ class App:
             config.login.route: ("get_token", {"POST": login}),
             config.check.route: ("check_token", {"GET": check, "POST": check}),
         }
+        public = self._published(ring)
+        named |= public
         self.route_names = {path.encode("ascii"): name for path, (name, _) in named.items()}
         has_admin_port = config.process.admin_port is not None
         routes = {} if has_admin_port else health_routes(lambda: True, around.is_ready)
         routes |= {path: handlers for path, (_, handlers) in named.items()}
         self.paths = frozenset(path.encode("ascii") for path in routes)
-        self.router = self._route(routes)
+        self.router = self._route(routes, frozenset(public))
 
-    def _route(self, routes: dict[str, dict[str, Handler]]) -> Router:
+    def _published(self, ring: KeyRing) -> dict[str, tuple[str, dict[str, Handler]]]:
+        """Return the routes that publish public keys, and point to them, by path with their names."""
+        settings = self.config.jwks
+        if settings.route is None:
+            return {}
+        found: dict[str, tuple[str, dict[str, Handler]]] = {
+            settings.route: ("jwks", {"GET": Jwks(ring, settings.max_age_s)})
+        }
+        if settings.issuer is not None:
+            algorithms = [key.algorithm for key in ring.keys if key.public_members() is not None]
+            discovery = Discovery(settings.issuer, settings.route, algorithms, settings.max_age_s)
+            found |= {path: ("discovery", {"GET": discovery}) for path in discovery_paths(settings.issuer)}
+        return found
+
+    def _route(self, routes: dict[str, dict[str, Handler]], public: frozenset[str]) -> Router:
+        """Make the router. `public` paths are for every web page, whatever `cors` says."""
         cors, on_crash = self.config.cors, self._surroundings.on_crash
         if not cors.origins:
             return Routes(routes, on_crash)
-        for handlers in routes.values():
-            handlers["OPTIONS"] = Preflight(tuple(handlers), cors)
-        return CrossOriginRoutes(Routes(routes, on_crash), cors)
+        for path, handlers in routes.items():
+            if path not in public:
+                handlers["OPTIONS"] = Preflight(tuple(handlers), cors)
+        return CrossOriginRoutes(Routes(routes, on_crash), cors, public)
 
     @property
     def remotes(self) -> tuple[Remote, ...]:

@@ -21,10 +21,13 @@ ALL: Final = "*"
 class CrossOriginRoutes(Router):
     """Routes whose answers say which pages may read them. Answers to bytes that are no request say nothing."""
 
-    __slots__ = ("_by_origin", "_others", "_routes")
+    __slots__ = ("_by_origin", "_others", "_public", "_routes")
 
-    def __init__(self, routes: Router, settings: CorsSettings) -> None:
+    def __init__(self, routes: Router, settings: CorsSettings, public: Collection[str] = ()) -> None:
         self._routes = routes
+        self._public = frozenset(
+            path.encode("ascii") for path in public
+        )  # paths whose answers say themselves who may read them
         self._by_origin: dict[bytes, bytes] = {}
         # What is answered does not depend on the origin when all may read it; else caches have to know that it does.
         self._others = (
@@ -39,6 +42,8 @@ class CrossOriginRoutes(Router):
 
     def find(self, head: Head) -> Handler:
         """Return who answers this request, with the lines for its origin."""
+        if head.path in self._public:
+            return self._routes.find(head)
         lines = self._by_origin.get(head.fields.get(b"origin", b""), self._others)
         return _Lined(self._routes, self._routes.find(head), lines)
 

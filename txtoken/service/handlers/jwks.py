@@ -1,0 +1,81 @@
+"""Public keys, and where they are, for whoever verifies tokens (contract §5 `jwksRoute`). Knows no private half of a key.
+
+Web pages of every origin may read them, whatever `cors` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from orjson import dumps as write_json
+
+from txtoken.http1.messages import Client, Handler, Request, Response, response_head
+from txtoken.service.answers import error_response
+from txtoken.service.keys.ring import KeyRing
+
+# `application/jwk-set+json` (RFC 7517 §8.5) is refused by several verifiers, `application/json` by none.
+_TYPE: Final = b"application/json"
+_ANY_ORIGIN: Final = b"Access-Control-Allow-Origin: *"
+_NO_PUBLIC_KEYS: Final = error_response(
+    404,
+    "not_found",
+    "there are no public keys here: all keys are secrets (HMAC), which are never published",
+    _ANY_ORIGIN,
+)
+
+
+def _head(max_age_s: int) -> bytes:
+    return response_head(200, b"Cache-Control: public, max-age=%d" % max_age_s, _ANY_ORIGIN, content_type=_TYPE)
+
+
+class Jwks(Handler):
+    """The public keys that are known now, as a JWK Set (RFC 7517 §5): written when they change, and served from memory."""
+
+    __slots__ = ("_head", "_response", "_ring")
+
+    def __init__(self, ring: KeyRing, max_age_s: int) -> None:
+        self._ring = ring
+        self._head = _head(max_age_s)
+        self._response = _NO_PUBLIC_KEYS
+
+    def handle(self, request: Request, client: Client) -> None:
+        body = self._ring.jwks
+        if body is not self._response.body:
+            self._response = Response(200, self._head, body) if body else _NO_PUBLIC_KEYS
+        client.respond(self._response)
+
+
+class Discovery(Handler):
+    """Where the keys are, for verifiers that know the issuer alone (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, issuer: str, jwks_route: str, algorithms: Sequence[str], max_age_s: int) -> None:
+        document = {
+            "issuer": issuer,
+            "jwks_uri": origin(issuer) + jwks_route,
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": sorted(set(algorithms)),
+        }
+        self._response = Response(200, _head(max_age_s), write_json(document))
+
+    def handle(self, request: Request, client: Client) -> None:
+        client.respond(self._response)
+
+
+def discovery_paths(issuer: str) -> list[str]:
+    """Return where verifiers look for the documents of an issuer: after its path (OpenID Connect Discovery 1.0 §4), and before it
+    (RFC 8414 §3).
+    """
+    path = urlsplit(issuer).path.rstrip("/")
+    names = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
+    return list(dict.fromkeys(place for name in names for place in (path + name, name + path)))
+
+
+def origin(issuer: str) -> str:
+    """Return scheme, host and port of an issuer's URL."""
+    parts = urlsplit(issuer)
+    return f"{parts.scheme}://{parts.netloc}"
