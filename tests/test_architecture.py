@@ -23,6 +23,8 @@ ALLOWED: Final = {
     "txtoken.__main__": ("txtoken.cli",),
     "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.settings", "txtoken.version"),
     "txtoken.cli.demo": ("txtoken.cli", "txtoken.demo"),
+    "txtoken.cli.jwks": ("txtoken.cli", "txtoken.errors", "txtoken.service", "txtoken.settings"),
+    "txtoken.cli.keys": ("txtoken.cli", "txtoken.config", "txtoken.errors", "txtoken.service"),
     "txtoken.cli.schema": ("txtoken.cli", "txtoken.config"),
     "txtoken.cli.serve": ("txtoken.cli", "txtoken.errors", "txtoken.process"),
     "txtoken.cli.token": ("txtoken.cli", "txtoken.errors", "txtoken.service", "txtoken.settings"),
@@ -87,13 +89,15 @@ RESERVED: Final = {
         ),
         *("txtoken.config.urls", "txtoken.config.values", "txtoken.config.yaml_reader"),
     ),
-    "cryptography": ("txtoken.service.keys.asymmetric",),
+    "cryptography": ("txtoken.service.keys.asymmetric", "txtoken.service.keys.pairs"),
+    "jwt": ("txtoken.cli.jwks",),
     "uvloop": ("txtoken.process.loop",),
     "signal": ("txtoken.cli.early_signals", "txtoken.process.signals", "txtoken.process.supervisor"),
-    # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only an admin port or an
-    # asymmetric key needs.
+    # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only an admin port, an
+    # asymmetric key or a JWKS needs.
     "importlib": (
-        *("txtoken.cli.main", "txtoken.process.admin", "txtoken.service.keys.build", "txtoken.service.keys.derived"),
+        *("txtoken.cli.keys", "txtoken.cli.main", "txtoken.cli.token", "txtoken.process.admin"),
+        *("txtoken.service.keys.build", "txtoken.service.keys.derived"),
     ),
     "prometheus_client": ("txtoken.observe.exposition",),
     "threading": ("txtoken.observe.logs", "txtoken.service.names"),

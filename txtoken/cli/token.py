@@ -1,12 +1,13 @@
-"""`txtoken token`: issues, verifies and explains tokens with the configuration's key. Asks no service."""
+"""`txtoken token`: issues, verifies and explains tokens with the configuration's keys. Asks no service."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import time
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -54,7 +55,21 @@ def declare(parser: argparse.ArgumentParser) -> None:
             added.add_argument(
                 "token", nargs="?", default="-", help="the token, as it was copied; - reads standard input"
             )
+        if command is verify:
+            _add_jwks_options(added)
         added.set_defaults(command=command)
+
+
+def _add_jwks_options(parser: argparse.ArgumentParser) -> None:
+    about = "verify with this JWK Set, as other services do, in place of the configuration"
+    parser.add_argument("--jwks", metavar="URL|FILE", help=about)
+    for name, metavar, about in (
+        ("iss", "ISS", "with --jwks: who has to have issued it"),
+        ("aud", "AUD", "with --jwks: whom it has to be for; the service compares it, so should this"),
+        ("alg", "ALG", "with --jwks: the algorithm that is accepted (default: whatever the key's own is)"),
+    ):
+        parser.add_argument(f"--{name}", metavar=metavar, action="append", default=[], help=f"{about}; may be repeated")
+    parser.set_defaults(refuse=parser.error)
 
 
 def issue(options: argparse.Namespace) -> int:
@@ -78,9 +93,12 @@ def issue(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """`txtoken token verify`: the claims of a valid token, or why it is not valid."""
-    verifier = _verifier(read_config(options))
+    if options.jwks is None and (options.iss or options.aud or options.alg):
+        options.refuse("--iss, --aud and --alg go with --jwks; the configuration's are verify.iss and verify.aud")
+    if options.jwks is not None and (options.config is not None or options.set):
+        options.refuse("--jwks takes the place of the configuration: leave --config and --set out")
     try:
-        verdict = verifier.verify(read_token(options.token), time.time())
+        claims = _claims(options)
     except TokenError as error:
         if options.output == "json":
             print_json({"valid": False, "error": error.public})
@@ -88,27 +106,49 @@ def verify(options: argparse.Namespace) -> int:
             say(f"not valid: {error.public}", sys.stderr)
         return FAILED
     if options.output == "json":
-        print_json({"valid": True, "claims": orjson.Fragment(verdict.claims)})
+        print_json({"valid": True, "claims": orjson.Fragment(claims)})
     else:
-        say(verdict.claims.decode())
+        say(claims.decode())
     return OK
 
 
 def explain(options: argparse.Namespace) -> int:
     """`txtoken token explain`: why is this token valid, or why not?"""
-    verifier = _verifier(read_config(options))
-    explanation = explain_token(verifier, read_token(options.token), time.time())
+    config = read_config(options)
+    ring = _ring(config)
+    explanation = explain_token(_verifier(config, ring), ring, read_token(options.token), time.time())
     readable = {"header": explanation.header, "claims": explanation.claims}
     if options.output == "json":
         parts = {name: None if text is None else orjson.Fragment(text) for name, text in readable.items()}
-        print_json({"valid": explanation.valid, "error": explanation.error, "reason": explanation.reason, **parts})
+        print_json(
+            {
+                "valid": explanation.valid,
+                "error": explanation.error,
+                "reason": explanation.reason,
+                **parts,
+                "notVerifiedBy": explanation.not_verified_by,
+            }
+        )
     else:
         say(f"{'Valid' if explanation.valid else 'Not valid'}: {explanation.reason}.")
         if explanation.error is not None:
             say(f"  answer:  {explanation.error}")
         for name, text in readable.items():
             say(f"  {name}:  {'cannot be read' if text is None else text.decode()}")
+        if explanation.not_verified_by:
+            say(f"  cannot be verified by:  {', '.join(explanation.not_verified_by)}")
     return OK if explanation.valid else FAILED
+
+
+def _claims(options: argparse.Namespace) -> bytes:
+    if options.jwks is None:
+        config = read_config(options)
+        return _verifier(config, _ring(config)).verify(read_token(options.token), time.time()).claims
+    foreign: Any = importlib.import_module("txtoken.cli.jwks")  # with PyJWT, which nothing else has a use for
+    claims: bytes = foreign.verify(
+        options.jwks, read_token(options.token), foreign.Demands(options.iss, options.aud, options.alg)
+    )
+    return claims
 
 
 def _ring(config: Config) -> KeyRing:
@@ -117,8 +157,8 @@ def _ring(config: Config) -> KeyRing:
     return ring
 
 
-def _verifier(config: Config) -> TokenVerifier:
-    return TokenVerifier(_ring(config), config.check, Memory(0))
+def _verifier(config: Config, ring: KeyRing) -> TokenVerifier:
+    return TokenVerifier(ring, config.check, Memory(0))
 
 
 def _ttl_s(text: str) -> int:

@@ -17,7 +17,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.key import ALWAYS, Key, KeyTimes
@@ -86,8 +91,12 @@ class AsymmetricKey(Key):
             return False
         return True
 
-    def public_members(self) -> Mapping[str, str]:
+    def public_members(self) -> dict[str, str]:
         return jwk_members(self._public)
+
+    def public_pem(self) -> bytes:
+        """Write its public half as PEM (SubjectPublicKeyInfo, RFC 5280 §4.1.2.7)."""
+        return self._public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def load(data: bytes, algorithm: str, kid: str = "", times: KeyTimes = ALWAYS) -> AsymmetricKey:

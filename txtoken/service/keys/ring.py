@@ -7,7 +7,7 @@ from math import inf
 
 import orjson
 
-from txtoken.service.keys.derived import DerivedKeys
+from txtoken.service.keys.derived import DerivedKeys, Schedule
 from txtoken.service.keys.key import Key
 
 
@@ -40,6 +40,11 @@ class KeyRing:
         signers.sort(key=_is_named, reverse=True)
         self._by_age = sorted(signers, key=_begins, reverse=True)
         self.jwks = key_set(keys)
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """Which keys are known when, where they rotate by themselves."""
+        return None if self._derived is None else self._derived.schedule
 
     def refresh(self, now: float) -> None:
         """Take over the keys that are known at this moment (Unix time), where they follow the clock."""
