@@ -163,10 +163,10 @@ def test_token_explain_of_anything(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(("text", "code"), [(GOOD, OK), (EXPIRED, FAILED), (FOREIGN, FAILED), ("x", FAILED)])
 def test_token_explain_as_json(terminal: Terminal, text: str, code: int) -> None:
-    """With `--output json` the explanation has five members, null where there is nothing to say."""
+    """With `--output json` the explanation has six members, null where there is nothing to say."""
     ran = terminal.run("token", "explain", "--output", "json", text)
     assert ran.code == code
-    assert set(ran.json) == {"valid", "error", "reason", "header", "claims"}
+    assert set(ran.json) == {"valid", "error", "reason", "header", "claims", "notVerifiedBy"}
     assert ran.json["valid"] is (code == OK)
     assert (ran.json["error"] is None) is (code == OK)
     assert ran.json["reason"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import secrets
 import sys
 import time
@@ -24,6 +25,7 @@ from txtoken.cli.terminal import (
     say,
 )
 from txtoken.config.files import KEY_FILE_BYTES_MAX
+from txtoken.config.keyset import KID
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import CRYPTO_MISSING, build_ring
 from txtoken.service.keys.derived import Schedule
@@ -52,7 +54,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     new = add("generate", "print a new random key, or write it to a file that only you can read")
     new.add_argument("--alg", choices=tuple(ALGORITHMS), default="ES256", help="what it is for (default: ES256)")
     new.add_argument("--format", choices=("pem", "jwk"), help="of an asymmetric key (default: pem, PKCS #8)")
-    new.add_argument("--kid", help="the name in a JWK (default: the thumbprint, RFC 7638)")
+    new.add_argument("--kid", type=_kid_argument, help="the name in a JWK (default: the thumbprint, RFC 7638)")
     new.add_argument("--bits", type=_rsa_bits, help=f"of an RSA key (default: {RSA_BITS})")
     new.add_argument("--out", metavar="FILE", help="a new file, with mode 0600 (default: standard output)")
     new.set_defaults(command=generate, refuse=new.error)
@@ -61,7 +63,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     half.add_argument("file", metavar="FILE", help="the key, as PEM or JWK; - reads standard input")
     half.add_argument("--alg", choices=ASYMMETRIC, help="what it is for (default: what it says; RS256 for RSA)")
     half.add_argument("--format", choices=("pem", "jwk"), default="pem", help="default: pem")
-    half.add_argument("--kid", default="", help="the name in the JWK (default: its own, else the thumbprint, RFC 7638)")
+    half.add_argument(
+        "--kid",
+        type=_kid_argument,
+        help="the name in the JWK (default: its own, else the thumbprint, RFC 7638)",
+    )
     half.set_defaults(command=public)
 
     known = add("list", "show the keys of the configuration: which one signs, which comes, and when")
@@ -105,7 +111,7 @@ def public(options: argparse.Namespace) -> int:
     data = read_file_argument(options.file, KEY_FILE_BYTES_MAX)
     pairs = _pairs(options.alg or "an asymmetric key")
     try:
-        key = pairs.read(data, options.alg or "", options.kid)
+        key = pairs.read(data, options.alg or "", options.kid or "")
     except KeyMaterialError as error:
         raise KeyMaterialError(f"{'the key' if options.file == '-' else options.file} {error}") from None
     if options.format == "jwk":
@@ -237,6 +243,12 @@ def _time(moment: float) -> str:
 
 def _json_time(moment: float) -> str | None:
     return date_time(moment) if -inf < moment < inf else None
+
+
+def _kid_argument(text: str) -> str:
+    if not re.fullmatch(KID, text):
+        raise argparse.ArgumentTypeError("wants 1 to 64 letters, digits, _, . or -")
+    return text
 
 
 def _rsa_bits(text: str) -> int:
