@@ -375,3 +375,10 @@ def test_bad_keys_of_a_configuration(terminal: Terminal) -> None:
     terminal.write("remote: http://h/\nkeys: [{alg: ES256, keyFile: none.pem}]\n")
     for command in ("list", "jwks"):
         assert terminal.run("keys", command).code == BAD_CONFIG
+
+
+@pytest.mark.parametrize("length", range(44, 49))
+def test_roots_of_any_length(rotating: Terminal, length: int) -> None:
+    """Text that only looks like base64 is a secret as it stands."""
+    rotating.write("Xq0ZtP4wBv9LhC2nKs7MfR1yDg8JeT5aUo3VxIb6QmWzE7kHc"[:length], "root")
+    assert rotating.run("keys", "list").code == OK

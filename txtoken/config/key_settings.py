@@ -216,8 +216,9 @@ def _decoded(data: bytes) -> bytes:
     text = b"".join(data.split())
     if _HEXADECIMAL.fullmatch(text):
         return bytes.fromhex(text.decode("ascii"))
-    if _BASE64.fullmatch(text):
-        return base64.urlsafe_b64decode(text.rstrip(b"=").translate(_TO_URL) + b"=" * (-len(text.rstrip(b"=")) % 4))
+    digits = text.rstrip(b"=")
+    if _BASE64.fullmatch(text) and len(digits) % 4 != 1:  # of which no bytes can be made
+        return base64.urlsafe_b64decode(digits.translate(_TO_URL) + b"=" * (-len(digits) % 4))
     return data
 
 
