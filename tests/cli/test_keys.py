@@ -227,6 +227,19 @@ def test_public_half_of_what_is_no_key(terminal: Terminal, text: str, arguments:
     assert ran.err.startswith(f"txtoken: {error}")
 
 
+@pytest.mark.parametrize("kid", ["a b", "\x1b[2J", "x" * 65, "é"])
+def test_names_that_a_jwk_brings(terminal: Terminal, kid: str) -> None:
+    """A JWK's own name is one that the configuration would take, or gives way to one that is."""
+    members = json.loads(generated(terminal, "ES256", "--format", "jwk")) | {"kid": kid}
+    terminal.write(json.dumps(members), "key")
+    terminal.write("remote: http://h/\nkeys: [{alg: ES256, keyFile: key}]\n")
+    ran = terminal.run("keys", "list")
+    assert (ran.code, ran.out) == (BAD_CONFIG, "")
+    assert "keys.keyFile: is a JWK whose kid is not 1 to 64 letters, digits, _, . or -" in ran.err
+    terminal.write("remote: http://h/\nkeys: [{alg: ES256, keyFile: key, kid: a}]\n")
+    assert terminal.run("keys", "list").code == OK
+
+
 def test_public_half_of_a_short_rsa_key(terminal: Terminal) -> None:
     """Of an RSA key that is too short its length is what is wrong."""
     short = {"kty": "RSA", "e": "AQAB", "n": "_" * 172}

@@ -25,11 +25,10 @@ from txtoken.cli.terminal import (
     say,
 )
 from txtoken.config.files import KEY_FILE_BYTES_MAX
-from txtoken.config.keyset import KID
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import CRYPTO_MISSING, build_ring
 from txtoken.service.keys.derived import Schedule
-from txtoken.service.keys.key import ALGORITHMS, HMAC_ALGORITHMS, Key
+from txtoken.service.keys.key import ALGORITHMS, HMAC_ALGORITHMS, KID, Key
 from txtoken.service.keys.timeline import KeyState, Timeline, timeline
 from txtoken.service.keys.verifiers import verifiers_without
 from txtoken.service.times import date_time, duration

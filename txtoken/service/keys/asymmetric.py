@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from txtoken.errors import KeyMaterialError
-from txtoken.service.keys.key import ALWAYS, Key, KeyTimes
+from txtoken.service.keys.key import ALWAYS, KID, Key, KeyTimes
 from txtoken.service.tokens.segments import decode_segment, encode_segment
 
 RSA_BITS_MIN: Final = 2048  # RFC 7518 §3.3
@@ -107,6 +107,8 @@ def load(data: bytes, algorithm: str, kid: str = "", times: KeyTimes = ALWAYS) -
     """
     private, public, own_kid = _parse(data, algorithm)
     _check_kind(public, algorithm)
+    if own_kid and not kid and not re.fullmatch(KID, own_kid):
+        raise KeyMaterialError("is a JWK whose kid is not 1 to 64 letters, digits, _, . or -: give it another `kid`")
     key = AsymmetricKey(private, public, algorithm, kid or own_kid, times)
     if private is not None and not key.verify(_PROBE, key.sign(_PROBE)):
         raise KeyMaterialError("is a private key whose public half belongs to another one")
