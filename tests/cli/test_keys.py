@@ -227,6 +227,15 @@ def test_public_half_of_what_is_no_key(terminal: Terminal, text: str, arguments:
     assert ran.err.startswith(f"txtoken: {error}")
 
 
+def test_keys_as_openssl_writes_them(terminal: Terminal) -> None:
+    """The parameters of the curve, which `openssl ecparam -genkey` writes before the key, are no obstacle."""
+    parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    pem = generated(terminal, "ES256")
+    ran = terminal.run("keys", "public", "-", stdin=(parameters + pem).encode())
+    assert ran == terminal.run("keys", "public", "-", stdin=pem.encode())
+    assert ran.code == OK
+
+
 @pytest.mark.parametrize("kid", ["a b", "\x1b[2J", "x" * 65, "é"])
 def test_names_that_a_jwk_brings(terminal: Terminal, kid: str) -> None:
     """A JWK's own name is one that the configuration would take, or gives way to one that is."""

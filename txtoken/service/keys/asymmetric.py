@@ -195,7 +195,8 @@ def _parse(data: bytes, algorithm: str) -> tuple[_PrivateKey | None, _PublicKey,
 
 
 def _parse_pem(text: bytes) -> tuple[_PrivateKey | None, _PublicKey]:
-    label = re.search(rb"-----BEGIN ([A-Z0-9 ]+)-----", text)
+    # `openssl ecparam -genkey` writes the curve's parameters before the key.
+    label = re.search(rb"-----BEGIN ((?!EC PARAMETERS)[A-Z0-9 ]+)-----", text)
     if label is None:
         raise KeyMaterialError("is no key in PEM (-----BEGIN PRIVATE KEY-----) or JWK form")
     if label[1] == b"CERTIFICATE":
@@ -204,6 +205,7 @@ def _parse_pem(text: bytes) -> tuple[_PrivateKey | None, _PublicKey]:
         raise KeyMaterialError("is a key of OpenSSH: ssh-keygen -p -m pkcs8 makes PEM of it")
     if label[1] == b"ENCRYPTED PRIVATE KEY" or b"Proc-Type: 4,ENCRYPTED" in text:
         raise KeyMaterialError("is encrypted, and nobody is asked for its password: decrypt it")
+    text = text[label.start() :]
     try:
         if label[1].endswith(b"PRIVATE KEY"):
             private: Any = load_pem_private_key(text, None, unsafe_skip_rsa_key_validation=True)
