@@ -64,7 +64,7 @@ RESERVED: Final = {
     "asyncio": (
         *("txtoken.http1.acceptor", "txtoken.http1.buffers", "txtoken.http1.channel", "txtoken.http1.connection"),
         *("txtoken.http1.places", "txtoken.http1.server", "txtoken.http1.serving", "txtoken.http1.turns"),
-        *("txtoken.process.loop", "txtoken.process.worker"),
+        *("txtoken.process.loop", "txtoken.process.threads", "txtoken.process.worker"),
         *("txtoken.service.dial", "txtoken.service.names", "txtoken.service.remote", "txtoken.service.app"),
         *("txtoken.service.remote_connection", "txtoken.service.tunnel"),
         *("txtoken.process.running", "txtoken.process.signals"),
@@ -97,6 +97,7 @@ RESERVED: Final = {
     ),
     "prometheus_client": ("txtoken.observe.exposition",),
     "threading": ("txtoken.observe.logs", "txtoken.service.names"),
+    "concurrent": ("txtoken.process.threads",),
 }
 
 

@@ -81,6 +81,7 @@ class Desk:
             settings,
             forwarded_lines=None,
             token_bytes_max=32_768,
+            in_thread=lambda work, on_end: on_end(work()),
             on_failure=self.failures.append,
             on_large_token=self.large_tokens.append,
             on_crash=self.crashes.append,

@@ -22,6 +22,7 @@ from txtoken.observe.notices import Notices
 from txtoken.observe.observers import as_one
 from txtoken.process import heap
 from txtoken.process.admin import Admin, AdminPort
+from txtoken.process.threads import Threads
 from txtoken.service.app import App, Surroundings
 from txtoken.settings import Config
 
@@ -59,10 +60,12 @@ class Worker:
         self._writer = writer
         self._dropped = 0  # lines of the log that were reported as lost
         self._notices = notices = Notices(log)
+        self._threads = Threads()
         self._surroundings = Surroundings(
             clock=clock,
             in_turn=lambda work: self._server.turns.call(work),
-            is_ready=lambda: self._ready,
+            in_thread=self._threads.run,
+            is_ready=lambda: self._ready and self._app.can_sign(),
             forwarded_lines=lambda trusted: Proxies(trusted).forwarded_lines,
             on_remote_failure=notices.remote_failed,
             on_large_token=notices.token_is_large,
@@ -187,7 +190,9 @@ class Worker:
     def _publish(self) -> None:
         """Show every process of the service what is so in this one."""
         if self.admin is not None:
-            self.admin.publish(self._server, self._app, self._writer.dropped, ready=self._ready)
+            self.admin.publish(
+                self._server, self._app, self._writer.dropped, ready=self._ready and self._app.can_sign()
+            )
 
     def _note_shed(self, clients: int, held_bytes: int) -> None:
         self._notices.buffers_are_full(self._app.config.limits.buffered_bytes, clients, held_bytes)

@@ -20,7 +20,7 @@ from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
 from txtoken.service.handlers.check import Check
 from txtoken.service.handlers.jwks import Discovery, Jwks, discovery_paths
-from txtoken.service.handlers.login import ForwardedLines, Login
+from txtoken.service.handlers.login import ForwardedLines, InThread, Login
 from txtoken.service.keys.build import build_ring
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.key import BEARER_TYPE
@@ -45,6 +45,7 @@ class Surroundings:
 
     clock: Clock
     in_turn: Callable[[Callable[[], object]], object]  # calls what may take milliseconds when others had their turns
+    in_thread: InThread
     is_ready: Callable[[], bool]
     forwarded_lines: Callable[
         [tuple[str, ...]], ForwardedLines
@@ -114,6 +115,7 @@ class App:
             config.login,
             forwarded_lines=around.forwarded_lines(config.trusted_proxies) if config.login.forwarded_for else None,
             token_bytes_max=config.issue.token_bytes_max,
+            in_thread=around.in_thread,
             on_failure=around.on_remote_failure,
             on_large_token=around.on_large_token,
             on_crash=around.on_crash,

@@ -35,9 +35,10 @@ class TokenIssuer:
         self._end = b""  # of the claims
 
     @property
-    def is_slow(self) -> bool:
-        """Whether signing holds its caller for longer than the loop may be held."""
-        return self._key is not None and self._key.is_slow
+    def key(self) -> Key:
+        """The key that signs what `signing_input` has returned last."""
+        assert self._key is not None
+        return self._key
 
     def issue(self, text: bytes, now: int, reply: Mapping[str, Any] = _NOTHING) -> bytes:
         """Return the token for a reply: `text` is compact JSON, `reply` the same parsed. `now` is Unix time in seconds.
@@ -47,9 +48,7 @@ class TokenIssuer:
             ClaimsUnbuildable: the reply has nothing for a claim that is asked for.
         """
         signing_input = self.signing_input(text, now, reply)
-        key = self._key
-        assert key is not None
-        return b"".join((signing_input, b".", key.sign(signing_input)))
+        return b"".join((signing_input, b".", self.key.sign(signing_input)))
 
     def can_sign(self, now: int) -> bool:
         """Whether a key signs at this moment (Unix time in seconds)."""
