@@ -78,7 +78,10 @@ RESERVED: Final = {
     ),
     "jwt": ("txtoken.service.keys",),
     "uvloop": ("txtoken.process.loop",),
-    "signal": ("txtoken.__main__", "txtoken.cli", "txtoken.process.signals", "txtoken.process.supervisor"),
+    "signal": (
+        *("txtoken.__main__", "txtoken.cli", "txtoken.process.events", "txtoken.process.places"),
+        *("txtoken.process.signals", "txtoken.process.supervisor"),
+    ),
     # Loads a command's modules when it is run (`health` has no use for aiohttp's 0.3 s), and what only an admin port needs.
     "importlib": ("txtoken.cli", "txtoken.process.admin"),
     "prometheus_client": ("txtoken.observe.exposition",),

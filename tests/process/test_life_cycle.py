@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import logging
 import os
 import signal
 import socket
@@ -19,11 +18,8 @@ from typing import Final
 
 import pytest
 
-from tests.configuring import load_text
 from tests.process.test_supervisor import check, workers_of
 from tests.running import KEY, PATIENCE_S, ServiceProcess, run_first, service_process
-from txtoken.process import supervisor
-from txtoken.process.supervisor import BACK_OFF_S, BACK_OFF_S_MAX, LIVED_S, Place, Supervisor
 
 HANG_S: Final = 0.5
 # The limit of a hanging worker, short enough for a test.
@@ -339,63 +335,6 @@ def test_commands_take_signals(tmp_path: Path) -> None:
 # Back-off
 
 
-@pytest.fixture
-def supervised(tmp_path: Path) -> Iterator[Supervisor]:
-    """A supervisor of two places that starts nobody, as it is when the service has listened."""
-    config = load_text(tmp_path, config_of(2))
-    made = Supervisor(config, lambda: config, [[], []], None, logging.getLogger("txtoken.test"))
-    made._is_announced = True
-    yield made
-    made._selector.close()
-    for end in made._wake_up:
-        end.close()
-    for fd in made._lifeline:
-        os.close(fd)
-
-
-def test_a_storm_of_reloads_does_not_keep_the_end_waiting(supervised: Supervisor) -> None:
-    """However often a reload is asked for before there was time for it, it is one; each request to end counts."""
-    for _ in range(1000):
-        supervised._note_signal(signal.SIGHUP, None)
-    supervised._note_signal(signal.SIGTERM, None)
-    supervised._note_signal(signal.SIGHUP, None)
-    supervised._note_signal(signal.SIGTERM, None)
-    assert supervised._signals == [signal.SIGHUP, signal.SIGTERM, signal.SIGTERM]
-
-
-def fail(made: Supervisor, place: Place, *, ready: bool = False, lived_s: float = 0.0) -> float:
-    """Let the worker of this place die, while time stands still. Returns in how many seconds the next one may come."""
-    now = time.monotonic()
-    place.pid, place.is_ready, place.started = 1, ready, now - lived_s
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(time, "monotonic", lambda: now)
-        made._bury(place, 1)
-    return max(0.0, place.start_at - now)
-
-
-def test_any_number_of_failures(supervised: Supervisor) -> None:
-    """The five thousandth failure in a row is as the tenth: the next try comes after the longest back-off."""
-    place = supervised._places[0]
-    waits = [fail(supervised, place) for _ in range(5000)]
-    assert waits[:2] == pytest.approx([BACK_OFF_S, 2 * BACK_OFF_S])
-    assert waits[9:] == pytest.approx([BACK_OFF_S_MAX] * 4991)
-    assert not supervised._is_stopping
-
-
-def test_the_back_off_begins_again(supervised: Supervisor) -> None:
-    """A worker that served for a while is replaced at once, and the next failure waits as the first one did."""
-    place = supervised._places[0]
-    for _ in range(8):
-        fail(supervised, place)
-    assert fail(supervised, place, ready=True, lived_s=LIVED_S) == 0
-    assert fail(supervised, place) == pytest.approx(BACK_OFF_S, abs=0.05)
-
-
-def test_a_worker_that_lived_but_never_served_waits(supervised: Supervisor) -> None:
-    """A start that takes long and fails is a failed start."""
-    assert fail(supervised, supervised._places[0], lived_s=LIVED_S) > 0
-
-
 def test_workers_that_cannot_start_later(tmp_path: Path) -> None:
     """When no new worker can start any more, the one that is left serves on while it is tried again and again."""
     flag = tmp_path / "broken"
@@ -405,8 +344,8 @@ def test_workers_that_cannot_start_later(tmp_path: Path) -> None:
         "    def __init__(self):\n"
         f"        if os.path.exists({str(flag)!r}): os._exit(3)\n"
         "uvloop.Loop = Failing\n"
-        "from txtoken.process import supervisor\n"
-        "supervisor.BACK_OFF_S = 0.01\n"
+        "from txtoken.process import places\n"
+        "places.BACK_OFF_S = 0.01\n"
     )
     with changed_service(tmp_path, code, config_of(2)) as service:
         port = service.port
@@ -423,16 +362,6 @@ def test_workers_that_cannot_start_later(tmp_path: Path) -> None:
         assert service.ended()[0] == 0
 
 
-def test_a_worker_that_ends_unasked_is_replaced(supervised: Supervisor) -> None:
-    """A worker that ends with 0 though nobody asked it to is replaced as any other, and the service goes on."""
-    place = supervised._places[0]
-    place.pid, place.is_ready, place.started = 1, True, time.monotonic() - LIVED_S
-    supervised._bury(place, supervisor.OK)
-    assert place.start_at <= time.monotonic()
-    assert not supervised._is_stopping
-    assert supervised._code == supervisor.OK
-
-
 def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
     """A worker that ignores the end is killed after its time, and the exit code says that not all was in order."""
     code = "from txtoken.process import supervisor\nsupervisor.KILL_AFTER_S = 0.2\n"
@@ -445,45 +374,22 @@ def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
     assert not Path(f"/proc/{victim}").exists()
 
 
-def test_no_descriptors_for_a_new_worker(
-    supervised: Supervisor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Where no worker can be made for want of descriptors or processes, the supervisor says so, and tries again later."""
-    for name in ("pipe", "fork"):
-        caplog.clear()
-        place = supervised._places[0]
-        place.start_at = place.short_lives = 0
-        supervised._places[1].start_at = float("inf")
-        before = set(os.listdir("/proc/self/fd"))
-
-        def fail_now() -> None:
-            raise OSError(24, "Too many open files")
-
-        with monkeypatch.context() as patched:
-            patched.setattr(os, name, fail_now)
-            supervised._start_workers()
-        assert [record.getMessage() for record in caplog.records] == ["no worker can be started: Too many open files"]
-        assert place.start_at > time.monotonic()
-        assert set(os.listdir("/proc/self/fd")) == before
-        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
-
 def test_no_descriptors_are_left(tmp_path: Path) -> None:
     """When the supervisor may open no more files, the other worker serves on, and the place is filled when there is room."""
     code = (
         "import resource\n"
-        "from txtoken.process import supervisor\n"
-        "supervisor.BACK_OFF_S = 0.05\n"
-        "start = supervisor.Supervisor._start\n"
+        "from txtoken.process import places\n"
+        "places.BACK_OFF_S = 0.05\n"
+        "start = places.Places.start\n"
         "def start_later(self, place):\n"
         "    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
-        "    if self._is_announced and place.short_lives < 4:\n"
+        "    if place.started and place.short_lives < 4:\n"
         "        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n"
         "    try:\n"
         "        start(self, place)\n"
         "    finally:\n"
         "        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n"
-        "supervisor.Supervisor._start = start_later\n"
+        "places.Places.start = start_later\n"
     )
     with changed_service(tmp_path, code, config_of(2)) as service:
         port = service.port

@@ -1,10 +1,11 @@
-"""Several workers as one service: real processes that are killed, replaced and ended."""
+"""Several workers as one service: real processes that are killed, replaced and ended, and what the supervisor decides."""
 
 from __future__ import annotations
 
 import fcntl
 import http.client
 import json
+import logging
 import os
 import signal
 import socket
@@ -16,7 +17,13 @@ from pathlib import Path
 import jwt
 import pytest
 
+from tests.configuring import load_text
 from tests.running import KEY, PATIENCE_S, ServiceProcess, run_first, service_process
+from txtoken.errors import StartError
+from txtoken.observe.logs import DirectWriter
+from txtoken.process import supervisor
+from txtoken.process.places import LIVED_S, Ending, Place
+from txtoken.process.supervisor import Supervisor
 
 WORKERS = 3
 CONFIG = (
@@ -209,3 +216,100 @@ def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
     assert "a worker could not start" in output
     assert "no loop today" in errors
     assert KEY not in output + errors
+
+
+# What the supervisor decides
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Supervisor]:
+    """A supervisor of two places that starts no worker, as it is when the service has listened."""
+    config = load_text(tmp_path, CONFIG.replace(f"workers: {WORKERS}", "workers: 2"))
+    made = Supervisor(config, lambda: config, [[], []], None, logging.getLogger("txtoken.test"))
+    made._is_announced = True
+    yield made
+    made._events._selector.close()
+    for end in made._events._wake_up:
+        end.close()
+    for fd in made._places._lifeline:
+        os.close(fd)
+
+
+def first_place(made: Supervisor) -> Place:
+    """Return one of its places."""
+    return made._places._places[0]
+
+
+def test_a_worker_that_ends_unasked_is_replaced(supervised: Supervisor) -> None:
+    """A worker that ends with 0 though nobody asked it to is replaced as any other, and the service goes on."""
+    place = first_place(supervised)
+    place.started = time.monotonic() - LIVED_S
+    supervised._note_ending(Ending(place, supervisor.OK, has_served=True))
+    assert place.start_at <= time.monotonic()
+    assert not supervised._is_stopping
+    assert supervised._code == supervisor.OK
+
+
+def test_many_failures_later_do_not_end_the_service(supervised: Supervisor) -> None:
+    """Workers that cannot start any more wait longer and longer, but once all have served the service does not end by them."""
+    place = first_place(supervised)
+    for _ in range(20):
+        supervised._note_ending(Ending(place, 1, has_served=False))
+    assert place.start_at > time.monotonic()
+    assert not supervised._is_stopping
+
+
+@pytest.mark.parametrize("name", ["pipe", "fork"])
+def test_nothing_is_left_for_a_new_worker(
+    supervised: Supervisor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Where no worker can be made for want of descriptors or processes, the supervisor says so, and tries again later. Before
+    the service has listened, it ends by that.
+    """
+    place, other = supervised._places._places
+    other.start_at = float("inf")
+
+    def fail() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, name, fail)
+    supervised._start_workers()
+    assert [record.getMessage() for record in caplog.records] == ["no worker can be started: Too many open files"]
+    assert place.start_at > time.monotonic()
+    place.start_at = 0.0
+    supervised._is_announced = False
+    with pytest.raises(StartError, match="no worker can be started: Too many open files"):
+        supervised._start_workers()
+
+
+def test_no_worker_starts_at_the_end(supervised: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the service ends no worker is started, and none is waited for."""
+    assert supervised._next_at() == 0.0
+    supervised._stop()
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("a worker was started"))
+    supervised._start_workers()
+    supervised._watch_at = supervised._look_at = float("inf")
+    assert supervised._next_at() == supervised._kill_at
+
+
+def test_lost_lines_are_reported_when_the_report_can_arrive(
+    supervised: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lines of the log that were lost are reported once, when lines can be written again."""
+    reading, writing = os.pipe()
+    writer = DirectWriter(writing)
+    supervised._writer = writer
+    writer.dropped, writer._failed = 3, True
+    supervised._write_kept_lines()
+    assert caplog.records == []
+    writer._failed = False
+    writer._kept += b"kept\n"
+    for _ in range(2):
+        supervised._write_kept_lines()
+    assert os.read(reading, 100) == b"kept\n"
+    (record,) = caplog.records
+    assert record.getMessage() == "nobody took these lines of the log in time"
+    assert record.fields == {"lines": 3}  # type: ignore[attr-defined]  # of `extra`
+    writer.close()
+    for fd in (reading, writing):
+        os.close(fd)
