@@ -51,7 +51,7 @@ def changed_service(folder: Path, code: str, config: str) -> Iterator[ServicePro
         try:
             yield process
         finally:
-            for pid in STOPPED:  # who is stopped would keep the pipe of the log open for ever
+            for pid in STOPPED:  # a stopped process would keep the pipe of the log open for ever
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
@@ -73,7 +73,7 @@ STOPPED: Final[list[int]] = []
 
 
 @pytest.fixture(autouse=True)
-def _nobody_stays_stopped() -> Iterator[None]:
+def _no_process_stays_stopped() -> Iterator[None]:
     """A process that is stopped ends neither by its supervisor's end nor by a signal that it could handle."""
     yield
     STOPPED.clear()
@@ -130,7 +130,7 @@ def test_a_worker_in_an_endless_loop_is_replaced(tmp_path: Path) -> None:
         assert checks(port, 10) == {200: 10}
 
 
-def test_a_supervisor_that_slept_kills_nobody(tmp_path: Path) -> None:
+def test_a_supervisor_that_was_stopped_kills_no_worker(tmp_path: Path) -> None:
     """When the whole service was stopped for longer than the limit, all workers go on as they are."""
     with changed_service(tmp_path, SHORT_HANG, config_of(2)) as service:
         port = service.port
@@ -139,7 +139,7 @@ def test_a_supervisor_that_slept_kills_nobody(tmp_path: Path) -> None:
         for pid in everybody:
             stop(pid)
         with socket.create_connection(("127.0.0.1", port), timeout=3 * HANG_S) as client, pytest.raises(TimeoutError):
-            client.recv(1)  # nobody is there to answer for so long
+            client.recv(1)  # no process can answer for so long
         for pid in everybody:
             os.kill(pid, signal.SIGCONT)
         assert checks(port, 10) == {200: 10}
@@ -151,7 +151,7 @@ def test_a_supervisor_that_slept_kills_nobody(tmp_path: Path) -> None:
 
 
 def test_workers_share_what_was_there_before_them(tmp_path: Path) -> None:
-    """What the supervisor had made when it forked is left alone by the garbage collection of its workers: memory that they
+    """The garbage collection of workers does not touch what the supervisor had made before it forked: memory that they
     share stays shared.
     """
     code = (
@@ -173,7 +173,7 @@ def test_workers_share_what_was_there_before_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_end_waits_for_no_thread(tmp_path: Path, workers: int) -> None:
-    """A thread that never ends does not keep the process: it logs that it has stopped, and ends with 0."""
+    """A thread that never ends does not delay the end: the process logs that it has stopped, and ends with 0."""
     socket_path = tmp_path / "here"
     config = config_of(workers).replace("listen: 127.0.0.1", f"listen: [127.0.0.1, 'unix:{socket_path}']")
     with changed_service(tmp_path, STUCK_THREAD, config) as service:
@@ -191,7 +191,7 @@ def test_the_end_waits_for_no_thread(tmp_path: Path, workers: int) -> None:
 
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_the_end_loses_no_text(*, is_closed: bool) -> None:
-    """What was printed is written when the process leaves, and a stream that is closed keeps nobody from leaving."""
+    """What was printed is written when the process leaves, and a closed stream does not keep it from leaving."""
     code = "import sys\nfrom txtoken.process.running import leave\nprint('one', end='')\nsys.stderr.write('two')\n"
     code += "sys.stderr.close()\n" if is_closed else ""
     command = [sys.executable, "-c", code + "leave(3)"]
@@ -202,7 +202,7 @@ def test_the_end_loses_no_text(*, is_closed: bool) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_end_with_a_log_that_nobody_reads(tmp_path: Path, workers: int) -> None:
-    """A full pipe keeps the process a moment, for the last lines, and not longer."""
+    """A full pipe delays the end for a moment, for the last lines, and not longer."""
     reading, writing = os.pipe()
     os.write(writing, b"x" * fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096))
     try:
@@ -217,7 +217,7 @@ def test_the_end_with_a_log_that_nobody_reads(tmp_path: Path, workers: int) -> N
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_second_signal_while_the_last_lines_wait(tmp_path: Path, workers: int) -> None:
-    """Who asks twice does not wait for a reader of the last lines, and the exit code says so."""
+    """A second request to end does not wait for a reader of the last lines, and the exit code says so."""
     reading, writing = os.pipe()
     os.write(writing, b"x" * fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096))
     patient = f"from txtoken.observe import logs\nlogs.FINISH_S = {10 * PATIENCE_S}\n"

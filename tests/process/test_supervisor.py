@@ -66,7 +66,7 @@ def test_all_workers_serve(service: ServiceProcess) -> None:
 
 
 def test_a_worker_that_is_killed_is_replaced(service: ServiceProcess) -> None:
-    """After a worker was killed another takes its place, and whoever connects meanwhile is answered."""
+    """After a worker was killed another takes its place, and clients that connect meanwhile are answered."""
     port = service.port
     for _ in range(WORKERS):
         victim = workers_of(service)[0]
@@ -94,7 +94,7 @@ def test_lines_of_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_end(service: ServiceProcess, number: signal.Signals) -> None:
-    """A signal ends all workers in order and the service with 0."""
+    """A signal drains and ends all workers, and the service ends with 0."""
     port = service.port
     workers = workers_of(service)
     assert check(port) == 200
@@ -123,7 +123,7 @@ def test_a_signal_to_all_of_them(service: ServiceProcess, number: signal.Signals
 
 
 def test_a_second_signal_ends_at_once(service: ServiceProcess) -> None:
-    """Whoever asks twice does not wait for a request that never ends, and the exit code says so."""
+    """A second request to end does not wait for a request that never ends, and the exit code says so."""
     port = service.port
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as begun:
         begun.sendall(b"POST /checkToken HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
@@ -173,7 +173,7 @@ def test_workers_do_not_outlive_their_supervisor(service: ServiceProcess) -> Non
 
 
 def test_the_end_while_workers_start(tmp_path: Path) -> None:
-    """Whoever is asked to end while its workers are still starting ends in order, and they with it."""
+    """A service that is asked to end while its workers still start ends in order, and they with it."""
     gate_path, fifo = tmp_path / "gate", tmp_path / "here"
     os.mkfifo(fifo)
     environment = run_first(
@@ -190,7 +190,7 @@ def test_the_end_while_workers_start(tmp_path: Path) -> None:
         with service_process(tmp_path, config=CONFIG, environment=environment) as process:
             come = 0
             while come < WORKERS:
-                come += len(fifo.read_text())  # waits for who writes
+                come += len(fifo.read_text())  # waits for the workers that write
             process.send(signal.SIGTERM)
             process.line_with('"draining"')
             fcntl.flock(gate, fcntl.LOCK_UN)
@@ -241,7 +241,7 @@ def first_place(made: Supervisor) -> Place:
 
 
 def test_a_worker_that_ends_unasked_is_replaced(supervised: Supervisor) -> None:
-    """A worker that ends with 0 though nobody asked it to is replaced as any other, and the service goes on."""
+    """A worker that ends with 0 without being asked to is replaced as any other, and the service goes on."""
     place = first_place(supervised)
     place.started = time.monotonic() - LIVED_S
     supervised._note_ending(Ending(place, supervisor.OK, has_served=True))
@@ -251,7 +251,7 @@ def test_a_worker_that_ends_unasked_is_replaced(supervised: Supervisor) -> None:
 
 
 def test_many_failures_later_do_not_end_the_service(supervised: Supervisor) -> None:
-    """Workers that cannot start any more wait longer and longer, but once all have served the service does not end by them."""
+    """Workers that can no longer start are tried at longer and longer intervals, and do not end a service that has listened."""
     place = first_place(supervised)
     for _ in range(20):
         supervised._note_ending(Ending(place, 1, has_served=False))
@@ -263,8 +263,8 @@ def test_many_failures_later_do_not_end_the_service(supervised: Supervisor) -> N
 def test_nothing_is_left_for_a_new_worker(
     supervised: Supervisor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    """Where no worker can be made for want of descriptors or processes, the supervisor says so, and tries again later. Before
-    the service has listened, it ends by that.
+    """Where the system has no descriptor or process left for a worker, the supervisor logs it, and tries again later. Before
+    the service has listened, it is an error that ends it.
     """
     place, other = supervised._places._places
     other.start_at = float("inf")

@@ -50,7 +50,7 @@ class Events:
         """Wait for a signal, a descriptor or the time `until` (of `time.monotonic`). Returns the descriptors."""
         wait_s = until - time.monotonic()
         readable: list[int] = []
-        for key, _ in self._selector.select(None if wait_s == inf else max(0.0, wait_s)):
+        for key, _ in self._selector.select(None if wait_s == inf else wait_s):
             if key.data is None:
                 self._wake_up[0].recv(4096)
             else:
