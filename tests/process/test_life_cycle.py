@@ -152,20 +152,31 @@ def test_a_supervisor_that_was_stopped_kills_no_worker(tmp_path: Path) -> None:
 
 def test_workers_share_what_was_there_before_them(tmp_path: Path) -> None:
     """The garbage collection of workers does not touch what the supervisor had made before it forked: memory that they
-    share stays shared.
+    share stays shared. What was garbage by then is not kept.
     """
     code = (
-        "import gc\n"
-        "from txtoken.process import running\n"
-        "serve_as = running.serve_as\n"
+        "import gc, weakref\n"
+        "from txtoken.process import running, supervisor\n"
+        "class Circle: pass\n"
+        "run, serve_as = supervisor.Supervisor.run, running.serve_as\n"
+        "def run_with_garbage(self):\n"
+        "    global garbage\n"
+        "    gc.disable()\n"  # none but the supervisor's own collection
+        "    circle = Circle()\n"
+        "    circle.circle, garbage = circle, weakref.ref(circle)\n"
+        "    del circle\n"
+        "    return run(self)\n"
         "def count(*arguments):\n"
-        f"    with open({str(tmp_path / 'frozen')!r}, 'w') as file: file.write(str(gc.get_freeze_count()))\n"
+        f"    with open({str(tmp_path / 'frozen')!r}, 'w') as file:\n"
+        "        file.write(f'{gc.get_freeze_count()} {garbage()}')\n"
         "    return serve_as(*arguments)\n"
-        "running.serve_as = count\n"
+        "supervisor.Supervisor.run, running.serve_as = run_with_garbage, count\n"
     )
     with changed_service(tmp_path, code, config_of(2)) as service:
         assert service.port
-        assert int((tmp_path / "frozen").read_text()) > 10_000
+        frozen, garbage = (tmp_path / "frozen").read_text().split()
+        assert int(frozen) > 10_000
+        assert garbage == "None"
 
 
 # The end

@@ -138,6 +138,7 @@ def test_a_worker_that_serves(make: Make) -> None:
         (fd,) = places._events.wait(inf)
         assert places.note_ready(fd) is place
         assert (place.is_ready, place.ready_fd) == (True, -1)
+        assert fd not in open_fds()
         assert places._events.wait(time.monotonic()) == []
         assert places._beats.count(number) == 1
         assert places.are_ready == (place is second)

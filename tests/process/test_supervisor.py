@@ -12,6 +12,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 import jwt
@@ -267,7 +268,7 @@ def test_nothing_is_left_for_a_new_worker(
     the service has listened, it is an error that ends it.
     """
     place, other = supervised._places._places
-    other.start_at = float("inf")
+    other.start_at = inf
 
     def fail() -> None:
         raise OSError(24, "Too many open files")
@@ -284,12 +285,30 @@ def test_nothing_is_left_for_a_new_worker(
 
 def test_no_worker_starts_at_the_end(supervised: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the service ends no worker is started, and none is waited for."""
+    supervised._watch_at = supervised._look_at = inf
     assert supervised._next_at() == 0.0
     supervised._stop()
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("a worker was started"))
     supervised._start_workers()
-    supervised._watch_at = supervised._look_at = float("inf")
     assert supervised._next_at() == supervised._kill_at
+
+
+def test_what_is_due_at_the_end_is_done_once(supervised: Supervisor) -> None:
+    """What the supervisor has to do at a time keeps it awake until it is done, and not after that."""
+    supervised._is_stopping = True
+    for name, act in (
+        ("_close_at", supervised._close_sockets),
+        ("_look_at", supervised._look_for_change),
+        ("_watch_at", supervised._kill_hanging),
+        ("_kill_at", supervised._kill_workers),
+    ):
+        for other in ("_close_at", "_look_at", "_watch_at", "_kill_at"):
+            setattr(supervised, other, inf)
+        assert supervised._next_at() == inf
+        setattr(supervised, name, 5.0)
+        assert supervised._next_at() == 5.0
+        act()
+        assert supervised._next_at() == inf
 
 
 def test_lost_lines_are_reported_when_the_report_can_arrive(

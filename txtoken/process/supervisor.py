@@ -133,8 +133,7 @@ class Supervisor:
                 self._write_kept_lines()
                 self._kill_hanging()
             if time.monotonic() >= self._kill_at:
-                self._kill_at = inf
-                self._places.send(signal.SIGKILL)
+                self._kill_workers()
         end_at_next_signal()
         self._log.info("stopped")
         return self._code
@@ -256,6 +255,10 @@ class Supervisor:
         if self._admin_port is not None:
             for sock in self._admin_port.sockets:
                 sock.close()
+
+    def _kill_workers(self) -> None:
+        self._kill_at = inf
+        self._places.send(signal.SIGKILL)
 
     # The log
 
