@@ -89,7 +89,10 @@ RESERVED: Final = {
     ),
     "cryptography": ("txtoken.service.keys.asymmetric",),
     "uvloop": ("txtoken.process.loop",),
-    "signal": ("txtoken.cli.early_signals", "txtoken.process.signals", "txtoken.process.supervisor"),
+    "signal": (
+        *("txtoken.cli.early_signals", "txtoken.process.events", "txtoken.process.places"),
+        *("txtoken.process.signals", "txtoken.process.supervisor"),
+    ),
     # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only an admin port or an
     # asymmetric key needs.
     "importlib": (

@@ -1,22 +1,30 @@
-"""Several workers as one service: real processes that are killed, replaced and ended."""
+"""Several workers as one service: real processes that are killed, replaced and ended, and what the supervisor decides."""
 
 from __future__ import annotations
 
 import fcntl
 import http.client
 import json
+import logging
 import os
 import signal
 import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 import jwt
 import pytest
 
+from tests.configuring import load_text
 from tests.running import KEY, PATIENCE_S, ServiceProcess, run_first, service_process
+from txtoken.errors import StartError
+from txtoken.observe.logs import DirectWriter
+from txtoken.process import supervisor
+from txtoken.process.places import LIVED_S, Ending, Place
+from txtoken.process.supervisor import Supervisor
 
 WORKERS = 3
 CONFIG = (
@@ -59,7 +67,7 @@ def test_all_workers_serve(service: ServiceProcess) -> None:
 
 
 def test_a_worker_that_is_killed_is_replaced(service: ServiceProcess) -> None:
-    """After a worker was killed another takes its place, and whoever connects meanwhile is answered."""
+    """After a worker was killed another takes its place, and clients that connect meanwhile are answered."""
     port = service.port
     for _ in range(WORKERS):
         victim = workers_of(service)[0]
@@ -87,7 +95,7 @@ def test_lines_of_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_end(service: ServiceProcess, number: signal.Signals) -> None:
-    """A signal ends all workers in order and the service with 0."""
+    """A signal drains and ends all workers, and the service ends with 0."""
     port = service.port
     workers = workers_of(service)
     assert check(port) == 200
@@ -116,7 +124,7 @@ def test_a_signal_to_all_of_them(service: ServiceProcess, number: signal.Signals
 
 
 def test_a_second_signal_ends_at_once(service: ServiceProcess) -> None:
-    """Whoever asks twice does not wait for a request that never ends, and the exit code says so."""
+    """A second request to end does not wait for a request that never ends, and the exit code says so."""
     port = service.port
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as begun:
         begun.sendall(b"POST /checkToken HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
@@ -166,7 +174,7 @@ def test_workers_do_not_outlive_their_supervisor(service: ServiceProcess) -> Non
 
 
 def test_the_end_while_workers_start(tmp_path: Path) -> None:
-    """Whoever is asked to end while its workers are still starting ends in order, and they with it."""
+    """A service that is asked to end while its workers still start ends in order, and they with it."""
     gate_path, fifo = tmp_path / "gate", tmp_path / "here"
     os.mkfifo(fifo)
     environment = run_first(
@@ -183,7 +191,7 @@ def test_the_end_while_workers_start(tmp_path: Path) -> None:
         with service_process(tmp_path, config=CONFIG, environment=environment) as process:
             come = 0
             while come < WORKERS:
-                come += len(fifo.read_text())  # waits for who writes
+                come += len(fifo.read_text())  # waits for the workers that write
             process.send(signal.SIGTERM)
             process.line_with('"draining"')
             fcntl.flock(gate, fcntl.LOCK_UN)
@@ -209,3 +217,118 @@ def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
     assert "a worker could not start" in output
     assert "no loop today" in errors
     assert KEY not in output + errors
+
+
+# What the supervisor decides
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Supervisor]:
+    """A supervisor of two places that starts no worker, as it is when the service has listened."""
+    config = load_text(tmp_path, CONFIG.replace(f"workers: {WORKERS}", "workers: 2"))
+    made = Supervisor(config, lambda: config, [[], []], None, logging.getLogger("txtoken.test"))
+    made._is_announced = True
+    yield made
+    made._events._selector.close()
+    for end in made._events._wake_up:
+        end.close()
+    for fd in made._places._lifeline:
+        os.close(fd)
+
+
+def first_place(made: Supervisor) -> Place:
+    """Return one of its places."""
+    return made._places._places[0]
+
+
+def test_a_worker_that_ends_unasked_is_replaced(supervised: Supervisor) -> None:
+    """A worker that ends with 0 without being asked to is replaced as any other, and the service goes on."""
+    place = first_place(supervised)
+    place.started = time.monotonic() - LIVED_S
+    supervised._note_ending(Ending(place, supervisor.OK, has_served=True))
+    assert place.start_at <= time.monotonic()
+    assert not supervised._is_stopping
+    assert supervised._code == supervisor.OK
+
+
+def test_many_failures_later_do_not_end_the_service(supervised: Supervisor) -> None:
+    """Workers that can no longer start are tried at longer and longer intervals, and do not end a service that has listened."""
+    place = first_place(supervised)
+    for _ in range(20):
+        supervised._note_ending(Ending(place, 1, has_served=False))
+    assert place.start_at > time.monotonic()
+    assert not supervised._is_stopping
+
+
+@pytest.mark.parametrize("name", ["pipe", "fork"])
+def test_nothing_is_left_for_a_new_worker(
+    supervised: Supervisor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Where the system has no descriptor or process left for a worker, the supervisor logs it, and tries again later. Before
+    the service has listened, it is an error that ends it.
+    """
+    place, other = supervised._places._places
+    other.start_at = inf
+
+    def fail() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, name, fail)
+    supervised._start_workers()
+    assert [record.getMessage() for record in caplog.records] == ["no worker can be started: Too many open files"]
+    assert place.start_at > time.monotonic()
+    place.start_at = 0.0
+    supervised._is_announced = False
+    with pytest.raises(StartError, match="no worker can be started: Too many open files"):
+        supervised._start_workers()
+
+
+def test_no_worker_starts_at_the_end(supervised: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the service ends no worker is started, and none is waited for."""
+    supervised._watch_at = supervised._look_at = inf
+    assert supervised._next_at() == 0.0
+    supervised._stop()
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("a worker was started"))
+    supervised._start_workers()
+    assert supervised._next_at() == supervised._kill_at
+
+
+def test_what_is_due_at_the_end_is_done_once(supervised: Supervisor) -> None:
+    """What the supervisor has to do at a time keeps it awake until it is done, and not after that."""
+    supervised._is_stopping = True
+    for name, act in (
+        ("_close_at", supervised._close_sockets),
+        ("_look_at", supervised._look_for_change),
+        ("_watch_at", supervised._kill_hanging),
+        ("_kill_at", supervised._kill_workers),
+    ):
+        for other in ("_close_at", "_look_at", "_watch_at", "_kill_at"):
+            setattr(supervised, other, inf)
+        assert supervised._next_at() == inf
+        setattr(supervised, name, 5.0)
+        assert supervised._next_at() == 5.0
+        act()
+        assert supervised._next_at() == inf
+
+
+def test_lost_lines_are_reported_when_the_report_can_arrive(
+    supervised: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lines of the log that were lost are reported once, when lines can be written again."""
+    reading, writing = os.pipe()
+    writer = DirectWriter(writing)
+    supervised._writer = writer
+    writer.dropped, writer._failed = 3, True
+    supervised._write_kept_lines()
+    assert caplog.records == []
+    writer._failed = False
+    writer._kept += b"kept\n"
+    for _ in range(2):
+        supervised._write_kept_lines()
+    assert os.read(reading, 100) == b"kept\n"
+    (record,) = caplog.records
+    assert record.getMessage() == "nobody took these lines of the log in time"
+    assert record.fields == {"lines": 3}  # type: ignore[attr-defined]  # of `extra`
+    writer.close()
+    for fd in (reading, writing):
+        os.close(fd)
