@@ -50,6 +50,7 @@ COMPILED = (
     "txtoken/service/remote.py",
     "txtoken/service/remote_connection.py",
     "txtoken/service/reply.py",
+    "txtoken/service/revocations.py",
     "txtoken/service/routes.py",
     "txtoken/service/success.py",
     "txtoken/service/tokens/claims.py",

@@ -30,8 +30,8 @@ ALLOWED: Final = {
         *("txtoken.config", "txtoken.errors", "txtoken.observe.logs", "txtoken.process", "txtoken.settings"),
     ),
     "txtoken.config": (
-        *("txtoken.errors", "txtoken.service.keys", "txtoken.service.tokens.segments", "txtoken.settings"),
-        "txtoken.unix_urls",
+        *("txtoken.errors", "txtoken.service.keys", "txtoken.service.revocations", "txtoken.service.tokens.segments"),
+        *("txtoken.settings", "txtoken.unix_urls"),
     ),
     "txtoken.unix_urls": (),
     "txtoken.settings": (),
@@ -51,7 +51,7 @@ ALLOWED: Final = {
     ),
     "txtoken.service.tokens": (
         *("txtoken.compiling", "txtoken.errors", "txtoken.memo", "txtoken.service.keys", "txtoken.service.pointer"),
-        "txtoken.settings",
+        *("txtoken.service.revocations", "txtoken.settings"),
     ),
     "txtoken.observe": ("txtoken.errors", "txtoken.http1.messages", "txtoken.memo"),
     "txtoken.process": (

@@ -270,6 +270,7 @@ class Config:
     trusted_proxies: tuple[str, ...]  # networks, and unix
     remote: RemoteSettings
     keys: KeySettings
+    revocations: str | None  # the path of the list of what is no longer valid
     jwks: JwksSettings
     login: LoginSettings
     issue: IssueSettings

@@ -58,6 +58,17 @@ def read_text_file(node: yaml.Node, bytes_max: int) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
+@kind(TEXT)
+def read_path(node: yaml.Node) -> str:
+    """The path of a file that is there. It is read later."""
+    path = read_text(node)
+    if not exists(path):
+        raise Wrong(f"{printable(path)} does not exist")
+    if not Path(path).is_file():
+        raise Wrong(f"{printable(path)} is not a file")
+    return path
+
+
 @kind(TEXT, write=_hidden)
 def read_key_bytes(node: yaml.Node) -> bytes:
     """The content of a file with a key."""

@@ -94,6 +94,7 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
         trusted_proxies=value["trustedProxies"],
         remote=RemoteSettings(**parts["remote"]),
         keys=keys,
+        revocations=value["revocations"],
         jwks=checks.jwks(reader, value, keys),
         login=LoginSettings(**parts["login"]),
         issue=IssueSettings(**parts["issue"]),

@@ -44,7 +44,7 @@ REFUSALS: Final[list[str]] = [
 INTERNAL: Final = "internal"
 TOKEN_REASONS: Final[list[str]] = [
     *("no_token", "segments", "malformed", "key", "algorithm", "signature"),
-    *("no_expiry", "expired", "not_yet", "issuer", "audience"),
+    *("no_expiry", "expired", "not_yet", "issuer", "audience", "revoked"),
 ]
 REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (see `errors`)
     **dict.fromkeys(

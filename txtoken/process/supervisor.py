@@ -18,13 +18,14 @@ from typing import Final, NoReturn
 
 from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
-from txtoken.process import running
+from txtoken.process import revoked, running
 from txtoken.process.admin import AdminPort
 from txtoken.process.agreement import Agreement
 from txtoken.process.descriptors import require_files
 from txtoken.process.events import Events
 from txtoken.process.places import Ending, Places
 from txtoken.process.reload import Reload
+from txtoken.process.revoked import Loaded
 from txtoken.process.running import STDOUT_FD, announce, leave, open_admin
 from txtoken.process.signals import AT_ONCE, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import bind, take_passed, unix_sockets
@@ -53,10 +54,11 @@ def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()
 
 def _serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) -> int:
     listen = () if passed else config.process.addresses
+    revocations = revoked.load(config)  # once: the workers share the memory
     with unix_sockets(listen) as unix:
         shared = [*take_passed(passed), *unix]
         if config.process.workers == 1:
-            return running.serve(config, load, [*bind(listen, config.process.port), *shared])
+            return running.serve(config, load, [*bind(listen, config.process.port), *shared], revocations)
         # Bound without SO_REUSEPORT first: with it, a port on which another service has workers would seem free.
         alone = bind(listen, config.process.port)
         port = alone[0].getsockname()[1] if alone else config.process.port
@@ -73,7 +75,7 @@ def _serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) ->
         writer = DirectWriter(STDOUT_FD)
         log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
         try:
-            return Supervisor(config, load, sockets, admin_port, log, writer=writer).run()
+            return Supervisor(config, load, sockets, admin_port, log, writer=writer, revocations=revocations).run()
         finally:
             writer.close()
 
@@ -90,9 +92,10 @@ class Supervisor:
         log: logging.Logger,
         *,
         writer: DirectWriter | None = None,
+        revocations: Loaded | None = None,
     ) -> None:
         def serve_worker(context: WorkerContext, own: Sequence[socket.socket]) -> int:
-            return running.serve_as(context, self._config, load, own, admin_port)
+            return running.serve_as(context, self._config, load, own, admin_port, revocations)
 
         agreement = Agreement()
         self._config = config

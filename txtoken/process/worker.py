@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from txtoken.clock import Clock
+from txtoken.config.revocation_file import Signature, carried_by
 from txtoken.http1 import parser
 from txtoken.http1.messages import Observer
 from txtoken.http1.proxies import Proxies
@@ -22,8 +23,10 @@ from txtoken.observe.notices import Notices
 from txtoken.observe.observers import as_one
 from txtoken.process import heap
 from txtoken.process.admin import Admin, AdminPort
+from txtoken.process.revoked import Loaded, RevocationFile
 from txtoken.process.threads import Threads
 from txtoken.service.app import App, Surroundings
+from txtoken.service.revocations import Revocations
 from txtoken.settings import Config
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
@@ -48,6 +51,7 @@ class Worker:
         admin_port: AdminPort | None = None,
         number: int = 0,
         on_beat: Callable[[], object] | None = None,
+        revocations: Loaded | None = None,
     ) -> None:
         self._log = log
         self._life_level = life_level  # of the lines about its end
@@ -72,6 +76,13 @@ class Worker:
             on_crash=notices.crashed,
         )
         self._app = app = App.build(config, self._surroundings)
+        self._revocation_file: RevocationFile | None = None
+        if config.revocations is not None:
+            if revocations is None or revocations.path != config.revocations:  # a reload has named another file since
+                revocations = Loaded(config.revocations, Revocations(carried_by(config)), None)
+            self._revocation_file = self._new_revocation_file(config, revocations.revocations, revocations.signature)
+            self._revocation_file.catch_up()
+            app.revoke(self._revocation_file.current)
         self.admin: Admin | None = None
         if admin_port is not None:
             self.admin = Admin(admin_port, number, app.route_names, clock, self._publish, notices.crashed)
@@ -82,6 +93,12 @@ class Worker:
 
     def _observer(self) -> Observer | None:
         return as_one(self._access_log, None if self.admin is None else self.admin.meter)
+
+    def _new_revocation_file(
+        self, config: Config, current: Revocations, seen: Signature | None = None
+    ) -> RevocationFile:
+        in_turn, on_new = self._surroundings.in_turn, lambda revocations: self._app.revoke(revocations)
+        return RevocationFile(config, current, seen, self._log, in_turn, on_new)
 
     def _new_access_log(self, app: App) -> AccessLog | None:
         log, trusted = app.config.log, app.config.trusted_proxies
@@ -119,6 +136,7 @@ class Worker:
         # Nothing fails from here on.
         app.replace(before)
         self._app = app
+        self._take_over_revocations(before.config)
         if self._access_log is not None:
             self._access_log.flush()
         self._access_log = access_log
@@ -129,6 +147,22 @@ class Worker:
         if before.config.tls != config.tls:
             self._server.secure(config.tls.context, self._notices.handshake_failed)
         self._log.debug("serving by another configuration")
+
+    def _take_over_revocations(self, before: Config) -> None:
+        """Use the list of the new configuration. Another file is read in steps, and the list stays what it is until then."""
+        config, file = self._app.config, self._revocation_file
+        if config.revocations is None:
+            file = None
+        elif file is None or config.revocations != before.revocations or carried_by(config) != carried_by(before):
+            file = self._new_revocation_file(config, Revocations(carried_by(config)) if file is None else file.current)
+            file.read_again()
+        self._revocation_file = file
+        self._app.revoke(None if file is None else file.current)
+
+    def read_revocations_again(self) -> None:
+        """Look at the list of revocations at once."""
+        if self._revocation_file is not None:
+            self._revocation_file.read_again()
 
     async def stop(self) -> None:
         """Drain (contract §4.3): not ready, `drainDelay`, then nobody new, and up to `timeouts.drain` for who is here."""
@@ -180,6 +214,8 @@ class Worker:
         if self._server.buffers.has_eased():
             heap.give_back()
         self._app.sweep()
+        if self._revocation_file is not None:
+            self._revocation_file.look()
         if self._access_log is not None:
             self._access_log.flush()
         if self._writer.dropped != self._dropped and not self._writer.is_stuck:

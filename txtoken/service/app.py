@@ -26,6 +26,7 @@ from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.key import BEARER_TYPE
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.remote import Remote
+from txtoken.service.revocations import Revocations
 from txtoken.service.routes import Routes, health_routes
 from txtoken.service.tokens.issue import TokenIssuer, new_issuer
 from txtoken.service.tokens.memory import Memory
@@ -103,7 +104,7 @@ class App:
         self.remote = part("remote", (config.remote, key), lambda: new_remote(config.remote, ring, around))
         self.verifier = part(
             "verifier",
-            (ring, config.check),
+            (ring, config.check, config.revocations is None),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
         self.issuer = issuer = new_issuer(ring, config.issue)
@@ -174,6 +175,11 @@ class App:
         made = self.parts.get("remote")
         if made is not None and (before is None or made[1] is not before.remote):
             self._close(cast("Remote", made[1]))
+
+    def revoke(self, revocations: Revocations | None) -> None:
+        """Refuse what this list names from now on, remembered or not."""
+        self.verifier.revocations = revocations
+        self.ring.revoke(() if revocations is None else revocations.kids)
 
     def can_sign(self) -> bool:
         """Whether a key signs now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import inf
 
 import orjson
@@ -18,7 +18,18 @@ class KeyRing:
     tokens without one; where it is alone, a token's `kid` means nothing. Call `refresh` at least once a second.
     """
 
-    __slots__ = ("_by_age", "_by_kid", "_derived", "_fixed", "_nameless", "_stays_from", "_stays_until", "jwks", "keys")
+    __slots__ = (
+        "_by_age",
+        "_by_kid",
+        "_derived",
+        "_fixed",
+        "_nameless",
+        "_revoked",
+        "_stays_from",
+        "_stays_until",
+        "jwks",
+        "keys",
+    )
 
     def __init__(self, keys: Sequence[Key], derived: DerivedKeys | None = None) -> None:
         self._fixed = tuple(keys)  # that do not follow the clock
@@ -29,6 +40,7 @@ class KeyRing:
         self._by_kid: dict[str, Key] = {}
         self._nameless: Key | None = None
         self._by_age: list[Key] = []
+        self._revoked: frozenset[str] = frozenset()
         self._hold(keys)
 
     def _hold(self, keys: Sequence[Key]) -> None:
@@ -36,10 +48,16 @@ class KeyRing:
         self._by_kid = {key.kid: key for key in keys if key.kid}
         self._nameless = next((key for key in keys if not key.kid), None)
         # Those that can sign, the youngest first. The key without a `kid` is the oldest of all.
-        signers = [key for key in keys if key.can_sign]
+        signers = [key for key in keys if key.can_sign and key.kid not in self._revoked]
         signers.sort(key=_is_named, reverse=True)
         self._by_age = sorted(signers, key=_begins, reverse=True)
-        self.jwks = key_set(keys)
+        self.jwks = key_set([key for key in keys if key.kid not in self._revoked])
+
+    def revoke(self, kids: Collection[str]) -> None:
+        """Sign with none of these keys any more, and publish none. Their tokens find them still."""
+        if self._revoked != kids:
+            self._revoked = frozenset(kids)
+            self._hold(self.keys)
 
     def refresh(self, now: float) -> None:
         """Take over the keys that are known at this moment (Unix time), where they follow the clock."""

@@ -12,6 +12,7 @@ from orjson import loads as read_json
 from txtoken.errors import TokenError
 from txtoken.service.keys.key import BEARER_TYPE, Key
 from txtoken.service.keys.ring import KeyRing
+from txtoken.service.revocations import Identity, Revocations
 from txtoken.service.tokens.compact import UnusableJson, compact_object, read_object
 from txtoken.service.tokens.memory import REMEMBERED_TOKEN_BYTES_MAX, Memory, Verdict
 from txtoken.service.tokens.segments import decode_segment
@@ -33,6 +34,7 @@ _EXPIRED: Final = ("expired", "Token is expired")
 _NOT_YET: Final = ("not_yet", "Token is not valid yet")
 _ISSUER: Final = ("issuer", "token issuer is invalid")
 _AUDIENCE: Final = ("audience", "token audience is invalid")
+_REVOKED: Final = ("revoked", "token is revoked")
 
 
 class KnownHeader:
@@ -49,13 +51,16 @@ class KnownHeader:
 class TokenVerifier:
     """Judges tokens by the keys of a ring and one set of rules, and remembers those that it found valid."""
 
-    __slots__ = ("_known_headers", "_ring", "_rules", "_token_bytes_max", "memory")
+    __slots__ = ("_known_headers", "_ring", "_rules", "_token_bytes_max", "memory", "revocations")
 
-    def __init__(self, ring: KeyRing, settings: CheckSettings, memory: Memory) -> None:
+    def __init__(
+        self, ring: KeyRing, settings: CheckSettings, memory: Memory, revocations: Revocations | None = None
+    ) -> None:
         self._ring = ring
         self._rules = settings.rules
         self._token_bytes_max = settings.token_bytes_max
         self.memory = memory
+        self.revocations = revocations  # the list that is in use; where there is none at the start there is never one
         self._known_headers: dict[bytes, KnownHeader] = {}  # header segments that were found in good tokens
 
     def verify(self, token: bytes, now: float) -> Verdict:
@@ -73,6 +78,8 @@ class TokenVerifier:
             return self._judge(token, now)  # which says what has become of it
         else:
             memory.hits += 1
+            if self.revocations is not None:
+                self._check_revoked(verdict, now)
         return verdict
 
     def _judge(self, token: bytes, now: float) -> Verdict:
@@ -105,7 +112,17 @@ class TokenVerifier:
         valid_from, valid_until = self._check_claims(claims, now)
         if header.is_bearer:
             _refuse(_AUDIENCE)
-        return Verdict(token, header.text, claims_text, header.key, valid_from, min(valid_until, header.key.until))
+        verdict = Verdict(token, header.text, claims_text, header.key, valid_from, min(valid_until, header.key.until))
+        if self.revocations is not None:
+            verdict.identity = Identity(claims)
+            self._check_revoked(verdict, now)
+        return verdict
+
+    def _check_revoked(self, verdict: Verdict, now: float) -> None:
+        assert self.revocations is not None
+        assert verdict.identity is not None
+        if self.revocations.revokes(verdict.identity, verdict.key.kid, now):
+            _refuse(_REVOKED)
 
     def _read_header(self, segment: bytes, payload: bytes, signature: bytes, now: float) -> KnownHeader:
         """Read a header that was not seen before in a good token, as far as it takes to find the key."""
