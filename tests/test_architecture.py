@@ -22,6 +22,9 @@ LINES_MAX: Final = 600
 ALLOWED: Final = {
     "txtoken.__main__": ("txtoken.cli",),
     "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.settings", "txtoken.version"),
+    "txtoken.cli.check": (
+        *("txtoken.cli", "txtoken.config", "txtoken.errors", "txtoken.service.keys", "txtoken.settings"),
+    ),
     "txtoken.cli.demo": ("txtoken.cli", "txtoken.demo"),
     "txtoken.cli.schema": ("txtoken.cli", "txtoken.config"),
     "txtoken.cli.serve": ("txtoken.cli", "txtoken.errors", "txtoken.process"),

@@ -358,7 +358,7 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("log.access", "log: {access: 1}", 1, "has to be true or false"),
     ("keys", "keys: text", 1, "has to be a list of sections, or one section"),
     ("keys", "keys: []", 1, "holds no key"),
-    ("revocations", "revocations: none.txt", 1, "does not exist"),
+    ("revocations", "revocations: none.txt", 1, "names a file that does not exist"),
     ("revocations", "revocations: /", 1, "is not a file"),
     ("jwksRoute", "jwksRoute: jwks.json", 1, "has to be a path that starts with /"),
     ("jwksRoute", "jwksRoute: /getToken", 1, "has to differ from getTokenRoute"),

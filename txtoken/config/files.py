@@ -63,7 +63,9 @@ def read_path(node: yaml.Node) -> str:
     """The path of a file that is there. It is read later."""
     path = read_text(node)
     if not exists(path):
-        raise Wrong(f"{printable(path)} does not exist")
+        raise Wrong(
+            "names a file that does not exist"
+        )  # without the name: it may be a secret that was meant for another key
     if not Path(path).is_file():
         raise Wrong(f"{printable(path)} is not a file")
     return path

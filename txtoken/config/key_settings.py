@@ -24,6 +24,7 @@ from txtoken.settings import KeyEntry, KeySettings, RotationSettings, Secret
 ROOT_BYTES_MIN: Final = 32
 DAY_S: Final = 24 * 3600
 HOUR_S: Final = 3600
+LEAD_S_MIN: Final = 3 * HOUR_S  # after which no verifier that is known refuses a new key (docs/keys.md)
 DIFFERENT_BYTES_MIN: Final = 16  # of 32 random bytes 30 are different
 # In base64 of random bytes two of three characters are followed by one of another kind (upper, lower, digit, other), in words one
 # of three or fewer. Of a thousand random texts of 44 characters a tenth of one is below this.
@@ -62,6 +63,28 @@ def key_settings(reader: Reader, value: Mapping[str, Any], secret: Secret | None
         elif len(keys) == len(given):
             _check_times(reader, settings, value["expHours"])
     return settings
+
+
+def short_leads(before: KeySettings, after: KeySettings, now: float) -> list[str]:
+    """Say which keys of a new keyset sign too soon after they are first published, and whether their algorithm is another one:
+    verifiers cache keys, and some learn the algorithm when they start.
+    """
+    known = [entry.material for entry in before.entries]
+    algorithms = {entry.algorithm for entry in before.entries}
+    said = []
+    for entry in after.entries:
+        if entry.material in known or entry.algorithm in HMAC_ALGORITHMS:
+            continue
+        name = build_key(entry, is_proved=True).kid
+        if entry.begins < now + LEAD_S_MIN:
+            said.append(
+                f"the key {name} signs less than 3 h after it was published: verifiers that cache keys may not know it"
+            )
+        if algorithms and entry.algorithm not in algorithms:
+            said.append(
+                f"the key {name} has another algorithm: restart verifiers that learn it at start before it signs"
+            )
+    return said
 
 
 def _entry(reader: Reader, section: Section) -> KeyEntry | None:

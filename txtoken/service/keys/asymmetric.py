@@ -90,8 +90,12 @@ class AsymmetricKey(Key):
         return jwk_members(self._public)
 
 
-def load(data: bytes, algorithm: str, kid: str = "", times: KeyTimes = ALWAYS) -> AsymmetricKey:
+def load(
+    data: bytes, algorithm: str, kid: str = "", times: KeyTimes = ALWAYS, *, is_proved: bool = False
+) -> AsymmetricKey:
     """Read a key from PEM or JWK. Without `kid` it is the JWK's own, else the key's thumbprint (RFC 7638).
+
+    That a private key works is proved by a signature, unless that was done before.
 
     Raises:
         KeyMaterialError: it is none, or none for this algorithm. The text holds nothing of it.
@@ -99,7 +103,7 @@ def load(data: bytes, algorithm: str, kid: str = "", times: KeyTimes = ALWAYS) -
     private, public, own_kid = _parse(data, algorithm)
     _check_kind(public, algorithm)
     key = AsymmetricKey(private, public, algorithm, kid or own_kid, times)
-    if private is not None and not key.verify(_PROBE, key.sign(_PROBE)):
+    if private is not None and not is_proved and not key.verify(_PROBE, key.sign(_PROBE)):
         raise KeyMaterialError("is a private key whose public half belongs to another one")
     return key
 
