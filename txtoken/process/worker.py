@@ -23,6 +23,7 @@ from txtoken.observe.notices import Notices
 from txtoken.observe.observers import as_one
 from txtoken.process import heap
 from txtoken.process.admin import Admin, AdminPort
+from txtoken.process.heartbeat import Heartbeat
 from txtoken.process.revoked import Loaded, RevocationFile
 from txtoken.process.threads import Threads
 from txtoken.service.app import App, Surroundings
@@ -56,19 +57,15 @@ class Worker:
         self._log = log
         self._life_level = life_level  # of the lines about its end
         self._on_beat = on_beat  # a sign of life, for a supervisor
-        self._loop = asyncio.get_running_loop()
-        self._clock = clock = Clock()
-        self._beat_timer: asyncio.TimerHandle | None = None
-        self._beat_due = self._loop.time()
+        clock = Clock()
         self._ready = False
         self._writer = writer
         self._dropped = 0  # lines of the log that were reported as lost
         self._notices = notices = Notices(log)
-        self._threads = Threads()
         self._surroundings = Surroundings(
             clock=clock,
             in_turn=lambda work: self._server.turns.call(work),
-            in_thread=self._threads.run,
+            in_thread=Threads().run,
             is_ready=lambda: self._ready and self._app.can_sign(),
             forwarded_lines=lambda trusted: Proxies(trusted).forwarded_lines,
             on_remote_failure=notices.remote_failed,
@@ -90,6 +87,7 @@ class Worker:
         self._server = Server(app.router, config.limits, config.timeouts, clock, self._observer())
         self._server.buffers.on_shed = self._note_shed
         self._server.secure(config.tls.context, notices.handshake_failed)
+        self._heartbeat = Heartbeat(clock, lambda: _beat_s(self._app.config), self._beat, notices.crashed)
 
     def _observer(self) -> Observer | None:
         return as_one(self._access_log, None if self.admin is None else self.admin.meter)
@@ -109,7 +107,7 @@ class Worker:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Begin to serve on sockets that are bound. `stop` closes them."""
-        self._beat()
+        self._heartbeat.start()
         await self._server.listen(sockets)
         self._ready = True
         if self.admin is not None:
@@ -180,8 +178,7 @@ class Worker:
 
     async def abandon(self) -> None:
         """Let go of everything at once."""
-        if self._beat_timer is not None:
-            self._beat_timer.cancel()
+        self._heartbeat.stop()
         self._server.abort()
         if self.admin is not None:
             self.admin.server.abort()
@@ -189,22 +186,13 @@ class Worker:
             self._access_log.flush()
         await self._app.close()
 
-    def _beat(self) -> None:
-        """Do all that is due by time: one timer for the process in place of one a request."""
+    def _beat(self, now: float, late_s: float) -> None:
+        """Do all that is due by time."""
         if self._on_beat is not None:
             self._on_beat()
-        second_left = self._clock.tick()
-        now = self._loop.time()
-        try:
-            if self.admin is not None:
-                self.admin.meter.note_beat(max(0.0, now - self._beat_due))
-            self._sweep(now)
-        except Exception as error:  # noqa: BLE001 - the next beat must come, or time stands still for all deadlines
-            self._notices.crashed(error)
-        # Waking up just behind the turn of a second keeps `exp` and Date right to a few milliseconds.
-        wait_s = min(_beat_s(self._app.config), second_left + 0.001)
-        self._beat_due = self._loop.time() + wait_s
-        self._beat_timer = self._loop.call_later(wait_s, self._beat)
+        if self.admin is not None:
+            self.admin.meter.note_beat(late_s)
+        self._sweep(now)
 
     def _sweep(self, now: float) -> None:
         if self.admin is not None:

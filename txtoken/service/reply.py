@@ -81,7 +81,8 @@ class ParsingStopped(Exception):
 
 
 class ReplyParser:
-    """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply."""
+    """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply:
+    so many attributes are its hot state, and objects in between would cost more than they would clear up."""
 
     __slots__ = (
         "_body",
