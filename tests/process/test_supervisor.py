@@ -231,9 +231,11 @@ def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
 def supervised(tmp_path: Path) -> Iterator[Supervisor]:
     """A supervisor of two places that starts no worker, as it is when the service has listened."""
     config = load_text(tmp_path, CONFIG.replace(f"workers: {WORKERS}", "workers: 2"))
-    made = Supervisor(config, lambda: config, [[], []], None, logging.getLogger("txtoken.test"))
+    log = logging.getLogger("txtoken.test.supervisor")
+    made = Supervisor(config, lambda: config, [[], []], None, log)
     made._is_announced = True
     yield made
+    log.setLevel(logging.NOTSET)  # a reload sets it
     made._events._selector.close()
     for end in made._events._wake_up:
         end.close()
