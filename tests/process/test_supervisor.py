@@ -12,6 +12,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -22,9 +23,13 @@ from tests.configuring import load_text
 from tests.running import KEY, PATIENCE_S, ServiceProcess, run_first, service_process
 from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter
+from txtoken.observe.metrics import EVENTS, FIRST_EVENT, Board
 from txtoken.process import supervisor
-from txtoken.process.places import LIVED_S, Ending, Place
+from txtoken.process.admin import AdminPort
+from txtoken.process.places import LIVED_S, Ending, Place, Places
+from txtoken.process.signals import AT_ONCE
 from txtoken.process.supervisor import Supervisor
+from txtoken.settings import Config
 
 WORKERS = 3
 CONFIG = (
@@ -226,14 +231,24 @@ def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
 def supervised(tmp_path: Path) -> Iterator[Supervisor]:
     """A supervisor of two places that starts no worker, as it is when the service has listened."""
     config = load_text(tmp_path, CONFIG.replace(f"workers: {WORKERS}", "workers: 2"))
-    made = Supervisor(config, lambda: config, [[], []], None, logging.getLogger("txtoken.test"))
+    log = logging.getLogger("txtoken.test.supervisor")
+    made = Supervisor(config, lambda: config, [[], []], None, log)
     made._is_announced = True
     yield made
+    log.setLevel(logging.NOTSET)  # a reload sets it
     made._events._selector.close()
     for end in made._events._wake_up:
         end.close()
     for fd in made._places._lifeline:
         os.close(fd)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[signal.Signals]:
+    """The signals that are sent to all workers, in place of sending them."""
+    numbers: list[signal.Signals] = []
+    monkeypatch.setattr(Places, "send", lambda _, number: numbers.append(number))
+    return numbers
 
 
 def first_place(made: Supervisor) -> Place:
@@ -249,6 +264,146 @@ def test_a_worker_that_ends_unasked_is_replaced(supervised: Supervisor) -> None:
     assert place.start_at <= time.monotonic()
     assert not supervised._is_stopping
     assert supervised._code == supervisor.OK
+
+
+@pytest.mark.parametrize("has_served", [False, True])
+def test_a_worker_that_ends_before_all_have_served(
+    supervised: Supervisor, sent: list[signal.Signals], *, has_served: bool
+) -> None:
+    """While the service starts, a worker that ends before it serves ends the service with 1. One that served is replaced."""
+    supervised._is_announced = False
+    supervised._note_ending(Ending(first_place(supervised), supervisor.OK, has_served=has_served))
+    assert supervised._is_stopping == (not has_served)
+    assert supervised._code == (supervisor.OK if has_served else supervisor.FAILED)
+    assert sent == ([] if has_served else [signal.SIGTERM])
+
+
+def test_the_numbers_of_a_worker_that_ended(supervised: Supervisor) -> None:
+    """When a worker ends, what was so of it at the last moment is no longer shown; a replacement is counted, the end is not."""
+    supervised._admin_port = port = AdminPort((), Board(2), lambda: b"", "")
+    block = port.board.workers[0]
+    for replaced in (1, 1):
+        block.set_gauge("is_ready", 1)
+        supervised._note_ending(Ending(first_place(supervised), -9, has_served=True))
+        assert block.gauge("is_ready") == 0
+        assert port.board.service.counts[FIRST_EVENT + EVENTS.index("workers_replaced")] == replaced
+        supervised._is_stopping = True
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 1), (-9, 1)])
+def test_the_exit_code_of_the_service(supervised: Supervisor, code: int, expected: int) -> None:
+    """The service ends with 0 if all workers do."""
+    supervised._is_stopping = True
+    for end in (0, code, 0):
+        supervised._note_ending(Ending(first_place(supervised), end, has_served=True))
+    assert supervised._code == expected
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 3.0])
+def test_requests_to_end(
+    supervised: Supervisor, sent: list[signal.Signals], monkeypatch: pytest.MonkeyPatch, delay_s: float
+) -> None:
+    """The first request to end asks workers to drain, and the sockets are closed after `drainDelay`. The second asks them to end
+    at once, and the exit code says so. After each, workers have their time until they are killed. Children that end ask nothing.
+    """
+    timeouts = replace(supervised._config.timeouts, drain_delay=delay_s, drain=20.0)
+    supervised._config = replace(supervised._config, timeouts=timeouts)
+    closed: list[bool] = []
+    monkeypatch.setattr(Places, "close_sockets", lambda _: closed.append(True))
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    supervised._act_on(signal.SIGCHLD)
+    assert sent == []
+    supervised._act_on(signal.SIGTERM)
+    supervised._act_on(signal.SIGCHLD)
+    assert sent == [signal.SIGTERM]
+    assert supervised._kill_at == 1000 + delay_s + 20 + supervisor.KILL_AFTER_S
+    assert (bool(closed), supervised._close_at) == ((False, 1003.0) if delay_s else (True, inf))
+    assert supervised._code == supervisor.OK
+    supervised._act_on(signal.SIGINT)
+    assert sent == [signal.SIGTERM, AT_ONCE]
+    assert supervised._kill_at == 1000 + supervisor.KILL_AT_ONCE_S
+    assert supervised._code == supervisor.FAILED
+
+
+@pytest.mark.parametrize("is_stopping", [False, True])
+def test_hanging_workers_at_the_end(
+    supervised: Supervisor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, is_stopping: bool
+) -> None:
+    """A hanging worker is killed, but not at the end, when it has its time to drain."""
+    place = first_place(supervised)
+    place.pid = 17
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *arguments: killed.append(arguments))
+    monkeypatch.setattr(Places, "take_hanging", lambda *_: [place])
+    supervised._is_stopping = is_stopping
+    supervised._kill_hanging()
+    assert killed == ([] if is_stopping else [(17, signal.SIGKILL)])
+    assert len(caplog.records) == len(killed)
+
+
+class FakeReload:
+    """A reload whose result is the test's."""
+
+    def __init__(self, config: Config | None, *, has_failed: bool = False) -> None:
+        self.config = config
+        self.has_failed = has_failed
+        self.wait_s = 7.0
+        self.calls: list[bool] = []
+
+    def has_changed(self) -> bool:
+        """Find a change."""
+        return True
+
+    def read_again(self, *, at_once: bool) -> Config | None:
+        """Note how it was called."""
+        self.calls.append(at_once)
+        return self.config
+
+
+def test_reloads_by_signal_and_by_change(supervised: Supervisor, sent: list[signal.Signals]) -> None:
+    """A signal reloads at once; a change that was found may wait until it rests. Workers are asked to reload only what is good,
+    and nothing is read at the end.
+    """
+    supervised._reload = reload = FakeReload(supervised._config)  # type: ignore[assignment]
+    supervised._act_on(signal.SIGHUP)
+    assert reload.calls == [True]
+    supervised._look_for_change()
+    assert reload.calls == [True, False]
+    assert sent == [signal.SIGHUP] * 2
+    assert time.monotonic() < supervised._look_at <= time.monotonic() + reload.wait_s
+    reload.config = None
+    supervised._look_for_change()
+    assert len(sent) == 2
+    supervised._is_stopping = True
+    supervised._act_on(signal.SIGHUP)
+    assert len(reload.calls) == 3
+    assert supervised._look_at == inf
+
+
+@pytest.mark.parametrize("has_failed", [False, True])
+def test_failed_reloads_are_counted(supervised: Supervisor, *, has_failed: bool) -> None:
+    """A configuration that cannot be used is counted as failed, and one that is still being written is not."""
+    supervised._admin_port = port = AdminPort((), Board(2), lambda: b"", "")
+    supervised._reload = FakeReload(None, has_failed=has_failed)  # type: ignore[assignment]
+    supervised._look_for_change()
+    assert port.board.service.counts[FIRST_EVENT + EVENTS.index("reloads_failed")] == has_failed
+
+
+@pytest.mark.parametrize("key", [KEY, KEY[::-1]])
+def test_a_new_key_has_its_time(supervised: Supervisor, sent: list[signal.Signals], tmp_path: Path, key: str) -> None:
+    """A reload that changes the key is noted as such, once; any other is a reload alone."""
+    supervised._admin_port = port = AdminPort((), Board(2), lambda: b"", "")
+    config = load_text(tmp_path, CONFIG.replace(KEY, key))
+    supervised._reload = FakeReload(config)  # type: ignore[assignment]
+    service = port.board.service
+    supervised._look_for_change()
+    assert service.moment("reloaded") > 0
+    assert (service.moment("key_loaded") > 0) == (key != KEY)
+    assert supervised._config is config
+    service.set_moment("key_loaded", 0.0)
+    supervised._look_for_change()
+    assert service.moment("key_loaded") == 0
+    assert len(sent) == 2
 
 
 def test_many_failures_later_do_not_end_the_service(supervised: Supervisor) -> None:
