@@ -84,7 +84,7 @@ def test_a_sample_is_of_places() -> None:
         ("txtoken/process/worker.py", "tests/process"),
         ("txtoken/http1/server.py", "tests/http1"),
         ("txtoken/observe/logs.py", "tests/observe"),
-        ("txtoken/config.py", "tests/test_config.py"),
+        ("txtoken/settings.py", "tests"),
         ("txtoken/errors.py", "tests"),
     ],
 )
