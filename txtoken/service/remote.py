@@ -43,7 +43,8 @@ TURNS_BEFORE_A_DIAL: Final = 2
 
 
 class Remote(Pool):
-    """The remote, as a function from a body to its outcome. One a process.
+    """The remote, as a function from a body to its outcome. One a process. Pool, line and dials decide together on each request,
+    hence so many attributes.
 
     Call `sweep` a few times a second with the time by `monotonic` and `close` at the end. `bearer` makes the token that txtoken
     presents, for a given second. `in_turn` calls what it is given when others had their turns: what is made of a long reply may
