@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import http.client
+import itertools
 import json
 import logging
 import os
@@ -26,6 +28,7 @@ from txtoken.observe.logs import DirectWriter
 from txtoken.observe.metrics import EVENTS, FIRST_EVENT, Board
 from txtoken.process import supervisor
 from txtoken.process.admin import AdminPort
+from txtoken.process.events import Events
 from txtoken.process.places import LIVED_S, Ending, Place, Places
 from txtoken.process.signals import AT_ONCE
 from txtoken.process.supervisor import Supervisor
@@ -224,6 +227,66 @@ def test_a_worker_that_cannot_start_ends_the_service(tmp_path: Path) -> None:
     assert KEY not in output + errors
 
 
+# The sockets of workers
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[list[socket.socket]]]]:
+    """The sockets that each supervisor got, which run no worker. The writer of the log has been closed after each."""
+    given: list[list[list[socket.socket]]] = []
+    closed: list[bool] = []
+
+    class Writer(DirectWriter):
+        def close(self) -> None:
+            closed.append(True)
+            super().close()
+
+    class Idle(Supervisor):
+        def run(self) -> int:
+            given.append([list(place.sockets) for place in self._places._places])
+            self._events._selector.close()
+            for end in self._events._wake_up:
+                end.close()
+            for fd in self._places._lifeline:
+                os.close(fd)
+            return 5
+
+    monkeypatch.setattr(supervisor, "Supervisor", Idle)
+    monkeypatch.setattr(supervisor, "DirectWriter", Writer)
+    yield given
+    assert len(closed) == len(given)
+    for sock in itertools.chain.from_iterable(itertools.chain.from_iterable(given)):
+        sock.close()
+
+
+def test_each_worker_has_its_sockets(served: list[list[list[socket.socket]]], tmp_path: Path) -> None:
+    """Each worker has a socket of its own at the same port, which the kernel chose, and one at the same Unix socket. Nothing
+    else is left open.
+    """
+    config = load_text(tmp_path, CONFIG.replace("127.0.0.1", f"[127.0.0.1, 'unix:{tmp_path}/s']", 1))
+    before = len(os.listdir("/proc/self/fd"))
+    assert supervisor._serve(config, lambda: config, ()) == 5
+    assert len(os.listdir("/proc/self/fd")) == before + 2 * WORKERS
+    (sockets,) = served
+    assert len(sockets) == WORKERS
+    (host,) = {own[0].getsockname() for own in sockets}
+    assert host[0] == "127.0.0.1"
+    assert host[1] != 0
+    assert {own[1].getsockname() for own in sockets} == {f"{tmp_path}/s"}
+    assert {len(own) for own in sockets} == {2}
+    assert len({os.fstat(own[0].fileno()).st_ino for own in sockets}) == WORKERS
+    assert len({os.fstat(own[1].fileno()).st_ino for own in sockets}) == 1
+
+
+def test_sockets_that_were_passed_are_all(served: list[list[list[socket.socket]]], tmp_path: Path) -> None:
+    """Where sockets were passed to the service, each worker has these and no other."""
+    config = load_text(tmp_path, CONFIG)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        supervisor._serve(config, lambda: config, [os.dup(listening.fileno())])
+    assert [[sock.getsockname() for sock in own] for own in served[0]] == [[address]] * WORKERS
+
+
 # What the supervisor decides
 
 
@@ -404,6 +467,32 @@ def test_a_new_key_has_its_time(supervised: Supervisor, sent: list[signal.Signal
     supervised._look_for_change()
     assert service.moment("key_loaded") == 0
     assert len(sent) == 2
+
+
+@pytest.mark.parametrize("is_due", [False, True])
+def test_what_is_due_is_done(supervised: Supervisor, monkeypatch: pytest.MonkeyPatch, *, is_due: bool) -> None:
+    """Each pass of the supervisor does what is due, and only that."""
+    done: list[str] = []
+    acts = ("_close_sockets", "_look_for_change", "_write_kept_lines", "_kill_hanging", "_kill_workers")
+    for act in acts:
+        monkeypatch.setattr(Supervisor, act, lambda _, act=act: done.append(act))
+    for name in ("_close_at", "_look_at", "_watch_at", "_kill_at"):
+        setattr(supervised, name, 0.0 if is_due else inf)
+    monkeypatch.setattr(Supervisor, "_start_workers", lambda made: setattr(made, "_is_stopping", True))
+    monkeypatch.setattr(Events, "listen", lambda _: None)
+    monkeypatch.setattr(Events, "wait", lambda *_: [])
+    monkeypatch.setattr(gc, "freeze", lambda: done.append("freeze"))
+    monkeypatch.setattr(supervisor, "end_at_next_signal", lambda: done.append("end"))
+    assert supervised.run() == supervisor.OK
+    assert done == ["freeze", *(acts if is_due else ()), "end"]
+
+
+def test_the_sockets_of_the_admin_port_are_closed(supervised: Supervisor) -> None:
+    """At the end the supervisor closes its admin port too."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    supervised._admin_port = AdminPort([sock], Board(2), lambda: b"", "")
+    supervised._close_sockets()
+    assert sock.fileno() == -1
 
 
 def test_many_failures_later_do_not_end_the_service(supervised: Supervisor) -> None:
