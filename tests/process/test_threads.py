@@ -113,6 +113,7 @@ def test_a_client_that_leaves_meanwhile(
     run(main())
 
 
+@pytest.mark.interpreted("lowers a constant")
 def test_too_many_wait(tmp_path: Path, long_key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
     """When too many tokens wait to be signed, logins are refused at once, and the remote is not asked."""
     monkeypatch.setattr(login, "SIGNING_MAX", 1)
