@@ -23,6 +23,7 @@ _FORMS: Final = {
 }
 
 
+TABLES: Final = 64  # with more, a million would stand in tables that are nearly empty
 _RELATIONS: Final[dict[str, tuple[str | None, ...]]] = {
     **dict.fromkeys(("jti", "sid"), (None, "until")),
     "kid": (None,),
@@ -61,35 +62,55 @@ class Identity:
 
 
 def _mark(value: object) -> int:
-    """Return a claim as a number of 64 bits, 0 where it is no text: a million ids are 70 MB so, as texts they would be 120. Two
+    """Return a claim as a number of 64 bits, 0 where it is no text: a million ids are 80 MB so, as texts they would be 120. Two
     texts with the same number are as rare as a guess that hits a key of 64 bits, and nobody can choose them: Python's hash has a
     secret seed.
     """
     return hash(value) if isinstance(value, str) else 0
 
 
-class Revocations:
-    """A list of revocations. `add` its lines, then ask `revoke`."""
+class Marks:
+    """Many ids, as marks, each with an end (Unix time) or without one.
 
-    __slots__ = (
-        "_all_before",
-        "_carried",
-        "_ids",
-        "_ids_until",
-        "_sessions",
-        "_sessions_until",
-        "_subjects",
-        "_times",
-        "count",
-        "kids",
-    )
+    They stand in many small tables: a table of a million grows, and is let go of, in one go that would hold the loop for 30 ms.
+    """
+
+    __slots__ = ("_for_ever", "_until")
+
+    def __init__(self) -> None:
+        self._for_ever: list[set[int]] = [set() for _ in range(TABLES)]
+        self._until: list[dict[int, float]] = [{} for _ in range(TABLES)]
+
+    def add(self, mark: int, until: float) -> None:
+        """Add an id."""
+        if until == inf:
+            self._for_ever[mark % TABLES].add(mark)
+        else:
+            self._until[mark % TABLES][mark] = until
+
+    def has(self, mark: int, now: float) -> bool:
+        """Whether an id is among them at this moment."""
+        place = mark % TABLES
+        return mark in self._for_ever[place] or self._until[place].get(mark, -inf) > now
+
+    def drop_some(self) -> bool:
+        """Let go of some ids. False: there were none left."""
+        if not self._for_ever:
+            return False
+        self._for_ever.pop()
+        self._until.pop()
+        return True
+
+
+class Revocations:
+    """A list of revocations. `add` its lines, then ask `revokes`. One that is no longer asked is let go of by `drop_some`."""
+
+    __slots__ = ("_all_before", "_carried", "_ids", "_sessions", "_subjects", "_times", "count", "kids")
 
     def __init__(self, carried: Carried) -> None:
         self._carried = carried
-        self._ids: set[int] = set()
-        self._ids_until: dict[int, float] = {}
-        self._sessions: set[int] = set()
-        self._sessions_until: dict[int, float] = {}
+        self._ids = Marks()
+        self._sessions = Marks()
         self._subjects: dict[int, float] = {}
         self._times: dict[str, float] = {}  # that were read: mostly many lines have the same
         self._all_before = -inf
@@ -124,12 +145,12 @@ class Revocations:
             mark = hash(name)
             self._subjects[mark] = max(self._subjects.get(mark, -inf), moment)
         else:
-            for_ever, until = (self._ids, self._ids_until) if kind == "jti" else (self._sessions, self._sessions_until)
-            if relation is None:
-                for_ever.add(hash(name))
-            else:
-                until[hash(name)] = moment
+            (self._ids if kind == "jti" else self._sessions).add(hash(name), moment)
         self.count += 1
+
+    def drop_some(self) -> bool:
+        """Let go of a part of the list. False: nothing is left."""
+        return self._ids.drop_some() or self._sessions.drop_some()
 
     def _check_form(self, kind: str, written: str | None, relation: str | None) -> None:
         if (written is not None) != (kind != "all") or relation not in _RELATIONS[kind]:
@@ -156,9 +177,9 @@ class Revocations:
         """Whether a token is revoked at this moment (Unix time). `before` a time is what says an earlier second than that."""
         if identity.time < self._all_before or (kid and kid in self.kids):
             return True
-        if identity.jti and (identity.jti in self._ids or self._ids_until.get(identity.jti, -inf) > now):
+        if identity.jti and self._ids.has(identity.jti, now):
             return True
-        if identity.sid and (identity.sid in self._sessions or self._sessions_until.get(identity.sid, -inf) > now):
+        if identity.sid and self._sessions.has(identity.sid, now):
             return True
         return bool(self._subjects) and identity.time < self._subjects.get(identity.sub, -inf)
 
