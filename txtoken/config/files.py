@@ -88,11 +88,11 @@ def read_secret_bytes(node: yaml.Node) -> bytes:
 
 @kind(f"array {TEXT}", items=read_secret_bytes.schema, minItems=1, write=_hidden)
 def read_secrets_bytes(node: yaml.Node) -> tuple[bytes, ...]:
-    """The contents of one file with a secret, or of several."""
+    """The contents of one file with a secret, or of several, to the last byte: a secret may be no text."""
     nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
     if not nodes:
         raise Wrong("names no file")
-    return tuple(map(read_secret_bytes, nodes))
+    return tuple(_read_named(each, SECRET_FILE_BYTES_MAX) for each in nodes)
 
 
 def _read_named(node: yaml.Node, bytes_max: int) -> bytes:

@@ -235,13 +235,15 @@ def _root(reader: Reader, section: Section, data: bytes) -> bytes | None:
 
 
 def _decoded(data: bytes) -> bytes:
-    """Decode hexadecimal text, or base64 of either alphabet, with or without padding. What is neither stands for itself."""
+    """Decode hexadecimal text, or base64 of either alphabet, with or without padding. Other text stands for itself, without the
+    line end at its end, and so do bytes that are no text.
+    """
     text = b"".join(data.split())
     if _HEXADECIMAL.fullmatch(text):
         return bytes.fromhex(text.decode("ascii"))
     if _BASE64.fullmatch(text):
         return base64.urlsafe_b64decode(text.rstrip(b"=").translate(_TO_URL) + b"=" * (-len(text.rstrip(b"=")) % 4))
-    return data
+    return data.removesuffix(b"\n").removesuffix(b"\r") if data.isascii() else data
 
 
 def _looks_made_up(data: bytes) -> bool:

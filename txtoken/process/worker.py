@@ -70,6 +70,7 @@ class Worker:
             forwarded_lines=lambda trusted: Proxies(trusted).forwarded_lines,
             on_remote_failure=notices.remote_failed,
             on_large_token=notices.token_is_large,
+            on_dropped_claims=notices.claims_are_dropped,
             on_crash=notices.crashed,
         )
         self._app = app = App.build(config, self._surroundings)

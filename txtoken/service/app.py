@@ -53,6 +53,7 @@ class Surroundings:
     ]  # how to tell the remote of clients behind these proxies
     on_remote_failure: Callable[[RemoteError], None]
     on_large_token: Callable[[int], None]  # its bytes
+    on_dropped_claims: Callable[[str], None]  # their names
     on_crash: Callable[[Exception], None]
 
 
@@ -107,7 +108,7 @@ class App:
             (ring, config.check, config.revocations is None),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
-        self.issuer = issuer = new_issuer(ring, config.issue)
+        self.issuer = issuer = new_issuer(ring, config.issue, around.on_dropped_claims)
         login = Login(
             self.remote,
             issuer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orjson import dumps as write_json
@@ -89,9 +89,9 @@ class ClaimsIssuer(TokenIssuer):
 
     __slots__ = ("_data", "_ids", "_subject")
 
-    def __init__(self, ring: KeyRing, settings: IssueSettings) -> None:
+    def __init__(self, ring: KeyRing, settings: IssueSettings, on_drop: Callable[[str], object]) -> None:
         super().__init__(ring, settings)
-        self._data = data_of(settings)
+        self._data = data_of(settings, on_drop)
         self._subject = None if settings.subject is None else Subject(settings.subject)
         self._ids = TokenIds() if settings.has_jti else None
 
@@ -103,8 +103,12 @@ class ClaimsIssuer(TokenIssuer):
         return claims if data else b"{" + claims[1:]
 
 
-def new_issuer(ring: KeyRing, settings: IssueSettings) -> TokenIssuer:
-    """Make the issuer that takes the fewest steps for these settings."""
+def new_issuer(
+    ring: KeyRing, settings: IssueSettings, on_drop: Callable[[str], object] = lambda names: None
+) -> TokenIssuer:
+    """Make the issuer that takes the fewest steps for these settings. `on_drop` is called once, with the names of members of a
+    reply that are registered claims, and are dropped.
+    """
     varies = settings.subject is not None or settings.has_jti or not settings.data_claim
     varies = varies or settings.data_include is not None or bool(settings.data_exclude)
-    return ClaimsIssuer(ring, settings) if varies else TokenIssuer(ring, settings)
+    return ClaimsIssuer(ring, settings, on_drop) if varies else TokenIssuer(ring, settings)
