@@ -92,7 +92,7 @@ def _entry(reader: Reader, section: Section) -> KeyEntry | None:
     values = section.values
     algorithm = values["alg"]
     if algorithm is None:
-        if "alg" not in section.given:
+        if "alg" not in section.given and (section.given or section.is_whole):
             reader.complain_in(section, "keys", "alg", "is required: ES256, say")
         return None
     is_hmac = algorithm in HMAC_ALGORITHMS
