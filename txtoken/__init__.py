@@ -9,10 +9,10 @@ process/   How it runs under Unix. `supervisor` decides on workers, `places` are
 http1/     HTTP/1.1. Bytes on one side, requests and responses on the other; every limit on clients lives here, and which proxies
            are believed about clients (`proxies`). Knows no tokens.
 service/   What a token service does. `app` builds all of it from one configuration: `routes` finds the handler, `handlers/`
-           answer, a class a route; the pool of connections to the one upstream (`remote`, `dial`, `reply` and their
-           neighbours) carries logins; `keys/` sign and verify, `tokens/` make claims into tokens and tokens into verdicts,
-           `revocations` ends tokens before their time; `success`, `failures`, `cors`, `presented` and `answers` are what the
-           handlers share. Knows no sockets but the remote's.
+           answer, a class a route; `upstream/` is the pool of connections that carry logins to the one remote; `keys/` sign and
+           verify, `tokens/` make claims into tokens and tokens into verdicts, `revocations` ends tokens before their time;
+           `success`, `failures`, `cors`, `presented`, `pointer` and `answers` are what the handlers share. Knows no sockets
+           but the remote's.
 observe/   What people can see of it: log and access lines, numbers (`metrics`) and how Prometheus reads them (`exposition`).
 
 `cli/` has a file for each verb, `demo/` shows the service with a login API of its own, `config/` reads file and environment into
