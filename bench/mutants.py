@@ -44,7 +44,7 @@ def folder_of_tests(file: Path, root: Path) -> Path:
 def first_tests(file: Path, root: Path) -> list[Path]:
     """Name the files of tests in that folder that are named after `file`: nearly all that is broken fails there, in seconds."""
     tests = folder_of_tests(file, root)
-    return sorted(found.relative_to(root) for found in (root / tests).glob(f"test_{file.stem}*.py"))
+    return sorted(found.relative_to(root) for found in (root / tests).rglob(f"test_{file.stem}*.py"))
 
 
 def in_random_order(mutants: Sequence[Mutant], seed: int) -> Iterator[Mutant]:

@@ -95,5 +95,5 @@ def test_whose_tests_have_to_notice(module: str, tests: str) -> None:
 
 def test_tests_that_come_first() -> None:
     """Tests named after a module come before the others of their folder, where there are any."""
-    assert first_tests(Path("txtoken/service/keys/ring.py"), ROOT) == [Path("tests/service/keys/test_ring.py")]
+    assert Path("tests/service/keys/test_ring.py") in first_tests(Path("txtoken/service/keys/ring.py"), ROOT)
     assert first_tests(Path("txtoken/process/agreement.py"), ROOT) == []
