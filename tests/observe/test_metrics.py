@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from txtoken.observe.metrics import (
     STATUSES,
     TOKEN_REASONS,
     TOTALS,
+    Block,
     Board,
     Meter,
 )
@@ -77,6 +79,7 @@ def everything(board: Board) -> Scrape:
     """A scrape that has every metric there is: those of processes want one that lives."""
     for block in board.blocks:
         block.set_gauge("pid", os.getpid())
+        block.set_gauge("keys_sign", 1)
     return shown(board)
 
 
@@ -292,6 +295,49 @@ def test_reloads(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_004.0
     board.note_reload(has_new_key=True)
     assert seen() == (2, 2, 1, 1004, 1004)
+
+
+def keys_of(block: Block, began: float, switches: float, ends: float, **gauges: int) -> None:
+    """Show the keys of a worker that lives."""
+    for name, value in {"pid": os.getpid(), "keys_sign": 1, **gauges}.items():
+        block.set_gauge(name, value)
+    for name, moment in {"key_began": began, "key_switches": switches, "signing_ends": ends}.items():
+        block.set_moment(name, moment)
+
+
+def test_the_key_that_signs(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its age, when another one signs and when none: the worst of the workers that live; nothing where no key signs."""
+    moments = ("signing_key_age_seconds", "signing_key_switch_timestamp_seconds", "signing_end_timestamp_seconds")
+    now = 1_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    board.note_start()
+    found = shown(board)
+    assert found.value("txtoken_keys", use="sign") == 0
+    assert found.by("use", "txtoken_keys") == {}
+    assert not {f"txtoken_{name}" for name in moments} & set(found.types)
+    first, second = board.workers
+    keys_of(first, -inf, inf, inf, keys_verify=3, keys_publish=2, revocations=7)
+    keys_of(second, -inf, 5_000.0, 9_000.0, keys_verify=2, keys_publish=2, revocations=8)
+    now = 1_060.0
+    found = shown(board)
+    assert found.by("use", "txtoken_keys") == {"sign": 1, "verify": 2, "publish": 2}
+    assert [found.value(f"txtoken_{name}") for name in moments] == [60, 5_000, 9_000]  # it signs since the start
+    assert found.value("txtoken_revocations") == 8
+    first.set_moment("key_began", 1_050.0)
+    assert shown(board).value("txtoken_signing_key_age_seconds") == 10
+    now = 1_049.0  # the clock went back
+    assert shown(board).value("txtoken_signing_key_age_seconds") == 0
+    second.clear_gauges()  # it died: what was so in it is so no more
+    found = shown(board)
+    assert found.by("use", "txtoken_keys") == {"sign": 1, "verify": 3, "publish": 2}
+    assert [found.value(f"txtoken_{name}") for name in moments[1:]] == [inf, inf]
+
+
+def test_one_worker_that_cannot_sign(board: Board) -> None:
+    """It is seen, though the others can."""
+    keys_of(board.workers[0], -inf, inf, inf)
+    keys_of(board.workers[1], -inf, inf, inf, keys_sign=0)
+    assert shown(board).value("txtoken_keys", use="sign") == 0
 
 
 # Codes

@@ -6,6 +6,7 @@ each metric is good for.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -40,6 +41,8 @@ _USUAL: Final[dict[str, tuple[str, ...]]] = {
     "preflight": (),
     "other": ("404",),
 }
+# What keys are for. A key that signs verifies too.
+_KEY_USES: Final = ("sign", "verify", "publish")
 _BOUND_LABELS: Final = [*map(str, BOUNDS_S), "+Inf"]
 
 
@@ -67,6 +70,7 @@ class Exposition(Collector):
         yield from _service(self._board)
         yield from _requests(sums)
         yield from _tokens(sums)
+        yield from _keys(self._board, sums)
         yield from _remote(sums)
         yield from _saturation(sums)
         yield _total(
@@ -187,6 +191,46 @@ def _tokens(sums: _Sums) -> Iterator[Metric]:
         "txtoken_token_cache_hits",
         "Checks whose token was found among those that are remembered as valid.",
         sums.total("cache_hits"),
+    )
+
+
+def _keys(board: Board, sums: _Sums) -> Iterator[Metric]:
+    """What the keys are for, and how long the one that signs has done so and will.
+
+    No key is named by its `kid`: kids come and go, while the cells of a block are counted before the first worker begins.
+    """
+    alive = [block for block in board.workers if block.gauge("pid")]
+    keys = GaugeMetricFamily("txtoken_keys", "Keys by what they are for at this moment.", labels=["use"])
+    for use in _KEY_USES:
+        # Workers differ for a moment at a reload: the fewest count, so that one that cannot sign is seen.
+        keys.add_metric([use], min((block.gauge(f"keys_{use}") for block in alive), default=0))
+    yield keys
+    signing = [block for block in alive if block.gauge("keys_sign")]
+    if signing:
+        # A key without a beginning signs since the service has it.
+        began = max(board.service.moment("key_loaded"), *(block.moment("key_began") for block in signing))
+        yield _gauge(
+            "txtoken_signing_key_age_seconds",
+            "For how long the key that signs has done so.",
+            max(0.0, time.time() - began),
+        )
+        yield _gauge(
+            "txtoken_signing_key_switch_timestamp_seconds",
+            "When another key signs, or none does; +Inf: never.",
+            min(block.moment("key_switches") for block in signing),
+        )
+        yield _gauge(
+            "txtoken_signing_end_timestamp_seconds",
+            "When no key signs any more; +Inf: never.",
+            min(block.moment("signing_ends") for block in signing),
+        )
+    yield _total(
+        "txtoken_tokens_cut", "Tokens that end with their key, before expHours is over.", sums.total("tokens_cut")
+    )
+    yield _gauge(
+        "txtoken_revocations",
+        "Lines of the list of revocations that is in use.",
+        max((block.gauge("revocations") for block in alive), default=0),
     )
 
 

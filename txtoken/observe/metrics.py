@@ -65,17 +65,21 @@ ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *REMOT
 # What others count, and a worker copies.
 TOTALS: Final[list[str]] = [
     *("cache_hits", "given_up", "log_lines_dropped"),
-    *("connections_held_back", "tls_handshakes_failed"),
+    *("connections_held_back", "tls_handshakes_failed", "tokens_cut"),
 ]
 # The state of this moment, which is void when the worker has died.
 GAUGES: Final[list[str]] = [
     *("pid", "is_ready", "connections", "active", "waiting"),
     *("remote_idle", "remote_busy", "remote_dialling", "connections_max", "remote_connections_max", "waiting_max"),
+    *("keys_sign", "keys_verify", "keys_publish", "revocations"),
 ]
 # What happens to the service as a whole.
 EVENTS: Final[list[str]] = ["reloads", "reloads_failed", "workers_replaced"]
-# When something was last so: `beat` by time.monotonic, the others in Unix time.
-MOMENTS: Final[list[str]] = ["beat", "reloaded", "reload_failed", "key_loaded"]
+# When something was last so, or will be: `beat` by time.monotonic, the others in Unix time.
+MOMENTS: Final[list[str]] = [
+    *("beat", "reloaded", "reload_failed", "key_loaded"),
+    *("key_began", "key_switches", "signing_ends"),  # since when this key signs, when another does, and when none
+]
 
 # A block: counts, then seconds. A route has a histogram for each status, so that one addition counts both.
 BUCKETS: Final[int] = len(BOUNDS_S) + 1

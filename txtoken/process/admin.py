@@ -12,6 +12,8 @@ import platform
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
+from time import time
 from typing import Final
 
 from txtoken.clock import Clock
@@ -20,6 +22,7 @@ from txtoken.http1.server import Server
 from txtoken.observe.metrics import Board, Meter
 from txtoken.service.app import App
 from txtoken.service.handlers.health import Metrics
+from txtoken.service.keys.ring import KeyRing
 from txtoken.service.routes import Routes, health_routes
 from txtoken.settings import KIB, MIB, Limits, Timeouts
 from txtoken.version import VERSION
@@ -80,17 +83,25 @@ class Admin:
         """Begin to answer."""
         await self.server.listen(self._sockets)
 
-    def publish(self, server: Server, app: App, dropped: int, *, ready: bool) -> None:
+    def publish(self, server: Server, app: App, dropped: int, revocations: int, *, ready: bool) -> None:
         """Copy what is so at this moment, and what was counted elsewhere, to where every process sees it.
 
-        `dropped` are the lines of the log that were lost so far.
+        `dropped` are the lines of the log that were lost so far, `revocations` those of the list that is in use.
         """
+        self._publish_keys(app.ring)
         remotes, memory = app.remotes, app.verifier.memory
         given_up = sum(remote.given_up for remote in remotes)
         places = server.places
-        more = [memory.hits, given_up, dropped - self._dropped, places.held_back, places.handshakes_failed]
+        more = [
+            memory.hits,
+            given_up,
+            dropped - self._dropped,
+            places.held_back,
+            places.handshakes_failed,
+            app.issuer.cut,
+        ]
         self._dropped = dropped
-        memory.hits = places.held_back = places.handshakes_failed = 0
+        memory.hits = places.held_back = places.handshakes_failed = app.issuer.cut = 0
         for remote in remotes:
             remote.given_up = 0
         idle = sum(remote.idle_count for remote in remotes)
@@ -102,8 +113,18 @@ class Admin:
             *(os.getpid(), int(ready), server.connection_count, active, waiting),
             *(idle, busy, dialling),
             *(server.limits.connections, app.config.remote.connections, app.config.remote.waiting),
+            *(int(app.can_sign()), len(app.ring.keys), app.ring.public_count, revocations),
         ]
         self.meter.publish(more, gauges)
+
+    def _publish_keys(self, ring: KeyRing) -> None:
+        """Show since when the key signs that signs now, when another one does, and when none."""
+        now = time()
+        key = ring.signer(now)
+        block = self.meter.block
+        block.set_moment("key_began", -inf if key is None else key.begins)
+        block.set_moment("key_switches", ring.next_switch(now))
+        block.set_moment("signing_ends", ring.signing_end(now))
 
     def note_reload(self, *, has_new_key: bool) -> None:
         """The configuration was read again and is in use."""

@@ -59,6 +59,11 @@ class KeyRing:
             self._revoked = frozenset(kids)
             self._hold(self.keys)
 
+    @property
+    def public_count(self) -> int:
+        """How many public keys are published."""
+        return sum(1 for key in self.keys if key.public_members() is not None and key.kid not in self._revoked)
+
     def refresh(self, now: float) -> None:
         """Take over the keys that are known at this moment (Unix time), where they follow the clock."""
         if self._derived is not None and not self._stays_from <= now < self._stays_until:
@@ -98,6 +103,15 @@ class KeyRing:
             if moment > now and self._signer_at(moment) is not current:
                 return moment
         return inf
+
+    def signing_end(self, now: float) -> float:
+        """Return when no key signs any more (Unix time), `now` where none does already. `math.inf`: never."""
+        if self._derived is not None:
+            return inf
+        moment = now
+        while moment < inf and (key := self._signer_at(moment)) is not None:
+            moment = key.until
+        return moment
 
 
 def _begins(key: Key) -> float:

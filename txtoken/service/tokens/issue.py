@@ -22,7 +22,7 @@ _NOTHING: dict[str, Any] = {}
 class TokenIssuer:
     """Signs tokens that carry a reply of the remote. What is the same for a second is written once."""
 
-    __slots__ = ("_constant", "_end", "_key", "_open", "_ring", "_second", "_settings", "_start")
+    __slots__ = ("_constant", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start", "cut")
 
     def __init__(self, ring: KeyRing, settings: IssueSettings) -> None:
         self._ring = ring
@@ -33,6 +33,8 @@ class TokenIssuer:
         self._key: Key | None = None
         self._start = b""  # the header's segment, and a dot
         self._end = b""  # of the claims
+        self._is_cut = False  # the key ends before a token of this second would
+        self.cut = 0  # tokens that end with their key; the one that reports them sets it back
 
     @property
     def key(self) -> Key:
@@ -63,6 +65,8 @@ class TokenIssuer:
         """Return the token without its signature, as `issue` says."""
         if now != self._second:
             self._renew(now)
+        if self._is_cut:
+            self.cut += 1
         return self._start + encode_segment(self._claims(text, reply))
 
     def _claims(self, text: bytes, reply: Mapping[str, Any]) -> bytes:
@@ -79,7 +83,8 @@ class TokenIssuer:
             header = {"alg": key.algorithm, "typ": settings.typ, **({"kid": key.kid} if key.kid else {})}
             self._start = encode_segment(write_json(header)) + b"."
         # A token does not outlive the key that it is verified by.
-        expires = now + settings.ttl_s if key.until >= now + settings.ttl_s else int(key.until)
+        self._is_cut = key.until < now + settings.ttl_s
+        expires = int(key.until) if self._is_cut else now + settings.ttl_s
         self._end = b'%b%b,"exp":%d}' % (self._constant, times_of(settings, now), expires)
         self._second = now
 
