@@ -108,13 +108,13 @@ def load(
     return key
 
 
-def check_closely(data: bytes) -> None:
+def check_closely(data: bytes, algorithm: str) -> None:
     """Check an RSA key as the library does, which takes up to 0.3 s. Others were checked when they were loaded.
 
     Raises:
         KeyMaterialError: its numbers do not belong together.
     """
-    private, _, _ = _parse(data, "RS256")
+    private, _, _ = _parse(data, algorithm)
     if isinstance(private, rsa.RSAPrivateKey):
         try:
             private.private_numbers().private_key()
