@@ -90,6 +90,11 @@ class KeyRing:
                 return key
         return None
 
+    @property
+    def signers(self) -> tuple[Key, ...]:
+        """The keys that may sign, whatever the time is: those with a private half that are not revoked."""
+        return tuple(self._by_age)
+
     def next_switch(self, now: float) -> float:
         """Return when another key signs, or none does (Unix time). `math.inf`: never."""
         moments = sorted({key.begins for key in self._by_age} | {key.until for key in self._by_age})
