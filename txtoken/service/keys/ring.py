@@ -91,6 +91,11 @@ class KeyRing:
         return None
 
     @property
+    def rotates(self) -> bool:
+        """Whether there are keys that rotate by themselves."""
+        return self._derived is not None
+
+    @property
     def signers(self) -> tuple[Key, ...]:
         """The keys that may sign, whatever the time is: those with a private half that are not revoked."""
         return tuple(self._by_age)
