@@ -23,9 +23,7 @@ from txtoken.service.keys.build import asymmetric
 
 TIMEOUT_S: Final = 10.0
 # With an HMAC key everyone who reads the JWK Set could sign, and with none anyone.
-ALGORITHMS: Final = frozenset(
-    ("ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
-)
+ALGORITHMS: Final = ("ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
 _URL: Final = re.compile("https?://", re.IGNORECASE)
 
 

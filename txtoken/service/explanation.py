@@ -23,7 +23,7 @@ _ADVICE: Final = {
     "no_expiry": "it does not say when it expires, and tokens without an end are not accepted (verify.requireExp)",
     "issuer": "its `iss` is not the one that is asked for (verify.iss)",
     "audience": "its `aud` does not name the one that is asked for (verify.aud)",
-    "revoked": "it was declared void before it expires: itself, its session, user or key, or all tokens of its time (revocations)",
+    "revoked": "it was declared void before its end: itself, its session, user or key, or all tokens of that time (revocations)",
 }
 _KID_LENGTH_MAX: Final = 64
 _KIDS_MAX: Final = 16  # that are named
