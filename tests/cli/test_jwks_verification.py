@@ -161,6 +161,9 @@ def test_keys_that_are_not_used(terminal: Terminal, url: str) -> None:
         {**good, "alg": "none"},
         {**good, "use": "enc"},
         {**good, "alg": ["ES256"]},
+        {**good, "x": 5},
+        {**good, "crv": ["P-256"]},
+        {**good, "kty": {}},
         "ES256",
         None,
     ):
