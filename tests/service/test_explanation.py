@@ -79,7 +79,7 @@ def test_a_token_that_does_not_say_when_it_ends() -> None:
     ],
 )
 def test_forms(token: str, words: str) -> None:
-    """A token that cannot be trusted at all is told what is wrong with its form or signature."""
+    """A token that cannot be trusted at all is explained by its form or signature."""
     assert words in told(token)
 
 
@@ -217,7 +217,7 @@ def test_what_can_be_read_is_shown() -> None:
     ],
 )
 def test_duration(seconds: float, words: str) -> None:
-    """A time is told in its two largest units."""
+    """A time is written in its two largest units."""
     assert duration(seconds) == words
 
 

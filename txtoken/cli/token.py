@@ -1,4 +1,6 @@
-"""`txtoken token`: issues, verifies and explains tokens with the configuration's key. Asks no service."""
+"""`txtoken token`: issues, verifies and explains tokens with the configuration's key, or verifies them by published keys. Asks no
+service but the one that publishes these.
+"""
 
 from __future__ import annotations
 
