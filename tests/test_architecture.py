@@ -29,8 +29,12 @@ ALLOWED: Final = {
         *("txtoken.cli", "txtoken.config", "txtoken.errors", "txtoken.service.keys", "txtoken.settings"),
     ),
     "txtoken.cli.demo": ("txtoken.cli", "txtoken.demo"),
+    "txtoken.cli.current_keys": ("txtoken.config", "txtoken.service", "txtoken.settings"),
+    "txtoken.cli.key_table": ("txtoken.service.explanation", "txtoken.service.keys"),
+    "txtoken.cli.keys": ("txtoken.cli", "txtoken.config", "txtoken.errors", "txtoken.service.keys"),
     "txtoken.cli.schema": ("txtoken.cli", "txtoken.config"),
     "txtoken.cli.serve": ("txtoken.cli", "txtoken.errors", "txtoken.process"),
+    "txtoken.cli.jwks_verification": ("txtoken.cli", "txtoken.errors", "txtoken.service.keys"),
     "txtoken.cli.token": ("txtoken.cli", "txtoken.errors", "txtoken.service", "txtoken.settings"),
     "txtoken.demo": (
         *("txtoken.config", "txtoken.errors", "txtoken.observe.logs", "txtoken.process", "txtoken.settings"),
@@ -107,16 +111,18 @@ RESERVED: Final = {
         ),
         *("txtoken.config.urls", "txtoken.config.values", "txtoken.config.yaml_reader"),
     ),
+    "jwt": ("txtoken.cli.jwks_verification",),
     "cryptography": ("txtoken.service.keys.asymmetric",),
     "uvloop": ("txtoken.process.loop",),
     "signal": (
         *("txtoken.cli.early_signals", "txtoken.process.events", "txtoken.process.places"),
         *("txtoken.process.signals", "txtoken.process.supervisor"),
     ),
-    # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only an admin port or an
-    # asymmetric key needs.
+    # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only an admin port, an
+    # asymmetric key or `token verify --jwks` needs.
     "importlib": (
-        *("txtoken.cli.main", "txtoken.process.admin", "txtoken.service.keys.build", "txtoken.service.keys.derived"),
+        *("txtoken.cli.main", "txtoken.cli.token", "txtoken.process.admin"),
+        *("txtoken.service.keys.build", "txtoken.service.keys.derived"),
     ),
     "prometheus_client": ("txtoken.observe.exposition",),
     "threading": ("txtoken.observe.logs", "txtoken.service.upstream.names"),

@@ -64,6 +64,12 @@ def test_version(terminal: Terminal) -> None:
         ["check", "--set", "port"],
         ["check", "--set", f"encKey:{KEY}"],
         ["keygen", "--config", "x"],
+        ["keys"],
+        ["keys", "generate", "--alg", "none"],
+        ["keys", "generate", "--format", "der"],
+        ["keys", "generate", "--format", "jwk", "--kid", "a b"],
+        ["keys", "generate", "--alg", "RS256", "--bits", "1024"],
+        ["keys", "generate", "--alg", "RS256", "--bits", "many"],
         ["demo", "--port", "70000"],
         ["demo", "--port", "-1"],
         ["demo", "--login-port", "http"],
@@ -110,7 +116,7 @@ def test_interrupted(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Non
 
 # Bad configurations
 
-CONFIGURED: Final = [command for command in COMMANDS if command not in ("schema", "demo", "keygen")]
+CONFIGURED: Final = [command for command in COMMANDS if command not in ("schema", "demo", "keygen", "keys generate")]
 
 
 @pytest.mark.parametrize("command", CONFIGURED)

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txtoken.service.explanation import duration, explain
+from txtoken.service.keys.derived import DerivedKeys, Schedule
 from txtoken.service.keys.hmac import HmacKey
+from txtoken.service.keys.key import Key, KeyTimes
 from txtoken.service.keys.ring import KeyRing
+from txtoken.service.revocations import Carried, Revocations
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
 from txtoken.settings import CheckSettings, VerifyRules
@@ -76,8 +79,119 @@ def test_a_token_that_does_not_say_when_it_ends() -> None:
     ],
 )
 def test_forms(token: str, words: str) -> None:
-    """A token that cannot be trusted at all is told what is wrong with its form or signature."""
+    """A token that cannot be trusted at all is explained by its form or signature."""
     assert words in told(token)
+
+
+# Keysets
+
+OTHER: Final = "another-key-for-tests-0123456789-abcdefgh-0123456789-abcdefgh-0123"
+
+
+def told_by(keys: KeyRing, token: str, revocations: Revocations | None = None) -> str:
+    """Return the reason that a person is told by a service with these keys."""
+    judge = TokenVerifier(keys, CheckSettings("/checkToken"), Memory(0), revocations)
+    return explain(judge, token.encode(), NOW).reason
+
+
+def named(kid: object, key: str = KEY, algorithm: str = "HS256", **more: object) -> str:
+    """Sign a token that names its key, in whatever way."""
+    header = json.dumps({"alg": algorithm, "kid": kid, **more})
+    encoded = jwt.utils.base64url_encode(header.encode()).decode()
+    return encoded + "." + jwt.encode(GOOD, key, algorithm).split(".", 1)[1]
+
+
+def keyset(*more: Key) -> KeyRing:
+    """Make a keyset of one key that ended, and two that did not."""
+    first = HmacKey(KEY.encode(), "HS256", "2022", KeyTimes(until=NOW - 90))
+    return KeyRing([first, HmacKey(KEY.encode(), "HS256", "2023"), HmacKey(OTHER.encode(), "HS512", "2024"), *more])
+
+
+@pytest.mark.parametrize(
+    ("kid", "reason"),
+    [
+        ("2021", "the key that it names (`kid`), 2021, is unknown: this service knows 2023, 2024"),
+        ("2022", "its key (2022) ended 1 min 30 s ago (keys.until)"),
+        (
+            "19000-abcdefghijk",
+            "the key that it names (`kid`), 19000-abcdefghijk, is unknown: this service knows 2023, 2024",
+        ),
+        ("schlüssel", "the key that it names (`kid`), schlüssel, is unknown: this service knows 2023, 2024"),
+        ("x" * 65, "the key that it names (`kid`) is none that was ever here: this service knows 2023, 2024"),
+        ("", "the key that it names (`kid`) is none that was ever here: this service knows 2023, 2024"),
+        ("\x1b[2J", "the key that it names (`kid`) is none that was ever here: this service knows 2023, 2024"),
+        ("a\u202eb", "the key that it names (`kid`) is none that was ever here: this service knows 2023, 2024"),
+        (["2023"], "the key that it names (`kid`) is none that was ever here: this service knows 2023, 2024"),
+        (None, "it does not name its key (`kid`), and this service knows 2023, 2024"),
+    ],
+)
+def test_unknown_keys(kid: object, reason: str) -> None:
+    """The known keys are named, and that of the token where it can be shown; one that has ended is said to have."""
+    assert told_by(keyset(), named(kid)) == reason
+
+
+def test_many_known_keys() -> None:
+    """Of a hundred keys the first ones are named."""
+    keys = KeyRing([HmacKey(f"{number:064}".encode(), "HS256", f"k{number}") for number in range(100)])
+    reason = told_by(keys, named("x"))
+    assert reason.endswith("k14, k15, 84 more")
+    assert told_by(KeyRing([HmacKey(KEY.encode(), "HS256", "a", KeyTimes(until=NOW))]), named("x")).endswith(
+        "knows no key now"
+    )
+
+
+def test_keys_beside_enc_key() -> None:
+    """The key without a name is named as the configuration's key."""
+    reason = told_by(keyset(HmacKey(KEY.encode())), named("x"))
+    assert reason.endswith("this service knows 2023, 2024, the key without a name (encKey)")
+
+
+def test_keys_that_rotate_by_themselves() -> None:
+    """A key of a period before those that are known has ended; one of a period to come, or of another kind, is unknown."""
+    derived = DerivedKeys([b"r" * 32], "HS256", "https://l", Schedule(3600, 3600, 3600))
+    keys = KeyRing([], derived)
+    keys.refresh(NOW)
+    period = NOW // 3600
+    old = f"{period - 9}-abcdefghijk"
+    assert told_by(keys, named(old)).startswith(
+        f"its key ({old}) ended: it rotated out, and this service knows {period - 2}-"
+    )
+    for kid in (f"{period}-abcdefghijk", f"{period + 9}-abcdefghijk", f"{period - 9}-abc"):
+        assert f", {kid}, is unknown" in told_by(keys, named(kid))
+
+
+@pytest.mark.parametrize(
+    ("kid", "key", "algorithm", "reason"),
+    [
+        ("2023", OTHER, "HS512", "it was signed by another method than its key (2023) is for (HS256)"),
+        ("2024", OTHER, "HS256", "it was signed by another method than its key (2024) is for (HS512)"),
+    ],
+)
+def test_other_methods(kid: str, key: str, algorithm: str, reason: str) -> None:
+    """The method that counts is the one of the token's key."""
+    assert told_by(keyset(), named(kid, key, algorithm)) == reason
+
+
+def test_other_method_than_that_of_the_only_key() -> None:
+    """Where a key has no name its algorithm is the service's."""
+    token = jwt.encode(GOOD, OTHER, "HS512")
+    assert told_by(KeyRing([HmacKey(OTHER.encode())]), token).endswith("than this service uses (HS256)")
+    assert told_by(KeyRing([HmacKey(OTHER.encode(), "HS384")]), token).endswith("than this service uses (HS384)")
+
+
+def test_revoked() -> None:
+    """What revoked means is said."""
+    revocations = Revocations(Carried(kid=True))
+    revocations.add("kid 2023")
+    reason = told_by(keyset(), jwt.encode(GOOD, KEY, "HS256", headers={"kid": "2023"}), revocations)
+    assert reason.startswith("it was declared void before its end: ")
+    assert "(revocations)" in reason
+
+
+def test_the_bearer_that_is_shown_to_the_remote() -> None:
+    """It is a token of ours, and nobody's login."""
+    token = jwt.encode(GOOD, KEY, "HS256", headers={"kid": "2023", "typ": "remote+jwt"})
+    assert told_by(keyset(), token) == "it is the one that this service shows to the remote, and nobody's login"
 
 
 def test_what_can_be_read_is_shown() -> None:
@@ -103,7 +217,7 @@ def test_what_can_be_read_is_shown() -> None:
     ],
 )
 def test_duration(seconds: float, words: str) -> None:
-    """A time is told in its two largest units."""
+    """A time is written in its two largest units."""
     assert duration(seconds) == words
 
 

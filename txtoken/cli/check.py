@@ -48,7 +48,7 @@ def _check_closely(config: Config) -> None:
     for entry in config.keys.entries:
         if entry.algorithm in ("RS256", "PS256"):
             try:
-                asymmetric().check_closely(entry.material.reveal())
+                asymmetric().check_closely(entry.material.reveal(), entry.algorithm)
             except KeyMaterialError as error:
                 raise ConfigError((Problem("keys", config.source or "configuration", str(error)),)) from None
     if config.revocations is not None:

@@ -1,8 +1,11 @@
-"""`txtoken token`: issues, verifies and explains tokens with the configuration's key. Asks no service."""
+"""`txtoken token`: issues, verifies and explains tokens with the configuration's key, or verifies them by published keys. Asks no
+service but the one that publishes these.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import time
 from dataclasses import replace
@@ -10,6 +13,7 @@ from typing import Final
 
 import orjson
 
+from txtoken.cli.current_keys import read_revocations, ring_at
 from txtoken.cli.exit_codes import FAILED, OK, USAGE
 from txtoken.cli.terminal import (
     add_config_options,
@@ -22,8 +26,6 @@ from txtoken.cli.terminal import (
 )
 from txtoken.errors import TokenError
 from txtoken.service.explanation import explain as explain_token
-from txtoken.service.keys.build import build_ring
-from txtoken.service.keys.ring import KeyRing
 from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, read_object
 from txtoken.service.tokens.issue import new_issuer
 from txtoken.service.tokens.memory import Memory
@@ -54,6 +56,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
             added.add_argument(
                 "token", nargs="?", default="-", help="the token, as it was copied; - reads standard input"
             )
+        if command is verify:
+            added.add_argument(
+                "--jwks",
+                metavar="URL|FILE",
+                help="verify by these public keys, without a configuration, as others would",
+            )
+            added.add_argument("--iss", help="with --jwks: the issuer that it has to have")
+            added.add_argument("--aud", help="with --jwks: the audience that it has to name")
         added.set_defaults(command=command)
 
 
@@ -67,7 +77,7 @@ def issue(options: argparse.Namespace) -> int:
         return USAGE
     settings = config.issue if options.hours is None else replace(config.issue, ttl_s=options.hours)
     now = int(time.time())
-    token = new_issuer(_ring(config), settings).issue(data, now, reply)
+    token = new_issuer(ring_at(config, now, read_revocations(config)), settings).issue(data, now, reply)
     if options.output == "json":
         claims = orjson.loads(decode_segment(token.split(b".")[1]) or b"")
         print_json({"token": token.decode("ascii"), "exp": claims["exp"]})
@@ -78,6 +88,15 @@ def issue(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """`txtoken token verify`: the claims of a valid token, or why it is not valid."""
+    if options.jwks is not None:
+        if options.config is not None or options.set:
+            say("txtoken: --jwks needs no configuration: leave out --config and --set", sys.stderr)
+            return USAGE
+        code: int = importlib.import_module("txtoken.cli.jwks_verification").verify(options)
+        return code
+    if options.iss is not None or options.aud is not None:
+        say("txtoken: --iss and --aud are for --jwks: the configuration has verify.iss and verify.aud", sys.stderr)
+        return USAGE
     verifier = _verifier(read_config(options))
     try:
         verdict = verifier.verify(read_token(options.token), time.time())
@@ -111,14 +130,9 @@ def explain(options: argparse.Namespace) -> int:
     return OK if explanation.valid else FAILED
 
 
-def _ring(config: Config) -> KeyRing:
-    ring = build_ring(config.keys, config.issue.ttl_s)
-    ring.refresh(time.time())
-    return ring
-
-
 def _verifier(config: Config) -> TokenVerifier:
-    return TokenVerifier(_ring(config), config.check, Memory(0))
+    revocations = read_revocations(config)
+    return TokenVerifier(ring_at(config, time.time(), revocations), config.check, Memory(0), revocations)
 
 
 def _ttl_s(text: str) -> int:

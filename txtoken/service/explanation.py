@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
 from txtoken.errors import TokenError
+from txtoken.service.keys.key import BEARER_TYPE
+from txtoken.service.keys.ring import KeyRing
 from txtoken.service.tokens.compact import UnusableJson, compact_object
 from txtoken.service.tokens.segments import decode_segment
 from txtoken.service.tokens.verify import TokenVerifier
@@ -16,12 +19,17 @@ from txtoken.service.tokens.verify import TokenVerifier
 _ADVICE: Final = {
     "segments": "a token is three parts with dots between them; perhaps it was cut, or something was added to it",
     "malformed": "a part of it is not what a token is made of; perhaps it was changed on its way",
-    "algorithm": "it was signed by another method than this service uses (HS256)",
     "signature": "it was signed with another key, or changed after it was signed",
     "no_expiry": "it does not say when it expires, and tokens without an end are not accepted (verify.requireExp)",
     "issuer": "its `iss` is not the one that is asked for (verify.iss)",
     "audience": "its `aud` does not name the one that is asked for (verify.aud)",
+    "revoked": "it was declared void before its end: itself, its session, user or key, or all tokens of that time (revocations)",
 }
+_KID_LENGTH_MAX: Final = 64
+_KIDS_MAX: Final = 16  # that are named
+_DERIVED_KID: Final = re.compile(
+    r"([0-9]{1,12})-[A-Za-z0-9_-]{11}"
+)  # of a key that rotates by itself: its period and a name
 _OF_TIMES: Final = ("malformed", "no_expiry", "expired", "not_yet")  # reasons that a time which is none can have
 _TIMES: Final = ("exp", "nbf", "iat")  # seconds since 1970 (RFC 7519 §2: NumericDate)
 _SECONDS_MAX: Final = 100_000_000_000  # the year 5138: what is more was meant in milliseconds, or finer
@@ -45,7 +53,7 @@ def explain(verifier: TokenVerifier, token: bytes, now: float) -> Explanation:
     try:
         verdict = verifier.verify(token, now)
     except TokenError as error:
-        return Explanation(False, error.public, _why_not(error, claims, now), header, claims)
+        return Explanation(False, error.public, _why_not(error, verifier.ring, header, claims, now), header, claims)
     if odd := _odd_time(claims):
         return Explanation(True, None, f"it is valid, but {odd}", header, claims)
     if verdict.valid_until == float("inf"):
@@ -64,7 +72,13 @@ def duration(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
-def _why_not(error: TokenError, claims: bytes | None, now: float) -> str:
+def _why_not(error: TokenError, ring: KeyRing, header: bytes | None, claims: bytes | None, now: float) -> str:
+    if error.code == "key":
+        return _why_unknown(ring, _members(header), now)
+    if error.code == "algorithm":
+        return _other_method(ring, _members(header), now)
+    if error.code == "audience" and _members(header).get("typ") == BEARER_TYPE:
+        return "it is the one that this service shows to the remote, and nobody's login"
     if error.code in _OF_TIMES and (odd := _odd_time(claims)):
         return odd
     if error.code == "expired" and (expires := _number(claims, "exp")) is not None:
@@ -74,6 +88,46 @@ def _why_not(error: TokenError, claims: bytes | None, now: float) -> str:
     if error.code == "not_yet" and (begins := _number(claims, "nbf")) is not None:
         return f"it becomes valid in {duration(begins - now)}"
     return _ADVICE.get(error.code, error.public)
+
+
+def _why_unknown(ring: KeyRing, header: Mapping[str, object], now: float) -> str:
+    """Say why no key of the service is the one that a token names."""
+    known = f"this service knows {_names(key.kid for key in ring.keys if now < key.until)}"
+    if header.get("kid") is None:
+        return f"it does not name its key (`kid`), and {known}"
+    kid = header["kid"]
+    if not isinstance(kid, str) or not 0 < len(kid) <= _KID_LENGTH_MAX or not kid.isprintable():
+        return f"the key that it names (`kid`) is none that was ever here: {known}"
+    ended = next((key.until for key in ring.keys if key.kid == kid), None)
+    if ended is not None:
+        return f"its key ({kid}) ended {duration(now - ended)} ago (keys.until)"
+    if _is_of_past_period(ring, kid):
+        return f"its key ({kid}) ended: it rotated out, and {known}"
+    return f"the key that it names (`kid`), {kid}, is unknown: {known}"
+
+
+def _is_of_past_period(ring: KeyRing, kid: str) -> bool:
+    """Whether a key looks like one that rotates by itself, from before those that are known."""
+    named = _DERIVED_KID.fullmatch(kid)
+    if named is None or not ring.rotates:
+        return False
+    periods = [int(found[1]) for key in ring.keys if (found := _DERIVED_KID.fullmatch(key.kid))]
+    return bool(periods) and int(named[1]) < min(periods)
+
+
+def _names(kids: Iterable[str]) -> str:
+    names = [kid or "the key without a name (encKey)" for kid in kids]
+    if len(names) > _KIDS_MAX:
+        names[_KIDS_MAX:] = [f"{len(names) - _KIDS_MAX} more"]
+    return ", ".join(names) if names else "no key now"
+
+
+def _other_method(ring: KeyRing, header: Mapping[str, object], now: float) -> str:
+    key = ring.find(header.get("kid"), now)
+    if key is None or not key.kid:
+        algorithms = sorted({known.algorithm for known in ring.keys if not known.kid})
+        return f"it was signed by another method than this service uses ({', '.join(algorithms)})"
+    return f"it was signed by another method than its key ({key.kid}) is for ({key.algorithm})"
 
 
 def _odd_time(claims: bytes | None) -> str:

@@ -17,7 +17,13 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.key import ALWAYS, Key, KeyTimes
@@ -108,13 +114,13 @@ def load(
     return key
 
 
-def check_closely(data: bytes) -> None:
+def check_closely(data: bytes, algorithm: str) -> None:
     """Check an RSA key as the library does, which takes up to 0.3 s. Others were checked when they were loaded.
 
     Raises:
         KeyMaterialError: its numbers do not belong together.
     """
-    private, _, _ = _parse(data, "RS256")
+    private, _, _ = _parse(data, algorithm)
     if isinstance(private, rsa.RSAPrivateKey):
         try:
             private.private_numbers().private_key()
@@ -130,6 +136,38 @@ def pair_of(material: bytes, algorithm: str) -> tuple[_PrivateKey, _PublicKey]:
     else:
         private = ec.derive_private_key(int.from_bytes(material) % (P256_ORDER - 1) + 1, ec.SECP256R1())
     return private, private.public_key()
+
+
+def generate(algorithm: str, rsa_bits: int) -> _PrivateKey:
+    """Make a new random key for an algorithm. `rsa_bits` counts for RSA alone."""
+    if algorithm == "ES256":
+        return ec.generate_private_key(ec.SECP256R1())
+    if algorithm == "EdDSA":
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(RSA_EXPONENT, rsa_bits)
+
+
+def private_pem(private: _PrivateKey) -> bytes:
+    """Write a private key as PEM: PKCS #8, not encrypted (RFC 5958)."""
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def private_jwk(private: _PrivateKey, algorithm: str, kid: str = "") -> dict[str, str]:
+    """Write a private key as a JWK (RFC 7518 §6, RFC 8037 §2). Without `kid` it is named by its thumbprint."""
+    public = private.public_key()
+    names = {"use": "sig", "alg": algorithm, "kid": kid or thumbprint(public)}
+    return {**names, **jwk_members(public), **_private_members(private)}
+
+
+def _private_members(private: _PrivateKey) -> dict[str, str]:
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        return {"d": encode_segment(private.private_bytes_raw()).decode("ascii")}
+    if isinstance(private, ec.EllipticCurvePrivateKey):
+        return {"d": _octets(private.private_numbers().private_value, P256_BYTES)}
+    numbers = private.private_numbers()
+    crt = {"dp": numbers.dmp1, "dq": numbers.dmq1, "qi": numbers.iqmp}
+    members = {"d": numbers.d, "p": numbers.p, "q": numbers.q, **crt}
+    return {name: _octets(number) for name, number in members.items()}
 
 
 def digest(public: _PublicKey) -> bytes:

@@ -95,6 +95,16 @@ class KeyRing:
                 return key
         return None
 
+    @property
+    def rotates(self) -> bool:
+        """Whether there are keys that rotate by themselves."""
+        return self._derived is not None
+
+    @property
+    def signers(self) -> tuple[Key, ...]:
+        """The keys that may sign, whatever the time is: those with a private half that are not revoked."""
+        return tuple(self._by_age)
+
     def next_switch(self, now: float) -> float:
         """Return when another key signs, or none does (Unix time). `math.inf`: never."""
         moments = sorted({key.begins for key in self._by_age} | {key.until for key in self._by_age})

@@ -51,12 +51,12 @@ class KnownHeader:
 class TokenVerifier:
     """Judges tokens by the keys of a ring and one set of rules, and remembers those that it found valid."""
 
-    __slots__ = ("_known_headers", "_ring", "_rules", "_token_bytes_max", "memory", "revocations")
+    __slots__ = ("_known_headers", "_rules", "_token_bytes_max", "memory", "revocations", "ring")
 
     def __init__(
         self, ring: KeyRing, settings: CheckSettings, memory: Memory, revocations: Revocations | None = None
     ) -> None:
-        self._ring = ring
+        self.ring = ring
         self._rules = settings.rules
         self._token_bytes_max = settings.token_bytes_max
         self.memory = memory
@@ -138,7 +138,7 @@ class TokenVerifier:
         # RFC 7515 §4.1.11: no extension is understood here. RFC 7797: nor is a payload that is not encoded.
         if not isinstance(members, dict) or "crit" in members or "b64" in members:
             _refuse(_MALFORMED)
-        key = self._ring.find(members.get("kid"), now)
+        key = self.ring.find(members.get("kid"), now)
         if key is None:
             _refuse(_KEY)
         if members.get("alg") != key.algorithm:

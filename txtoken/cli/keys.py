@@ -1,0 +1,168 @@
+"""`txtoken keys`: makes keys, and shows those of the configuration. Asks no service."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import secrets
+import sys
+import time
+from typing import Any, Final
+
+import orjson
+
+from txtoken.cli.current_keys import read_revocations, ring_at
+from txtoken.cli.exit_codes import FAILED, OK, USAGE
+from txtoken.cli.key_table import as_data, as_text, key_table
+from txtoken.cli.terminal import add_config_options, add_output_option, print_json, read_config, say
+from txtoken.config.keyset import KID
+from txtoken.errors import KeyMaterialError
+from txtoken.service.keys.build import asymmetric
+from txtoken.service.keys.key import ALGORITHMS, HMAC_ALGORITHMS
+
+SECRET_BYTES: Final = {"HS256": 36, "HS384": 48, "HS512": 66}  # make 48, 64 and 88 characters of base64url
+RSA_ALGORITHMS: Final = ("RS256", "PS256")
+RSA_BITS: Final = 3072
+FILE_MODE: Final = 0o600
+
+
+class NotWritten(Exception):
+    """A key's file was not written: why."""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the three commands and their arguments."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    about = "make a new random key for `keys`"
+    added = commands.add_parser("generate", help=about, description=about)
+    added.add_argument("--alg", choices=tuple(ALGORITHMS), default="ES256", help="its algorithm (default: ES256)")
+    added.add_argument("--format", choices=("pem", "jwk"), help="how it is written (default: pem); HMAC is text")
+    added.add_argument("--kid", type=_kid, help="its name, in a JWK (default: its thumbprint)")
+    added.add_argument("--bits", type=_bits, help=f"the size of an RSA key (default: {RSA_BITS})")
+    added.add_argument("--out", metavar="FILE", help="a new file that only you can read (default: standard output)")
+    added.set_defaults(command=generate)
+    for name, command, about in (
+        ("list", show, "show all keys, what signs now, and what comes next"),
+        ("jwks", jwks, "print the public keys as the service publishes them now"),
+    ):
+        added = commands.add_parser(name, help=about, description=about)
+        add_config_options(added)
+        add_output_option(added)
+        added.set_defaults(command=command)
+
+
+def generate(options: argparse.Namespace) -> int:
+    """`txtoken keys generate`: a new key, to standard output or to a new file."""
+    if wrong := _surplus(options):
+        say(f"txtoken: {wrong}", sys.stderr)
+        return USAGE
+    try:
+        text, kid = _generated(options)
+        if options.out is None:
+            say(text.rstrip("\n"))
+            return OK
+        _write_new(options.out, text)
+    except KeyMaterialError as error:
+        say(f"txtoken: {options.alg} {error}", sys.stderr)
+        return FAILED
+    except NotWritten as error:
+        say(f"txtoken: {options.out}: {error}", sys.stderr)
+        return FAILED
+    say(f"Written to {options.out}: {options.alg}{f', kid {kid}' if kid else ''}")
+    return OK
+
+
+def _surplus(options: argparse.Namespace) -> str:
+    """Name an option that means nothing for this key. Empty: there is none."""
+    if options.bits is not None and options.alg not in RSA_ALGORITHMS:
+        return f"--bits is for {' and '.join(RSA_ALGORITHMS)} alone"
+    if options.format is not None and options.alg in HMAC_ALGORITHMS:
+        return f"--format is not for {options.alg}: its secret is text"
+    if options.kid is not None and options.format != "jwk":
+        return "--kid is for --format jwk alone: give other keys their name in the configuration (keys.kid)"
+    return ""
+
+
+def _generated(options: argparse.Namespace) -> tuple[str, str]:
+    """Make a key. Returns its text and its name, which is empty for a secret.
+
+    Raises:
+        KeyMaterialError: a package that it needs is missing.
+    """
+    algorithm: str = options.alg
+    if algorithm in HMAC_ALGORITHMS:
+        return secrets.token_urlsafe(SECRET_BYTES[algorithm]) + "\n", ""
+    kind: Any = asymmetric()
+    private = kind.generate(algorithm, options.bits or RSA_BITS)
+    jwk: dict[str, str] = kind.private_jwk(private, algorithm, options.kid or "")
+    if options.format == "jwk":
+        return orjson.dumps(jwk, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode(), jwk["kid"]
+    pem: bytes = kind.private_pem(private)
+    return pem.decode("ascii"), jwk["kid"]
+
+
+def _write_new(path: str, text: str) -> None:
+    """Write a file that was not there before, and that only its owner can read.
+
+    Raises:
+        NotWritten: there is one already, or it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    except FileExistsError:
+        raise NotWritten("is there already, and is not overwritten: choose another name") from None
+    except (OSError, ValueError) as error:
+        raise NotWritten(_cause(error)) from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        os.unlink(path)  # half a key is none
+        raise NotWritten(_cause(error)) from None
+
+
+def _cause(error: Exception) -> str:
+    return f"cannot be written: {getattr(error, 'strerror', None) or error}"
+
+
+def show(options: argparse.Namespace) -> int:
+    """`txtoken keys list`: all keys, and what they do now."""
+    config = read_config(options)
+    revocations = read_revocations(config)
+    rotation = config.keys.rotation
+    table = key_table(
+        lambda moment: ring_at(config, moment, revocations),
+        time.time(),
+        config.issue.ttl_s,
+        None if rotation is None else rotation.every_s,
+    )
+    if options.output == "json":
+        print_json(as_data(table))
+    else:
+        say(as_text(table))
+    return OK
+
+
+def jwks(options: argparse.Namespace) -> int:
+    """`txtoken keys jwks`: the JWK Set, in the bytes that the route serves."""
+    config = read_config(options)
+    published = ring_at(config, time.time(), read_revocations(config)).jwks
+    if not published:
+        say("txtoken: there are no public keys: secrets (HMAC) are never published", sys.stderr)
+        return FAILED
+    say(published.decode())
+    return OK
+
+
+def _kid(text: str) -> str:
+    if not re.fullmatch(KID, text):
+        raise argparse.ArgumentTypeError("wants 1 to 64 letters, digits, _, . or -")
+    return text
+
+
+def _bits(text: str) -> int:
+    bits = int(text) if re.fullmatch(r"[0-9]{1,5}", text) else 0
+    if not 2048 <= bits <= 8192 or bits % 8:
+        raise argparse.ArgumentTypeError("wants a number of bits from 2048 to 8192, a multiple of 8")
+    return bits
