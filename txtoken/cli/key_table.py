@@ -59,34 +59,18 @@ class KeyTable:
         return list(dict.fromkeys(row.key.algorithm for row in self.rows if row.now != "ended"))
 
 
-def key_table(ring_at: Callable[[float], KeyRing], now: float, life_s: int, every_s: int | None) -> KeyTable:
+def key_table(ring_at: Callable[[float], KeyRing], now: float, life_s: int) -> KeyTable:
     """Make the table at `now` (Unix time).
 
-    `ring_at` returns the keys that are known at a moment, `life_s` is how long tokens live, and `every_s` the period of keys
-    that rotate by themselves, where there are such keys.
+    `ring_at` returns the keys that are known at a moment, and `life_s` is how long tokens live.
     """
     ring = ring_at(now)
     signer = ring.signer(now, life_s)
     signers = ring.signers
     rows = tuple(_row(key, key is signer, key in signers, now) for key in sorted(ring.keys, key=_begins))
-    if every_s is None:
-        switch = _static_switch(ring, now, life_s)
-        ends = max((key.until for key in signers), default=now)
-    else:
-        coming = (now // every_s + 1) * every_s
-        switch, ends = Switch(coming, ring_at(coming).signer(coming, life_s)), inf
-    return KeyTable(now, rows, signer, switch, ends)
-
-
-def _static_switch(ring: KeyRing, now: float, life_s: int) -> Switch | None:
-    """Find when another key signs than now. A key that ends before its tokens would gives way to the next one before its end."""
-    current = ring.signer(now, life_s)
-    times = {moment for key in ring.keys for moment in (key.begins, key.until) if abs(moment) < inf}
-    early = {floor(moment - life_s) + 1.0 for moment in times}
-    for moment in sorted(times | early):
-        if moment > now and (key := ring.signer(moment, life_s)) is not current:
-            return Switch(moment, key)
-    return None
+    switch = ring.next_switch(now, life_s)
+    following = None if switch == inf else Switch(switch, ring_at(switch).signer(switch, life_s))
+    return KeyTable(now, rows, signer, following, ring.signing_end(now))
 
 
 def _row(key: Key, is_signer: bool, can_sign: bool, now: float) -> Row:

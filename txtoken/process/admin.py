@@ -88,7 +88,7 @@ class Admin:
 
         `dropped` are the lines of the log that were lost so far, `revocations` those of the list that is in use.
         """
-        self._publish_keys(app.ring)
+        self._publish_keys(app.ring, app.config.issue.ttl_s)
         remotes, memory = app.remotes, app.verifier.memory
         given_up = sum(remote.given_up for remote in remotes)
         places = server.places
@@ -117,13 +117,13 @@ class Admin:
         ]
         self.meter.publish(more, gauges)
 
-    def _publish_keys(self, ring: KeyRing) -> None:
+    def _publish_keys(self, ring: KeyRing, life_s: int) -> None:
         """Show since when the key signs that signs now, when another one does, and when none."""
         now = time()
-        key = ring.signer(now)
+        key = ring.signer(now, life_s)
         block = self.meter.block
         block.set_moment("key_began", -inf if key is None else key.begins)
-        block.set_moment("key_switches", ring.next_switch(now))
+        block.set_moment("key_switches", ring.next_switch(now, life_s))
         block.set_moment("signing_ends", ring.signing_end(now))
 
     def note_reload(self, *, has_new_key: bool) -> None:

@@ -129,8 +129,8 @@ def test_the_set_of_public_keys() -> None:
 def test_the_next_switch() -> None:
     """The next switch is when another key signs, or none does."""
     ring = KeyRing([key("a"), key("b", 100, 300), key("c", 100), key("public", 50, can_sign=False)])
-    assert [ring.next_switch(now) for now in (0, 99, 100, 299, 300)] == [100, 100, 300, 300, inf]
-    assert KeyRing([key("a", 0, 100)]).next_switch(0) == 100
+    assert [ring.next_switch(now, 0) for now in (0, 99, 100, 299, 300)] == [100, 100, 300, 300, inf]
+    assert KeyRing([key("a", 0, 100)]).next_switch(0, 0) == 100
 
 
 TIMES = st.integers(0, 6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from math import inf
+from math import floor, inf
 
 import orjson
 
@@ -105,12 +105,18 @@ class KeyRing:
         """The keys that may sign, whatever the time is: those with a private half that are not revoked."""
         return tuple(self._by_age)
 
-    def next_switch(self, now: float) -> float:
-        """Return when another key signs, or none does (Unix time). `math.inf`: never."""
-        moments = sorted({key.begins for key in self._by_age} | {key.until for key in self._by_age})
-        current = self._signer_at(now)
-        for moment in moments:
-            if moment > now and self._signer_at(moment) is not current:
+    def next_switch(self, now: float, life_s: float) -> float:
+        """Return when another key signs tokens that live so long, or none does (Unix time). `math.inf`: never.
+
+        A key that ends before its tokens would gives way to the next one before its end.
+        """
+        if self._derived is not None:
+            return self._derived.stays(now)[1]
+        times = {moment for key in self._by_age for moment in (key.begins, key.until) if abs(moment) < inf}
+        early = {floor(moment - life_s) + 1.0 for moment in times}
+        current = self.signer(now, life_s)
+        for moment in sorted(times | early):
+            if moment > now and self.signer(moment, life_s) is not current:
                 return moment
         return inf
 
