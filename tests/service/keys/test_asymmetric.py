@@ -424,11 +424,8 @@ def test_another_public_half_in_pem() -> None:
     """A private key that brings the public half of another one is refused, and signs nothing."""
     for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
         one, other = (pair("ES256", number) for number in (0, 1))
-        points = [
-            key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)  # type: ignore[union-attr,arg-type]
-            for key in (one, other)
-        ]
-        der = one.private_bytes(Encoding.DER, form, NoEncryption()).replace(*points)  # type: ignore[union-attr]
+        points = [key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint) for key in (one, other)]
+        der = one.private_bytes(Encoding.DER, form, NoEncryption()).replace(points[0], points[1])
         label = b"PRIVATE KEY" if form is PrivateFormat.PKCS8 else b"EC PRIVATE KEY"
         refused(_armour(label, der), "ES256")
     foreign = rsa_pair(1).private_numbers()
@@ -442,9 +439,9 @@ def test_another_public_half_in_jwk() -> None:
         other = jwk(pair(algorithm, 1))
         assert "another one" in refused(jwk_text(pair(algorithm), **{name: other[name] for name in names}), algorithm)
     other = jwk(rsa_pair(1))
-    for names in (["n"], ["d"], ["p"], ["q"], ["dp"], ["dq"], ["qi"], ["p", "q"], ["d", "dp", "dq"]):
-        changed = jwk_text(rsa_pair(0), **{name: other[name] for name in names})
-        if names == ["n"]:
+    for several in (["n"], ["d"], ["p"], ["q"], ["dp"], ["dq"], ["qi"], ["p", "q"], ["d", "dp", "dq"]):
+        changed = jwk_text(rsa_pair(0), **{name: other[name] for name in several})
+        if several == ["n"]:
             refused(changed, "RS256")
         refused_or_works(changed, "RS256")
 
@@ -458,7 +455,7 @@ def test_wrong_members_of_a_jwk(algorithm: str, public: bool) -> None:
     for name in jwk(key):
         if name == "key_ops":
             continue
-        for value in (
+        values: list[Any] = [
             5,
             1.5,
             True,
@@ -474,7 +471,8 @@ def test_wrong_members_of_a_jwk(algorithm: str, public: bool) -> None:
             "AAAA" * 30,
             "a b",
             "A" * 100_000,
-        ):
+        ]
+        for value in values:
             text = jwk_text(key, **{name: value})
             if (
                 name not in ("d", "p", "q", "dp", "dq", "qi")
