@@ -256,8 +256,9 @@ def _decoded(data: bytes) -> bytes:
     text = b"".join(data.split())
     if _HEXADECIMAL.fullmatch(text):
         return bytes.fromhex(text.decode("ascii"))
-    if _BASE64.fullmatch(text):
-        return base64.urlsafe_b64decode(text.rstrip(b"=").translate(_TO_URL) + b"=" * (-len(text.rstrip(b"=")) % 4))
+    stripped = text.rstrip(b"=")
+    if _BASE64.fullmatch(text) and len(stripped) % 4 != 1:  # no bytes are written at such a length
+        return base64.urlsafe_b64decode(stripped.translate(_TO_URL) + b"=" * (-len(stripped) % 4))
     return data
 
 
