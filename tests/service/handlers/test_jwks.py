@@ -210,6 +210,13 @@ def test_an_issuer_that_no_path_can_hold(folder: Path, issuer: str) -> None:
     assert answer.status == 200
 
 
+def test_an_issuer_without_tls(folder: Path) -> None:
+    """An http issuer has discovery too, and is a warning: many verifiers take https alone."""
+    config = config_of(folder, f"{ES256}\nclaims: {{iss: 'http://login.example'}}")
+    assert config.jwks.issuer == "http://login.example"
+    assert [warning for warning in config.warnings if warning.startswith("claims.iss is an http URL")]
+
+
 def test_algorithms_in_discovery(folder: Path) -> None:
     """All algorithms that verify, each once; those of secrets are not named."""
     text = (
