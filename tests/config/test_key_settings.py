@@ -37,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
         "rsa.pem": pem(pair("RS256")),
         "rsa.jwk": jwk_text(pair("RS256")),
         "ed.pem": pem(pair("EdDSA")),
+        "ed.pub": public_pem(pair("EdDSA")),
         "secret": LONG.encode() + b"\n",
         "root": ROOT,
         "root2": ROOT[::-1],
@@ -390,6 +391,7 @@ def test_short_leads(folder: Path) -> None:
     assert lead.startswith("the key b signs less than 3 h after")
     (changed,) = said(old, f"{{alg: EdDSA, keyFile: @ed.pem, kid: b, from: {at(4 * 3600)}}}")
     assert changed.startswith("the key b has another algorithm")
+    assert said(old, "{alg: EdDSA, keyFile: @ed.pub, kid: b}") == []  # it signs never
     assert len(said(old, "{alg: EdDSA, keyFile: @ed.pem, kid: b}")) == 2
 
 

@@ -76,7 +76,10 @@ def short_leads(before: KeySettings, after: KeySettings, now: float) -> list[str
     for entry in after.entries:
         if entry.material in known or entry.algorithm in HMAC_ALGORITHMS:
             continue
-        name = build_key(entry, is_proved=True).kid
+        key = build_key(entry, is_proved=True)
+        if not key.can_sign:
+            continue
+        name = key.kid
         if entry.begins < now + LEAD_S_MIN:
             said.append(
                 f"the key {name} signs less than 3 h after it was published: verifiers that cache keys may not know it"
