@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import time
+from datetime import datetime
 from math import inf
 from pathlib import Path
 from random import Random
@@ -17,8 +18,9 @@ from tests.configuring import KEY, OTHER_KEY, REMOTE, dump, failure, load_text, 
 from tests.service.keys.material import jwk_text, pair, pem, public_pem
 from txtoken.config import key_settings
 from txtoken.config.key_settings import short_leads
+from txtoken.config.keyset import KEYSET
 from txtoken.service.keys.build import build_key, build_ring
-from txtoken.settings import Config, KeyEntry, RotationSettings, Secret
+from txtoken.settings import HIDDEN, Config, KeyEntry, RotationSettings, Secret
 
 LONG: Final = "sesame-0123456789-abcdefghijklmnop-ABCDEFGHIJKLMNOP-and-still-longer"  # for every HMAC
 ROOT: Final = Random(32).randbytes(32)
@@ -114,6 +116,23 @@ def test_times(folder: Path) -> None:
     assert (entry.begins, entry.until) == (1577836800, 4102444799.5)
     (warning,) = config.warnings
     assert "2099-12-31T23:59:59Z" in warning
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2027-01-31t00:00:00.123456+05:30"])
+def test_any_moment_can_be_written_again(folder: Path, moment: str) -> None:
+    """What was read of a keyset can be shown, whenever its keys begin and end; no secret is in it."""
+    other = "from" if moment.startswith("0001") else "until"
+    listed = loaded(folder, f"keys: [{{alg: ES256, keyFile: @ec.pem, {other}: {moment}}}]").keys.listed
+    shown: Any = KEYSET.write(listed)
+    assert shown[0]["keyFile"] == HIDDEN
+    assert datetime.fromisoformat(shown[0][other]) == datetime.fromisoformat(moment.upper())
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00", "10000-01-01T00:00:00Z"])
+def test_moments_of_other_ages(folder: Path, moment: str) -> None:
+    """What is outside of the years 1 to 9999 in UTC is no moment."""
+    (said,) = problems(folder, f"keys: [{{alg: ES256, keyFile: @ec.pem, until: '{moment}'}}]")
+    assert "keys.until: has to be a date and time" in said
 
 
 def test_a_secret_from_a_file_loses_its_line_end(folder: Path) -> None:
