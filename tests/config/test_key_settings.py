@@ -485,6 +485,20 @@ def test_a_weak_root(folder: Path, content: bytes, problem: str) -> None:
     assert content[:9].decode("latin-1") not in said
 
 
+def test_a_huge_issuer(folder: Path) -> None:
+    """An issuer whose length two bytes cannot say is refused, wherever it stands."""
+    texts = (
+        "keys: {{secretFile: @root, alg: EdDSA, every: 24h, iss: {}}}",
+        "claims: {{iss: {}}}\nkeys: {{secretFile: @root, alg: EdDSA, every: 24h}}",
+    )
+    for text in texts:
+        ring = build_ring(loaded(folder, text.format("i" * 65_535)).keys, 60)
+        ring.refresh(time.time())
+        assert len(ring.keys) == 3
+        (said,) = problems(folder, text.format("i" * 65_536))
+        assert "keys.iss: is longer than 65535 bytes" in said
+
+
 def test_a_short_period_is_a_warning(folder: Path) -> None:
     """Verifiers fetch keys every few minutes, or hours."""
     text = "expHours: 1\nkeys: {secretFile: @root, alg: EdDSA, every: 30m, lead: 1h, iss: a}"

@@ -16,7 +16,7 @@ from txtoken.config.keyset import KID
 from txtoken.config.reader import Reader, Section
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import build_derived, build_key, build_ring
-from txtoken.service.keys.derived import KEYS_MAX, Schedule
+from txtoken.service.keys.derived import FIELD_BYTES_MAX, KEYS_MAX, Schedule
 from txtoken.service.keys.hmac import SECRET_BYTES_MIN, is_other_key
 from txtoken.service.keys.key import HMAC_ALGORITHMS, Key
 from txtoken.service.tokens.segments import encode_segment
@@ -205,6 +205,9 @@ def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> Rot
     if not issuer:
         reader.complain_in(section, "keys", "iss", "is required, here or as claims.iss: other issuers have other keys")
     if not section.is_whole or not issuer or None in (values["secretFile"], values["alg"], values["every"]):
+        return None
+    if len(issuer.encode()) > FIELD_BYTES_MAX:
+        reader.complain_in(section, "keys", "iss", f"is longer than {FIELD_BYTES_MAX} bytes")
         return None
     every_s = int(values["every"])
     lead_s = min(DAY_S, every_s) if values["lead"] is None else int(values["lead"])
