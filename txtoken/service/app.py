@@ -23,7 +23,7 @@ from txtoken.service.handlers.jwks import Discovery, Jwks, discovery_paths
 from txtoken.service.handlers.login import ForwardedLines, InThread, Login
 from txtoken.service.keys.build import build_ring
 from txtoken.service.keys.hmac import HmacKey
-from txtoken.service.keys.key import BEARER_TYPE
+from txtoken.service.keys.key import BEARER_TYPE, HMAC_ALGORITHMS
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.revocations import Revocations
 from txtoken.service.routes import Routes, health_routes
@@ -145,7 +145,10 @@ class App:
             settings.route: ("jwks", {"GET": Jwks(ring, settings.max_age_s)})
         }
         if settings.issuer is not None:
-            algorithms = [key.algorithm for key in ring.keys if key.public_members() is not None]
+            # Not of the keys that are known now: before the clock is set there are none, and some verifiers read this once.
+            entries, rotation = self.config.keys.listed
+            named = [*(entry.algorithm for entry in entries), *([] if rotation is None else [rotation.algorithm])]
+            algorithms = [algorithm for algorithm in named if algorithm not in HMAC_ALGORITHMS]
             discovery = Discovery(settings.issuer, settings.route, algorithms, settings.max_age_s)
             found |= {path: ("discovery", {"GET": discovery}) for path in discovery_paths(settings.issuer)}
         return found

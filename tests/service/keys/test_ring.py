@@ -1,155 +1,358 @@
-"""Which key signs, which one a token names, and which are published."""
+"""The keys of a service: which signs when, which one a token names, what is published. The judge is a naive model."""
 
 from __future__ import annotations
 
 import json
 from math import inf
+from random import Random
+from typing import Any, Final
 
+import jwt
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.service.keys.making import private_pem
+from tests.service.keys.material import jwk_text, pair, pem
 from txtoken.service.keys.asymmetric import load
+from txtoken.service.keys.derived import DerivedKeys, Schedule
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.key import Key, KeyTimes
-from txtoken.service.keys.ring import KeyRing, key_set
+from txtoken.service.keys.ring import KeyRing
 
-SECRET = b"a-secret-for-tests-0123456789-abcdefgh"
+NOW: Final = 1_700_000_000
+DAY: Final = 86_400
 
 
 def key(kid: str, begins: float = -inf, until: float = inf, *, can_sign: bool = True) -> Key:
-    """Make a key."""
-    made = HmacKey(SECRET, "HS256", kid, KeyTimes(begins, until))
+    """Make a key of these times."""
+    made = HmacKey(kid.encode().ljust(32, b"."), "HS256", kid, KeyTimes(begins, until))
     made.can_sign = can_sign
     return made
 
 
 def signer(ring: KeyRing, now: float, life_s: float = 0) -> str | None:
-    """Name the key that signs."""
+    """Name the key that signs. The one without a name is ""."""
     found = ring.signer(now, life_s)
     return None if found is None else found.kid
 
 
-def test_the_key_whose_time_came_last_signs() -> None:
-    """Of the keys whose `from` has passed the youngest signs; without `from` a key is the oldest."""
-    ring = KeyRing([key("old"), key("b", 200), key("a", 100)])
-    assert [signer(ring, now) for now in (0, 99.9, 100, 199, 200, 1e12)] == ["old", "old", "a", "a", "b", "b"]
+# Which key signs
 
 
-def test_ties_go_to_the_first() -> None:
-    """Of keys with the same `from` the first in the list signs."""
-    assert signer(KeyRing([key("a", 100), key("b", 100)]), 100) == "a"
-    assert signer(KeyRing([key("b"), key("a")]), 100) == "b"
+def test_the_latest_from_signs() -> None:
+    """Of the keys whose `from` has passed, the one with the latest signs, wherever it stands in the list."""
+    for keys in ([key("a"), key("b", NOW), key("c", NOW + 10)], [key("c", NOW + 10), key("a"), key("b", NOW)]):
+        ring = KeyRing(keys)
+        times = (NOW - 0.001, NOW, NOW + 9.999, NOW + 10, NOW + 1e9)
+        assert [signer(ring, now) for now in times] == ["a", "b", "b", "c", "c"]
 
 
-def test_the_key_without_a_name_is_the_oldest() -> None:
-    """`encKey` beside a keyset signs until the first `from`, wherever it stands."""
-    for keys in ([key(""), key("a", 100)], [key("a", 100), key("")]):
-        assert [signer(KeyRing(keys), now) for now in (0, 100)] == ["", "a"]
-    assert signer(KeyRing([key(""), key("a")]), 0) == "a"
+def test_ties() -> None:
+    """Of two keys with the same `from`, and of two without one, the first in the list signs."""
+    assert signer(KeyRing([key("b"), key("a")]), NOW) == "b"
+    assert signer(KeyRing([key("z", NOW), key("a", NOW)]), NOW) == "z"
+    assert signer(KeyRing([key("z", NOW, can_sign=False), key("a", NOW)]), NOW) == "a"
 
 
-def test_a_public_key_does_not_sign() -> None:
-    """A key that only verifies is passed over."""
-    ring = KeyRing([key("public", 100, can_sign=False), key("private", 50)])
-    assert signer(ring, 200) == "private"
-    assert ring.find("public", 200) is not None
-    assert signer(KeyRing([key("public", can_sign=False)]), 0) is None
+def test_until() -> None:
+    """A key signs and verifies before its `until`, and not at it."""
+    ring = KeyRing([key("a", NOW, NOW + 10)])
+    assert [signer(ring, now) for now in (NOW - 1, NOW, NOW + 9.999, NOW + 10)] == [None, "a", "a", None]
+    assert ring.find("a", NOW + 9.999) is not None
+    assert ring.find("a", NOW + 10) is None
 
 
-def test_no_key_signs_before_its_time_or_after() -> None:
-    """Nothing signs in a gap, nor when the keyset has ended."""
-    ring = KeyRing([key("a", 100, 200), key("b", 300, 400)])
-    assert [signer(ring, now) for now in (99, 100, 199, 200, 299, 300, 399, 400)] == [
-        *(None, "a", "a", None, None, "b", "b", None),
-    ]
+def test_the_older_signs_again_when_the_younger_ends() -> None:
+    """The key before it takes over from one that ends."""
+    ring = KeyRing([key("a"), key("b", NOW, NOW + 10)])
+    assert [signer(ring, now) for now in (NOW - 1, NOW, NOW + 10)] == ["a", "b", "a"]
+
+
+def test_a_key_verifies_before_it_signs() -> None:
+    """Clocks differ: a token by a key whose `from` is to come is good."""
+    coming = key("b", NOW + DAY)
+    ring = KeyRing([key("a"), coming])
+    assert ring.find("b", NOW) is coming
+
+
+def test_a_public_half_never_signs() -> None:
+    """The key with the latest `from` that can sign signs."""
+    public = load(jwk_text(pair("ES256").public_key(), kid="p"), "ES256", "p", KeyTimes(NOW, inf))
+    ring = KeyRing([key("a"), public])
+    assert signer(ring, NOW + 1) == "a"
+    assert ring.find("p", NOW) is public
+    assert signer(KeyRing([public]), NOW + 1) is None
 
 
 def test_the_key_that_outlives_the_token_signs() -> None:
-    """Where a key ends before the token would, the next one that outlives it signs, else the token ends with its key."""
-    ring = KeyRing([key("a", 0, 200), key("b", 150)])
-    assert [signer(ring, now, 60) for now in (100, 140, 141, 160)] == ["a", "a", "b", "b"]
-    assert signer(KeyRing([key("a", 0, 200), key("b", 200, 220), key("c", 220)]), 150, 100) == "c"
-    assert signer(KeyRing([key("a", 0, 200), key("b", 200, 220)]), 150, 100) == "a"
-    assert signer(KeyRing([key("a", 0, 200)]), 150, 100) == "a"
+    """Where the signing key ends before the token would, the next one that does not signs, even before its `from`."""
+    ring = KeyRing([key("a", until=NOW + 100), key("b", NOW + 50, NOW + 150), key("c", NOW + 120)])
+    assert signer(ring, NOW, 100) == "a"
+    assert signer(ring, NOW, 101) == "b"
+    assert signer(ring, NOW, 150) == "b"
+    assert signer(ring, NOW, 151) == "c"
+    assert signer(ring, NOW + 50, 100) == "b"
+    assert signer(ring, NOW + 50.5, 100) == "c"
 
 
-@pytest.mark.parametrize("kid", ["b", "A", "a ", "", "a" * 10_000, 1, True, ["a"], {"a": 1}, 1.5])
-def test_unknown_names(kid: object) -> None:
-    """A name that no key has, or that is no text, finds none; nor does a token without one where every key has one."""
-    assert KeyRing([key("a")]).find(kid, 0) is None
-    assert KeyRing([key("a")]).find(None, 0) is None
-    assert KeyRing([key("a"), key("")]).find(kid, 0) is None
+def test_no_key_outlives_the_token() -> None:
+    """The token is then by the key that signs now, and ends with it."""
+    ring = KeyRing([key("a", until=NOW + 100), key("b", NOW + 50, NOW + 150)])
+    assert signer(ring, NOW, 151) == "a"
+    assert signer(ring, NOW + 60, 151) == "b"
+    assert signer(ring, NOW + 150, 1) is None
 
 
-def test_names_mean_nothing_where_there_is_one_key_without() -> None:
-    """With `encKey` alone a token's `kid` is ignored; beside a keyset it is for tokens without one."""
-    alone, both = KeyRing([key("")]), KeyRing([key("a"), key("")])
-    for kid in (None, "a", 1, "x" * 10_000):
-        found = alone.find(kid, 0)
-        assert found is not None
-        assert found.kid == ""
-    assert [found and found.kid for found in (both.find(None, 0), both.find("a", 0))] == ["", "a"]
+def test_the_key_without_a_name_beside_keys() -> None:
+    """`encKey` signs until the first `from`, and verifies as long as it is there, for tokens without a `kid` alone."""
+    nameless = HmacKey(b"s" * 32)
+    ring = KeyRing([key("a", NOW), key("b", NOW + 10), nameless])
+    assert [signer(ring, now) for now in (NOW - 1, NOW, NOW + 10)] == ["", "a", "b"]
+    assert ring.find(None, NOW + DAY) is nameless
+    assert ring.find("", NOW) is None
+    assert ring.find("x", NOW) is None
+    assert signer(KeyRing([nameless, key("a")]), NOW) == "a"
 
 
-def test_a_key_verifies_before_it_signs_and_until_it_ends() -> None:
-    """Clocks differ: a key is found before its `from`. From its `until` on it is unknown."""
-    ring = KeyRing([key("a", 100, 200)])
-    assert [ring.find("a", now) is not None for now in (0, 99, 100, 199.9, 200, 300)] == [True] * 4 + [False] * 2
+def test_the_key_without_a_name_alone() -> None:
+    """Where it is alone a `kid` means nothing, as in the original."""
+    ring = KeyRing([HmacKey(b"s" * 32)])
+    kids: list[Any] = [None, "", "any", 5, [], {}, True, "x" * 10_240]
+    for kid in kids:
+        assert ring.find(kid, NOW) is ring.keys[0]
 
 
-def test_revoked_keys() -> None:
-    """A revoked key signs no more and leaves the JWKS, and its tokens find it still: they are revoked, not unknown."""
-    one, other = load(private_pem("ES256", 1), "ES256", "one"), load(private_pem("ES256", 2), "ES256", "other")
-    ring = KeyRing([one, other])
-    ring.revoke({"one"})
-    assert signer(ring, 0) == "other"
-    assert [member["kid"] for member in json.loads(ring.jwks)["keys"]] == ["other"]
-    assert ring.find("one", 0) is one
-    ring.revoke(())
-    assert signer(ring, 0) == "one"
-    assert len(json.loads(ring.jwks)["keys"]) == 2
-
-
-def test_the_set_of_public_keys() -> None:
-    """The JWKS has the public keys and nothing else of them, in the same bytes whatever their order; secrets are left out."""
-    keys = [load(private_pem(algorithm, 1), algorithm) for algorithm in ("ES256", "EdDSA", "RS256", "PS256")[:3]]
-    keys.append(load(private_pem("PS256", 2), "PS256"))
-    assert key_set([*keys, key("hmac")]) == key_set([key("hmac"), *reversed(keys)])
-    found = json.loads(key_set([*keys, key("hmac")]))["keys"]
-    assert {member["alg"] for member in found} == {"ES256", "EdDSA", "RS256", "PS256"}
-    for member in found:
-        own = {"EC": {"crv", "x", "y"}, "OKP": {"crv", "x"}, "RSA": {"n", "e"}}[member["kty"]]
-        assert set(member) == {"kty", "use", "alg", "kid"} | own
-        assert member["use"] == "sig"
-    assert key_set([key("hmac")]) == b""
-
-
-def test_the_next_switch() -> None:
-    """The next switch is when another key signs, or none does."""
-    ring = KeyRing([key("a"), key("b", 100, 300), key("c", 100), key("public", 50, can_sign=False)])
-    assert [ring.next_switch(now, 0) for now in (0, 99, 100, 299, 300)] == [100, 100, 300, 300, inf]
-    assert KeyRing([key("a", 0, 100)]).next_switch(0, 0) == 100
-
-
-TIMES = st.integers(0, 6)
-
-
-@given(
-    st.lists(st.tuples(TIMES | st.just(-inf), TIMES | st.just(inf), st.booleans()), min_size=1, max_size=6),
-    TIMES,
-    st.integers(0, 8),
+@pytest.mark.parametrize(
+    "kid",
+    [
+        None,
+        "",
+        "A",
+        "a ",
+        " a",
+        "a\0",
+        "á",
+        "a" * 10_240,
+        "\ud800",
+        0,
+        1,
+        1.5,
+        True,
+        False,
+        [],
+        ["a"],
+        {},
+        {"a": 1},
+        b"a",
+    ],
+    ids=lambda kid: ascii(kid)[:12],
 )
-def test_against_a_naive_model(entries: list[tuple[float, float, bool]], now: int, life_s: int) -> None:
-    """Whatever the keys: the one that signs is one whose time it is, unless a later one outlives the token."""
-    keys = [key(f"k{n}", begins, until, can_sign=can) for n, (begins, until, can) in enumerate(entries)]
+def test_what_names_no_key(kid: Any) -> None:
+    """A `kid` is compared letter by letter (RFC 7517 §4.5), and one that is no text names nothing."""
+    ring = KeyRing([key("a"), key("1"), key("True"), key("None")])
+    assert ring.find(kid, NOW) is None
 
-    def at(moment: float) -> Key | None:
-        active = [one for one in keys if one.can_sign and one.begins <= moment < one.until]
-        return min(active, key=lambda one: (-one.begins, keys.index(one)), default=None)
 
-    expected = first = at(now)
-    while expected is not None and expected.until < now + life_s:
-        expected = at(expected.until)
-    assert KeyRing(keys).signer(now, life_s) is (expected or first)
+# The next switch
+
+
+def test_next_switch() -> None:
+    """The moment when another key signs, or none does."""
+    ring = KeyRing([key("a", until=NOW + 100), key("b", NOW + 50, NOW + 150)])
+    assert ring.next_switch(NOW - DAY, 0) == NOW + 50
+    assert ring.next_switch(NOW + 49.9, 0) == NOW + 50
+    assert ring.next_switch(NOW + 50, 0) == NOW + 150  # the end of a switches nothing
+    assert ring.next_switch(NOW + 150, 0) == inf
+    assert KeyRing([key("a")]).next_switch(NOW, 0) == inf
+    assert KeyRing([]).next_switch(NOW, 0) == inf
+    assert KeyRing([key("a"), key("p", NOW + 5, can_sign=False)]).next_switch(NOW, 0) == inf
+
+
+def test_a_switch_before_the_end() -> None:
+    """A key that ends before its tokens would gives way a token's life before its end, from the next second on."""
+    ring = KeyRing([key("a", until=NOW + 100), key("b", NOW + 90)])
+    assert ring.next_switch(NOW, 30) == NOW + 71
+    assert ring.next_switch(NOW, 5) == NOW + 90
+
+
+def test_the_end_of_all_keys() -> None:
+    """It is the moment in which nothing signs any more: a gap, too, and now where nothing does; keys that rotate have none."""
+    ring = KeyRing([key("a", until=NOW + 100), key("b", NOW + 50, NOW + 150), key("c", NOW + 200)])
+    assert [ring.signing_end(now) for now in (NOW, NOW + 120, NOW + 150, NOW + 200)] == [
+        NOW + 150,
+        NOW + 150,
+        NOW + 150,
+        inf,
+    ]
+    assert KeyRing([]).signing_end(NOW) == NOW
+    rotating = KeyRing([], DerivedKeys([b"s" * 32], "HS256", "i", Schedule(60, 60, 60)))
+    rotating.refresh(NOW)
+    assert (rotating.signing_end(NOW), rotating.next_switch(NOW, 60)) == (inf, (NOW // 60 + 1) * 60)
+
+
+# Revoked keys
+
+
+def test_a_revoked_key() -> None:
+    """It signs no more and is published no more, and its tokens find it: the list of revocations speaks of them."""
+    old, new = (
+        load(pem(pair("ES256", n)), "ES256", kid, KeyTimes(begins, inf))
+        for n, kid, begins in ((0, "a", 0), (1, "b", 9))
+    )
+    ring = KeyRing([old, new])
+    both = ring.jwks
+    ring.revoke(frozenset(["b"]))
+    assert signer(ring, NOW) == "a"
+    assert ring.find("b", NOW) is new
+    assert [member["kid"] for member in orjson.loads(ring.jwks)["keys"]] == ["a"]
+    ring.revoke({"a", "b", "unknown"})
+    assert signer(ring, NOW) is None
+    assert ring.jwks == b""
+    assert ring.next_switch(NOW, 0) == inf
+    ring.revoke(frozenset())
+    assert signer(ring, NOW) == "b"
+    assert ring.jwks == both
+
+
+def test_a_revoked_key_is_not_the_next_one() -> None:
+    """A token that the signing key does not outlive is not signed by one that is revoked either."""
+    ring = KeyRing([key("a", until=NOW + 100), key("b", NOW + 50), key("c", NOW + 60)])
+    ring.revoke(frozenset(["c"]))
+    assert signer(ring, NOW, 200) == "b"
+    ring.revoke(frozenset(["b", "c"]))
+    assert signer(ring, NOW, 200) == "a"
+
+
+def test_revoked_keys_that_rotate_stay_revoked() -> None:
+    """When the period changes, what is revoked is revoked still."""
+    schedule = Schedule(DAY, DAY, 3600)
+    ring = KeyRing([], DerivedKeys([bytes(range(32))], "EdDSA", "https://login.example", schedule))
+    ring.refresh(NOW)
+    current = ring.signer(NOW)
+    assert current is not None
+    ring.revoke(frozenset([current.kid]))
+    for now in (NOW, NOW + 1, NOW + DAY):
+        ring.refresh(now)
+        found = ring.signer(now)
+        assert found is None or found.kid != current.kid
+        assert current.kid.encode() not in ring.jwks
+        assert ring.find(current.kid, now) is not None
+
+
+def test_keys_that_rotate_beside_one_without_a_name() -> None:
+    """The key without a name verifies its tokens through every period."""
+    nameless = HmacKey(b"s" * 32)
+    ring = KeyRing([nameless], DerivedKeys([bytes(range(32))], "HS256", "i", Schedule(60, 60, 60)))
+    assert ring.find(None, NOW) is nameless
+    for now in range(NOW, NOW + 600, 30):
+        ring.refresh(now)
+        assert ring.find(None, now) is nameless
+        found = ring.signer(now)
+        assert found is not None
+        assert found.kid.startswith(f"{now // 60}-")
+
+
+# What is published
+
+
+def published() -> list[Key]:
+    """Make keys of all kinds."""
+    keys: list[Key] = [
+        load(pem(pair(algorithm, number)), algorithm, f"{algorithm}-{number}", KeyTimes(begins, inf))
+        for algorithm in ("ES256", "EdDSA", "RS256", "PS256")
+        for number, begins in ((0, -inf), (1, NOW), (2, NOW + 5))
+        if algorithm != "PS256" or number > 1  # an RSA key has one algorithm
+    ]
+    return [*keys, HmacKey(b"a secret of sixty-four bytes".ljust(64, b"."), "HS512", "hmac"), HmacKey(b"s" * 32)]
+
+
+def test_published_bytes() -> None:
+    """The same keys in another order are the same bytes, and PyJWT reads each of them."""
+    keys = published()
+    text = KeyRing(keys).jwks
+    random = Random(7517)
+    for _ in range(10):
+        random.shuffle(keys)
+        assert KeyRing(keys).jwks == text
+    names = {member.key_id for member in jwt.PyJWKSet.from_json(text.decode()).keys}
+    assert names == {made.kid for made in keys if made.algorithm[:2] != "HS"}
+
+
+def test_nothing_private_is_published() -> None:
+    """A member has `kty use alg kid`, the public numbers, and nothing else; secrets and private numbers are nowhere in it."""
+    text = KeyRing(published()).jwks
+    wanted = {"EC": {"crv", "x", "y"}, "OKP": {"crv", "x"}, "RSA": {"n", "e"}}
+    for member in json.loads(text)["keys"]:
+        assert set(member) == {"kty", "use", "alg", "kid"} | wanted[member["kty"]]
+        assert member["use"] == "sig"
+    assert b"oct" not in text
+    assert b"hmac" not in text
+    for algorithm in ("ES256", "EdDSA", "RS256"):
+        for number in range(3):
+            private = json.loads(jwk_text(pair(algorithm, number)))
+            for name in {"d", "p", "q", "dp", "dq", "qi"} & set(private):
+                assert private[name].encode() not in text
+
+
+def test_secrets_alone_publish_nothing() -> None:
+    """There is no set where there is nothing to publish."""
+    assert KeyRing([key("a"), HmacKey(b"s" * 32)]).jwks == b""
+    assert KeyRing([]).jwks == b""
+
+
+# A naive model
+
+TIMES: Final = st.integers(0, 30)
+
+
+@st.composite
+def rings(draw: st.DrawFn) -> list[Key]:
+    """A few keys of any times, with or without one that has no name."""
+    keys: list[Key] = []
+    for number in range(draw(st.integers(0, 5))):
+        begins = draw(st.one_of(TIMES, st.just(-inf)))
+        until = draw(st.one_of(TIMES.map(lambda length, start=begins: max(start, 0) + 1 + length), st.just(inf)))  # type: ignore[misc]
+        keys.append(key(f"k{number}", begins, until, can_sign=draw(st.integers(0, 4)) > 0))
+    if draw(st.booleans()):
+        keys.append(HmacKey(b"s" * 32))
+    return keys
+
+
+def model(keys: list[Key], now: float) -> Key | None:
+    """Say which key signs at a moment, as the contract's words have it."""
+    best: Key | None = None
+    for candidate in [key for key in keys if key.kid] + [key for key in keys if not key.kid]:
+        if (
+            candidate.can_sign
+            and candidate.begins <= now < candidate.until
+            and (best is None or candidate.begins > best.begins)
+        ):
+            best = candidate
+    return best
+
+
+@given(rings(), TIMES, st.integers(0, 40), st.sets(st.sampled_from(["k0", "k1", "k2"])))
+def test_the_model(keys: list[Key], now: int, life: int, revoked: set[str]) -> None:
+    """Signer, next switch and finding agree with the model at any moment, for any keys."""
+    ring = KeyRing(keys)
+    ring.revoke(frozenset(revoked))
+    signing = [key for key in keys if key.kid not in revoked]
+    expected = model(signing, now)
+    assert ring.signer(now) is expected
+    later = [moment for moment in range(now + 1, 100) if model(signing, moment) is not expected]
+    assert ring.next_switch(now, 0) == (later[0] if later else inf)
+    found = ring.signer(now, life)
+    later = [moment for moment in range(now + 1, 200) if ring.signer(moment, life) is not found]
+    assert ring.next_switch(now, life) == (later[0] if later else inf)
+    silent = [moment for moment in range(now, 200) if model(signing, moment) is None]
+    assert ring.signing_end(now) == (silent[0] if silent else inf)
+    assert (found is None) == (expected is None)
+    if found is not None and found.until < now + life:
+        assert found is expected
+        outlives = any(key.can_sign and key.until >= now + life for key in signing)
+        assert not outlives or any(model(signing, moment) is None for moment in range(now, now + life))
+    elif expected is not None and expected.until >= now + life:
+        assert found is expected
+    for key in keys:
+        assert ring.find(key.kid or None, now) is (key if now < key.until else None)

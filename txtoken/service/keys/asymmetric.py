@@ -226,7 +226,8 @@ def _parse(data: bytes, algorithm: str) -> tuple[_PrivateKey | None, _PublicKey,
 
 
 def _parse_pem(text: bytes) -> tuple[_PrivateKey | None, _PublicKey]:
-    label = re.search(rb"-----BEGIN ([A-Z0-9 ]+)-----", text)
+    # `openssl ecparam -genkey` writes the curve's name as a block of its own before the key, which names it again.
+    label = re.search(rb"-----BEGIN (?!EC PARAMETERS-)([A-Z0-9 ]+)-----", text)
     if label is None:
         raise KeyMaterialError("is no key in PEM (-----BEGIN PRIVATE KEY-----) or JWK form")
     if label[1] == b"CERTIFICATE":
@@ -235,6 +236,7 @@ def _parse_pem(text: bytes) -> tuple[_PrivateKey | None, _PublicKey]:
         raise KeyMaterialError("is a key of OpenSSH: ssh-keygen -p -m pkcs8 makes PEM of it")
     if label[1] == b"ENCRYPTED PRIVATE KEY" or b"Proc-Type: 4,ENCRYPTED" in text:
         raise KeyMaterialError("is encrypted, and nobody is asked for its password: decrypt it")
+    text = text[label.start() :]
     try:
         if label[1].endswith(b"PRIVATE KEY"):
             private: Any = load_pem_private_key(text, None, unsafe_skip_rsa_key_validation=True)
@@ -269,7 +271,8 @@ def _parse_jwk(text: bytes, algorithm: str) -> tuple[_PrivateKey | None, _Public
 
 def _from_jwk(members: Mapping[str, Any]) -> tuple[_PrivateKey | None, _PublicKey]:
     def octets(name: str) -> bytes:
-        found = decode_segment(members[name].encode("ascii"))
+        member = members[name]
+        found = decode_segment(member.encode("ascii")) if isinstance(member, str) else None
         if not found:
             raise ValueError
         return found
