@@ -10,8 +10,8 @@ from txtoken.http1.connection import Connection
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.admin import make_admin_port
 from txtoken.process.worker import Worker
-from txtoken.service.dial import Opened
-from txtoken.service.remote_connection import RemoteConnection
+from txtoken.service.upstream.connection import RemoteConnection
+from txtoken.service.upstream.dial import Opened
 from txtoken.settings import Config
 
 LOGIN: Final = (

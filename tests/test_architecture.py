@@ -53,6 +53,11 @@ ALLOWED: Final = {
         *("txtoken.compiling", "txtoken.errors", "txtoken.memo", "txtoken.service.keys", "txtoken.service.pointer"),
         "txtoken.settings",
     ),
+    # The remote's side knows neither tokens nor routes.
+    "txtoken.service.upstream": (
+        *("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.http1.messages", "txtoken.memo"),
+        *("txtoken.settings", "txtoken.unix_urls"),
+    ),
     "txtoken.observe": ("txtoken.errors", "txtoken.http1.messages", "txtoken.memo"),
     "txtoken.process": (
         *("txtoken.clock", "txtoken.config", "txtoken.errors", "txtoken.http1", "txtoken.observe"),
@@ -65,12 +70,22 @@ RESERVED: Final = {
         *("txtoken.http1.acceptor", "txtoken.http1.buffers", "txtoken.http1.channel", "txtoken.http1.connection"),
         *("txtoken.http1.places", "txtoken.http1.server", "txtoken.http1.serving", "txtoken.http1.turns"),
         *("txtoken.process.loop", "txtoken.process.threads", "txtoken.process.worker"),
-        *("txtoken.service.dial", "txtoken.service.names", "txtoken.service.remote", "txtoken.service.app"),
-        *("txtoken.service.remote_connection", "txtoken.service.tunnel"),
+        *(
+            "txtoken.service.upstream.dial",
+            "txtoken.service.upstream.names",
+            "txtoken.service.upstream.remote",
+            "txtoken.service.app",
+        ),
+        *("txtoken.service.upstream.connection", "txtoken.service.upstream.tunnel"),
         *("txtoken.process.running", "txtoken.process.signals"),
     ),
-    "httptools": ("txtoken.http1.grammar", "txtoken.service.reply"),
-    "aiohttp": ("txtoken.service.dial", "txtoken.service.names", "txtoken.demo.client", "txtoken.demo.login_api"),
+    "httptools": ("txtoken.http1.grammar", "txtoken.service.upstream.reply"),
+    "aiohttp": (
+        "txtoken.service.upstream.dial",
+        "txtoken.service.upstream.names",
+        "txtoken.demo.client",
+        "txtoken.demo.login_api",
+    ),
     "yaml": (
         *(
             "txtoken.config.addresses",
@@ -99,7 +114,7 @@ RESERVED: Final = {
         *("txtoken.cli.main", "txtoken.process.admin", "txtoken.service.keys.build", "txtoken.service.keys.derived"),
     ),
     "prometheus_client": ("txtoken.observe.exposition",),
-    "threading": ("txtoken.observe.logs", "txtoken.service.names"),
+    "threading": ("txtoken.observe.logs", "txtoken.service.upstream.names"),
     "concurrent": ("txtoken.process.threads",),
 }
 

@@ -95,7 +95,6 @@ def test_whose_tests_have_to_notice(module: str, tests: str) -> None:
 
 def test_tests_that_come_first() -> None:
     """Tests named after a module come before the others of their folder, where there are any."""
-    found = first_tests(Path("txtoken/service/remote.py"), ROOT)
-    assert Path("tests/service/test_remote_pool.py") in found
-    assert all(file.name.startswith("test_remote") for file in found)
+    found = first_tests(Path("txtoken/service/upstream/names.py"), ROOT)
+    assert found == [Path("tests/service/upstream/test_names.py")]
     assert first_tests(Path("txtoken/process/agreement.py"), ROOT) == []

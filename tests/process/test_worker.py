@@ -133,7 +133,7 @@ class Times:
         self.wall = float(int(time.time()))
         self.monotonic = time.monotonic()
         monkeypatch.setattr(time, "time", lambda: self.wall)
-        for name in ("txtoken.service.app.monotonic", "txtoken.service.remote.monotonic"):
+        for name in ("txtoken.service.app.monotonic", "txtoken.service.upstream.remote.monotonic"):
             monkeypatch.setattr(name, lambda: self.monotonic)
 
 

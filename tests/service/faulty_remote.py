@@ -17,9 +17,9 @@ from typing import Any, Final, Self, cast
 
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError
-from txtoken.service.exchange import Exchange, Outcome
-from txtoken.service.remote import Remote
-from txtoken.service.remote_connection import RemoteConnection
+from txtoken.service.upstream.connection import RemoteConnection
+from txtoken.service.upstream.exchange import Exchange, Outcome
+from txtoken.service.upstream.remote import Remote
 from txtoken.settings import RemoteSettings, Secret
 
 GOOD_BODY: Final = b'{"user":"ada"}'

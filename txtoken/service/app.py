@@ -25,11 +25,11 @@ from txtoken.service.keys.build import build_ring
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.key import BEARER_TYPE
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.remote import Remote
 from txtoken.service.routes import Routes, health_routes
 from txtoken.service.tokens.issue import TokenIssuer, new_issuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
+from txtoken.service.upstream.remote import Remote
 from txtoken.settings import Config, IssueSettings, RemoteSettings
 from txtoken.version import VERSION
 

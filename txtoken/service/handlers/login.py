@@ -24,13 +24,13 @@ from txtoken.errors import (
 )
 from txtoken.http1.messages import Client, Handler, Head, Peer, Pending, Request, Response, response_head
 from txtoken.service.answers import CRASHED, NO_STORE, OK_HEAD
-from txtoken.service.exchange import Exchange, Outcome
 from txtoken.service.failures import Failures
 from txtoken.service.keys.key import Key
-from txtoken.service.remote import Remote
 from txtoken.service.success import Success
 from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, is_json, read_object
 from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.upstream.exchange import Exchange, Outcome
+from txtoken.service.upstream.remote import Remote
 from txtoken.settings import LoginSettings
 
 # Bodies of clients that are looked at: 64 KiB of the densest JSON hold the loop for 4 ms, so longer ones go to the remote as

@@ -32,8 +32,8 @@ from tests.service.faulty_remote import (
     turning,
 )
 from txtoken.errors import RemoteError, RemoteStatus, RemoteTruncated
-from txtoken.service.remote import Remote
-from txtoken.service.reply import (
+from txtoken.service.upstream.remote import Remote
+from txtoken.service.upstream.reply import (
     CHUNKS_MAX,
     FIELDS_MAX,
     FRAMING_BYTES_MAX,

@@ -12,7 +12,7 @@ from tests.certifying import CA, OTHER_CA, YESTERDAY, server_context, write_auth
 from tests.configuring import load_text, whole
 from tests.running import run
 from tests.service.faulty_remote import GOOD_BODY, FaultyRemote, Peer, calling, good, post, turning
-from txtoken.service.remote import CROWD
+from txtoken.service.upstream.remote import CROWD
 from txtoken.settings import RemoteTls
 
 VERIFY_FAILED = ("RemoteUnreachable", "tls_verify")

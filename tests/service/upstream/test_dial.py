@@ -28,12 +28,12 @@ from tests.service.faulty_remote import (
     silent,
     turning,
 )
-from tests.service.name_server import UNKNOWN, NameServer
+from tests.service.upstream.name_server import UNKNOWN, NameServer
 from txtoken.errors import RemoteError, RemoteTimeout
 from txtoken.memo import Memo
-from txtoken.service.dial import Opened, is_disturbed
-from txtoken.service.names import NAMES_MAX
-from txtoken.service.remote import LOST_MAX, Remote
+from txtoken.service.upstream.dial import Opened, is_disturbed
+from txtoken.service.upstream.names import NAMES_MAX
+from txtoken.service.upstream.remote import LOST_MAX, Remote
 from txtoken.settings import RemoteTls
 
 SOON: Final[dict[str, Any]] = {"connect_s": 0.1}

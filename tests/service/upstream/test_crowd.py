@@ -15,9 +15,9 @@ from tests.exchange import LOGIN, House
 from tests.running import run
 from tests.service.faulty_remote import Call, FaultyRemote, Peer, answer, calling, connection_of, post, turning
 from txtoken.demo.configuration import demo_config
-from txtoken.service.dial import Opened
-from txtoken.service.remote import CROWD, LOST_MAX, Remote
-from txtoken.service.remote_connection import RemoteConnection
+from txtoken.service.upstream.connection import RemoteConnection
+from txtoken.service.upstream.dial import Opened
+from txtoken.service.upstream.remote import CROWD, LOST_MAX, Remote
 from txtoken.settings import LogSettings
 
 MANY: Final = 3 * CROWD

@@ -19,8 +19,8 @@ from aiohttp.connector import Connection as DialledConnection
 from yarl import URL
 
 from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteUnreachable
-from txtoken.service.names import Names
-from txtoken.service.tunnel import TunnelError, Vestibule, connect_through, start_tls
+from txtoken.service.upstream.names import Names
+from txtoken.service.upstream.tunnel import TunnelError, Vestibule, connect_through, start_tls
 from txtoken.settings import ALPN, RemoteSettings
 from txtoken.unix_urls import is_http_unix, socket_path
 

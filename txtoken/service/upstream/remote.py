@@ -21,10 +21,10 @@ from yarl import URL
 
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteUnreachable
-from txtoken.service.dial import Dialler, proxy_authorization
-from txtoken.service.exchange import Exchange, Outcome
-from txtoken.service.remote_connection import Pool, RemoteConnection, silent
-from txtoken.service.reply import KnownReplyHeads, lost_before_reply
+from txtoken.service.upstream.connection import Pool, RemoteConnection, silent
+from txtoken.service.upstream.dial import Dialler, proxy_authorization
+from txtoken.service.upstream.exchange import Exchange, Outcome
+from txtoken.service.upstream.reply import KnownReplyHeads, lost_before_reply
 from txtoken.settings import RemoteSettings
 from txtoken.unix_urls import is_http_unix
 

@@ -27,9 +27,9 @@ from tests.service.faulty_remote import (
     turning,
 )
 from txtoken.errors import RemoteError, RemoteOverloaded
-from txtoken.service.exchange import Exchange, Outcome
-from txtoken.service.remote import TURNS_BEFORE_A_DIAL, Remote
-from txtoken.service.remote_connection import LONG_BYTES
+from txtoken.service.upstream.connection import LONG_BYTES
+from txtoken.service.upstream.exchange import Exchange, Outcome
+from txtoken.service.upstream.remote import TURNS_BEFORE_A_DIAL, Remote
 
 CLOSED: Final = ("RemoteUnreachable", "closed")
 TIMEOUT: Final = ("RemoteTimeout", "timeout")

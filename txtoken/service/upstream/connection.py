@@ -16,9 +16,9 @@ from typing import Final, cast
 
 from txtoken.errors import RemoteError, RemoteInvalid, RemoteStatus, RemoteUnreachable
 from txtoken.http1.messages import end_of_head
-from txtoken.service.dial import Opened
-from txtoken.service.exchange import Exchange, Outcome, Upstream, Wire
-from txtoken.service.reply import KnownReplyHead, KnownReplyHeads, ReplyParser, lost_before_reply
+from txtoken.service.upstream.dial import Opened
+from txtoken.service.upstream.exchange import Exchange, Outcome, Upstream, Wire
+from txtoken.service.upstream.reply import KnownReplyHead, KnownReplyHeads, ReplyParser, lost_before_reply
 from txtoken.settings import RemoteSettings
 
 # What is made of a longer reply waits for its turn: to read, check and sign 128 KiB of the densest JSON takes 10 ms, and 64

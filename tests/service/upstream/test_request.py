@@ -14,8 +14,8 @@ from tests.service.faulty_remote import AGENT, BEARER, GOOD_BODY, FaultyRemote, 
 from txtoken.clock import Clock
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.remote import Remote, request_head
 from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.upstream.remote import Remote, request_head
 from txtoken.settings import IssueSettings
 
 TTL_S: Final = 300
