@@ -84,6 +84,8 @@ def test_a_sample_is_of_places() -> None:
         ("txtoken/process/worker.py", "tests/process"),
         ("txtoken/http1/server.py", "tests/http1"),
         ("txtoken/observe/logs.py", "tests/observe"),
+        ("txtoken/service/upstream/remote.py", "tests/service/upstream"),
+        ("txtoken/service/routes.py", "tests/service"),
         ("txtoken/config.py", "tests/test_config.py"),
         ("txtoken/errors.py", "tests"),
     ],
