@@ -86,13 +86,13 @@ class Admin:
         `dropped` are the lines of the log that were lost so far.
         """
         remotes, memory = app.remotes, app.verifier.memory
-        given_up = sum(remote.given_up for remote in remotes)
+        cancelled = sum(remote.cancelled for remote in remotes)
         places = server.places
-        more = [memory.hits, given_up, dropped - self._dropped, places.held_back, places.handshakes_failed]
+        more = [memory.hits, cancelled, dropped - self._dropped, places.held_back, places.handshakes_failed]
         self._dropped = dropped
         memory.hits = places.held_back = places.handshakes_failed = 0
         for remote in remotes:
-            remote.given_up = 0
+            remote.cancelled = 0
         idle = sum(remote.idle_count for remote in remotes)
         dialling = sum(remote.dialling_count for remote in remotes)
         busy = sum(remote.open_count for remote in remotes) - idle - dialling

@@ -318,7 +318,7 @@ def test_a_client_that_leaves_while_its_long_reply_waits() -> None:
             call.cancel()
             line.take()
             assert not call.has_outcome
-            assert remote.given_up == 1
+            assert remote.cancelled == 1
             await dropped(remote)
         async with answered_at_length(at_length) as (_, remote, line, call):
             remote.sweep(call.deadline)

@@ -10,7 +10,17 @@ import jwt
 import pytest
 
 from tests.running import KEY, run
-from tests.service.faulty_remote import AGENT, BEARER, GOOD_BODY, FaultyRemote, calling, good, post, remote_settings
+from tests.service.faulty_remote import (
+    AGENT,
+    BEARER,
+    GOOD_BODY,
+    FaultyRemote,
+    at_once,
+    calling,
+    good,
+    post,
+    remote_settings,
+)
 from txtoken.clock import Clock
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
@@ -89,7 +99,7 @@ def test_the_bearer() -> None:
         issuer = TokenIssuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S))
         async with FaultyRemote(good).listening() as faulty:
             remote = Remote(
-                remote_settings(faulty.url), lambda now: issuer.issue(b'{"role":"proxy"}', now), clock, AGENT
+                remote_settings(faulty.url), lambda now: issuer.issue(b'{"role":"proxy"}', now), clock, AGENT, at_once
             )
             await post(remote).outcome()
             await remote.close()
@@ -116,7 +126,7 @@ def test_the_bearer_is_signed_once_a_second() -> None:
             return b"of-%d" % second
 
         async with FaultyRemote(good).listening() as faulty:
-            remote = Remote(remote_settings(faulty.url), bearer, clock, AGENT)
+            remote = Remote(remote_settings(faulty.url), bearer, clock, AGENT, at_once)
             for second in (100, 100, 100, 101, 101, 99):
                 clock.second = second
                 await post(remote).outcome()

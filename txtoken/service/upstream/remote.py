@@ -24,7 +24,7 @@ from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteU
 from txtoken.service.upstream.connection import Pool, RemoteConnection, silent
 from txtoken.service.upstream.dial import Dialler, proxy_authorization
 from txtoken.service.upstream.exchange import Exchange, Outcome
-from txtoken.service.upstream.reply import KnownReplyHeads, lost_before_reply
+from txtoken.service.upstream.reply import lost_before_reply
 from txtoken.settings import RemoteSettings
 from txtoken.unix_urls import is_http_unix
 
@@ -47,7 +47,7 @@ class Remote(Pool):
 
     Call `sweep` a few times a second with the time by `monotonic` and `close` at the end. `bearer` makes the token that txtoken
     presents, for a given second. `in_turn` calls what it is given when others had their turns: what is made of a long reply may
-    take milliseconds. None: it is called at once.
+    take milliseconds.
     """
 
     __slots__ = (
@@ -63,15 +63,12 @@ class Remote(Pool):
         "_head",
         "_head_second",
         "_idle",
-        "_in_turn",
         "_is_closed",
-        "_known_heads",
         "_loop",
-        "_settings",
         "_timeout_s",
         "_to_write",
         "_waiting",
-        "given_up",
+        "cancelled",
     )
 
     def __init__(
@@ -80,14 +77,13 @@ class Remote(Pool):
         bearer: Callable[[int], bytes],
         clock: Clock,
         user_agent: str,
-        in_turn: Callable[[Callable[[], object]], object] | None = None,
+        in_turn: Callable[[Callable[[], object]], object],
     ) -> None:
+        super().__init__(settings, in_turn)
         self._loop = asyncio.get_running_loop()
-        self._settings = settings
         self._timeout_s = settings.timeout_s  # of each request
         self._bearer = bearer
         self._clock = clock
-        self._in_turn = in_turn
         self._dialler = Dialler(settings, user_agent)
         self._fixed_head = request_head(settings, user_agent)
         self._head = b""
@@ -96,12 +92,11 @@ class Remote(Pool):
         self._waiting: deque[Exchange] = deque()
         self._to_write: list[RemoteConnection] = []  # those that write when this turn of the loop is over
         self._active = 0  # requests without an outcome: each is in line, or a connection's
-        self._connections: dict[RemoteConnection, None] = {}  # that are open, in the order in which they came
-        self.given_up = 0  # requests whose clients went away before; whoever counts them sets it back
+        self._connections: dict[int, RemoteConnection] = {}  # that are open, by number
+        self.cancelled = 0  # requests whose clients went away before an outcome; the reader sets it back to 0
         self._dialling = 0
         self._dial_count = 0  # so far
         self._dials: set[asyncio.Task[None]] = set()
-        self._known_heads = KnownReplyHeads()
         self._is_closed = False
 
     @property
@@ -140,8 +135,8 @@ class Remote(Pool):
             self._begin(exchange)
             self._give(exchange, connection)
             return
-        if self.open_count >= self._settings.connections:
-            if len(self._waiting) - self._dialling >= self._settings.waiting:
+        if self.open_count >= self.settings.connections:
+            if len(self._waiting) - self._dialling >= self.settings.waiting:
                 raise RemoteOverloaded("overloaded", "too many requests are waiting for the remote")
             self._begin(exchange)
         else:
@@ -150,14 +145,18 @@ class Remote(Pool):
         self._waiting.append(exchange)
 
     def cancel(self, exchange: Exchange) -> None:
-        self.given_up += 1
-        self._let_go(exchange)
+        """End an exchange whose outcome nobody wants any more, and the connection that carries it. No matter if it is over."""
+        if exchange.is_under_way:
+            exchange.is_under_way = False
+            self._active -= 1
+            self.cancelled += 1
+            self._take_out(exchange)
 
     def sweep(self, now: float) -> None:
         """Act on deadlines that have passed."""
         for exchange in self._under_way():
             if exchange.deadline <= now:
-                self._end(exchange, RemoteTimeout("timeout", "the remote did not answer in time"))
+                self._stop(exchange, RemoteTimeout("timeout", "the remote did not answer in time"))
         for connection in [connection for connection in self._idle if connection.idle_deadline <= now]:
             connection.discard()
         # Whoever has no dial of its own may be waiting for one that hangs, whose request was served otherwise.
@@ -169,7 +168,7 @@ class Remote(Pool):
         for dial in tuple(self._dials):
             dial.cancel()
         for exchange in self._under_way():
-            self._end(exchange, RemoteUnreachable("closed", "the service is ending"))
+            self._stop(exchange, RemoteUnreachable("closed", "the service is ending"))
         for connection in tuple(self._idle):
             connection.discard()
         await self._dialler.close()
@@ -186,38 +185,35 @@ class Remote(Pool):
 
     def _begin(self, exchange: Exchange) -> None:
         now = monotonic()
-        exchange.begin(self, now, now + self._timeout_s)
+        exchange.begin(now, now + self._timeout_s)
         self._active += 1
 
-    def _let_go(self, exchange: Exchange) -> bool:
-        """Forget an exchange that gets no outcome from here. False when it has ended already, which is no matter."""
-        if not exchange.end():
-            return False
-        self._active -= 1
-        if exchange.connection is not None:
-            exchange.connection.discard()
-        else:
-            self._waiting.remove(exchange)
-        return True
-
-    def take_turn(self, work: Callable[[], object]) -> None:
-        if self._in_turn is None:
-            work()
-        else:
-            self._in_turn(work)
-
-    def finish(self, exchange: Exchange, outcome: Outcome, now: float) -> None:
-        if exchange.end():
+    def conclude(self, exchange: Exchange, outcome: Outcome, now: float, free: RemoteConnection | None) -> None:
+        if free is not None:
+            self._take_in(free)
+        if exchange.is_under_way:
+            exchange.is_under_way = False
             self._active -= 1
             exchange.conclude(outcome, now - exchange.asked_at)
 
-    def _end(self, exchange: Exchange, failure: RemoteError) -> None:
-        if self._let_go(exchange):  # which what another one's outcome set off may have done before
-            exchange.conclude(failure, monotonic() - exchange.asked_at)
+    def _stop(self, exchange: Exchange, failure: RemoteError) -> None:
+        """Conclude an exchange wherever it is, unless it is over: another one's outcome may have led to that."""
+        if exchange.is_under_way:
+            self._take_out(exchange)
+            self.conclude(exchange, failure, monotonic(), None)
+
+    def _take_out(self, exchange: Exchange) -> None:
+        """Take an exchange out of the line, or discard the connection that carries it."""
+        if not exchange.connection_number:
+            self._waiting.remove(exchange)
+            return
+        connection = self._connections.get(exchange.connection_number)
+        if connection is not None:  # else it ended after a long reply, whose turn has not come yet
+            connection.discard()
 
     def _under_way(self) -> list[Exchange]:
         """List the requests without an outcome. Those that have a connection were there first."""
-        exchanges = [connection.exchange or connection.unwritten for connection in self._connections]
+        exchanges = [connection.exchange or connection.unwritten for connection in self._connections.values()]
         return [*(exchange for exchange in exchanges if exchange is not None), *self._waiting]
 
     # The pool
@@ -262,19 +258,28 @@ class Remote(Pool):
 
     def admit(self, connection: RemoteConnection) -> None:
         """Take in a connection that was opened."""
-        self._connections[connection] = None
-        self.release(connection)
+        self._connections[connection.number] = connection
+        self._take_in(connection)
 
-    def release(self, connection: RemoteConnection) -> None:
-        """Take back a connection after a complete reply: to the next request in line, else to the pool."""
+    def _take_in(self, connection: RemoteConnection) -> None:
+        """Give a free connection to the next request in line, else to the pool."""
         if self._waiting:
             self._give(self._waiting.popleft(), connection)
         else:
             self._idle.append(connection)
 
-    def take_back(self, exchange: Exchange, connection: RemoteConnection) -> None:
-        """An exchange is still unwritten, and its connection has ended: it goes to another one, before all who wait."""
-        exchange.connection = None
+    def forget(self, connection: RemoteConnection) -> None:
+        unwritten, connection.unwritten = connection.unwritten, None
+        if unwritten is not None:
+            self._take_back(unwritten, connection)
+        del self._connections[connection.number]
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._dial_for_waiting(len(self._waiting) - self._dialling)
+
+    def _take_back(self, exchange: Exchange, connection: RemoteConnection) -> None:
+        """Have an exchange whose connection ended before it was written go to another one, before all who wait."""
+        exchange.connection_number = 0
         self._waiting.appendleft(exchange)
         if connection.is_fresh and self._has_lost_enough(exchange):
             return
@@ -282,7 +287,6 @@ class Remote(Pool):
         if other is not None:
             self._waiting.popleft()
             self._give(exchange, other)
-        # Else `forget` comes next, which makes room for a new one.
 
     def _has_lost_enough(self, exchange: Exchange) -> bool:
         """Count a new connection that ended before a request in line was written to it. The last one is its failure."""
@@ -290,15 +294,8 @@ class Remote(Pool):
         if exchange.lost_count < LOST_MAX:
             return False
         self._waiting.remove(exchange)
-        self.finish(exchange, lost_before_reply(None), monotonic())
+        self.conclude(exchange, lost_before_reply(None), monotonic(), None)
         return True
-
-    def forget(self, connection: RemoteConnection) -> None:
-        """A connection is gone. Its place goes to the requests in line."""
-        del self._connections[connection]
-        if connection in self._idle:
-            self._idle.remove(connection)
-        self._dial_for_waiting(len(self._waiting) - self._dialling)
 
     # Dialling
 
@@ -310,7 +307,7 @@ class Remote(Pool):
         if count <= 0 or self._is_closed:
             return
         for exchange in self._waiting:
-            if count <= 0 or self.open_count >= self._settings.connections:
+            if count <= 0 or self.open_count >= self.settings.connections:
                 return
             if not exchange.dial_number:
                 count -= 1
@@ -334,18 +331,18 @@ class Remote(Pool):
         failure: RemoteError | None = None
         for _ in range(TURNS_BEFORE_A_DIAL):
             await asyncio.sleep(0)
-        if exchange.is_over and len(self._waiting) < self._dialling:
+        if not exchange.is_under_way and len(self._waiting) < self._dialling:
             self._dialling -= 1  # the end of its client came right behind its request, and nobody else needs one
             return
         try:
             opened = await self._dialler.open()
             if opened is not None:
-                connection = RemoteConnection(self, opened, self._settings, self._known_heads)
+                connection = RemoteConnection(self, number, opened)
         except RemoteError as error:
             failure = error
         self._dialling -= 1
         # It may have got another connection meanwhile, or be over: then this dial is nobody's.
-        waits = not exchange.is_over and exchange.dial_number == number
+        waits = exchange.is_under_way and exchange.dial_number == number
         if waits:
             exchange.dial_number = 0
         if connection is not None:
@@ -356,7 +353,7 @@ class Remote(Pool):
                 self._has_lost_enough(exchange)
             else:
                 self._waiting.remove(exchange)
-                self.finish(exchange, failure, monotonic())
+                self.conclude(exchange, failure, monotonic(), None)
         self._dial_for_waiting(len(self._waiting) - self._dialling)
 
 
