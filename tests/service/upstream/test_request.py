@@ -25,7 +25,8 @@ from txtoken.clock import Clock
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.tokens.issue import TokenIssuer
-from txtoken.service.upstream.remote import Remote, request_head
+from txtoken.service.upstream.remote import Remote
+from txtoken.service.upstream.request_head import request_head
 from txtoken.settings import IssueSettings
 
 TTL_S: Final = 300

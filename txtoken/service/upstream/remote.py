@@ -17,16 +17,15 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from yarl import URL
-
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteUnreachable
 from txtoken.service.upstream.connection import Pool, RemoteConnection, silent
-from txtoken.service.upstream.dial import Dialler, proxy_authorization
+from txtoken.service.upstream.dial import Dialler
+from txtoken.service.upstream.dials import Dials
 from txtoken.service.upstream.exchange import Exchange, Outcome
 from txtoken.service.upstream.reply import lost_before_reply
+from txtoken.service.upstream.request_head import RequestHead, request_head
 from txtoken.settings import RemoteSettings
-from txtoken.unix_urls import is_http_unix
 
 # With so many requests on their way or more, those that begin in one turn of the loop are written together, after the
 # answers to clients. Written as they come, a remote and clients on this machine are woken by turns, and to interrupt another
@@ -52,18 +51,11 @@ class Remote(Pool):
 
     __slots__ = (
         "_active",
-        "_bearer",
-        "_clock",
         "_connections",
-        "_dial_count",
         "_dialler",
-        "_dialling",
         "_dials",
-        "_fixed_head",
         "_head",
-        "_head_second",
         "_idle",
-        "_is_closed",
         "_loop",
         "_timeout_s",
         "_to_write",
@@ -82,27 +74,20 @@ class Remote(Pool):
         super().__init__(settings, in_turn)
         self._loop = asyncio.get_running_loop()
         self._timeout_s = settings.timeout_s  # of each request
-        self._bearer = bearer
-        self._clock = clock
         self._dialler = Dialler(settings, user_agent)
-        self._fixed_head = request_head(settings, user_agent)
-        self._head = b""
-        self._head_second = 0
+        self._dials = Dials(self._loop)
+        self._head = RequestHead(request_head(settings, user_agent), bearer, clock)
         self._idle: list[RemoteConnection] = []  # the youngest last: it is the least likely to be closed already
         self._waiting: deque[Exchange] = deque()
         self._to_write: list[RemoteConnection] = []  # those that write when this turn of the loop is over
         self._active = 0  # requests without an outcome: each is in line, or a connection's
         self._connections: dict[int, RemoteConnection] = {}  # that are open, by number
         self.cancelled = 0  # requests whose clients went away before an outcome; the reader sets it back to 0
-        self._dialling = 0
-        self._dial_count = 0  # so far
-        self._dials: set[asyncio.Task[None]] = set()
-        self._is_closed = False
 
     @property
     def open_count(self) -> int:
         """Connections that are open or being dialled."""
-        return len(self._connections) + self._dialling
+        return len(self._connections) + self._dials.count
 
     @property
     def idle_count(self) -> int:
@@ -112,7 +97,7 @@ class Remote(Pool):
     @property
     def dialling_count(self) -> int:
         """Connections that are being opened."""
-        return self._dialling
+        return self._dials.count
 
     @property
     def waiting_count(self) -> int:
@@ -136,7 +121,7 @@ class Remote(Pool):
             self._give(exchange, connection)
             return
         if self.open_count >= self.settings.connections:
-            if len(self._waiting) - self._dialling >= self.settings.waiting:
+            if len(self._waiting) - self._dials.count >= self.settings.waiting:
                 raise RemoteOverloaded("overloaded", "too many requests are waiting for the remote")
             self._begin(exchange)
         else:
@@ -164,22 +149,12 @@ class Remote(Pool):
 
     async def close(self) -> None:
         """Close every connection. Exchanges that still run end as unreachable."""
-        self._is_closed = True
-        for dial in tuple(self._dials):
-            dial.cancel()
+        self._dials.close()
         for exchange in self._under_way():
             self._stop(exchange, RemoteUnreachable("closed", "the service is ending"))
         for connection in tuple(self._idle):
             connection.discard()
         await self._dialler.close()
-
-    def head(self) -> bytes:
-        """Return the request head of this second, up to where `lines` and the length follow. Signed once a second."""
-        second = self._clock.second
-        if second != self._head_second:
-            self._head = b"%bAuthorization: Bearer %b\r\n" % (self._fixed_head, self._bearer(second))
-            self._head_second = second
-        return self._head
 
     # Exchanges
 
@@ -233,7 +208,7 @@ class Remote(Pool):
         if self._active >= CROWD or not connection.is_silent():
             self._write_later(connection)
         else:
-            connection.write(self.head())
+            connection.write(self._head.text())
 
     def _write_later(self, connection: RemoteConnection) -> None:
         if not self._to_write:
@@ -248,7 +223,7 @@ class Remote(Pool):
         taken = [connection for connection in self._to_write if connection.is_writable()]
         self._to_write = []
         ready = silent(taken)
-        head = self.head()
+        head = self._head.text()
         for connection in ready:
             connection.write(head)
         if len(ready) != len(taken):
@@ -275,7 +250,7 @@ class Remote(Pool):
         del self._connections[connection.number]
         if connection in self._idle:
             self._idle.remove(connection)
-        self._dial_for_waiting(len(self._waiting) - self._dialling)
+        self._dial_for_waiting(len(self._waiting) - self._dials.count)
 
     def _take_back(self, exchange: Exchange, connection: RemoteConnection) -> None:
         """Have an exchange whose connection ended before it was written go to another one, before all who wait."""
@@ -304,7 +279,7 @@ class Remote(Pool):
 
         The others have one already, or a dial that is nobody's any more will do for them.
         """
-        if count <= 0 or self._is_closed:
+        if count <= 0 or self._dials.is_closed:
             return
         for exchange in self._waiting:
             if count <= 0 or self.open_count >= self.settings.connections:
@@ -314,25 +289,16 @@ class Remote(Pool):
                 self._dial_for(exchange)
 
     def _dial_for(self, exchange: Exchange) -> None:
-        self._dialling += 1
-        self._dial_count += 1
-        exchange.dial_number = self._dial_count
-        dial = self._loop.create_task(self._dial(exchange, self._dial_count))
-        self._dials.add(dial)
-        dial.add_done_callback(self._note_dial_end)
-
-    def _note_dial_end(self, dial: asyncio.Task[None]) -> None:
-        self._dials.discard(dial)
-        if dial.cancelled():  # perhaps before its first step, so that it cannot count itself
-            self._dialling -= 1
+        exchange.dial_number = number = self._dials.next_number()
+        self._dials.begin(number, self._dial(exchange, number))
 
     async def _dial(self, exchange: Exchange, number: int) -> None:
         connection: RemoteConnection | None = None
         failure: RemoteError | None = None
         for _ in range(TURNS_BEFORE_A_DIAL):
             await asyncio.sleep(0)
-        if not exchange.is_under_way and len(self._waiting) < self._dialling:
-            self._dialling -= 1  # the end of its client came right behind its request, and nobody else needs one
+        if not exchange.is_under_way and len(self._waiting) < self._dials.count:
+            self._dials.end(number)  # the end of its client came right behind its request, and nobody else needs one
             return
         try:
             opened = await self._dialler.open()
@@ -340,7 +306,7 @@ class Remote(Pool):
                 connection = RemoteConnection(self, number, opened)
         except RemoteError as error:
             failure = error
-        self._dialling -= 1
+        self._dials.end(number)
         # It may have got another connection meanwhile, or be over: then this dial is nobody's.
         waits = exchange.is_under_way and exchange.dial_number == number
         if waits:
@@ -354,24 +320,4 @@ class Remote(Pool):
             else:
                 self._waiting.remove(exchange)
                 self.conclude(exchange, failure, monotonic(), None)
-        self._dial_for_waiting(len(self._waiting) - self._dialling)
-
-
-def request_head(settings: RemoteSettings, user_agent: str) -> bytes:
-    """Write the part of a request's head that never changes (contract §2), up to Content-Type.
-
-    A proxy is asked with the whole URL (RFC 9112 §3.2.2), unless there is a tunnel through it.
-    """
-    url = URL(settings.url, encoded=True)
-    host = "localhost" if is_http_unix(settings.url) else url.host_port_subcomponent or ""
-    target = f"http://{host}{url.raw_path_qs}" if settings.is_asked_through_proxy else url.raw_path_qs
-    lines = (
-        f"POST {target} HTTP/1.1",
-        f"Host: {host}",
-        f"User-Agent: {user_agent}",
-        "Content-Type: application/json",
-        "Accept: application/json",
-        "Accept-Encoding: identity",
-    )
-    head = "".join(f"{line}\r\n" for line in lines).encode("ascii")
-    return head + proxy_authorization(settings) if settings.is_asked_through_proxy else head
+        self._dial_for_waiting(len(self._waiting) - self._dials.count)

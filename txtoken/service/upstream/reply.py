@@ -81,7 +81,11 @@ class ParsingStopped(Exception):
 
 
 class ReplyParser:
-    """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply."""
+    """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply.
+
+    It has more than 15 attributes because they are a parser's hot state: httptools' callbacks, several a chunk, read and write
+    them.
+    """
 
     __slots__ = (
         "_body",
