@@ -1,1 +1,1 @@
-"""The remote as a client sees it: its names, its connections, one request at a time on each. Knows no tokens."""
+"""The remote, seen from its client: names, dials, connections, requests and replies. Knows no tokens but a bearer."""

@@ -1,7 +1,7 @@
-"""One connection to the remote, with at most one exchange on it. Knows the pool only by what it reports to it.
+"""One connection to the remote, with at most one exchange on it. Knows of its pool only what it reports to it.
 
-An exchange on it is in one of two states. *Unwritten*: no byte of it was given to the kernel. It can get no outcome here;
-when the connection ends, it goes to another one. *Written*: at least one byte was. It is never sent again (a login is not
+An exchange on it is in one of two states. *Unwritten*: the kernel has no byte of it. It can get no outcome here; when the
+connection ends, it goes to another one. *Written*: at least one byte was. It is never sent again (a login is not
 idempotent, RFC 9110 §9.2.2), and it succeeds only with a reply of which no byte came before the last byte of the request was
 given to the kernel (contract §2).
 """
@@ -21,15 +21,15 @@ from txtoken.service.upstream.exchange import Exchange, Outcome
 from txtoken.service.upstream.reply import KnownReplyHead, KnownReplyHeads, ReplyParser, lost_before_reply
 from txtoken.settings import RemoteSettings
 
-# What is made of a longer reply waits for its turn: to read, check and sign 128 KiB of the densest JSON takes 10 ms, and 64
-# clients who were answered so kept all others waiting for 7 s (scripts/withstand, "remote: dense").
+# A longer reply waits for its turn: to read, check and sign 128 KiB of the densest JSON takes 10 ms, and 64 clients with such
+# replies kept all others waiting for 7 s (scripts/withstand, "remote: dense").
 LONG_BYTES: Final = 4 * 1024
 
 
 class Pool:
     """What a connection reports to, and what all connections of a pool share.
 
-    `in_turn` calls what may take milliseconds when others had their turns.
+    `in_turn` calls a function that may take milliseconds after other clients had their turns.
     """
 
     __slots__ = ("in_turn", "known_heads", "settings")
@@ -40,11 +40,11 @@ class Pool:
         self.known_heads = KnownReplyHeads()
 
     def conclude(self, exchange: Exchange, outcome: Outcome, now: float, free: RemoteConnection | None) -> None:
-        """An exchange has its outcome, unless it had one before or was cancelled. `free` can carry the next exchange."""
+        """Conclude an exchange, unless it is over. `free` is its connection where that can carry the next one."""
         raise NotImplementedError
 
     def forget(self, connection: RemoteConnection) -> None:
-        """A connection has ended. Its `unwritten` exchange has to go to another one."""
+        """Forget a connection that has ended. Its `unwritten` exchange goes to another one."""
         raise NotImplementedError
 
 
@@ -79,8 +79,8 @@ class RemoteConnection:
         self.unwritten: Exchange | None = None
         self.exchange: Exchange | None = None  # that is written, in part at least
         self._came_early = False  # a byte of the reply, before the last one of the request was given to the kernel
-        self._is_answered = False  # the exchange has its reply, a long one, whose turn comes
-        self._reply: ReplyParser | None = None  # made when a reply needs more than the short way
+        self._is_answered = False  # the exchange has its reply, which is long and waits for its turn
+        self._reply: ReplyParser | None = None  # made for a reply that cannot take the short way
         self.is_fresh = True  # no reply came over it yet
         self.transport: asyncio.Transport = opened.transport
         self.transport.set_protocol(cast("asyncio.Protocol", self))
@@ -118,7 +118,7 @@ class RemoteConnection:
             self.exchange = exchange
 
     def discard(self) -> None:
-        """Close for good, whatever state it is in. What still arrives is nobody's."""
+        """Close for good, in whatever state it is. What still arrives is ignored, and its exchange gets no outcome from here."""
         self.exchange = self.unwritten = None
         self._drop_reply()
         self.transport.abort()
@@ -126,7 +126,7 @@ class RemoteConnection:
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:
-            self.transport.abort()  # nobody asked: a late 408, a second reply. The next exchange must not get it.
+            self.transport.abort()  # unasked: a late 408, a second reply. The next exchange must not get it.
             return
         if self._is_answered:
             self.transport.abort()  # likewise
@@ -163,7 +163,7 @@ class RemoteConnection:
             self.transport.abort()
 
     def pause_writing(self) -> None:
-        """The remote does not read: the exchange's deadline covers that."""
+        """The remote does not read. The exchange's deadline covers that."""
 
     def resume_writing(self) -> None:
         """It reads again."""

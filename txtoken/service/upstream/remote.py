@@ -1,12 +1,12 @@
-"""The one upstream: the pool of connections to it, and who waits for one. Knows no tokens but the bearer it shows.
+"""The remote: a pool of connections, and the requests in line for one. Knows neither HTTP nor tokens.
 
 aiohttp dials and httptools speaks. `ClientSession.post` spends 80 µs of CPU on what takes 10 here, nearly all of it on
 generality that one URL does not need.
 
-A request is never sent twice (contract §2): a login is not idempotent. What was written and got no answer has failed. What
-was not written yet when its connection ended goes to another one. A request takes the failure of the dial that was made for
-it, and of no other: a dial whose request got another connection meanwhile, or was given up, is the pool's, and its failure
-nobody's.
+A request is never sent twice (contract §2): a login is not idempotent. A request that was written and
+got no answer has failed. One that was not written yet when its connection ended goes to another connection. A request fails
+with the dial that was begun for it, and with no other. When it gets another connection first, or is cancelled, the dial goes
+on for the pool, and its failure is ignored.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from txtoken.service.upstream.reply import lost_before_reply
 from txtoken.service.upstream.request_head import RequestHead, request_head
 from txtoken.settings import RemoteSettings
 
-# With so many requests on their way or more, those that begin in one turn of the loop are written together, after the
-# answers to clients. Written as they come, a remote and clients on this machine are woken by turns, and to interrupt another
-# core takes longer than to write, and whether anything came early is asked of all connections with one system call. With 64
-# clients a login takes 6 % less CPU time, on this machine and with clients and remote on other hosts; with 8 it would take 1 %
-# more (network namespaces, interleaved, compiled).
+# From so many requests under way on, those that begin in one turn of the loop are written together, after the answers to
+# clients. Written one by one, they wake a remote and clients on the same machine in alternation, and to interrupt another core
+# takes longer than to write. One system call, and not one for each, finds the connections on which something came early. With
+# 64 clients a login takes 6 % less CPU time, on this machine and with clients and remote on other hosts; with 8 it would take
+# 1 % more (network namespaces, interleaved, compiled).
 CROWD: Final = 10
-# New connections that may end before a request is written to them, until it fails: a port where whatever listens closes
-# every connection, or speaks first, would else be dialled without end.
+# A request fails when so many new connections ended before it was written. A server that closes every connection, or speaks
+# first, would otherwise be dialled without end.
 LOST_MAX: Final = 8
-# Turns of the loop before a dial begins: the end of a client that is gone already is read in the turn behind that of its
-# request, and reported in the next. 50 000 such logins cost a third of what they did, and kept new clients waiting for 1 s.
+# Turns of the loop before a dial begins: when a client has left already, its end is read one turn after its request, and
+# reported in the next. So 50 000 such logins cost a third of what they did; they had kept new clients waiting for 1 s.
 TURNS_BEFORE_A_DIAL: Final = 2
-# Exchanges that time out in a turn of the loop: 1 500 that came together, to a remote that hangs, held it for 30 ms.
+# Exchanges that time out in one turn of the loop: 1 500 at once, to a remote that hangs, held the loop for 30 ms.
 EXPIRED_A_TURN_MAX: Final = 64
 
 
 class Remote(Pool):
-    """The remote, as a function from a body to its outcome. One a process.
+    """The remote, as a function from a body to its outcome.
 
-    Call `sweep` a few times a second with the time by `monotonic` and `close` at the end. `bearer` makes the token that txtoken
-    presents, for a given second. `in_turn` calls what it is given when others had their turns: what is made of a long reply may
-    take milliseconds.
+    Call `sweep` a few times a second with the time by `monotonic`, and `close` at the end. `bearer` makes the token that
+    txtoken presents, for a given second. `in_turn` calls a function that may take milliseconds, such as what is made of a
+    long reply, after other clients had their turns.
     """
 
     __slots__ = (
@@ -82,11 +82,11 @@ class Remote(Pool):
         self._head = RequestHead(request_head(settings, user_agent), bearer, clock)
         self._idle: list[RemoteConnection] = []  # the youngest last: it is the least likely to be closed already
         self._waiting: deque[Exchange] = deque()
-        self._to_write: list[RemoteConnection] = []  # those that write when this turn of the loop is over
+        self._to_write: list[RemoteConnection] = []  # those that write at the end of this turn of the loop
         self._expired: deque[Exchange] = deque()  # whose deadline has passed
-        self._active = 0  # requests without an outcome: each is in line, or a connection's
+        self._active = 0  # requests under way: each is in line, or on a connection
         self._connections: dict[int, RemoteConnection] = {}  # that are open, by number
-        self.cancelled = 0  # requests whose clients went away before an outcome; the reader sets it back to 0
+        self.cancelled = 0  # requests that were cancelled; the reader sets it back to 0
 
     @property
     def open_count(self) -> int:
@@ -114,7 +114,7 @@ class Remote(Pool):
         return self._active
 
     def post(self, exchange: Exchange) -> None:
-        """Begin an exchange. It is concluded later, never before return.
+        """Begin an exchange. It is concluded later, never before `post` returns.
 
         Raises:
             RemoteOverloaded: too many requests wait for a connection already.
@@ -134,7 +134,9 @@ class Remote(Pool):
         self._waiting.append(exchange)
 
     def cancel(self, exchange: Exchange) -> None:
-        """End an exchange whose outcome nobody wants any more, and the connection that carries it. No matter if it is over."""
+        """Drop an exchange whose outcome is not wanted any more, and the connection that carries it. Does nothing when it is
+        over.
+        """
         if exchange.is_under_way:
             exchange.is_under_way = False
             self._active -= 1
@@ -155,7 +157,7 @@ class Remote(Pool):
         try:
             for _ in range(min(len(expired), EXPIRED_A_TURN_MAX)):
                 self._stop(expired.popleft(), RemoteTimeout("timeout", "the remote did not answer in time"))
-        finally:  # one that raises must not keep all later ones from their end
+        finally:  # when one raises, the others still time out
             if expired:
                 self._loop.call_soon(self._expire)
         if not expired:
@@ -163,7 +165,7 @@ class Remote(Pool):
             self._dial_for_waiting(len(self._waiting))
 
     async def close(self) -> None:
-        """Close every connection. Exchanges that still run end as unreachable."""
+        """Close every connection. Exchanges under way fail as unreachable."""
         self._dials.close()
         for exchange in self._under_way():
             self._stop(exchange, RemoteUnreachable("closed", "the service is ending"))
@@ -187,7 +189,7 @@ class Remote(Pool):
             exchange.conclude(outcome, now - exchange.asked_at)
 
     def _stop(self, exchange: Exchange, failure: RemoteError) -> None:
-        """Conclude an exchange wherever it is, unless it is over: another one's outcome may have led to that."""
+        """Conclude an exchange with a failure, in line or on a connection. Another one's outcome may have cancelled it."""
         if exchange.is_under_way:
             self._take_out(exchange)
             self.conclude(exchange, failure, monotonic(), None)
@@ -202,7 +204,7 @@ class Remote(Pool):
             connection.discard()
 
     def _under_way(self) -> list[Exchange]:
-        """List the requests without an outcome. Those in line come first: no dial is begun for one whose turn to end comes."""
+        """List the exchanges under way. Those in line come first: else the places of the others would be dialled for them."""
         exchanges = [connection.exchange or connection.unwritten for connection in self._connections.values()]
         return [*self._waiting, *[exchange for exchange in exchanges if exchange is not None]]
 
@@ -217,8 +219,8 @@ class Remote(Pool):
         return None
 
     def _give(self, exchange: Exchange, connection: RemoteConnection) -> None:
-        """Let a connection carry an exchange: at once, or with many others in a moment."""
-        exchange.dial_number = 0  # if there is one, its connection is anybody's now
+        """Have a connection carry an exchange. It is written at once, or with others at the end of this turn of the loop."""
+        exchange.dial_number = 0  # a dial that was begun for it goes on for the pool
         connection.take(exchange)
         if self._active >= CROWD or not connection.is_silent():
             self._write_later(connection)
@@ -231,9 +233,9 @@ class Remote(Pool):
         self._to_write.append(connection)
 
     def _write_all(self) -> None:
-        """Write what was kept until this turn of the loop was over, and with it all that had come was read.
+        """Write the requests of a turn of the loop, in which all that had come was read.
 
-        Something may have come since. Such a connection has to wait until that has been read too: mostly it ends then.
+        Something may have come since. Such a connection waits until that is read too, and mostly ends then.
         """
         taken = [connection for connection in self._to_write if connection.is_writable()]
         self._to_write = []
@@ -268,7 +270,7 @@ class Remote(Pool):
         self._dial_for_waiting(len(self._waiting) - self._dials.count)
 
     def _take_back(self, exchange: Exchange, connection: RemoteConnection) -> None:
-        """Have an exchange whose connection ended before it was written go to another one, before all who wait."""
+        """Give an exchange whose connection ended before it was written to an idle one, or put it first in line."""
         exchange.connection_number = 0
         self._waiting.appendleft(exchange)
         if connection.is_fresh and self._has_lost_enough(exchange):
@@ -279,7 +281,7 @@ class Remote(Pool):
             self._give(exchange, other)
 
     def _has_lost_enough(self, exchange: Exchange) -> bool:
-        """Count a new connection that ended before a request in line was written to it. The last one is its failure."""
+        """Count a new connection that ended before a request in line was written. With the last one the request fails."""
         exchange.lost_count += 1
         if exchange.lost_count < LOST_MAX:
             return False
@@ -290,9 +292,9 @@ class Remote(Pool):
     # Dialling
 
     def _dial_for_waiting(self, count: int) -> None:
-        """Give so many requests in line a dial of their own, the first ones first, as far as there is room.
+        """Begin a dial for so many requests in line, in their order, as far as there is room.
 
-        The others have one already, or a dial that is nobody's any more will do for them.
+        The others have one already, or get the connection of a dial that goes on for the pool.
         """
         if count <= 0 or self._dials.is_closed:
             return
@@ -313,7 +315,7 @@ class Remote(Pool):
         for _ in range(TURNS_BEFORE_A_DIAL):
             await asyncio.sleep(0)
         if not exchange.is_under_way and len(self._waiting) < self._dials.count:
-            self._dials.end(number)  # the end of its client came right behind its request, and nobody else needs one
+            self._dials.end(number)  # its client left right after its request, and no other request needs a connection
             return
         try:
             opened = await self._dialler.open()
@@ -322,7 +324,7 @@ class Remote(Pool):
         except RemoteError as error:
             failure = error
         self._dials.end(number)
-        # It may have got another connection meanwhile, or be over: then this dial is nobody's.
+        # When it got another connection meanwhile, or is over, this dial was for the pool.
         waits = exchange.is_under_way and exchange.dial_number == number
         if waits:
             exchange.dial_number = 0
