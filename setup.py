@@ -56,9 +56,11 @@ COMPILED = (
     "txtoken/service/tokens/segments.py",
     "txtoken/service/tokens/verify.py",
     "txtoken/service/upstream/connection.py",
+    "txtoken/service/upstream/dials.py",
     "txtoken/service/upstream/exchange.py",
     "txtoken/service/upstream/remote.py",
     "txtoken/service/upstream/reply.py",
+    "txtoken/service/upstream/request_head.py",
 )
 
 if os.environ.get("TXTOKEN_COMPILE") == "1":

@@ -35,8 +35,10 @@ class Mutant:
 def folder_of_tests(file: Path, root: Path) -> Path:
     """Name the folder of tests (or the one file) that has to notice what is broken in `file`, both below the root."""
     _, *folders, name = file.parts
-    if folders and (root / "tests" / folders[0]).is_dir():
-        return Path("tests", folders[0])
+    for depth in range(len(folders), 0, -1):
+        tests = Path("tests", *folders[:depth])
+        if (root / tests).is_dir():
+            return tests
     alone = Path("tests", f"test_{name}")
     return alone if (root / alone).exists() else Path("tests")
 

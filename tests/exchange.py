@@ -94,7 +94,7 @@ class House:
         """Have one more connection to the remote."""
         transport, remote = Transport(), self.worker._app.remote
         opened = Opened(cast("asyncio.Transport", transport), (), self._silent[0].fileno(), None)
-        connection = RemoteConnection(remote, opened, remote._settings, remote._known_heads)
+        connection = RemoteConnection(remote, remote._dials.next_number(), opened)
         remote.admit(connection)
         self._connections.append(connection)
         return connection, transport

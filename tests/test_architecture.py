@@ -81,6 +81,7 @@ RESERVED: Final = {
         *("txtoken.process.heartbeat", "txtoken.process.loop", "txtoken.process.threads", "txtoken.process.worker"),
         *(
             "txtoken.service.upstream.dial",
+            "txtoken.service.upstream.dials",
             "txtoken.service.upstream.names",
             "txtoken.service.upstream.remote",
             "txtoken.service.app",

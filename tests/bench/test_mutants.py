@@ -85,6 +85,8 @@ def test_a_sample_is_of_places() -> None:
         ("txtoken/http1/server.py", "tests/http1"),
         ("txtoken/observe/logs.py", "tests/observe"),
         ("txtoken/settings.py", "tests"),
+        ("txtoken/service/upstream/remote.py", "tests/service/upstream"),
+        ("txtoken/service/routes.py", "tests/service"),
         ("txtoken/errors.py", "tests"),
     ],
 )
@@ -96,4 +98,6 @@ def test_whose_tests_have_to_notice(module: str, tests: str) -> None:
 def test_tests_that_come_first() -> None:
     """Tests named after a module come before the others of their folder, where there are any."""
     assert Path("tests/service/keys/test_ring.py") in first_tests(Path("txtoken/service/keys/ring.py"), ROOT)
+    found = first_tests(Path("txtoken/service/upstream/names.py"), ROOT)
+    assert found == [Path("tests/service/upstream/test_names.py")]
     assert first_tests(Path("txtoken/process/agreement.py"), ROOT) == []

@@ -360,12 +360,12 @@ def test_nothing_is_told_twice() -> None:
         house = House(changed(config, process__admin_port=0))
         worker = house.worker
         worker._writer.dropped = 2
-        worker._app.verifier.memory.hits, worker._app.remote.given_up, worker._server.places.held_back = 3, 4, 5
+        worker._app.verifier.memory.hits, worker._app.remote.cancelled, worker._server.places.held_back = 3, 4, 5
         worker._server.places.handshakes_failed = 6
         worker.take_over(
             changed(config, process__admin_port=0, remote__url="http://127.0.0.1:9/other", check__response="claims")
         )
-        worker._app._retired[0].given_up = 1  # by a login that had begun before
+        worker._app._retired[0].cancelled = 1  # by a login that had begun before
         for _ in range(3):
             worker._sweep(0.0)
         assert not worker._app._retired

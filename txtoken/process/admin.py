@@ -90,11 +90,11 @@ class Admin:
         """
         self._publish_keys(app.ring, app.config.issue.ttl_s)
         remotes, memory = app.remotes, app.verifier.memory
-        given_up = sum(remote.given_up for remote in remotes)
+        cancelled = sum(remote.cancelled for remote in remotes)
         places = server.places
         more = [
             memory.hits,
-            given_up,
+            cancelled,
             dropped - self._dropped,
             places.held_back,
             places.handshakes_failed,
@@ -103,7 +103,7 @@ class Admin:
         self._dropped = dropped
         memory.hits = places.held_back = places.handshakes_failed = app.issuer.cut = 0
         for remote in remotes:
-            remote.given_up = 0
+            remote.cancelled = 0
         idle = sum(remote.idle_count for remote in remotes)
         dialling = sum(remote.dialling_count for remote in remotes)
         busy = sum(remote.open_count for remote in remotes) - idle - dialling

@@ -28,7 +28,7 @@ from tests.service.faulty_remote import (
     silent,
     turning,
 )
-from tests.service.name_server import UNKNOWN, NameServer
+from tests.service.upstream.name_server import UNKNOWN, NameServer
 from txtoken.errors import RemoteError, RemoteTimeout
 from txtoken.memo import Memo
 from txtoken.service.upstream.dial import Opened, is_disturbed
@@ -367,11 +367,11 @@ def test_3_a_dial_of_another_time() -> None:
             first = post(remote, b"1")
             await dials.begun(1)
             dials.succeed(0)
-            await turning(lambda: first.connection is not None)
+            await turning(lambda: first.connection_number > 0)
             second = post(remote, b"2")
             assert await first.outcome() == b"[1]"
             await turning(lambda: remote.open_count == 1)  # the one that is dialled
-            assert second.connection is None
+            assert not second.connection_number
             dials.fail(1)
             await dials.begun(3)
             assert not second.has_outcome

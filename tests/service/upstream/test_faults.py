@@ -281,7 +281,7 @@ def feed(call: Call, pieces: list[bytes]) -> None:
 
 async def sending(call: Call) -> None:
     """Wait until a request has its connection."""
-    await turning(lambda: call.connection is not None)
+    await turning(lambda: call.connection_number > 0)
 
 
 def usable(remote: Remote) -> int:
@@ -332,7 +332,7 @@ def test_other_successes(reply: bytes, outcome: object) -> None:
             for _ in range(3):
                 assert await post(remote).outcome() == outcome
             assert len(faulty.peers) == 1
-            assert len(remote._known_heads) == (isinstance(outcome, bytes) and b"Content-Length" in reply)
+            assert len(remote.known_heads) == (isinstance(outcome, bytes) and b"Content-Length" in reply)
 
     run(main())
 
@@ -524,7 +524,7 @@ def test_known_heads_change_nothing() -> None:
                     feed(call, [piece for piece in (reply[:cut], reply[cut:]) if piece])
                     assert await call.outcome() == reply.partition(b"\r\n\r\n")[2]
                     assert remote.idle_count == 1
-            assert len(remote._known_heads) == 2
+            assert len(remote.known_heads) == 2
             assert len(faulty.peers) == 1
 
     run(main())
@@ -556,7 +556,7 @@ def test_known_heads_and_faults(
             FaultyRemote(ends_on(go, ending), good).listening() as faulty,
             calling(faulty.url) as remote,
         ):
-            remote._known_heads.remember(KnownReplyHead(GOOD[:-14], 14, 15.0))
+            remote.known_heads.remember(KnownReplyHead(GOOD[:-14], 14, 15.0))
             call = post(remote)
             await faulty.requested(1)
             feed(call, pieces)
@@ -585,7 +585,7 @@ def test_only_plain_heads_are_remembered(reply: bytes) -> None:
     async def main() -> None:
         async with FaultyRemote(says(reply)).listening() as faulty, calling(faulty.url) as remote:
             await post(remote).outcome()
-            assert not remote._known_heads
+            assert not remote.known_heads
 
     run(main())
 
@@ -603,7 +603,7 @@ def test_known_heads_are_few() -> None:
         async with FaultyRemote(dated).listening() as faulty, calling(faulty.url) as remote:
             for _ in range(dates):
                 assert await post(remote).outcome() == GOOD_BODY
-                assert len(remote._known_heads) <= KNOWN_HEADS_MAX
+                assert len(remote.known_heads) <= KNOWN_HEADS_MAX
             assert len(faulty.peers) == 1
 
     run(main())

@@ -12,7 +12,7 @@ import pytest
 
 from tests.running import run
 from tests.service.faulty_remote import GOOD_BODY, FaultyRemote, calling, good, post, turning
-from tests.service.name_server import HOST, UNKNOWN, NameServer
+from tests.service.upstream.name_server import HOST, UNKNOWN, NameServer
 from txtoken.service.upstream import names
 from txtoken.service.upstream.names import CACHE_S, RENEWAL, THREADS_MAX, Names
 

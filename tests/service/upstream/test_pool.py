@@ -29,7 +29,7 @@ from tests.service.faulty_remote import (
 from txtoken.errors import RemoteError, RemoteOverloaded
 from txtoken.service.upstream.connection import LONG_BYTES
 from txtoken.service.upstream.exchange import Exchange, Outcome
-from txtoken.service.upstream.remote import TURNS_BEFORE_A_DIAL, Remote
+from txtoken.service.upstream.remote import EXPIRED_A_TURN_MAX, TURNS_BEFORE_A_DIAL, Remote
 
 CLOSED: Final = ("RemoteUnreachable", "closed")
 TIMEOUT: Final = ("RemoteTimeout", "timeout")
@@ -198,6 +198,35 @@ def test_the_deadline_is_the_timeout() -> None:
     run(main())
 
 
+def test_many_deadlines_at_once_hold_nobody_else() -> None:
+    """Of thousands that time out together few end in a turn of the loop, those in line first, and no dial is begun for them.
+
+    One that is cancelled meanwhile has no outcome. A second sweep makes nothing faster.
+    """
+
+    async def main() -> None:
+        many = 2 * EXPIRED_A_TURN_MAX
+        settings: dict[str, Any] = {"connections": 2, "waiting": many}
+        async with FaultyRemote(silent).listening() as faulty, calling(faulty.url, **settings) as remote:
+            carried = [post(remote), post(remote)]
+            await faulty.requested(2)
+            calls = [post(remote) for _ in range(many)]
+            counts: list[tuple[int, int]] = []
+            for _ in range(3):
+                remote.sweep(calls[-1].deadline)
+                counts.append((sum(call.has_outcome for call in calls), sum(call.has_outcome for call in carried)))
+                calls[-1].cancel()
+                await asyncio.sleep(0)
+            assert counts == [(EXPIRED_A_TURN_MAX, 0), (2 * EXPIRED_A_TURN_MAX - 1, 0), (2 * EXPIRED_A_TURN_MAX - 1, 2)]
+            assert [await call.outcome() for call in (*carried, *calls[:-1])] == [TIMEOUT] * (many + 1)
+            assert not calls[-1].has_outcome
+            assert remote.cancelled == 1
+            await dropped(remote)
+            assert len(faulty.peers) == 2
+
+    run(main())
+
+
 def test_the_deadline_covers_dialling() -> None:
     """A request whose connection is still being dialled ends with its deadline; the connection serves the next."""
 
@@ -318,7 +347,7 @@ def test_a_client_that_leaves_while_its_long_reply_waits() -> None:
             call.cancel()
             line.take()
             assert not call.has_outcome
-            assert remote.given_up == 1
+            assert remote.cancelled == 1
             await dropped(remote)
         async with answered_at_length(at_length) as (_, remote, line, call):
             remote.sweep(call.deadline)

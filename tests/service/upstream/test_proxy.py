@@ -25,10 +25,11 @@ from tests.service.faulty_remote import (
     says,
     turning,
 )
-from tests.service.forward_proxy import ForwardProxy
+from tests.service.upstream.forward_proxy import ForwardProxy
 from txtoken.errors import RemoteError
 from txtoken.service.upstream import dial
-from txtoken.service.upstream.remote import CROWD, request_head
+from txtoken.service.upstream.remote import CROWD
+from txtoken.service.upstream.request_head import request_head
 from txtoken.settings import RemoteProxy, RemoteTls, Secret
 
 CREDENTIALS: Final = b"Basic " + base64.b64encode(b"us:er%:pass")

@@ -10,12 +10,23 @@ import jwt
 import pytest
 
 from tests.running import KEY, run
-from tests.service.faulty_remote import AGENT, BEARER, GOOD_BODY, FaultyRemote, calling, good, post, remote_settings
+from tests.service.faulty_remote import (
+    AGENT,
+    BEARER,
+    GOOD_BODY,
+    FaultyRemote,
+    at_once,
+    calling,
+    good,
+    post,
+    remote_settings,
+)
 from txtoken.clock import Clock
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.tokens.issue import TokenIssuer
-from txtoken.service.upstream.remote import Remote, request_head
+from txtoken.service.upstream.remote import Remote
+from txtoken.service.upstream.request_head import request_head
 from txtoken.settings import IssueSettings
 
 TTL_S: Final = 300
@@ -89,7 +100,7 @@ def test_the_bearer() -> None:
         issuer = TokenIssuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S))
         async with FaultyRemote(good).listening() as faulty:
             remote = Remote(
-                remote_settings(faulty.url), lambda now: issuer.issue(b'{"role":"proxy"}', now), clock, AGENT
+                remote_settings(faulty.url), lambda now: issuer.issue(b'{"role":"proxy"}', now), clock, AGENT, at_once
             )
             await post(remote).outcome()
             await remote.close()
@@ -116,7 +127,7 @@ def test_the_bearer_is_signed_once_a_second() -> None:
             return b"of-%d" % second
 
         async with FaultyRemote(good).listening() as faulty:
-            remote = Remote(remote_settings(faulty.url), bearer, clock, AGENT)
+            remote = Remote(remote_settings(faulty.url), bearer, clock, AGENT, at_once)
             for second in (100, 100, 100, 101, 101, 99):
                 clock.second = second
                 await post(remote).outcome()

@@ -118,7 +118,7 @@ def test_a_remote_that_refuses_us(tmp_path: Path, version: ssl.TLSVersion, certi
             url = faulty.url.replace("http://127.0.0.1", "https://localhost")
             async with calling(url, tls=tls) as remote:
                 call = post(remote)
-                await turning(lambda: remote._dialling == 0)
+                await turning(lambda: remote.dialling_count == 0)
                 has_dialled.set()
                 assert await call.outcome() == ("RemoteUnreachable", "tls")
 

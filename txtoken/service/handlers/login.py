@@ -151,6 +151,10 @@ class Login(Handler):
         if response is not None:
             login.client.respond(response)
 
+    def cancel(self, login: LoginExchange) -> None:
+        """Give up a login whose client is gone, or was answered."""
+        self._remote.cancel(login)
+
     def _answer(self, login: LoginExchange, outcome: Outcome, remote_s: float) -> Response | None:
         """Return the answer. None: a thread signs the token, and answers then."""
         if not isinstance(outcome, bytes):
@@ -184,7 +188,7 @@ class Login(Handler):
 
         def conclude(signature: bytes | Exception) -> None:
             self._signing -= 1
-            if login.is_given_up:
+            if login.is_cancelled:
                 return
             if isinstance(signature, bytes):
                 response = self._hand_out(b"".join((signing_input, b".", signature)), remote_s)
@@ -204,20 +208,20 @@ class Login(Handler):
 class LoginExchange(Exchange):
     """One client's login on its way."""
 
-    __slots__ = ("_handler", "client", "is_given_up")
+    __slots__ = ("_handler", "client", "is_cancelled")
 
     def __init__(self, handler: Login, client: Client, lines: bytes, body: bytes) -> None:
         super().__init__(lines, body)
         self._handler = handler
         self.client = client
-        self.is_given_up = False  # the client is gone, or has been answered
+        self.is_cancelled = False  # the client is gone, or has been answered
 
     def conclude(self, outcome: Outcome, seconds: float) -> None:
         self._handler.conclude(self, outcome, seconds)
 
     def cancel(self) -> None:
-        self.is_given_up = True
-        super().cancel()
+        self.is_cancelled = True
+        self._handler.cancel(self)
 
 
 def _is_of_connection(fields: Mapping[bytes, bytes], name: bytes) -> bool:

@@ -1,3 +1,1 @@
-"""The one upstream: a pool of connections to it (`remote`), each with one exchange at a time. Knows no clients and no tokens but
-the bearer that it shows.
-"""
+"""The remote, seen from its client: names, dials, connections, requests and replies. Knows no tokens but a bearer."""

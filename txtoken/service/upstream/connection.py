@@ -1,7 +1,7 @@
-"""One connection to the remote, with at most one exchange on it. Knows the pool only by what it reports to it.
+"""One connection to the remote, with at most one exchange on it. Knows of its pool only what it reports to it.
 
-An exchange on it is in one of two states. *Unwritten*: no byte of it was given to the kernel. It can get no outcome here;
-when the connection ends, it goes to another one. *Written*: at least one byte was. It is never sent again (a login is not
+An exchange on it is in one of two states. *Unwritten*: the kernel has no byte of it. It can get no outcome here; when the
+connection ends, it goes to another one. *Written*: at least one byte was. It is never sent again (a login is not
 idempotent, RFC 9110 §9.2.2), and it succeeds only with a reply of which no byte came before the last byte of the request was
 given to the kernel (contract §2).
 """
@@ -17,42 +17,38 @@ from typing import Final, cast
 from txtoken.errors import RemoteError, RemoteInvalid, RemoteStatus, RemoteUnreachable
 from txtoken.http1.messages import end_of_head
 from txtoken.service.upstream.dial import Opened
-from txtoken.service.upstream.exchange import Exchange, Outcome, Upstream, Wire
+from txtoken.service.upstream.exchange import Exchange, Outcome
 from txtoken.service.upstream.reply import KnownReplyHead, KnownReplyHeads, ReplyParser, lost_before_reply
 from txtoken.settings import RemoteSettings
 
-# What is made of a longer reply waits for its turn: to read, check and sign 128 KiB of the densest JSON takes 10 ms, and 64
-# clients who were answered so kept all others waiting for 7 s (scripts/withstand, "remote: dense").
+# A longer reply waits for its turn: to read, check and sign 128 KiB of the densest JSON takes 10 ms, and 64 clients with such
+# replies kept all others waiting for 7 s (scripts/withstand, "remote: dense").
 LONG_BYTES: Final = 4 * 1024
 
 
-class Pool(Upstream):
-    """What a connection reports to."""
+class Pool:
+    """What a connection reports to, and what all connections of a pool share.
 
-    __slots__ = ()
+    `in_turn` calls a function that may take milliseconds after other clients had their turns.
+    """
 
-    def release(self, connection: RemoteConnection) -> None:
-        """Take back a connection after a complete reply."""
-        raise NotImplementedError
+    __slots__ = ("in_turn", "known_heads", "settings")
 
-    def take_back(self, exchange: Exchange, connection: RemoteConnection) -> None:
-        """Take back an exchange whose connection ended before a byte of it was written."""
-        raise NotImplementedError
+    def __init__(self, settings: RemoteSettings, in_turn: Callable[[Callable[[], object]], object]) -> None:
+        self.settings = settings
+        self.in_turn = in_turn
+        self.known_heads = KnownReplyHeads()
 
-    def finish(self, exchange: Exchange, outcome: Outcome, now: float) -> None:
-        """Report an exchange's outcome, unless it was reported or given up before."""
+    def conclude(self, exchange: Exchange, outcome: Outcome, now: float, free: RemoteConnection | None) -> None:
+        """Conclude an exchange, unless it is over. `free` is its connection where that can carry the next one."""
         raise NotImplementedError
 
     def forget(self, connection: RemoteConnection) -> None:
-        """A connection is gone."""
-        raise NotImplementedError
-
-    def take_turn(self, work: Callable[[], object]) -> None:
-        """Do something that may take milliseconds when others had their turns."""
+        """Forget a connection that has ended. Its `unwritten` exchange goes to another one."""
         raise NotImplementedError
 
 
-class RemoteConnection(Wire):
+class RemoteConnection:
     """One connection to the remote.
 
     An `asyncio.Protocol` in all but name, as `http1.connection.Connection` is, and for the same reason.
@@ -62,31 +58,29 @@ class RemoteConnection(Wire):
         "_below",
         "_came_early",
         "_is_answered",
-        "_known_heads",
         "_opened",
         "_pool",
         "_reply",
-        "_settings",
         "_what_came",
         "descriptor",
         "exchange",
         "idle_deadline",
         "is_fresh",
+        "number",
         "transport",
         "unwritten",
     )
 
-    def __init__(self, pool: Pool, opened: Opened, settings: RemoteSettings, known_heads: KnownReplyHeads) -> None:
+    def __init__(self, pool: Pool, number: int, opened: Opened) -> None:
         self._pool = pool
+        self.number = number  # of the dial that opened it
         self._opened = opened
         self._below = opened.below
-        self._settings = settings
-        self._known_heads = known_heads
         self.unwritten: Exchange | None = None
         self.exchange: Exchange | None = None  # that is written, in part at least
         self._came_early = False  # a byte of the reply, before the last one of the request was given to the kernel
-        self._is_answered = False  # the exchange has its reply, a long one, whose turn comes
-        self._reply: ReplyParser | None = None  # made when a reply needs more than the short way
+        self._is_answered = False  # the exchange has its reply, which is long and waits for its turn
+        self._reply: ReplyParser | None = None  # made for a reply that cannot take the short way
         self.is_fresh = True  # no reply came over it yet
         self.transport: asyncio.Transport = opened.transport
         self.transport.set_protocol(cast("asyncio.Protocol", self))
@@ -94,11 +88,11 @@ class RemoteConnection(Wire):
         poll = select.poll()
         poll.register(self.descriptor, select.POLLIN)
         self._what_came = poll.poll
-        self.idle_deadline = monotonic() + settings.idle_s
+        self.idle_deadline = monotonic() + pool.settings.idle_s
 
     def take(self, exchange: Exchange) -> None:
         """Take the next exchange. `write` writes it."""
-        exchange.connection = self
+        exchange.connection_number = self.number
         self.unwritten = exchange
 
     def is_silent(self) -> bool:
@@ -124,7 +118,7 @@ class RemoteConnection(Wire):
             self.exchange = exchange
 
     def discard(self) -> None:
-        """Close for good, whatever state it is in. What still arrives is nobody's."""
+        """Close for good, in whatever state it is. What still arrives is ignored, and its exchange gets no outcome from here."""
         self.exchange = self.unwritten = None
         self._drop_reply()
         self.transport.abort()
@@ -132,7 +126,7 @@ class RemoteConnection(Wire):
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:
-            self._leave()  # nobody asked: a late 408, a second reply. The next exchange must not get it.
+            self.transport.abort()  # unasked: a late 408, a second reply. The next exchange must not get it.
             return
         if self._is_answered:
             self.transport.abort()  # likewise
@@ -142,38 +136,40 @@ class RemoteConnection(Wire):
         if reply is None:
             if not is_early:
                 # The short way: a head that was seen before, byte for byte, and exactly the body that it announces.
-                known = self._known_heads.find(data)
+                known = self._pool.known_heads.find(data)
                 if known is not None and len(data) == len(known.text) + known.body_size:
-                    self._complete(exchange, data[len(known.text) :], known.idle_s)
+                    self._conclude(exchange, data[len(known.text) :], known.idle_s)
                     return
-            reply = self._reply = ReplyParser(self._settings.reply_bytes, self._settings.success_statuses)
+            reply = self._reply = ReplyParser(self._pool.settings.reply_bytes, self._pool.settings.success_statuses)
         self._came_early |= is_early
         try:
             complete = reply.feed(data)
         except RemoteError as error:
-            self._fail(exchange, error)
+            self.discard()
+            self._pool.conclude(exchange, error, monotonic(), None)
             return
         if complete:
             if reply.remembered_head and not self._came_early:
-                self._known_heads.remember(KnownReplyHead(reply.remembered_head, reply.body_size, self._idle_s(reply)))
-            self._conclude(exchange, reply, reusable=reply.keep_alive)
+                self._pool.known_heads.remember(
+                    KnownReplyHead(reply.remembered_head, reply.body_size, self._idle_s(reply))
+                )
+            self._accept(exchange, reply, reusable=reply.keep_alive)
         elif reply.is_between:
             self._came_early = False  # what came were interim replies: the final one is still to come
 
     def eof_received(self) -> None:
         """The transport closes itself, which `connection_lost` acts on."""
         if self.exchange is None:
-            self._leave()
+            self.transport.abort()
 
     def pause_writing(self) -> None:
-        """The remote does not read: the exchange's deadline covers that."""
+        """The remote does not read. The exchange's deadline covers that."""
 
     def resume_writing(self) -> None:
         """It reads again."""
 
     def connection_lost(self, error: Exception | None) -> None:
         self._opened.close()
-        self._leave()
         self._pool.forget(self)
         exchange, self.exchange = self.exchange, None
         if exchange is None or self._is_answered:
@@ -182,21 +178,13 @@ class RemoteConnection(Wire):
         if reply is None:
             failure = lost_before_reply(error)
         elif error is None and reply.ends_with_connection:
-            self._conclude(exchange, reply, reusable=False)
+            self._accept(exchange, reply, reusable=False)
             return
         else:
             failure = reply.cut_short()
             self._drop_reply()
         failure.__cause__ = error
-        self._pool.finish(exchange, failure, monotonic())
-
-    def _leave(self) -> None:
-        """Close, and give back what is unwritten."""
-        exchange, self.unwritten = self.unwritten, None
-        if self.exchange is None:
-            self.transport.abort()
-        if exchange is not None:
-            self._pool.take_back(exchange, self)
+        self._pool.conclude(exchange, failure, monotonic(), None)
 
     def _unsent(self) -> int:
         """Return how many bytes the kernel has not taken yet, in any layer."""
@@ -207,13 +195,14 @@ class RemoteConnection(Wire):
 
     def _idle_s(self, reply: ReplyParser) -> float:
         announced = reply.keep_alive_timeout_s
-        return self._settings.idle_s if announced is None else min(self._settings.idle_s, announced - 1)
+        return self._pool.settings.idle_s if announced is None else min(self._pool.settings.idle_s, announced - 1)
 
-    def _conclude(self, exchange: Exchange, reply: ReplyParser, *, reusable: bool) -> None:
+    def _accept(self, exchange: Exchange, reply: ReplyParser, *, reusable: bool) -> None:
+        """Conclude an exchange with a complete reply."""
         outcome: Outcome
-        if reply.status not in self._settings.success_statuses:
-            if reply.status == 407 and self._settings.is_asked_through_proxy:
-                self._complete(exchange, RemoteUnreachable("proxy", "the proxy wants other credentials"), 0)
+        if reply.status not in self._pool.settings.success_statuses:
+            if reply.status == 407 and self._pool.settings.is_asked_through_proxy:
+                self._conclude(exchange, RemoteUnreachable("proxy", "the proxy wants other credentials"), 0)
                 return
             # A remote may refuse a request before it has read it, for its size, say: that is its answer.
             outcome = RemoteStatus(reply.status, reply.retry_after, b"" if reply.encoded else reply.body)
@@ -223,35 +212,32 @@ class RemoteConnection(Wire):
             outcome = RemoteInvalid("bad_encoding", "the reply is compressed, which was not asked for")
         else:
             outcome = reply.body
-        self._complete(exchange, outcome, self._idle_s(reply) if reusable and not self._came_early else 0)
+        self._conclude(exchange, outcome, self._idle_s(reply) if reusable and not self._came_early else 0)
 
-    def _complete(self, exchange: Exchange, outcome: Outcome, idle_s: float) -> None:
-        """End the exchange with its whole reply, and keep the connection when it can be used again."""
+    def _conclude(self, exchange: Exchange, outcome: Outcome, idle_s: float) -> None:
+        """Report an outcome, at once or in turn. The connection may carry the next exchange if it may idle."""
         assert self.unwritten is None, "an outcome for a request that was not written"
         self._drop_reply()
         now = monotonic()
         if isinstance(outcome, bytes) and len(outcome) > LONG_BYTES:
-            # The connection is kept until then: so there are never more long replies than connections.
+            # The connection is kept until then, so there are never more long replies than connections.
             self._is_answered = True
-            self._pool.take_turn(lambda: self._finish(exchange, outcome, idle_s, now))
+            self._pool.in_turn(lambda: self._conclude_now(exchange, outcome, idle_s, now))
         else:
-            self._finish(exchange, outcome, idle_s, now)
+            self._conclude_now(exchange, outcome, idle_s, now)
 
-    def _finish(self, exchange: Exchange, outcome: Outcome, idle_s: float, now: float) -> None:
+    def _conclude_now(self, exchange: Exchange, outcome: Outcome, idle_s: float, now: float) -> None:
         self._is_answered = False
-        if self.exchange is exchange:  # else it was given up, or the connection has ended, while the reply waited
+        free: RemoteConnection | None = None
+        if self.exchange is exchange:  # else it was cancelled, or the connection ended, while the reply waited
             self.exchange = None
             if idle_s > 0 and not self.transport.is_closing():
                 self.is_fresh = False
                 self.idle_deadline = now + idle_s
-                self._pool.release(self)
+                free = self
             else:
                 self.transport.abort()
-        self._pool.finish(exchange, outcome, now)
-
-    def _fail(self, exchange: Exchange, error: RemoteError) -> None:
-        self.discard()
-        self._pool.finish(exchange, error, monotonic())
+        self._pool.conclude(exchange, outcome, now, free)
 
     def _drop_reply(self) -> None:
         if self._reply is not None:

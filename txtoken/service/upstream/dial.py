@@ -1,7 +1,7 @@
 """Opening one connection to the remote: its name, TCP, a proxy, TLS. Knows no exchange and no pool.
 
-aiohttp's connector does what is hard and rare about TCP: several addresses, of which some are dead (RFC 8305). Where there is
-one, the loop connects to it, in 60 µs of CPU and not 160. TLS is begun here, so that it is known what every layer of a
+aiohttp's connector does what is hard and rare about TCP: several addresses, of which some are dead (RFC 8305). To a single
+address the loop connects, in 60 µs of CPU and not 160. TLS is begun here, because we have to know what each layer of a
 connection has not sent yet.
 """
 
@@ -24,7 +24,7 @@ from txtoken.service.upstream.tunnel import TunnelError, Vestibule, connect_thro
 from txtoken.settings import ALPN, RemoteSettings
 from txtoken.unix_urls import is_http_unix, socket_path
 
-# What is wrong with this machine rather than with the remote: trying again a little later can help.
+# This machine lacks something, and not the remote: to try again a little later can help.
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
 # How far an attempt has come.
@@ -46,13 +46,13 @@ class Opened(NamedTuple):
     dialled: DialledConnection | None
 
     def close(self) -> None:
-        """The connection has ended: let aiohttp's connector know, which waits for that."""
+        """Report the end of the connection to aiohttp's connector, which waits for it."""
         if self.dialled is not None:
             _let_go(self.dialled)
 
 
 class _Line:
-    """A TCP connection that nobody has yet."""
+    """A TCP connection that no `Opened` has yet."""
 
     __slots__ = ("_vestibule", "dialled", "transport")
 
@@ -65,7 +65,7 @@ class _Line:
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether it ended, or something came that nobody asked for."""
+        """Whether it ended, or something came unasked."""
         if self.dialled is not None:
             return is_disturbed(self.dialled)
         return self._vestibule is None or self._vestibule.is_disturbed
@@ -121,10 +121,10 @@ class Dialler:
                 self._connect_request = connect_request(remote, settings, user_agent)
 
     async def open(self) -> Opened | None:
-        """Open a connection, within `timeouts.connect`. None: it ended, or something came, before anything was asked.
+        """Open a connection, within `timeouts.connect`. None: it ended, or something came, before anything was sent.
 
         Raises:
-            RemoteError: no connection could be had.
+            RemoteError: no connection could be opened.
         """
         stage = _NAME
         line: _Line | None = None
@@ -156,7 +156,7 @@ class Dialler:
                     stage = _TLS
                     below += (transport,)
                     transport, vestibule = await start_tls(transport, *self._tls)
-        except Exception as error:  # whatever it was, the log gets it, and somebody waits for an answer
+        except Exception as error:  # whatever it is: it is logged, and a client waits for an answer
             if line is not None:
                 line.abort()
             raise explain_dial(error, stage, has_proxy=self._has_proxy) from error
@@ -192,14 +192,14 @@ class Dialler:
 
 
 def is_disturbed(dialled: DialledConnection) -> bool:
-    """Whether a connection ended, or spoke before it was asked, while aiohttp had it: we would never hear of that."""
+    """Whether a connection ended, or something came unasked, while aiohttp had it. aiohttp does not report that."""
     protocol = dialled.protocol
     return dialled.closed or protocol is None or protocol.should_close
 
 
 def _let_go(dialled: DialledConnection) -> None:
     if dialled.protocol is not None:
-        # aiohttp's own protocol, which was put aside: its connector waits for it to hear that all is over.
+        # aiohttp's own protocol, which ours replaced: its connector waits until it has lost its connection.
         dialled.protocol.connection_lost(None)
     dialled.close()
 
@@ -213,7 +213,7 @@ def connect_request(remote: URL, settings: RemoteSettings, user_agent: str) -> b
 
 
 def proxy_authorization(settings: RemoteSettings) -> bytes:
-    """Write the line that says who we are to the proxy. Nothing where it need not know."""
+    """Write the line with our credentials for the proxy. Empty where there are none."""
     if settings.proxy is None or settings.proxy.authorization is None:
         return b""
     return b"Proxy-Authorization: %b\r\n" % settings.proxy.authorization.reveal()
@@ -221,7 +221,7 @@ def proxy_authorization(settings: RemoteSettings) -> bytes:
 
 @functools.cache
 def system_context() -> ssl.SSLContext:
-    """Return what TLS is spoken with where nothing is configured: the authorities that the system trusts."""
+    """Return the TLS context where nothing is configured: it trusts the system's certificate authorities."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(ALPN)
     return context

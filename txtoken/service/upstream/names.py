@@ -1,8 +1,8 @@
 """Names into addresses, by the system's resolver (nsswitch: files, DNS, …). Knows no remote and opens no connection.
 
-`getaddrinfo` blocks, for 30 s and more when name servers are silent, and cannot be called off. The pools of threads that
-asyncio and uvloop have for it are waited for at exit, and two look-ups that hang hold up all later ones. So each look-up has
-a daemon thread of its own here: what hangs is left behind, and the process ends without it.
+`getaddrinfo` blocks, for 30 s and more when name servers are silent, and cannot be cancelled. The pools of threads that
+asyncio and uvloop have for it are waited for at exit, and two look-ups that hang delay all later ones. So each look-up has
+a daemon thread of its own here, and the process ends without waiting for those that hang.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from txtoken.memo import Memo
 CACHE_S: Final = 10.0  # how long addresses are used, and how soon a change of them is noticed
 NAMES_MAX: Final = 16  # in the cache; there is one remote, or one proxy
 THREADS_MAX: Final = 16  # look-ups of one `Names` that may hang at the same time
-# How much older than this share of the patience the youngest look-up has to be before another is begun beside it. Its query
-# may have been lost, and the system's resolver repeats one after 5 s only.
+# Another look-up is begun when the youngest is older than this share of the patience. Its query may have been lost, and the
+# system's resolver repeats one after 5 s only.
 RENEWAL: Final = 0.5
 
 _FLAGS: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class LookUp:
-    """One call of `getaddrinfo`, and who takes its failure for his own."""
+    """One call of `getaddrinfo`, and the callers of `resolve` that fail when it fails."""
 
     __slots__ = ("begun_at", "host", "waiting")
 
@@ -43,9 +43,9 @@ class LookUp:
 class Names(AbstractResolver):
     """The resolver of one remote. Make it inside a running loop.
 
-    All who ask for a name at the same time share a look-up. While it hangs, a second one is begun after half of `patience_s`,
-    for those who come then and for those who wait already: the first that finds addresses serves all. One that fails is the
-    failure of those alone who joined it.
+    Callers that ask for a name at the same time share a look-up. While it hangs, a second one is begun after half of
+    `patience_s`, for those that come then and for those that wait already: the first that finds addresses serves all. When one
+    fails, only the callers that joined it fail.
     """
 
     def __init__(self, patience_s: float) -> None:
@@ -61,7 +61,7 @@ class Names(AbstractResolver):
         """Return the addresses of a name, each time beginning with the next one.
 
         Raises:
-            OSError: it has none, or it cannot be said which.
+            OSError: it has none, or they could not be looked up.
         """
         addresses = self._known(host)
         if addresses is None:
@@ -111,16 +111,16 @@ class Names(AbstractResolver):
             if joined is not None:
                 joined.waiting.discard(waiting)
             if not waiting.cancel():
-                waiting.exception()  # asked for, or asyncio would log that nobody has
+                waiting.exception()  # retrieved, else asyncio logs that it never was
 
     def _youngest(self, host: str) -> LookUp:
-        """Return the look-up to join: the youngest, or one that is begun now because it is old already."""
+        """Return the look-up to join: the youngest, or a new one where the youngest is old."""
         running = self._running.setdefault(host, [])
         now = monotonic()
         is_due = not running or running[-1].begun_at + self._renewal_s <= now
         if is_due and self._thread_count < THREADS_MAX:
             look_up = LookUp(host, now)
-            with contextlib.suppress(RuntimeError):  # no thread can be had: the look-ups that run may still answer
+            with contextlib.suppress(RuntimeError):  # no thread can be started: the look-ups that run may still answer
                 threading.Thread(target=self._run, args=(look_up,), name="names", daemon=True).start()
                 self._thread_count += 1
                 running.append(look_up)
@@ -135,13 +135,13 @@ class Names(AbstractResolver):
         failure: Exception | None = None
         try:
             addresses = _addresses(look_up.host)
-        except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for it
+        except Exception as error:  # noqa: BLE001 - whatever it is, a caller waits for it
             failure = error
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
             self._loop.call_soon_threadsafe(self._note, look_up, addresses, failure)
 
     def _note(self, look_up: LookUp, addresses: list[ResolveResult], failure: Exception | None) -> None:
-        """Take the result of a look-up over, however late it comes."""
+        """Take the result of a look-up, however late it comes."""
         self._thread_count -= 1
         host = look_up.host
         running = self._running[host]
@@ -150,7 +150,7 @@ class Names(AbstractResolver):
             cause = str(failure) or type(failure).__name__ if failure is not None else "it has no address"
             for waiting in look_up.waiting:
                 if not waiting.done():
-                    waiting.set_exception(OSError(cause))  # one for each: an exception keeps who raised it
+                    waiting.set_exception(OSError(cause))  # one for each: an exception keeps the frames that raised it
         else:
             self._found.put(host, (addresses, monotonic() + CACHE_S))
             for other in (look_up, *running):
@@ -165,7 +165,7 @@ def _addresses(host: str) -> list[ResolveResult]:
     """Ask the system.
 
     Raises:
-        OSError: it does not know. (`socket.gaierror` is one.)
+        OSError: it has no answer. (`socket.gaierror` is one.)
     """
     found: list[ResolveResult] = []
     for family, _, proto, _, address in socket.getaddrinfo(

@@ -24,10 +24,10 @@ CHUNK_FRAMING_BYTES: Final = 10  # size digits and two line ends of one chunk
 CHUNKS_MAX: Final = 16 * 1024
 CHUNK_BYTES: Final = 64
 EMPTY_LINE: Final = b"\r\n\r\n"
-KNOWN_HEADS_MAX: Final = 64  # a remote's Date makes new ones each second; the old are of no use
+KNOWN_HEADS_MAX: Final = 64  # a remote's Date makes new ones each second, and the old ones never come again
 
 # The codings that change a body (RFC 9110 §8.4.1, RFC 8878). Servers write all sorts of other words into Content-Encoding,
-# `UTF-8` and `none` among them, and mean nothing by it.
+# `UTF-8` and `none` among them, that change nothing.
 CODINGS: Final = frozenset((b"gzip", b"x-gzip", b"deflate", b"br", b"zstd", b"compress"))
 
 # What is kept of a head: nothing else is looked at.
@@ -50,7 +50,7 @@ class KnownReplyHead:
 
 
 class KnownReplyHeads:
-    """The heads of one remote's successful replies that need no parser when they come again, byte for byte."""
+    """Heads of one remote's successful replies. A reply with the same head, byte for byte, needs no parser."""
 
     __slots__ = ("_by_text", "_recent")
 
@@ -71,18 +71,21 @@ class KnownReplyHeads:
         return recent
 
     def remember(self, head: KnownReplyHead) -> None:
-        """Know a head when it comes again."""
+        """Remember a head for when it comes again."""
         self._by_text.put(head.text, head)
         self._recent = head
 
 
 class ParsingStopped(Exception):
-    """Leads out of httptools: why is in the parser. An exception that is raised twice keeps the frames of both times."""
+    """Leaves httptools. The failure is in the parser: an exception that is raised twice keeps the frames of both times."""
 
 
 class ReplyParser:
-    """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply:
-    so many attributes are its hot state, and objects in between would cost more than they would clear up."""
+    """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply.
+
+    It has more than 15 attributes because they are a parser's hot state: httptools' callbacks, several a chunk, read and write
+    them.
+    """
 
     __slots__ = (
         "_body",
@@ -144,15 +147,15 @@ class ReplyParser:
 
     @property
     def retry_after(self) -> bytes:
-        """When the remote wants to be asked again (RFC 9110 §10.2.3), as it came. Empty when it does not say."""
+        """The value of Retry-After (RFC 9110 §10.2.3), as it came. Empty when there is none."""
         return self._fields.get(b"retry-after", b"")
 
     def close(self) -> None:
-        """Part from the httptools parser: the two know each other, and would wait for the collector with all that they hold."""
+        """Break the reference cycle with the httptools parser, which would keep all of a reply until the collector runs."""
         self._http = None
 
     def feed(self, data: bytes) -> bool:
-        """Take bytes as they arrived. True once the reply is complete; what lies behind it makes `keep_alive` False.
+        """Take bytes as they arrived. True once the reply is complete; bytes after it make `keep_alive` False.
 
         Raises:
             RemoteUnreachable: this is no HTTP reply.
@@ -187,7 +190,7 @@ class ReplyParser:
         return False
 
     def cut_short(self) -> RemoteError:
-        """Say what it means that the connection ends here."""
+        """Return the failure of a reply whose connection ends here."""
         if self._in_body:
             return RemoteTruncated("truncated", "the reply was cut short")
         return lost_before_reply(None)
@@ -239,7 +242,7 @@ class ReplyParser:
         if int(fields.get(b"content-length", b"0")) > self._reply_bytes_max:
             self._fail(RemoteTruncated("too_large", "the reply is too large"))
         self._in_body = True
-        self._framing_size = 0  # from here on; what else came with the head is let through
+        self._framing_size = 0  # counted from here on; what came with the head does not count
 
     def on_chunk_header(self) -> None:
         self._framing_size -= CHUNK_FRAMING_BYTES
@@ -270,8 +273,8 @@ class ReplyParser:
         raise ParsingStopped
 
     def _take_failure(self) -> RemoteError:
-        """Let go of the failure: it will know the frame of `feed`, which knows this parser and so the whole reply. With both
-        knowing each other, all of it would wait for the collector.
+        """Return the failure and keep it no longer. Its traceback refers to the frame of `feed`, and so to this parser and the
+        whole reply: a reference cycle, which would last until the collector runs.
         """
         failure, self._failure = self._failure, None
         assert failure is not None
@@ -294,7 +297,7 @@ def _announced_timeout(keep_alive: bytes) -> float | None:
 
 
 def lost_before_reply(error: Exception | None) -> RemoteError:
-    """Say that a connection ended before a byte of a reply. `error` is why, None for an end in order."""
+    """Return the failure of a request whose connection ended before a byte of a reply. `error` is None for a clean end."""
     if error is None:
         return RemoteUnreachable("closed", "the remote closed the connection without an answer")
     if isinstance(error, ssl.SSLError):

@@ -1,6 +1,6 @@
-"""What stands between a TCP connection and the remote: TLS, and a tunnel through an HTTP proxy (RFC 9110 §9.3.6).
+"""The layers on top of a TCP connection: TLS, and a tunnel through an HTTP proxy (RFC 9110 §9.3.6).
 
-Knows no names and no pool: it is given a transport that is connected.
+Knows no names and no pool: it works on a transport that is connected.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class TunnelError(Exception):
 
 
 class Vestibule(asyncio.Protocol):
-    """A transport's protocol until the remote's connection has it: it notes what comes too early, and an end."""
+    """A transport's protocol until `RemoteConnection` takes over. It notes an end, and bytes that come too early."""
 
     def __init__(self) -> None:
-        self.is_disturbed = False  # something came that nobody asked for, or the connection has ended
+        self.is_disturbed = False  # something came unasked, or the connection has ended
 
     def data_received(self, data: bytes) -> None:
         self.is_disturbed = True
@@ -87,13 +87,13 @@ async def connect_through(transport: asyncio.Transport, request: bytes) -> None:
         await answer.is_open
     finally:
         if not answer.is_open.cancel():
-            answer.is_open.exception()  # asked for, or asyncio would log that nobody has
+            answer.is_open.exception()  # retrieved, else asyncio logs that it never was
 
 
 async def start_tls(
     transport: asyncio.Transport, context: ssl.SSLContext, server_name: str
 ) -> tuple[asyncio.Transport, Vestibule]:
-    """Speak TLS over a transport that is connected, as the client. Returns the transport inside, and its protocol so far.
+    """Begin TLS as the client on a connected transport. Returns the transport inside, and its protocol so far.
 
     Raises:
         OSError: the handshake failed. (`ssl.SSLError` is one.)
