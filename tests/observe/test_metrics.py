@@ -322,7 +322,11 @@ def test_the_key_that_signs(board: Board, monkeypatch: pytest.MonkeyPatch) -> No
     found = shown(board)
     assert found.by("use", "txtoken_keys") == {"sign": 1, "verify": 2, "publish": 2}
     assert [found.value(f"txtoken_{name}") for name in moments] == [60, 5_000, 9_000]  # it signs since the start
-    assert found.value("txtoken_revocations") == 8
+    assert found.value("txtoken_revocations") == 7
+    first.set_moment("key_began", 400.0)  # a restart made it no younger
+    assert shown(board).value("txtoken_signing_key_age_seconds") == 660
+    second.set_moment("key_began", 1_050.0)
+    assert shown(board).value("txtoken_signing_key_age_seconds") == 660
     first.set_moment("key_began", 1_050.0)
     assert shown(board).value("txtoken_signing_key_age_seconds") == 10
     now = 1_049.0  # the clock went back
@@ -338,6 +342,19 @@ def test_one_worker_that_cannot_sign(board: Board) -> None:
     keys_of(board.workers[0], -inf, inf, inf)
     keys_of(board.workers[1], -inf, inf, inf, keys_sign=0)
     assert shown(board).value("txtoken_keys", use="sign") == 0
+
+
+def test_one_worker_without_the_last_revocations(board: Board) -> None:
+    """It is seen, though the others have them; one that died does not count."""
+    name = "txtoken_revocations_last_read_successful"
+    assert shown(board).value(name) == 1
+    for block in board.workers:
+        keys_of(block, -inf, inf, inf, revocations=3)
+    assert shown(board).value(name) == 1
+    keys_of(board.workers[1], -inf, inf, inf, revocations=2, revocations_failed=1)
+    assert (shown(board).value(name), shown(board).value("txtoken_revocations")) == (0, 2)
+    board.workers[1].clear_gauges()
+    assert (shown(board).value(name), shown(board).value("txtoken_revocations")) == (1, 3)
 
 
 # Codes

@@ -17,15 +17,16 @@ from typing import Final
 import jwt
 import pytest
 
-from tests.configuring import changed
-from tests.exchange import House
+from tests.configuring import changed, load_text
+from tests.exchange import LOGIN, REPLY, House
 from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
 from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, run, service_process
 from tests.scrape import Scrape, get, scrape
+from tests.service.faulty_remote import turning
 from txtoken.demo.configuration import demo_config
 from txtoken.process.admin import ADMIN_LIMITS, ADMIN_TIMEOUTS
-from txtoken.settings import LogSettings
+from txtoken.settings import Config, LogSettings
 
 HEALTH: Final = ("/livez", "/readyz", "/healthz")
 OTHER_KEY: Final = "another-key-for-tests-0123456789-abcdefgh"
@@ -383,6 +384,85 @@ def test_nothing_is_told_twice() -> None:
     assert found.value("txtoken_remote_requests_total", outcome="given_up") == 5
     assert found.value("txtoken_limits_hit_total", kind="connections") == 5
     assert found.value("txtoken_tls_handshake_failures_total") == 6
+
+
+def test_keys_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers of keys, the age of the one that signs, the next switch, the end, tokens that are cut and revocations, of a
+    keyset as it changes with time and with a reload. A login that began before the reload is counted too.
+    """
+    start = 2_000_000_000
+    now = float(start)
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr("txtoken.process.admin.time", lambda: now)
+    revoked = tmp_path / "revoked.txt"
+    revoked.write_text("kid c\n")
+
+    def keyset(*until: int) -> Config:
+        keys = "".join(
+            f"  - {{alg: HS256, kid: {kid}, secret: '{KEY}-{kid}', from: '{utc(begins)}', until: '{utc(end)}'}}\n"
+            for kid, begins, end in zip(
+                "abc", (start - 500, start + 1000, start - 900), (*until, start + 9000), strict=False
+            )
+        )
+        return load_text(
+            tmp_path,
+            f"port: 0\nadminPort: 0\nlisten: 127.0.0.1\nremote: http://127.0.0.1:9/\nexpHours: 0.1\nreload: off\n"
+            f"requestKey: {OTHER_KEY}\nrevocations: {revoked}\nkeys:\n{keys}",
+        )
+
+    async def main() -> None:
+        nonlocal now
+        house = House(keyset(start + 2000, start + 3000))
+        worker = house.worker
+
+        def seen() -> Scrape:
+            worker._surroundings.clock.tick()
+            worker._sweep(0.0)
+            assert worker.admin is not None
+            return Scrape(worker.admin._show().decode())
+
+        def moments() -> list[float]:
+            found = seen()
+            names = ("key_age_seconds", "key_switch_timestamp_seconds", "end_timestamp_seconds")
+            return [found.value(f"txtoken_signing_{name}") for name in names]
+
+        assert seen().by("use", "txtoken_keys") == {"sign": 1, "verify": 2}
+        assert moments() == [500, start + 1000, start + 3000]
+        assert seen().value("txtoken_revocations") == 1
+        now = start + 1000
+        assert moments() == [0, start + 3000, start + 3000]
+        house.log_in()
+        assert seen().value("txtoken_tokens_cut_total") == 0
+        now = start + 2700  # 300 s before the end of all keys, and tokens live for 360
+        assert seen().by("use", "txtoken_keys") == {"sign": 1, "verify": 1}
+        house.log_in()
+        assert seen().value("txtoken_tokens_cut_total") == 1
+        house.client.data_received(LOGIN)
+        worker.take_over(keyset(start + 2000, start + 2900))
+        house.remote.data_received(REPLY)
+        assert seen().value("txtoken_tokens_cut_total") == 2
+        assert moments() == [1700, start + 2900, start + 2900]
+        now = start + 2900
+        found = seen()
+        assert found.by("use", "txtoken_keys") == {}
+        assert "txtoken_signing_key_age_seconds" not in found.types
+        assert found.value("txtoken_revocations_last_read_successful") == 1
+        revoked.write_text("nonsense\n")
+        worker.read_revocations_again()
+        await turning(lambda: seen().value("txtoken_revocations_last_read_successful") == 0)
+        assert seen().value("txtoken_revocations") == 1
+        revoked.write_text("kid c\nkid a\n")
+        worker.read_revocations_again()
+        await turning(lambda: seen().value("txtoken_revocations") == 2)
+        assert seen().value("txtoken_revocations_last_read_successful") == 1
+        await house.close()
+
+    run(main())
+
+
+def utc(moment: int) -> str:
+    """Write Unix time as a configuration has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
 def test_silent_connections_keep_nobody_waiting(tmp_path: Path) -> None:

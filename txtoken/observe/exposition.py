@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, ProcessCollector, generate_latest
@@ -207,12 +208,13 @@ def _keys(board: Board, sums: _Sums) -> Iterator[Metric]:
     yield keys
     signing = [block for block in alive if block.gauge("keys_sign")]
     if signing:
-        # A key without a beginning signs since the service has it.
-        began = max(board.service.moment("key_loaded"), *(block.moment("key_began") for block in signing))
+        # A restart makes no key younger. One without a beginning signs since the service has it.
+        loaded = board.service.moment("key_loaded")
+        began = [loaded if block.moment("key_began") == -inf else block.moment("key_began") for block in signing]
         yield _gauge(
             "txtoken_signing_key_age_seconds",
-            "For how long the key that signs has done so.",
-            max(0.0, time.time() - began),
+            "For how long the key that signs has done so: the oldest, where workers differ.",
+            max(0.0, time.time() - min(began)),
         )
         yield _gauge(
             "txtoken_signing_key_switch_timestamp_seconds",
@@ -230,7 +232,12 @@ def _keys(board: Board, sums: _Sums) -> Iterator[Metric]:
     yield _gauge(
         "txtoken_revocations",
         "Lines of the list of revocations that is in use.",
-        max((block.gauge("revocations") for block in alive), default=0),
+        min((block.gauge("revocations") for block in alive), default=0),  # a worker without the last list is seen
+    )
+    yield _gauge(
+        "txtoken_revocations_last_read_successful",
+        "Whether the list of revocations that was read last is in use (1), or could not be used (0).",
+        int(not any(block.gauge("revocations_failed") for block in alive)),
     )
 
 

@@ -71,7 +71,7 @@ TOTALS: Final[list[str]] = [
 GAUGES: Final[list[str]] = [
     *("pid", "is_ready", "connections", "active", "waiting"),
     *("remote_idle", "remote_busy", "remote_dialling", "connections_max", "remote_connections_max", "waiting_max"),
-    *("keys_sign", "keys_verify", "keys_publish", "revocations"),
+    *("keys_sign", "keys_verify", "keys_publish", "revocations", "revocations_failed"),
 ]
 # What happens to the service as a whole.
 EVENTS: Final[list[str]] = ["reloads", "reloads_failed", "workers_replaced"]

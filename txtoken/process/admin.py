@@ -20,6 +20,7 @@ from txtoken.clock import Clock
 from txtoken.http1.messages import Handler
 from txtoken.http1.server import Server
 from txtoken.observe.metrics import Board, Meter
+from txtoken.process.revoked import RevocationFile
 from txtoken.service.app import App
 from txtoken.service.handlers.health import Metrics
 from txtoken.service.keys.ring import KeyRing
@@ -83,10 +84,12 @@ class Admin:
         """Begin to answer."""
         await self.server.listen(self._sockets)
 
-    def publish(self, server: Server, app: App, dropped: int, revocations: int, *, ready: bool) -> None:
+    def publish(
+        self, server: Server, app: App, dropped: int, revocation_file: RevocationFile | None, *, ready: bool
+    ) -> None:
         """Copy what is so at this moment, and what was counted elsewhere, to where every process sees it.
 
-        `dropped` are the lines of the log that were lost so far, `revocations` those of the list that is in use.
+        `dropped` are the lines of the log that were lost so far, `revocation_file` has the list of revocations in use.
         """
         self._publish_keys(app.ring, app.config.issue.ttl_s)
         remotes, memory = app.remotes, app.verifier.memory
@@ -98,10 +101,10 @@ class Admin:
             dropped - self._dropped,
             places.held_back,
             places.handshakes_failed,
-            app.issuer.cut,
+            app.issuer.cut.count,
         ]
         self._dropped = dropped
-        memory.hits = places.held_back = places.handshakes_failed = app.issuer.cut = 0
+        memory.hits = places.held_back = places.handshakes_failed = app.issuer.cut.count = 0
         for remote in remotes:
             remote.cancelled = 0
         idle = sum(remote.idle_count for remote in remotes)
@@ -113,7 +116,8 @@ class Admin:
             *(os.getpid(), int(ready), server.connection_count, active, waiting),
             *(idle, busy, dialling),
             *(server.limits.connections, app.config.remote.connections, app.config.remote.waiting),
-            *(int(app.can_sign()), len(app.ring.keys), app.ring.public_count, revocations),
+            *(int(app.can_sign()), app.ring.count_verifying(time()), app.ring.public_count),
+            *((0, 0) if revocation_file is None else (revocation_file.current.count, int(revocation_file.has_failed))),
         ]
         self.meter.publish(more, gauges)
 

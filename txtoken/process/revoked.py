@@ -83,6 +83,11 @@ class RevocationFile:
         self.current = current
         self._seen = seen  # the content that was read last, good or bad
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last attempt to read the file failed. An older list is in use then."""
+        return bool(self._problem)
+
     def catch_up(self) -> None:
         """Before the service begins: read the file at once, where it has changed since it was read for all workers."""
         found = signature_of(self._path)

@@ -215,9 +215,8 @@ class Worker:
     def _publish(self) -> None:
         """Show every process of the service what is so in this one."""
         if self.admin is not None:
-            revocations = 0 if self._revocation_file is None else self._revocation_file.current.count
             ready = self._ready and self._app.can_sign()
-            self.admin.publish(self._server, self._app, self._writer.dropped, revocations, ready=ready)
+            self.admin.publish(self._server, self._app, self._writer.dropped, self._revocation_file, ready=ready)
 
     def _note_shed(self, clients: int, held_bytes: int) -> None:
         self._notices.buffers_are_full(self._app.config.limits.buffered_bytes, clients, held_bytes)

@@ -27,7 +27,7 @@ from txtoken.service.keys.key import BEARER_TYPE, HMAC_ALGORITHMS
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.revocations import Revocations
 from txtoken.service.routes import Routes, health_routes
-from txtoken.service.tokens.issue import TokenIssuer, new_issuer
+from txtoken.service.tokens.issue import CutTokens, TokenIssuer, new_issuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
 from txtoken.service.upstream.remote import Remote
@@ -108,7 +108,8 @@ class App:
             (ring, config.check, config.revocations is None),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
-        self.issuer = issuer = new_issuer(ring, config.issue, around.on_dropped_claims)
+        cut = part("cut", None, CutTokens)  # of all configurations: no login of an earlier one is lost to the count
+        self.issuer = issuer = new_issuer(ring, config.issue, around.on_dropped_claims, cut)
         login = Login(
             self.remote,
             issuer,

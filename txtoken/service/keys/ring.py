@@ -59,6 +59,10 @@ class KeyRing:
             self._revoked = frozenset(kids)
             self._hold(self.keys)
 
+    def count_verifying(self, now: float) -> int:
+        """Return of how many keys a token can be valid at this moment (Unix time): not of those that ended or are revoked."""
+        return sum(1 for key in self.keys if now < key.until and key.kid not in self._revoked)
+
     @property
     def public_count(self) -> int:
         """How many public keys are published."""
