@@ -27,7 +27,7 @@ from txtoken.service.keys.key import BEARER_TYPE
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.remote import Remote
 from txtoken.service.routes import Routes, health_routes
-from txtoken.service.tokens.issue import TokenIssuer, new_issuer
+from txtoken.service.tokens.issue import CutTokens, TokenIssuer, new_issuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
 from txtoken.settings import Config, IssueSettings, RemoteSettings
@@ -63,6 +63,7 @@ class App:
         self.parts: dict[str, tuple[object, object]] = {}  # the settings of each part, and the part
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
+        self.cut: CutTokens = CutTokens() if before is None else before.cut  # which logins that still run count in, too
         self.ring: KeyRing
         self.issuer: TokenIssuer
         self.remote: Remote
@@ -105,7 +106,7 @@ class App:
             (ring, config.check),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
-        self.issuer = issuer = new_issuer(ring, config.issue)
+        self.issuer = issuer = new_issuer(ring, config.issue, self.cut)
         login = Login(
             self.remote,
             issuer,

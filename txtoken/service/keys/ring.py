@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
+from typing import Final
 
 import orjson
 
 from txtoken.service.keys.derived import DerivedKeys
 from txtoken.service.keys.key import Key
+
+# What a key is for: it signs, it signed or never will, it signs later.
+USES: Final = ("signing", "old", "next")
 
 
 class KeyRing:
@@ -72,14 +76,31 @@ class KeyRing:
                 return key
         return None
 
-    def next_switch(self, now: float) -> float:
-        """Return when another key signs, or none does (Unix time). `math.inf`: never."""
-        moments = sorted({key.begins for key in self._by_age} | {key.until for key in self._by_age})
-        current = self._signer_at(now)
-        for moment in moments:
-            if moment > now and self._signer_at(moment) is not current:
-                return moment
-        return inf
+    def next_switch(self, now: float, life_s: float = 0.0) -> float:
+        """Return when another key signs tokens that are to live so long, or none does (Unix time). `math.inf`: never."""
+        current = self.signer(now, life_s)
+        following = inf if self._derived is None else self._derived.stays(now)[1]  # when there are other keys
+        # `signer` passes over a key from the first second on in which a token would outlive it.
+        moments = {moment for key in self._by_age for moment in (key.begins, key.until, key.until - life_s + 1)}
+        for moment in sorted(moments):
+            if moment > now and self.signer(moment, life_s) is not current:
+                return min(moment, following)
+        return following
+
+    def end(self, now: float) -> float:
+        """Return from when on no key signs (Unix time). `math.inf`: one always does."""
+        if self._derived is not None:
+            return inf
+        moment = now
+        while (key := self._signer_at(moment)) is not None:
+            moment = key.until
+        return moment
+
+    def use_of(self, key: Key, now: float) -> str:
+        """Return what a key is for at this moment (Unix time): one of `USES`."""
+        if key is self._signer_at(now):
+            return "signing"
+        return "next" if key.begins > now else "old"
 
 
 def _begins(key: Key) -> float:
