@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import inf
 from typing import Final
 
@@ -9,6 +10,7 @@ import jwt
 import pytest
 
 from txtoken.errors import TokenError
+from txtoken.service.keys.asymmetric import AsymmetricKey, pair_of
 from txtoken.service.keys.derived import YEAR_2020, DerivedKeys, Schedule
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.key import Key, KeyTimes
@@ -139,3 +141,29 @@ def test_cut_tokens_are_counted(settings: IssueSettings) -> None:
     assert cut.count == 0
     assert [end_of(NOW + second) for second in (11, 11, 49)] == [NOW + 50] * 3
     assert cut.count == 3
+
+
+def test_a_key_that_has_ended_is_not_published() -> None:
+    """A public key leaves the JWKS when it ends, and is back when the clock is set back; the ring still knows it."""
+    public = generated("EdDSA", KeyTimes(until=NOW + 5))
+    ring = KeyRing([key("a"), public])
+    published = []
+    for now in (NOW, NOW + 4, NOW + 5, NOW + 9, NOW + 4):
+        ring.refresh(now)
+        published.append([each["kid"] for each in json.loads(ring.jwks)["keys"]] if ring.jwks else [])
+        assert public in ring.keys
+    assert published == [[public.kid], [public.kid], [], [], [public.kid]]
+
+
+def test_a_nameless_key_does_not_take_over() -> None:
+    """A `kid` means something beside the key without one, also when all keys with one have ended."""
+    ring = KeyRing([key("a", until=NOW), key("")])
+    ring.refresh(NOW + 1)
+    assert ring.find("a", NOW + 1) is None
+    assert ring.find("b", NOW + 1) is None
+    assert ring.find(None, NOW + 1) is not None
+
+
+def generated(algorithm: str, times: KeyTimes) -> Key:
+    """Make a key pair."""
+    return AsymmetricKey(*pair_of(SECRET[:32], algorithm), algorithm, times=times)

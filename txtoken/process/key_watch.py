@@ -40,7 +40,7 @@ class KeyWatch:
         block.set_moment("key_switches", switches)
         block.set_moment("keys_end", ring.end(now))
         verifying = [known for known in ring.keys if now < known.until]
-        published = [known for known in ring.keys if known.public_members() is not None]
+        published = [known for known in verifying if known.public_members() is not None]
         self._gauges = [int(key is not None), len(verifying), len(published)]
         self._keys, self._ttl_s = ring.keys, ttl_s
         self._stays_from = now

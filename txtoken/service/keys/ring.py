@@ -27,15 +27,15 @@ class KeyRing:
     def __init__(self, keys: Sequence[Key], derived: DerivedKeys | None = None) -> None:
         self._fixed = tuple(keys)  # that do not follow the clock
         self._derived = derived
-        self._stays_from, self._stays_until = (-inf, inf) if derived is None else (inf, -inf)
+        self._stays_from, self._stays_until = inf, -inf  # for how long these keys are right
         self.keys: tuple[Key, ...] = ()
-        self.jwks = b""  # the public keys as a JWK Set (RFC 7517 §5); "" where there is none
+        self.jwks = b""  # the public keys that have not ended, as a JWK Set (RFC 7517 §5); "" where there is none
         self._by_kid: dict[str, Key] = {}
         self._nameless: Key | None = None
         self._by_age: list[Key] = []
-        self._hold(keys)
+        self._hold(keys, -inf)
 
-    def _hold(self, keys: Sequence[Key]) -> None:
+    def _hold(self, keys: Sequence[Key], now: float) -> None:
         self.keys = tuple(keys)
         self._by_kid = {key.kid: key for key in keys if key.kid}
         self._nameless = next((key for key in keys if not key.kid), None)
@@ -43,13 +43,22 @@ class KeyRing:
         signers = [key for key in keys if key.can_sign]
         signers.sort(key=_is_named, reverse=True)
         self._by_age = sorted(signers, key=_begins, reverse=True)
-        self.jwks = key_set(keys)
+        self.jwks = key_set([key for key in keys if now < key.until])
 
     def refresh(self, now: float) -> None:
-        """Take over the keys that are known at this moment (Unix time), where they follow the clock."""
-        if self._derived is not None and not self._stays_from <= now < self._stays_until:
-            self._hold([*self._fixed, *self._derived.known(now)])
-            self._stays_from, self._stays_until = self._derived.stays(now)
+        """Take over what is known at this moment (Unix time): keys that follow the clock, and which of all are published."""
+        if self._stays_from <= now < self._stays_until:
+            return
+        ends = [key.until for key in self._fixed]
+        stays_from = max([end for end in ends if end <= now], default=-inf)
+        stays_until = min([end for end in ends if end > now], default=inf)
+        keys = [*self._fixed]
+        if self._derived is not None:
+            keys += self._derived.known(now)
+            derived_from, derived_until = self._derived.stays(now)
+            stays_from, stays_until = max(stays_from, derived_from), min(stays_until, derived_until)
+        self._hold(keys, now)
+        self._stays_from, self._stays_until = stays_from, stays_until
 
     def find(self, kid: object, now: float) -> Key | None:
         """Return the key that a token with this `kid` (None: without one) has to be signed by. None: there is none any more."""
