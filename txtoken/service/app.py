@@ -103,7 +103,7 @@ class App:
         self.remote = part("remote", (config.remote, key), lambda: new_remote(config.remote, ring, around))
         self.verifier = part(
             "verifier",
-            (ring, config.check),
+            (ring, replace(config.check, route="")),  # the path alone makes no token another one
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
         self.issuer = issuer = new_issuer(ring, config.issue, self.cut)
