@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import mmap
@@ -100,6 +101,11 @@ def lines_to(service: ServiceProcess, workers: int) -> list[Line]:
 def holds(pid: int, client_port: int, port: int) -> bool:
     """Whether the server's end of a connection is open in this process (proc_pid_fd(5))."""
     ends = f"0100007F:{port:04X} 0100007F:{client_port:04X}"
-    (inode,) = (line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines() if ends in line)
-    folder = f"/proc/{pid}/fd"
-    return any(os.readlink(f"{folder}/{name}") == f"socket:[{inode}]" for name in os.listdir(folder))
+    inodes: set[str] = set()
+    while not inodes:  # the table may change while it is read, and then lack a line
+        inodes = {line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines() if ends in line}
+    held = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            held.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return not held.isdisjoint(f"socket:[{inode}]" for inode in inodes)
