@@ -18,23 +18,32 @@ from txtoken.settings import IssueSettings
 _NOTHING: dict[str, Any] = {}
 
 
+class CutTokens:
+    """How many tokens end with their key, before the life that they should have. Of all configurations of a process."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TokenIssuer:
     """Signs tokens that carry a reply of the remote. What is the same for a second is written once."""
 
-    __slots__ = ("_constant", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start", "cut")
+    __slots__ = ("_constant", "_cut", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start")
 
-    def __init__(self, ring: KeyRing, settings: IssueSettings) -> None:
+    def __init__(self, ring: KeyRing, settings: IssueSettings, cut: CutTokens | None = None) -> None:
         self._ring = ring
+        self._cut = CutTokens() if cut is None else cut
         self._settings = settings
         self._open = b"{%b:" % write_json(settings.data_claim)
         self._constant = constant_members(settings)
         self._second = -1  # the one that the rest is for
         self._key: Key | None = None
+        self._is_cut = False  # `exp`, to the key's end
         self._start = b""  # the header's segment, and a dot
         self._end = b""  # of the claims
-        self._is_cut = False  # the key ends before a token of this second would
-        self.cut = 0  # tokens that end with their key; the one that reports them sets it back
 
     @property
     def key(self) -> Key:
@@ -66,7 +75,7 @@ class TokenIssuer:
         if now != self._second:
             self._renew(now)
         if self._is_cut:
-            self.cut += 1
+            self._cut.count += 1
         return self._start + encode_segment(self._claims(text, reply))
 
     def _claims(self, text: bytes, reply: Mapping[str, Any]) -> bytes:
@@ -94,8 +103,10 @@ class ClaimsIssuer(TokenIssuer):
 
     __slots__ = ("_data", "_ids", "_subject")
 
-    def __init__(self, ring: KeyRing, settings: IssueSettings, on_drop: Callable[[str], object]) -> None:
-        super().__init__(ring, settings)
+    def __init__(
+        self, ring: KeyRing, settings: IssueSettings, cut: CutTokens | None, on_drop: Callable[[str], object]
+    ) -> None:
+        super().__init__(ring, settings, cut)
         self._data = data_of(settings, on_drop)
         self._subject = None if settings.subject is None else Subject(settings.subject)
         self._ids = TokenIds() if settings.has_jti else None
@@ -109,11 +120,16 @@ class ClaimsIssuer(TokenIssuer):
 
 
 def new_issuer(
-    ring: KeyRing, settings: IssueSettings, on_drop: Callable[[str], object] = lambda names: None
+    ring: KeyRing,
+    settings: IssueSettings,
+    cut: CutTokens | None = None,
+    on_drop: Callable[[str], object] = lambda names: None,
 ) -> TokenIssuer:
-    """Make the issuer that takes the fewest steps for these settings. `on_drop` is called once, with the names of members of a
-    reply that are registered claims, and are dropped.
+    """Make the issuer that takes the fewest steps for these settings.
+
+    `cut` counts the tokens that end with their key. `on_drop` is called once, with the names of members of a reply that are
+    registered claims, and are dropped.
     """
     varies = settings.subject is not None or settings.has_jti or not settings.data_claim
     varies = varies or settings.data_include is not None or bool(settings.data_exclude)
-    return ClaimsIssuer(ring, settings, on_drop) if varies else TokenIssuer(ring, settings)
+    return ClaimsIssuer(ring, settings, cut, on_drop) if varies else TokenIssuer(ring, settings, cut)
