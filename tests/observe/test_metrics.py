@@ -26,16 +26,18 @@ from txtoken.observe.metrics import (
     ERRORS,
     GAUGES,
     INTERNAL,
+    KEY_REASONS,
+    KEY_USES,
     LIMITS,
     REFUSALS,
     REMOTE_REASONS,
     STATUSES,
     TOKEN_REASONS,
     TOTALS,
-    Block,
     Board,
     Meter,
 )
+from txtoken.service.keys.ring import USES
 
 ROOT: Final = Path(__file__).parents[2]
 DASHBOARD: Final = ROOT / "deploy" / "grafana" / "txtoken.json"
@@ -79,7 +81,7 @@ def everything(board: Board) -> Scrape:
     """A scrape that has every metric there is: those of processes want one that lives."""
     for block in board.blocks:
         block.set_gauge("pid", os.getpid())
-        block.set_gauge("keys_sign", 1)
+        block.set_gauge("key_signs", 1)
     return shown(board)
 
 
@@ -297,64 +299,102 @@ def test_reloads(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen() == (2, 2, 1, 1004, 1004)
 
 
-def keys_of(block: Block, began: float, switches: float, ends: float, **gauges: int) -> None:
-    """Show the keys of a worker that lives."""
-    for name, value in {"pid": os.getpid(), "keys_sign": 1, **gauges}.items():
-        block.set_gauge(name, value)
-    for name, moment in {"key_began": began, "key_switches": switches, "signing_ends": ends}.items():
-        block.set_moment(name, moment)
+# Keys
 
 
-def test_the_key_that_signs(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its age, when another one signs and when none: the worst of the workers that live; nothing where no key signs."""
-    moments = ("signing_key_age_seconds", "signing_key_switch_timestamp_seconds", "signing_end_timestamp_seconds")
-    now = 1_000.0
-    monkeypatch.setattr(time, "time", lambda: now)
-    board.note_start()
-    found = shown(board)
-    assert found.value("txtoken_keys", use="sign") == 0
-    assert found.by("use", "txtoken_keys") == {}
-    assert not {f"txtoken_{name}" for name in moments} & set(found.types)
-    first, second = board.workers
-    keys_of(first, -inf, inf, inf, keys_verify=3, keys_publish=2, revocations=7)
-    keys_of(second, -inf, 5_000.0, 9_000.0, keys_verify=2, keys_publish=2, revocations=8)
-    now = 1_060.0
-    found = shown(board)
-    assert found.by("use", "txtoken_keys") == {"sign": 1, "verify": 2, "publish": 2}
-    assert [found.value(f"txtoken_{name}") for name in moments] == [60, 5_000, 9_000]  # it signs since the start
-    assert found.value("txtoken_revocations") == 7
-    first.set_moment("key_began", 400.0)  # a restart made it no younger
-    assert shown(board).value("txtoken_signing_key_age_seconds") == 660
-    second.set_moment("key_began", 1_050.0)
-    assert shown(board).value("txtoken_signing_key_age_seconds") == 660
-    first.set_moment("key_began", 1_050.0)
-    assert shown(board).value("txtoken_signing_key_age_seconds") == 10
-    now = 1_049.0  # the clock went back
-    assert shown(board).value("txtoken_signing_key_age_seconds") == 0
-    second.clear_gauges()  # it died: what was so in it is so no more
-    found = shown(board)
-    assert found.by("use", "txtoken_keys") == {"sign": 1, "verify": 3, "publish": 2}
-    assert [found.value(f"txtoken_{name}") for name in moments[1:]] == [inf, inf]
-
-
-def test_one_worker_that_cannot_sign(board: Board) -> None:
-    """It is seen, though the others can."""
-    keys_of(board.workers[0], -inf, inf, inf)
-    keys_of(board.workers[1], -inf, inf, inf, keys_sign=0)
-    assert shown(board).value("txtoken_keys", use="sign") == 0
-
-
-def test_one_worker_without_the_last_revocations(board: Board) -> None:
-    """It is seen, though the others have them; one that died does not count."""
-    name = "txtoken_revocations_last_read_successful"
-    assert shown(board).value(name) == 1
+def keys_of(board: Board, *, began: float = 0.0, ends: float = inf, switches: float = inf, end: float = inf) -> None:
+    """Have every worker sign by a key with these moments."""
     for block in board.workers:
-        keys_of(block, -inf, inf, inf, revocations=3)
-    assert shown(board).value(name) == 1
-    keys_of(board.workers[1], -inf, inf, inf, revocations=2, revocations_failed=1)
-    assert (shown(board).value(name), shown(board).value("txtoken_revocations")) == (0, 2)
-    board.workers[1].clear_gauges()
-    assert (shown(board).value(name), shown(board).value("txtoken_revocations")) == (1, 3)
+        for name, count in (("pid", 1), ("key_signs", 1), ("keys_verifying", 3), ("keys_published", 2)):
+            block.set_gauge(name, count)
+        moments = {"key_began": began, "key_ends": ends, "key_switches": switches, "keys_end": end}
+        for name, moment in moments.items():
+            block.set_moment(name, moment)
+
+
+KEY_METRICS: Final = (
+    "txtoken_signing_key_present",
+    "txtoken_signing_key_age_seconds",
+    "txtoken_signing_key_end_timestamp_seconds",
+    "txtoken_signing_key_next_switch_seconds",
+    "txtoken_keys_end_timestamp_seconds",
+    "txtoken_keys_verifying",
+    "txtoken_keys_published",
+)
+
+
+@pytest.mark.parametrize(
+    ("moments", "found"),
+    [
+        # One key without times: as old as its loading, and nothing ever changes.
+        ({}, (1, 200, inf, inf, inf, 3, 2)),
+        ({"began": 700.0, "ends": 5000.0, "switches": 1300.0, "end": 9000.0}, (1, 300, 5000, 300, 9000, 3, 2)),
+        # The moment has come, and the worker has not looked yet; or it began in the future, by a clock that was set back.
+        ({"began": 1200.0, "switches": 900.0}, (1, 0, inf, 0, inf, 3, 2)),
+    ],
+)
+def test_keys(
+    board: Board, monkeypatch: pytest.MonkeyPatch, moments: dict[str, float], found: tuple[float, ...]
+) -> None:
+    """The age of the signing key, its end, the next switch and the end of all keys are shown, infinity where there is none."""
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    board.service.set_moment("key_loaded", 800.0)
+    keys_of(board, **moments)
+    now = shown(board)
+    assert tuple(now.value(name) for name in KEY_METRICS) == found
+
+
+def test_keys_of_workers_that_differ(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a reload the worker counts that is worse off; one that is dead does not."""
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    keys_of(board, began=900.0, ends=5000.0, switches=1500.0, end=6000.0)
+    other = board.workers[1]
+    for name, moment in (("key_began", 500.0), ("key_ends", 4000.0), ("key_switches", 1200.0), ("keys_end", 4000.0)):
+        other.set_moment(name, moment)
+    other.set_gauge("keys_verifying", 1)
+    for block, lines in zip(board.workers, (9, 7), strict=True):
+        block.set_gauge("revocations", lines)
+    assert shown(board).value("txtoken_revocations_last_read_successful") == 1
+    other.set_gauge("revocations_failed", 1)
+    assert tuple(shown(board).value(name) for name in KEY_METRICS) == (1, 500, 4000, 200, 4000, 1, 2)
+    assert shown(board).value("txtoken_revocations") == 7
+    assert shown(board).value("txtoken_revocations_last_read_successful") == 0
+    other.clear_gauges()
+    assert shown(board).value("txtoken_revocations") == 9
+    assert shown(board).value("txtoken_revocations_last_read_successful") == 1
+    assert tuple(shown(board).value(name) for name in KEY_METRICS) == (1, 100, 5000, 500, 6000, 3, 2)
+
+
+def test_no_key_signs(board: Board) -> None:
+    """While one of the workers has no key that signs, that is shown; where none has one, there is no age and no end of it."""
+    keys_of(board)
+    board.workers[0].set_gauge("key_signs", 0)
+    found = shown(board)
+    assert found.value("txtoken_signing_key_present") == 0
+    assert found.value("txtoken_signing_key_end_timestamp_seconds") == inf
+    board.workers[1].set_gauge("key_signs", 0)
+    found = shown(board)
+    assert found.value("txtoken_signing_key_present") == 0
+    assert "txtoken_signing_key_end_timestamp_seconds" not in found.types
+    assert "txtoken_signing_key_age_seconds" not in found.types
+
+
+def test_tokens_that_are_refused_or_cut(board: Board) -> None:
+    """Each reason and each use of a key has a number of its own, and all workers' are added up."""
+    counts = dict.fromkeys(TOTALS, 0) | {"refused_expired_old": 2, "refused_signature_signing": 3, "tokens_cut": 4}
+    for block in board.workers:
+        Meter(block, PATHS).publish([*counts.values()], gauges())
+    found = shown(board)
+    assert found.by("key", "txtoken_tokens_refused_total", reason="expired") == {"old": 4}
+    assert found.by("key", "txtoken_tokens_refused_total", reason="signature") == {"signing": 6}
+    assert found.by("key", "txtoken_tokens_refused_total", reason="algorithm") == {}
+    assert found.value("txtoken_tokens_cut_total") == 8
+
+
+def test_uses_of_keys() -> None:
+    """What counts and what shows speak of the same uses and reasons."""
+    assert list(USES) == KEY_USES
+    assert set(KEY_REASONS) <= set(TOKEN_REASONS)
 
 
 # Codes

@@ -12,18 +12,16 @@ import platform
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
-from time import time
 from typing import Final
 
 from txtoken.clock import Clock
 from txtoken.http1.messages import Handler
 from txtoken.http1.server import Server
-from txtoken.observe.metrics import Board, Meter
+from txtoken.observe.metrics import KEY_REASONS, KEY_USES, Board, Meter
+from txtoken.process.key_watch import KeyWatch
 from txtoken.process.revoked import RevocationFile
 from txtoken.service.app import App
 from txtoken.service.handlers.health import Metrics
-from txtoken.service.keys.ring import KeyRing
 from txtoken.service.routes import Routes, health_routes
 from txtoken.settings import KIB, MIB, Limits, Timeouts
 from txtoken.version import VERSION
@@ -75,6 +73,8 @@ class Admin:
         self._sockets = port.sockets
         self._render = port.render
         self._publish = publish
+        self._clock = clock
+        self._keys = KeyWatch(self._block)
         self._dropped = 0  # lines of the log that were told to be lost
         routes: dict[str, dict[str, Handler]] = health_routes(lambda: True, port.board.is_ready)
         routes["/metrics"] = {"GET": Metrics(self._show, port.content_type)}
@@ -91,20 +91,24 @@ class Admin:
 
         `dropped` are the lines of the log that were lost so far, `revocation_file` has the list of revocations in use.
         """
-        self._publish_keys(app.ring, app.config.issue.ttl_s)
         remotes, memory = app.remotes, app.verifier.memory
         cancelled = sum(remote.cancelled for remote in remotes)
         places = server.places
+        refused = app.verifier.refused
         more = [
-            memory.hits,
-            cancelled,
-            dropped - self._dropped,
-            places.held_back,
-            places.handshakes_failed,
-            app.issuer.cut.count,
+            *(
+                memory.hits,
+                cancelled,
+                dropped - self._dropped,
+                places.held_back,
+                places.handshakes_failed,
+                app.cut.count,
+            ),
+            *(refused.get((reason, use), 0) for reason in KEY_REASONS for use in KEY_USES),
         ]
         self._dropped = dropped
-        memory.hits = places.held_back = places.handshakes_failed = app.issuer.cut.count = 0
+        memory.hits = places.held_back = places.handshakes_failed = app.cut.count = 0
+        refused.clear()
         for remote in remotes:
             remote.cancelled = 0
         idle = sum(remote.idle_count for remote in remotes)
@@ -116,19 +120,10 @@ class Admin:
             *(os.getpid(), int(ready), server.connection_count, active, waiting),
             *(idle, busy, dialling),
             *(server.limits.connections, app.config.remote.connections, app.config.remote.waiting),
-            *(int(app.can_sign()), app.ring.count_verifying(time()), app.ring.public_count),
+            *self._keys.publish(app.ring, app.config.issue.ttl_s, self._clock.second),
             *((0, 0) if revocation_file is None else (revocation_file.current.count, int(revocation_file.has_failed))),
         ]
         self.meter.publish(more, gauges)
-
-    def _publish_keys(self, ring: KeyRing, life_s: int) -> None:
-        """Show since when the key signs that signs now, when another one does, and when none."""
-        now = time()
-        key = ring.signer(now, life_s)
-        block = self.meter.block
-        block.set_moment("key_began", -inf if key is None else key.begins)
-        block.set_moment("key_switches", ring.next_switch(now, life_s))
-        block.set_moment("signing_ends", ring.signing_end(now))
 
     def note_reload(self, *, has_new_key: bool) -> None:
         """The configuration was read again and is in use."""

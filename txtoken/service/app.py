@@ -66,6 +66,7 @@ class App:
         self.parts: dict[str, tuple[object, object]] = {}  # the settings of each part, and the part
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
+        self.cut: CutTokens = CutTokens() if before is None else before.cut  # which logins that still run count in, too
         self.ring: KeyRing
         self.issuer: TokenIssuer
         self.remote: Remote
@@ -105,11 +106,11 @@ class App:
         self.remote = part("remote", (config.remote, key), lambda: new_remote(config.remote, ring, around))
         self.verifier = part(
             "verifier",
-            (ring, config.check, config.revocations is None),
+            # The path alone makes no token another one.
+            (ring, replace(config.check, route=""), config.revocations is None),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
-        cut = part("cut", None, CutTokens)  # of all configurations: no login of an earlier one is lost to the count
-        self.issuer = issuer = new_issuer(ring, config.issue, around.on_dropped_claims, cut)
+        self.issuer = issuer = new_issuer(ring, config.issue, self.cut, around.on_dropped_claims)
         login = Login(
             self.remote,
             issuer,

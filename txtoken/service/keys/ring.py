@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from math import floor, inf
+from typing import Final
 
 import orjson
 
 from txtoken.service.keys.derived import DerivedKeys
 from txtoken.service.keys.key import Key
+
+# What a key is for: it signs, it signed or never will, it signs later.
+USES: Final = ("signing", "old", "next")
 
 
 class KeyRing:
@@ -23,24 +27,29 @@ class KeyRing:
         "_by_kid",
         "_derived",
         "_fixed",
+        "_moment",
         "_nameless",
         "_revoked",
         "_stays_from",
         "_stays_until",
         "jwks",
         "keys",
+        "published",
     )
 
     def __init__(self, keys: Sequence[Key], derived: DerivedKeys | None = None) -> None:
         self._fixed = tuple(keys)  # that do not follow the clock
         self._derived = derived
-        self._stays_from, self._stays_until = (-inf, inf) if derived is None else (inf, -inf)
+        self._stays_from, self._stays_until = inf, -inf  # for how long these keys are right
         self.keys: tuple[Key, ...] = ()
-        self.jwks = b""  # the public keys as a JWK Set (RFC 7517 §5); "" where there is none
+        self.jwks = b""  # the public keys that have not ended, as a JWK Set (RFC 7517 §5); "" where there is none
         self._by_kid: dict[str, Key] = {}
         self._nameless: Key | None = None
         self._by_age: list[Key] = []
         self._revoked: frozenset[str] = frozenset()
+        # Those with a public half that have not ended and are not revoked: another list whenever anything here has changed.
+        self.published: list[Key] = []
+        self._moment = -inf  # that this is of
         self._hold(keys)
 
     def _hold(self, keys: Sequence[Key]) -> None:
@@ -51,7 +60,12 @@ class KeyRing:
         signers = [key for key in keys if key.can_sign and key.kid not in self._revoked]
         signers.sort(key=_is_named, reverse=True)
         self._by_age = sorted(signers, key=_begins, reverse=True)
-        self.jwks = key_set([key for key in keys if key.kid not in self._revoked])
+        self.published = [
+            key
+            for key in keys
+            if key.kid not in self._revoked and self._moment < key.until and key.public_members() is not None
+        ]
+        self.jwks = key_set(self.published)
 
     def revoke(self, kids: Collection[str]) -> None:
         """Sign with none of these keys any more, and publish none. Their tokens find them still."""
@@ -59,20 +73,25 @@ class KeyRing:
             self._revoked = frozenset(kids)
             self._hold(self.keys)
 
-    def count_verifying(self, now: float) -> int:
-        """Return of how many keys a token can be valid at this moment (Unix time): not of those that ended or are revoked."""
-        return sum(1 for key in self.keys if now < key.until and key.kid not in self._revoked)
-
-    @property
-    def public_count(self) -> int:
-        """How many public keys are published."""
-        return sum(1 for key in self.keys if key.public_members() is not None and key.kid not in self._revoked)
+    def is_revoked(self, key: Key) -> bool:
+        """Whether all tokens of a key are revoked."""
+        return key.kid in self._revoked
 
     def refresh(self, now: float) -> None:
-        """Take over the keys that are known at this moment (Unix time), where they follow the clock."""
-        if self._derived is not None and not self._stays_from <= now < self._stays_until:
-            self._hold([*self._fixed, *self._derived.known(now)])
-            self._stays_from, self._stays_until = self._derived.stays(now)
+        """Take over what is known at this moment (Unix time): keys that follow the clock, and which of all are published."""
+        if self._stays_from <= now < self._stays_until:
+            return
+        ends = [key.until for key in self._fixed]
+        stays_from = max([end for end in ends if end <= now], default=-inf)
+        stays_until = min([end for end in ends if end > now], default=inf)
+        keys = [*self._fixed]
+        if self._derived is not None:
+            keys += self._derived.known(now)
+            derived_from, derived_until = self._derived.stays(now)
+            stays_from, stays_until = max(stays_from, derived_from), min(stays_until, derived_until)
+        self._moment = now
+        self._hold(keys)
+        self._stays_from, self._stays_until = stays_from, stays_until
 
     def find(self, kid: object, now: float) -> Key | None:
         """Return the key that a token with this `kid` (None: without one) has to be signed by. None: there is none any more."""
@@ -123,6 +142,12 @@ class KeyRing:
             if moment > now and self.signer(moment, life_s) is not current:
                 return moment
         return inf
+
+    def use_of(self, key: Key, now: float) -> str:
+        """Return what a key is for at this moment (Unix time): one of `USES`."""
+        if key is self._signer_at(now):
+            return "signing"
+        return "next" if key.begins > now else "old"
 
     def signing_end(self, now: float) -> float:
         """Return when no key signs any more (Unix time), `now` where none does already. `math.inf`: never."""

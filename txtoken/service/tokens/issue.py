@@ -19,31 +19,31 @@ _NOTHING: dict[str, Any] = {}
 
 
 class CutTokens:
-    """How many tokens end with their key, before they would. It outlives issuers: logins still run when one is replaced."""
+    """How many tokens end with their key, before the life that they should have. Of all configurations of a process."""
 
     __slots__ = ("count",)
 
     def __init__(self) -> None:
-        self.count = 0  # the one that reports it sets it back
+        self.count = 0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TokenIssuer:
     """Signs tokens that carry a reply of the remote. What is the same for a second is written once."""
 
-    __slots__ = ("_constant", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start", "cut")
+    __slots__ = ("_constant", "_cut", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start")
 
     def __init__(self, ring: KeyRing, settings: IssueSettings, cut: CutTokens | None = None) -> None:
         self._ring = ring
+        self._cut = CutTokens() if cut is None else cut
         self._settings = settings
         self._open = b"{%b:" % write_json(settings.data_claim)
         self._constant = constant_members(settings)
         self._second = -1  # the one that the rest is for
         self._key: Key | None = None
+        self._is_cut = False  # `exp`, to the key's end
         self._start = b""  # the header's segment, and a dot
         self._end = b""  # of the claims
-        self._is_cut = False  # the key ends before a token of this second would
-        self.cut = cut or CutTokens()
 
     @property
     def key(self) -> Key:
@@ -76,7 +76,7 @@ class TokenIssuer:
             self._renew(now)
         signing_input = self._start + encode_segment(self._claims(text, reply))
         if self._is_cut:
-            self.cut.count += 1
+            self._cut.count += 1
         return signing_input
 
     def _claims(self, text: bytes, reply: Mapping[str, Any]) -> bytes:
@@ -105,11 +105,7 @@ class ClaimsIssuer(TokenIssuer):
     __slots__ = ("_data", "_ids", "_subject")
 
     def __init__(
-        self,
-        ring: KeyRing,
-        settings: IssueSettings,
-        on_drop: Callable[[str], object],
-        cut: CutTokens | None = None,
+        self, ring: KeyRing, settings: IssueSettings, cut: CutTokens | None, on_drop: Callable[[str], object]
     ) -> None:
         super().__init__(ring, settings, cut)
         self._data = data_of(settings, on_drop)
@@ -127,12 +123,14 @@ class ClaimsIssuer(TokenIssuer):
 def new_issuer(
     ring: KeyRing,
     settings: IssueSettings,
-    on_drop: Callable[[str], object] = lambda names: None,
     cut: CutTokens | None = None,
+    on_drop: Callable[[str], object] = lambda names: None,
 ) -> TokenIssuer:
-    """Make the issuer that takes the fewest steps for these settings. `on_drop` is called once, with the names of members of a
-    reply that are registered claims, and are dropped. Tokens that end with their key are counted in `cut`.
+    """Make the issuer that takes the fewest steps for these settings.
+
+    `cut` counts the tokens that end with their key. `on_drop` is called once, with the names of members of a reply that are
+    registered claims, and are dropped.
     """
     varies = settings.subject is not None or settings.has_jti or not settings.data_claim
     varies = varies or settings.data_include is not None or bool(settings.data_exclude)
-    return ClaimsIssuer(ring, settings, on_drop, cut) if varies else TokenIssuer(ring, settings, cut)
+    return ClaimsIssuer(ring, settings, cut, on_drop) if varies else TokenIssuer(ring, settings, cut)

@@ -51,7 +51,7 @@ class KnownHeader:
 class TokenVerifier:
     """Judges tokens by the keys of a ring and one set of rules, and remembers those that it found valid."""
 
-    __slots__ = ("_known_headers", "_rules", "_token_bytes_max", "memory", "revocations", "ring")
+    __slots__ = ("_known_headers", "_rules", "_token_bytes_max", "memory", "refused", "revocations", "ring")
 
     def __init__(
         self, ring: KeyRing, settings: CheckSettings, memory: Memory, revocations: Revocations | None = None
@@ -62,6 +62,9 @@ class TokenVerifier:
         self.memory = memory
         self.revocations = revocations  # the list that is in use; where there is none at the start there is never one
         self._known_headers: dict[bytes, KnownHeader] = {}  # header segments that were found in good tokens
+        # Tokens that named a key of ours and were refused all the same, by reason and by what that key is for (`USES`). The one
+        # that reports them takes them away.
+        self.refused: dict[tuple[str, str], int] = {}
 
     def verify(self, token: bytes, now: float) -> Verdict:
         """Judge a token at `now` (Unix time in seconds).
@@ -102,14 +105,16 @@ class TokenVerifier:
         if claims_text is None:
             _refuse(_MALFORMED)
         if not is_signed:
-            _refuse(_MALFORMED if decode_segment(signature) is None else _SIGNATURE)
+            if decode_segment(signature) is None:
+                _refuse(_MALFORMED)
+            self._refuse_of(header.key, _SIGNATURE, now)
         if not header.text:
             self._remember(header_segment, header)
         try:
             claims, claims_text = read_object(claims_text, CLAIMS_NESTING_MAX)
         except UnusableJson:
             _refuse(_MALFORMED)
-        valid_from, valid_until = self._check_claims(claims, now)
+        valid_from, valid_until = self._check_claims(claims, header.key, now)
         if header.is_bearer:
             _refuse(_AUDIENCE)
         verdict = Verdict(token, header.text, claims_text, header.key, valid_from, min(valid_until, header.key.until))
@@ -142,7 +147,7 @@ class TokenVerifier:
         if key is None:
             _refuse(_KEY)
         if members.get("alg") != key.algorithm:
-            _refuse(_ALGORITHM)
+            self._refuse_of(key, _ALGORITHM, now)
         return KnownHeader(key, is_bearer=members.get("typ") == BEARER_TYPE)
 
     def _remember(self, segment: bytes, header: KnownHeader) -> None:
@@ -156,7 +161,7 @@ class TokenVerifier:
                 self._known_headers.clear()
             self._known_headers[segment] = header
 
-    def _check_claims(self, claims: Mapping[str, object], now: float) -> tuple[float, float]:
+    def _check_claims(self, claims: Mapping[str, object], key: Key, now: float) -> tuple[float, float]:
         """Check the registered claims (RFC 7519 §4.1). Returns from when and until before when they hold."""
         rules = self._rules
         leeway_s = rules.leeway_s
@@ -176,7 +181,7 @@ class TokenVerifier:
             # A token that does not say how old it is counts as too old.
             valid_until = min(valid_until, -inf if issued_at is None else issued_at + rules.max_age_s + leeway_s)
         if valid_until <= now:
-            _refuse(_EXPIRED)
+            self._refuse_of(key, _EXPIRED, now)
         if valid_from > now:
             _refuse(_NOT_YET)
         if rules.issuer is not None and claims.get("iss") != rules.issuer:
@@ -187,6 +192,12 @@ class TokenVerifier:
             if not any(name in rules.audience for name in named):
                 _refuse(_AUDIENCE)
         return valid_from, valid_until
+
+    def _refuse_of(self, key: Key, reason: tuple[str, str], now: float) -> NoReturn:
+        """Refuse a token that names this key, and count it."""
+        place = reason[0], self.ring.use_of(key, now)
+        self.refused[place] = self.refused.get(place, 0) + 1
+        _refuse(reason)
 
 
 def _number(value: object) -> float:
