@@ -333,7 +333,7 @@ def test_one_that_fails_keeps_no_other_deadline(go: Go) -> None:
         async with house(sweeping=False, timeouts=Timeouts(idle=LONG)) as home:
             client, connection, _ = await home.pair()
             connection.data_received(get(b"/now?1")[:-2])
-            home.server._expired.extend([cast(Member, object()), connection])
+            home.server._expired.extend([cast("Member", object()), connection])
             with pytest.raises((AttributeError, TypeError)):
                 home.server._expire(connection.deadline)
             assert [answer.status for answer in await client.answers(1)] == [408]
