@@ -1,4 +1,8 @@
-"""Tokens and JWKS of a service that runs. What it does not make (broken tokens, those of the past) is made from its keys."""
+"""The running service as issuer: its tokens, its JWKS, and a rotation by a reload. Knows no verifier.
+
+Most bad tokens are its own too: of services with the same key whose claims are others, or whose clock is wrong. What no service
+can be made to sign, such as a token without `exp`, is made of a good one of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,102 +12,189 @@ import json
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import jwt
+import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.login_api import LoginApi
-from tests.running import ServiceProcess
-from tests.verifying.issuer import AUDIENCE, HOUR_S, ISSUER, SUBJECT, Kind, LocalIssuer, SigningKey
-from txtoken.config.read import load
-from txtoken.service.keys.build import build_ring
-from txtoken.service.tokens.issue import new_issuer
+from tests.running import PATIENCE_S, run_first, service_process
+from tests.verifying.issuer import AUDIENCE, HOUR_S, ISSUER, SUBJECT, Kind, SigningKey, forged
+from tests.verifying.publisher import CACHE_CONTROL, CONTENT_TYPE, JWKS_PATH
 
-NEXT_AFTER_S: Final = 20  # from its publication until the next key signs
+CLAIMS: Final[Mapping[str, Any]] = {"iss": ISSUER, "aud": AUDIENCE, "sub": "/id", "iat": True}
+# How a service has to be that signs such a token: its claims (None: without that one), and by how much its clock is ahead.
+OTHERS: Final[Mapping[Kind, tuple[Mapping[str, Any], int]]] = {
+    Kind.AUDIENCES: ({"aud": ["other", AUDIENCE]}, 0),
+    Kind.EXPIRED: ({}, -2 * HOUR_S),
+    Kind.NOT_YET: ({"nbf": True, "iat": None}, HOUR_S // 2),
+    Kind.OTHER_ISSUER: ({"iss": "https://login.other.example"}, 0),
+    Kind.LONGER_ISSUER: ({"iss": ISSUER + "/"}, 0),
+    Kind.NO_ISSUER: ({"iss": None}, 0),
+    Kind.OTHER_AUDIENCE: ({"aud": "other"}, 0),
+    Kind.NO_AUDIENCE: ({"aud": None}, 0),
+    Kind.NO_SUBJECT: ({"sub": None}, 0),
+}
+SWITCH_S: Final = 20  # from when the next key is published until it signs: less than `Issuer.rotate`'s caller waits
 
 
-class ServiceIssuer(LocalIssuer):
-    """A service that signs with keys of one algorithm."""
+class Service:
+    """A service that signs with keys in files."""
 
-    def __init__(self, algorithm: str, folder: Path, remote: str) -> None:
-        super().__init__(algorithm)
-        self._folder = folder
+    def __init__(self, folder: Path, remote: str, *, ahead_s: int = 0) -> None:
         self._remote = remote
-        self._next_from = 0.0
-        self._configure()
-        self._service = ServiceProcess(["serve", "-c", str(folder / "cfg.yml")], {}, folder)
-        self._port = self._service.port
+        self._config = folder / "example_cfg.yml"
+        self._folder = folder
+        self._ahead_s = ahead_s
+        self._exits = contextlib.ExitStack()
 
-    def _configure(self) -> None:
-        entries = []
-        for number, key in enumerate(self.keys):
-            file = self._folder / f"{number}.pem"
-            file.write_bytes(key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            begins = datetime.fromtimestamp(self._next_from, UTC).isoformat(timespec="seconds")
-            entries.append(f"{{alg: {key.algorithm}, keyFile: {file}{f', from: {begins}' if number else ''}}}")
-        (self._folder / "cfg.yml").write_text(
-            f"port: 0\nlisten: 127.0.0.1\nremote: {self._remote}\nlog: {{level: info, access: false}}\nreload: off\n"
-            f"claims: {{iss: '{ISSUER}', aud: {AUDIENCE}, sub: /id, iat: true, jti: true}}\n"
-            f"keys: [{', '.join(entries)}]\n"
-        )
+    def start(self, keys: list[dict[str, str]], claims: Mapping[str, Any]) -> None:
+        """Begin to serve."""
+        self._write(keys, claims)
+        environment = {}
+        if self._ahead_s:
+            code = f"import time\nnow = time.time\ntime.time = lambda: now() + {self._ahead_s}\n"
+            environment = run_first(self._folder, code)
+        self._process = self._exits.enter_context(service_process(self._folder, environment=environment))
+        self._port = self._process.port
 
-    def jwks(self) -> bytes:
-        """Fetch the JWKS from the service."""
-        return self._ask("GET", "/.well-known/jwks.json")
+    def take_over(self, keys: list[dict[str, str]], claims: Mapping[str, Any]) -> None:
+        """Serve with other keys, or claims."""
+        self._write(keys, claims)
+        self._process.send(signal.SIGHUP)
+        self._process.line_with("the configuration is taken over")
 
-    def rotate(self) -> None:
-        """Publish the next key, which signs a little later by itself."""
-        self.keys.append(SigningKey(self.keys[0].algorithm))
-        self._next_from = time.time() + NEXT_AFTER_S
-        self._configure()
-        self._service.send(signal.SIGHUP)
-        self._service.line_with("the configuration is taken over")
-        assert len(json.loads(self.jwks())["keys"]) == 2
+    def _write(self, keys: list[dict[str, str]], claims: Mapping[str, Any]) -> None:
+        config = {
+            "port": 0,
+            "listen": "127.0.0.1",
+            "reload": "off",
+            "log": {"access": False},
+            "remote": self._remote,
+            "expHours": 1,
+            "keys": keys,
+            "claims": {name: value for name, value in claims.items() if value is not None},
+        }
+        new = self._config.with_suffix(".new")
+        new.write_text(yaml.safe_dump(config))
+        new.rename(self._config)
 
-    def issue(self, kind: Kind) -> str:
-        """Log in where the service makes such tokens, else make one from its keys."""
-        if kind in (Kind.GOOD, Kind.NEXT):
-            return str(json.loads(self._ask("POST", "/getToken", "{}"))["token"])
-        if kind is Kind.EXPIRED:
-            return self._of_the_past()
-        return super().issue(kind)
+    def log_in(self) -> str:
+        """Return a token."""
+        _, body = self._ask("POST", "/getToken", "{}")
+        return str(json.loads(body)["token"])
 
-    def _of_the_past(self) -> str:
-        """Make what the service made two hours ago, with a life of one."""
-        config = load(str(self._folder / "cfg.yml"), {}, {"expHours": "1"})
-        issuer = new_issuer(build_ring(config.keys, HOUR_S), config.issue)
-        reply = {"id": SUBJECT}
-        return issuer.issue(json.dumps(reply).encode(), int(time.time()) - 2 * HOUR_S, reply).decode()
+    def jwks(self) -> tuple[Mapping[str, str], bytes]:
+        """Return the header fields and the body of the JWKS."""
+        return self._ask("GET", JWKS_PATH)
 
-    def _ask(self, method: str, path: str, body: str = "") -> bytes:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+    def _ask(self, method: str, path: str, body: str | None = None) -> tuple[Mapping[str, str], bytes]:
+        client = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
+            client.request(method, path, body)
+            response = client.getresponse()
             answer = response.read()
             assert response.status == 200, answer
-            return answer
+            return dict(response.getheaders()), answer
         finally:
-            connection.close()
+            client.close()
 
     def close(self) -> None:
-        """End the service."""
-        self._service.close()
+        """End it."""
+        self._exits.close()
 
 
-@contextlib.contextmanager
-def service_issuer(algorithm: str) -> Iterator[ServiceIssuer]:
-    """Run a login API, and a service in front of it."""
-    api = LoginApi({"id": SUBJECT, "user": "ada"})
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            issuer = ServiceIssuer(algorithm, Path(folder), api.url)
-            try:
-                yield issuer
-            finally:
-                issuer.close()
-    finally:
-        api.close()
+class ServiceIssuer:
+    """Has the service sign with one algorithm. `close` it."""
+
+    def __init__(self, algorithm: str, switch_s: int = SWITCH_S) -> None:
+        self._switch_s = switch_s
+        self._exits = contextlib.ExitStack()
+        self._folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory()))
+        self._api = LoginApi({"id": int(SUBJECT), "user": "ada"})
+        self._exits.callback(self._api.close)
+        self._foreign = SigningKey(algorithm)  # which the service does not have
+        self.keys: list[SigningKey] = []
+        self._entries: list[dict[str, str]] = []
+        self._add_key(SigningKey(algorithm))
+        self._service = self._serve("service", CLAIMS)
+        self._good = self._service.log_in()
+        self._others: dict[Kind, str] = {}  # tokens of services that are not as they should be
+        for kind, (changed, ahead_s) in OTHERS.items():
+            self._others[kind] = self._issued_otherwise({**CLAIMS, **changed}, ahead_s)
+        self._others[Kind.BEARER] = self._api.bearers[0].removeprefix("Bearer ")
+        self._is_rotated = False
+
+    def _add_key(self, key: SigningKey, begins: float | None = None) -> None:
+        path = self._folder / f"{len(self.keys)}.pem"
+        path.write_bytes(key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        entry = {"alg": key.algorithm, "keyFile": str(path)}
+        if begins is not None:
+            entry["from"] = datetime.fromtimestamp(begins, UTC).isoformat()
+        self.keys.append(key)
+        self._entries.append(entry)
+
+    def _serve(self, name: str, claims: Mapping[str, Any], ahead_s: int = 0) -> Service:
+        folder = self._folder / name
+        folder.mkdir()
+        service = Service(folder, self._api.url, ahead_s=ahead_s)
+        self._exits.callback(service.close)
+        service.start(self._entries, claims)
+        return service
+
+    def _issued_otherwise(self, claims: Mapping[str, Any], ahead_s: int) -> str:
+        """Return a token of the service with other claims, or of one with another clock."""
+        if ahead_s:
+            other = self._serve(f"clock {ahead_s}", claims, ahead_s)
+            token = other.log_in()
+            other.close()
+        else:
+            self._service.take_over(self._entries, claims)
+            token = self._service.log_in()
+            self._service.take_over(self._entries, CLAIMS)
+        return token
+
+    def jwks(self) -> bytes:
+        """Give back the JWKS as the service publishes it now. It has to hold the keys of the files, and no more."""
+        fields, body = self._service.jwks()
+        assert (fields["Content-Type"], fields["Cache-Control"]) == (CONTENT_TYPE, CACHE_CONTROL)
+        assert fields["Access-Control-Allow-Origin"] == "*"
+        published = {key["kid"]: key for key in json.loads(body)["keys"]}
+        assert published == {key.kid: key.jwk for key in self.keys}
+        return body
+
+    def rotate(self) -> None:
+        """Publish the next key beside the first, by a reload. It signs a while later."""
+        self._add_key(SigningKey(self.keys[0].algorithm), int(time.time()) + self._switch_s)
+        self._service.take_over(self._entries, CLAIMS)
+        self._good = self._service.log_in()  # the last one by the first key, unless it takes very long
+        assert jwt.get_unverified_header(self._good)["kid"] == self.keys[0].kid
+        self._is_rotated = True
+
+    def issue(self, kind: Kind) -> str:
+        """Give back a token of that kind. After the rotation those of the first key are ones that the service issued before."""
+        if kind is Kind.NEXT:
+            return self._next()
+        if kind in self._others:
+            return self._others[kind]
+        if kind is Kind.GOOD:
+            if not self._is_rotated:
+                self._good = self._service.log_in()
+            return self._good
+        claims = jwt.decode(self._good, options={"verify_signature": False})
+        return forged(kind, self.keys[0], self._foreign, jwt.get_unverified_header(self._good), claims)
+
+    def _next(self) -> str:
+        deadline = time.monotonic() + self._switch_s + PATIENCE_S
+        while jwt.get_unverified_header(token := self._service.log_in())["kid"] != self.keys[1].kid:
+            assert time.monotonic() < deadline, "the next key does not sign"
+            time.sleep(0.1)
+        return token
+
+    def close(self) -> None:
+        """End all that was started."""
+        self._exits.close()

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from itertools import pairwise
-from math import inf
+from math import inf, sqrt
 from typing import Any, Final
 
 from txtoken.config import signing_secret
@@ -27,9 +27,12 @@ DAY_S: Final = 24 * 3600
 HOUR_S: Final = 3600
 LEAD_S_MIN: Final = 3 * HOUR_S  # after which no verifier that is known refuses a new key (docs/keys.md)
 DIFFERENT_BYTES_MIN: Final = 16  # of 32 random bytes 30 are different
-# In base64 of random bytes two of three characters are followed by one of another kind (upper, lower, digit, other), in words one
-# of three or fewer. Of a thousand random texts of 44 characters a tenth of one is below this.
-CHANGES_MIN: Final = 0.38
+# Of text of random bytes: how many characters are followed by one of another kind (upper, lower, digit, other), with the variance
+# of that number, for each character; and how many standard deviations away text has to be that is no longer taken for random.
+# Words have fewer changes, and more letters of one case. Of 100 000 secrets of `openssl rand -base64 32` one is as far away.
+CHANGES: Final = 0.645
+CHANGES_VARIANCE: Final = 0.229
+MADE_UP_MIN: Final = 7.5
 _HEXADECIMAL: Final = re.compile(rb"(?:[0-9a-fA-F]{2})+")  # too short a one is not taken for longer base64
 _BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]+|[A-Za-z0-9_-]+)={0,2}")
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
@@ -229,6 +232,9 @@ def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> Rot
         return None
     if every_s < HOUR_S:
         reader.warnings.append(f"keys.every is {every_s} s: verifiers fetch keys every few minutes, or hours")
+    if lead_s == 0:
+        text = "no key is known before it signs, and where clocks differ by a moment its tokens are refused for as long"
+        reader.warnings.append(f"keys.lead is 0: {text}")
     rotation = RotationSettings(roots, values["alg"], issuer, every_s, lead_s)
     try:
         build_derived(rotation, value["expHours"])
@@ -271,7 +277,7 @@ def _decoded(data: bytes) -> bytes:
 
 
 def _looks_made_up(data: bytes) -> bool:
-    """Whether this is text in which one kind of character follows itself more often than in random text: words do that."""
+    """Whether this is text that is far from what base64 of random bytes is like: words are."""
     if _HEXADECIMAL.fullmatch(b"".join(data.split())):
         return False
     try:
@@ -282,7 +288,9 @@ def _looks_made_up(data: bytes) -> bool:
         return False
     kinds = [_kind_of(character) for character in text]
     changes = sum(one != other for one, other in pairwise(kinds))
-    return changes < CHANGES_MIN * len(text)
+    missing = (CHANGES * len(text) - changes) / sqrt(CHANGES_VARIANCE * len(text))
+    lower, upper = kinds.count("lower"), kinds.count("upper")
+    return missing + abs(lower - upper) / sqrt(max(lower + upper, 1)) > MADE_UP_MIN
 
 
 def _kind_of(character: str) -> str:
