@@ -36,7 +36,6 @@ COMPILED = (
     "txtoken/observe/observers.py",
     "txtoken/service/answers.py",
     "txtoken/service/cors.py",
-    "txtoken/service/exchange.py",
     "txtoken/service/failures.py",
     "txtoken/service/handlers/check.py",
     "txtoken/service/handlers/fixed.py",
@@ -47,9 +46,7 @@ COMPILED = (
     "txtoken/service/keys/ring.py",
     "txtoken/service/pointer.py",
     "txtoken/service/presented.py",
-    "txtoken/service/remote.py",
-    "txtoken/service/remote_connection.py",
-    "txtoken/service/reply.py",
+    "txtoken/service/revocations.py",
     "txtoken/service/routes.py",
     "txtoken/service/success.py",
     "txtoken/service/tokens/claims.py",
@@ -58,6 +55,12 @@ COMPILED = (
     "txtoken/service/tokens/memory.py",
     "txtoken/service/tokens/segments.py",
     "txtoken/service/tokens/verify.py",
+    "txtoken/service/upstream/connection.py",
+    "txtoken/service/upstream/dials.py",
+    "txtoken/service/upstream/exchange.py",
+    "txtoken/service/upstream/remote.py",
+    "txtoken/service/upstream/reply.py",
+    "txtoken/service/upstream/request_head.py",
 )
 
 if os.environ.get("TXTOKEN_COMPILE") == "1":

@@ -21,6 +21,7 @@ What calls what, from the top:
     goals              the ratios that the service has to reach
     report, plots      a result as a page and as pictures
     micro/             single steps, in process
+    rotation/          keys that rotate under load, a program of its own
     withstand/         the abuse battery, a program of its own: attacks, and an honest client meanwhile
     peers/             other ways to build the same service, each with a `run`
 """

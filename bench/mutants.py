@@ -35,8 +35,10 @@ class Mutant:
 def folder_of_tests(file: Path, root: Path) -> Path:
     """Name the folder of tests (or the one file) that has to notice what is broken in `file`, both below the root."""
     _, *folders, name = file.parts
-    if folders and (root / "tests" / folders[0]).is_dir():
-        return Path("tests", folders[0])
+    for depth in range(len(folders), 0, -1):
+        tests = Path("tests", *folders[:depth])
+        if (root / tests).is_dir():
+            return tests
     alone = Path("tests", f"test_{name}")
     return alone if (root / alone).exists() else Path("tests")
 
@@ -44,7 +46,7 @@ def folder_of_tests(file: Path, root: Path) -> Path:
 def first_tests(file: Path, root: Path) -> list[Path]:
     """Name the files of tests in that folder that are named after `file`: nearly all that is broken fails there, in seconds."""
     tests = folder_of_tests(file, root)
-    return sorted(found.relative_to(root) for found in (root / tests).glob(f"test_{file.stem}*.py"))
+    return sorted(found.relative_to(root) for found in (root / tests).rglob(f"test_{file.stem}*.py"))
 
 
 def in_random_order(mutants: Sequence[Mutant], seed: int) -> Iterator[Mutant]:

@@ -34,7 +34,7 @@ NOT_COPIED: Final = (".git", ".venv*", "build", "dist", "__pycache__", "*.egg-in
 UNUSED: Final = ("RemoveDecorator", "VariableReplacer", "VariableInserter")
 PATHS: Final = (
     *("txtoken/process", "txtoken/http1/server.py", "txtoken/http1/places.py", "txtoken/http1/ending.py"),
-    *("txtoken/service/remote.py", "txtoken/observe"),
+    *("txtoken/service/upstream/remote.py", "txtoken/observe"),
 )
 MARK: Final = "MUTANT_RUN"  # in the environment of all that a run starts; tests pass no TXTOKEN_… on
 PATIENCE_S: Final = 20.0  # beside three times what the tests take when nothing is broken

@@ -10,8 +10,8 @@ from txtoken.http1.connection import Connection
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.admin import make_admin_port
 from txtoken.process.worker import Worker
-from txtoken.service.dial import Opened
-from txtoken.service.remote_connection import RemoteConnection
+from txtoken.service.upstream.connection import RemoteConnection
+from txtoken.service.upstream.dial import Opened
 from txtoken.settings import Config
 
 LOGIN: Final = (
@@ -94,7 +94,7 @@ class House:
         """Have one more connection to the remote."""
         transport, remote = Transport(), self.worker._app.remote
         opened = Opened(cast("asyncio.Transport", transport), (), self._silent[0].fileno(), None)
-        connection = RemoteConnection(remote, opened, remote._settings, remote._known_heads)
+        connection = RemoteConnection(remote, remote._dials.next_number(), opened)
         remote.admit(connection)
         self._connections.append(connection)
         return connection, transport

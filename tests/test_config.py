@@ -358,6 +358,8 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("log.access", "log: {access: 1}", 1, "has to be true or false"),
     ("keys", "keys: text", 1, "has to be a list of sections, or one section"),
     ("keys", "keys: []", 1, "holds no key"),
+    ("revocations", "revocations: none.txt", 1, "names a file that does not exist"),
+    ("revocations", "revocations: /", 1, "is not a file"),
     ("jwksRoute", "jwksRoute: jwks.json", 1, "has to be a path that starts with /"),
     ("jwksRoute", "jwksRoute: /getToken", 1, "has to differ from getTokenRoute"),
     ("claims.iss", "claims: {iss: [a]}", 1, "has to be one value"),
@@ -844,15 +846,8 @@ def test_example_loads_and_is_the_default(tmp_path: Path) -> None:
     (warning,) = config.warnings
     assert warning.startswith("encKey is the example file's key")
     full = uncommented(example_text)
-    for name in (
-        "encKeyFile",
-        "requestKey",
-        "requestKeyFile",
-        "remoteProxyFile",
-        "adminPort",
-        "keys",
-        "jwksRoute",
-    ):  # they have no default
+    no_defaults = ("encKeyFile", "requestKey", "requestKeyFile", "remoteProxyFile", "adminPort")
+    for name in (*no_defaults, "keys", "jwksRoute", "revocations"):
         full, count = re.subn(rf"^{name}: .*\n", "", full, flags=re.MULTILINE)
         assert count == 1
     given = yaml.safe_load(full)

@@ -1,4 +1,4 @@
-"""How many CPUs there are for this process, in trees of files as the kernel would show them."""
+"""The number of CPUs that a process may use, in trees of files as the kernel shows them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OTHERS: Final = (
 
 
 def machine(root: Path, cgroup: str, mounts: str, files: dict[str, str]) -> Path:
-    """Lay out what /proc and /sys show."""
+    """Write the files of /proc and /sys."""
     for name, text in {"proc/self/cgroup": cgroup, "proc/self/mountinfo": OTHERS + mounts, **files}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -62,7 +62,7 @@ def machine(root: Path, cgroup: str, mounts: str, files: dict[str, str]) -> Path
     ],
 )  # fmt: skip # a machine a row
 def test_quota(tmp_path: Path, cgroup: str, mounts: str, files: dict[str, str], quota: float | None) -> None:
-    """The strictest quota of the process's own cgroup and of all above it counts, in both versions of cgroups."""
+    """The lowest quota of the process's own cgroup and of all its ancestors counts, in both versions of cgroups."""
     root = machine(
         tmp_path, cgroup, mounts, {f"sys/fs/cgroup/{name}": text for name, text in files.items() if ".." not in name}
     )
@@ -74,7 +74,7 @@ def test_quota(tmp_path: Path, cgroup: str, mounts: str, files: dict[str, str], 
 
 
 def test_nothing_outside_of_the_mount_is_read(tmp_path: Path) -> None:
-    """A cgroup that a container sees elsewhere counts as the one that is mounted, and no other file is looked at."""
+    """A cgroup outside of the mount, as a container sees its own, counts as the mounted one. No other file is read."""
     files = {"sys/fs/cgroup/cpu.max": "3 1", "sys/fs/cpu.max": "1 1", "sys/fs/x/cpu.max": "1 1"}
     assert cpu_quota(machine(tmp_path, "0::/../x\n", V2_MOUNT, files)) == 3.0
 
@@ -86,7 +86,7 @@ def test_nothing_outside_of_the_mount_is_read(tmp_path: Path) -> None:
 def test_the_smaller_of_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, affinity: int, quota: str, usable: int
 ) -> None:
-    """A quota is rounded up, to one at least, and never past the CPUs that the process may run on."""
+    """A quota is rounded up, to 1 at least, and is never more than the CPUs that the process may run on."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(affinity)))
     machine(tmp_path, "0::/\n", V2_MOUNT, {"sys/fs/cgroup/cpu.max": f"{quota} 100000\n"})
     assert usable_cpus(tmp_path) == usable
@@ -96,13 +96,13 @@ def test_the_smaller_of_both(
 def test_where_there_is_no_affinity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int | None, usable: int
 ) -> None:
-    """On systems without affinity all CPUs are counted, and one where not even these are known."""
+    """On systems without affinity all CPUs count, and one if their number is unknown."""
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert usable_cpus(tmp_path) == usable
 
 
 def test_this_machine() -> None:
-    """Here, too, there is at least one, and no more than the machine has."""
+    """On this machine there is at least one, and no more than it has."""
     assert 1 <= usable_cpus() <= (os.cpu_count() or 1)
     assert cpus.cpu_quota() is None or cpus.cpu_quota() > 0  # type: ignore[operator]  # it is the same both times

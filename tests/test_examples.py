@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
 from pathlib import Path
 from typing import Final
 
+import jwt
 import pytest
 import yaml
 
 from tests.verifying.__main__ import BEFORE, Candidate, Report, ask, is_right
-from tests.verifying.issuer import ALGORITHMS, SUBJECT, Kind, LocalIssuer
+from tests.verifying.issuer import ALGORITHMS, AUDIENCE, ISSUER, SUBJECT, Kind, LocalIssuer
 from tests.verifying.programs import EXAMPLES, PROGRAMS, Program, Verifier
 from tests.verifying.publisher import publishing
+from tests.verifying.service import ServiceIssuer
 
 ROOT: Final = Path(__file__).parent.parent
 TEXT: Final = (ROOT / "docs" / "verify.md").read_text()
@@ -22,10 +25,12 @@ ASKED: Final = (*BEFORE, Kind.UNKNOWN_KID, Kind.LINE_BREAK)
 PYTHON: Final = next(program for program in PROGRAMS if program.name == "python")
 
 
-def examined(program: Program, command: tuple[str, ...], algorithm: str) -> Report:
+def examined(
+    program: Program, command: tuple[str, ...], algorithm: str, issuer: LocalIssuer | ServiceIssuer | None = None
+) -> Report:
     """Have a program verify all that can be asked without a rotation."""
     report = Report((program.name,))
-    issuer = LocalIssuer(algorithm)
+    issuer = issuer or LocalIssuer(algorithm)
     with publishing() as publisher:
         verifier = Verifier(command, program.folder, publisher.publish("here", issuer.jwks), algorithm)
         try:
@@ -41,6 +46,18 @@ def test_the_python_verifier(algorithm: str) -> None:
     report = examined(PYTHON, (sys.executable, "verify.py"), algorithm)
     assert len(report.rows) == len(ASKED)
     assert report.wrong() == []
+
+
+def test_the_service_as_issuer() -> None:
+    """What a running service signs and publishes is what a verifier takes and refuses, and after a reload the next key signs."""
+    with contextlib.closing(ServiceIssuer("ES256", switch_s=1)) as issuer:
+        assert examined(PYTHON, (sys.executable, "verify.py"), "ES256", issuer).wrong() == []
+        issuer.rotate()
+        keys = {key.key_id: key for key in jwt.PyJWKSet.from_json(issuer.jwks().decode()).keys}
+        for kind, own in ((Kind.GOOD, issuer.keys[0]), (Kind.NEXT, issuer.keys[1])):
+            token = issuer.issue(kind)
+            assert jwt.get_unverified_header(token) == {"alg": "ES256", "typ": "JWT", "kid": own.kid}
+            assert jwt.decode(token, keys[own.kid], ["ES256"], issuer=ISSUER, audience=AUDIENCE)["sub"] == SUBJECT
 
 
 def test_a_verifier_that_takes_all_is_found_out() -> None:

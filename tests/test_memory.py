@@ -22,9 +22,9 @@ from tests.running import KEY, service_process
 from txtoken.errors import RemoteError
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.reply import ReplyParser
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.tokens.segments import encode_segment
+from txtoken.service.upstream.reply import ReplyParser
 from txtoken.settings import IssueSettings
 
 BATCH: Final = 25  # requests that are sent at once

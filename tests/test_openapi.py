@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any, Final
 
 import jsonschema
@@ -21,9 +22,11 @@ import yaml
 from tests.configuring import EXAMPLE_FILE
 from tests.login_api import QuietServer
 from tests.running import PATIENCE_S, ServiceProcess, service_process
+from txtoken.config.checks import JWKS_ROUTE
 from txtoken.config.signing_secret import EXAMPLE_KEY
 from txtoken.config.table import KEYS
 from txtoken.demo.login_api import PASSWORD, PROFILE, USER
+from txtoken.service.handlers.jwks import discovery_paths
 from txtoken.service.routes import HEALTH_PATHS
 from txtoken.version import VERSION
 
@@ -60,11 +63,13 @@ class Login(BaseHTTPRequestHandler):
         pass
 
 
-def started(folders: pytest.TempPathFactory, *settings: str) -> AbstractContextManager[ServiceProcess]:
-    """Start the service of the example file."""
+def started(
+    folders: pytest.TempPathFactory, *settings: str, config: Path = EXAMPLE_FILE
+) -> AbstractContextManager[ServiceProcess]:
+    """Start the service of the example file, or of another one."""
     settings = ("port=0", "listen=127.0.0.1", "log.format=json", *settings)
     arguments = [argument for setting in settings for argument in ("--set", setting)]
-    return service_process(folders.mktemp("service"), "serve", "--config", str(EXAMPLE_FILE), *arguments)
+    return service_process(folders.mktemp("service"), "serve", "--config", str(config), *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +87,40 @@ def port(tmp_path_factory: pytest.TempPathFactory, remote: str) -> Iterator[int]
     """The port of a service that has little patience."""
     impatient = ("timeouts.remote=300ms", "timeouts.body=100ms", "limits.remoteConnections=1", "limits.waiting=0")
     with started(tmp_path_factory, remote, *impatient) as service:
+        yield service.port
+
+
+PRIVATE_KEYS: Final = {  # of RFC 7515 A.3 and RFC 8037 A.1
+    "ec.json": {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+    },
+    "okp.json": {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+    },
+}
+KEYSET: Final = """
+keys:
+- {alg: ES256, kid: 2027-01, keyFile: FOLDER/ec.json}
+- {alg: EdDSA, keyFile: FOLDER/okp.json, from: 2999-01-01T00:00:00Z}
+claims: {iss: https://login.example}
+"""
+
+
+@pytest.fixture(scope="module")
+def publishing_port(tmp_path_factory: pytest.TempPathFactory, remote: str) -> Iterator[int]:
+    """The port of a service that publishes keys."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name, key in PRIVATE_KEYS.items():
+        (folder / name).write_text(json.dumps(key))
+    (folder / "keys.yml").write_text(EXAMPLE_FILE.read_text() + KEYSET.replace("FOLDER", str(folder)))
+    with started(tmp_path_factory, remote, config=folder / "keys.yml") as service:
         yield service.port
 
 
@@ -130,6 +169,7 @@ def validate(value: object, schema: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(whole).validate(value)
 
 
+PUBLISHED: Final = [path for path in API["paths"] if path.startswith("/.well-known/")]
 OPERATIONS: Final = {
     (path, method): operation for path, methods in API["paths"].items() for method, operation in methods.items()
 }
@@ -147,7 +187,8 @@ def assert_documented(answer: Answer, path: str, method: str, name: str) -> None
     response = resolved(responses.get(str(answer.status)) or responses[f"{answer.status // 100}XX"])
     content = response["content"][JSON]
     validate(answer.body, content["schema"])
-    assert answer.headers["Content-Type"] == f"{JSON}; charset=utf-8"
+    is_published = path in PUBLISHED and answer.status == 200  # verifiers refuse parameters, some of them
+    assert answer.headers["Content-Type"] == (JSON if is_published else f"{JSON}; charset=utf-8")
     for header, said in response["headers"].items():
         if header in answer.headers or resolved(said).get("required"):
             validate(_typed(answer.headers[header]), resolved(said)["schema"])
@@ -193,6 +234,7 @@ ELSEWHERE: Final = (
     "timeout",
     "overloaded",
     "draining",
+    "secrets",
     *GATEWAY,
 )  # take more than one request: see below
 
@@ -215,9 +257,11 @@ def request_for(path: str, method: str, name: str) -> bytes:
     [example for example in EXAMPLES if example[-1] not in ELSEWHERE],
     ids=lambda part: part.strip("/"),
 )
-def test_examples_are_real_answers(port: int, path: str, method: str, status: str, name: str) -> None:
+def test_examples_are_real_answers(
+    port: int, publishing_port: int, path: str, method: str, status: str, name: str
+) -> None:
     """Each example comes as it stands there, with the headers that stand there."""
-    answer = receive(send(port, request_for(path, method, name)))
+    answer = receive(send(publishing_port if path in PUBLISHED else port, request_for(path, method, name)))
     assert str(answer.status) == status
     assert_documented(answer, path, method, name)
 
@@ -257,10 +301,20 @@ def test_examples_of_a_service_without_a_remote(tmp_path_factory: pytest.TempPat
     assert_documented(readiness, "/readyz", "get", "draining")
 
 
-def test_every_route_is_in_it(port: int) -> None:
+def test_example_of_a_service_without_public_keys(tmp_path_factory: pytest.TempPathFactory, remote: str) -> None:
+    """Where the route is asked for and all keys are secrets, it says that there is nothing to publish."""
+    (path, *_) = PUBLISHED
+    with started(tmp_path_factory, remote, f"jwksRoute={path}") as service:
+        answer = receive(send(service.port, asked(path, "get", HOST)))
+    assert answer.status == 404
+    assert_documented(answer, path, "get", "secrets")
+
+
+def test_every_route_is_in_it(publishing_port: int) -> None:
     """The paths are the default ones, and other methods than those of the file are refused with these and HEAD."""
+    port = publishing_port
     defaults = {str(key.default) for key in KEYS if key.name.endswith("TokenRoute")}
-    assert set(API["paths"]) == {*defaults, *HEALTH_PATHS}
+    assert set(API["paths"]) == {*defaults, *HEALTH_PATHS, JWKS_ROUTE, *discovery_paths("https://login.example")}
     for path, methods in API["paths"].items():
         answer = receive(send(port, asked(path, "DELETE", HOST)))
         allowed = {method.upper() for method in methods} | ({"HEAD"} if "get" in methods else set())

@@ -16,8 +16,8 @@ from tests.running import run
 from txtoken.demo.configuration import demo_config
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.remote import CROWD
 from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.upstream.remote import CROWD
 from txtoken.settings import Config, CorsSettings, IssueSettings, LogSettings
 
 COUNTED: Final = ("create_task", "create_future", "call_later", "call_at", "call_soon", "call_soon_threadsafe")

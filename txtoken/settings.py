@@ -256,7 +256,7 @@ class CorsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All that the service needs to know, valid as a whole."""
+    """All that the service needs to know, valid as a whole. It has a part for each thing that is built, so there are many."""
 
     source: str  # the file's path, "" without one
     files: tuple[str, ...]  # all that it was read from, files with secrets and certificates included
@@ -270,6 +270,7 @@ class Config:
     trusted_proxies: tuple[str, ...]  # networks, and unix
     remote: RemoteSettings
     keys: KeySettings
+    revocations: str | None  # the path of the list of what is no longer valid
     jwks: JwksSettings
     login: LoginSettings
     issue: IssueSettings

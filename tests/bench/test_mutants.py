@@ -84,7 +84,9 @@ def test_a_sample_is_of_places() -> None:
         ("txtoken/process/worker.py", "tests/process"),
         ("txtoken/http1/server.py", "tests/http1"),
         ("txtoken/observe/logs.py", "tests/observe"),
-        ("txtoken/config.py", "tests/test_config.py"),
+        ("txtoken/settings.py", "tests"),
+        ("txtoken/service/upstream/remote.py", "tests/service/upstream"),
+        ("txtoken/service/routes.py", "tests/service"),
         ("txtoken/errors.py", "tests"),
     ],
 )
@@ -95,7 +97,7 @@ def test_whose_tests_have_to_notice(module: str, tests: str) -> None:
 
 def test_tests_that_come_first() -> None:
     """Tests named after a module come before the others of their folder, where there are any."""
-    found = first_tests(Path("txtoken/service/remote.py"), ROOT)
-    assert Path("tests/service/test_remote_pool.py") in found
-    assert all(file.name.startswith("test_remote") for file in found)
+    assert Path("tests/service/keys/test_ring.py") in first_tests(Path("txtoken/service/keys/ring.py"), ROOT)
+    found = first_tests(Path("txtoken/service/upstream/names.py"), ROOT)
+    assert found == [Path("tests/service/upstream/test_names.py")]
     assert first_tests(Path("txtoken/process/agreement.py"), ROOT) == []

@@ -23,7 +23,6 @@ COMMANDS: Final = (
     "demo",
     "keygen",
     "keys generate",
-    "keys public",
     "keys list",
     "keys jwks",
     "health",

@@ -163,12 +163,30 @@ def test_token_explain_of_anything(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(("text", "code"), [(GOOD, OK), (EXPIRED, FAILED), (FOREIGN, FAILED), ("x", FAILED)])
 def test_token_explain_as_json(terminal: Terminal, text: str, code: int) -> None:
-    """With `--output json` the explanation has six members, null where there is nothing to say."""
+    """With `--output json` the explanation has five members, null where there is nothing to say."""
     ran = terminal.run("token", "explain", "--output", "json", text)
     assert ran.code == code
-    assert set(ran.json) == {"valid", "error", "reason", "header", "claims", "notVerifiedBy"}
+    assert set(ran.json) == {"valid", "error", "reason", "header", "claims"}
     assert ran.json["valid"] is (code == OK)
     assert (ran.json["error"] is None) is (code == OK)
     assert ran.json["reason"]
     assert ran.json["header"] == (None if text == "x" else {"alg": "HS256", "typ": "JWT"})
     assert (ran.json["claims"] is None) is (text == "x")
+
+
+def test_revocations_count(terminal: Terminal) -> None:
+    """A revoked token is not valid on the command line either, and a revoked key signs nothing."""
+    secrets = (
+        "keys: [{alg: HS256, kid: a, secretFile: a}, {alg: HS256, kid: b, secretFile: b, from: 2026-01-01T00:00:00Z}]"
+    )
+    terminal.write(KEY, "a")
+    terminal.write(KEY[::-1], "b")
+    terminal.write("", "revoked")
+    terminal.write(f"{secrets}\nremote: http://h/\nrevocations: revoked\n")
+    issued = terminal.run("token", "issue", "{}").out
+    assert jwt.get_unverified_header(issued.strip())["kid"] == "b"
+    assert terminal.run("token", "verify", stdin=issued.encode()).code == OK
+    terminal.write("kid b\n", "revoked")
+    assert terminal.run("token", "verify", stdin=issued.encode()) == Ran(FAILED, "", "not valid: token is revoked\n")
+    assert "was declared void" in terminal.run("token", "explain", stdin=issued.encode()).out
+    assert jwt.get_unverified_header(terminal.run("token", "issue", "{}").out.strip())["kid"] == "a"

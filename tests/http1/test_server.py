@@ -7,13 +7,14 @@ import contextlib
 import errno
 import os
 import socket
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
 from tests.http1.loopback import Client, Go, House, Later, Place, get, house, post, turn, until
 from txtoken.http1.acceptor import ACCEPTED_A_BUSY_TURN_MAX
 from txtoken.http1.connection import Connection
+from txtoken.http1.member import Member
 from txtoken.http1.phase import Phase
 from txtoken.http1.places import DRAIN_IDLE_GRACE_S
 from txtoken.http1.server import EXPIRED_A_TURN_MAX
@@ -321,6 +322,23 @@ def test_many_deadlines_at_once_hold_nobody_else(go: Go) -> None:
                 if connection is not late:
                     assert [answer.status for answer in await client.answers(1)] == [408]
             assert late.phase in (Phase.IDLE, Phase.RESTING)
+
+    go(main())
+
+
+def test_one_that_fails_keeps_no_other_deadline(go: Go) -> None:
+    """What goes wrong as one connection is ended leaves the others to the next turn of the loop."""
+
+    async def main() -> None:
+        async with house(sweeping=False, timeouts=Timeouts(idle=LONG)) as home:
+            client, connection, _ = await home.pair()
+            connection.data_received(get(b"/now?1")[:-2])
+            home.server._expired.extend([cast("Member", object()), connection])
+            with pytest.raises((AttributeError, TypeError)):
+                home.server._expire(connection.deadline)
+            assert [answer.status for answer in await client.answers(1)] == [408]
+            home.server.sweep(connection.deadline)
+            assert not home.server._expired
 
     go(main())
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ from txtoken.observe.metrics import (
     ERRORS,
     GAUGES,
     INTERNAL,
+    KEY_REASONS,
+    KEY_USES,
     LIMITS,
     REFUSALS,
     REMOTE_REASONS,
@@ -34,6 +37,7 @@ from txtoken.observe.metrics import (
     Board,
     Meter,
 )
+from txtoken.service.keys.ring import USES
 
 ROOT: Final = Path(__file__).parents[2]
 DASHBOARD: Final = ROOT / "deploy" / "grafana" / "txtoken.json"
@@ -77,6 +81,7 @@ def everything(board: Board) -> Scrape:
     """A scrape that has every metric there is: those of processes want one that lives."""
     for block in board.blocks:
         block.set_gauge("pid", os.getpid())
+        block.set_gauge("key_signs", 1)
     return shown(board)
 
 
@@ -292,6 +297,104 @@ def test_reloads(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_004.0
     board.note_reload(has_new_key=True)
     assert seen() == (2, 2, 1, 1004, 1004)
+
+
+# Keys
+
+
+def keys_of(board: Board, *, began: float = 0.0, ends: float = inf, switches: float = inf, end: float = inf) -> None:
+    """Have every worker sign by a key with these moments."""
+    for block in board.workers:
+        for name, count in (("pid", 1), ("key_signs", 1), ("keys_verifying", 3), ("keys_published", 2)):
+            block.set_gauge(name, count)
+        moments = {"key_began": began, "key_ends": ends, "key_switches": switches, "keys_end": end}
+        for name, moment in moments.items():
+            block.set_moment(name, moment)
+
+
+KEY_METRICS: Final = (
+    "txtoken_signing_key_present",
+    "txtoken_signing_key_age_seconds",
+    "txtoken_signing_key_end_timestamp_seconds",
+    "txtoken_signing_key_next_switch_seconds",
+    "txtoken_keys_end_timestamp_seconds",
+    "txtoken_keys_verifying",
+    "txtoken_keys_published",
+)
+
+
+@pytest.mark.parametrize(
+    ("moments", "found"),
+    [
+        # One key without times: as old as its loading, and nothing ever changes.
+        ({}, (1, 200, inf, inf, inf, 3, 2)),
+        ({"began": 700.0, "ends": 5000.0, "switches": 1300.0, "end": 9000.0}, (1, 300, 5000, 300, 9000, 3, 2)),
+        # The moment has come, and the worker has not looked yet; or it began in the future, by a clock that was set back.
+        ({"began": 1200.0, "switches": 900.0}, (1, 0, inf, 0, inf, 3, 2)),
+    ],
+)
+def test_keys(
+    board: Board, monkeypatch: pytest.MonkeyPatch, moments: dict[str, float], found: tuple[float, ...]
+) -> None:
+    """The age of the signing key, its end, the next switch and the end of all keys are shown, infinity where there is none."""
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    board.service.set_moment("key_loaded", 800.0)
+    keys_of(board, **moments)
+    now = shown(board)
+    assert tuple(now.value(name) for name in KEY_METRICS) == found
+
+
+def test_keys_of_workers_that_differ(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a reload the worker counts that is worse off; one that is dead does not."""
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    keys_of(board, began=900.0, ends=5000.0, switches=1500.0, end=6000.0)
+    other = board.workers[1]
+    for name, moment in (("key_began", 500.0), ("key_ends", 4000.0), ("key_switches", 1200.0), ("keys_end", 4000.0)):
+        other.set_moment(name, moment)
+    other.set_gauge("keys_verifying", 1)
+    for block, lines in zip(board.workers, (9, 7), strict=True):
+        block.set_gauge("revocations", lines)
+    assert shown(board).value("txtoken_revocations_last_read_successful") == 1
+    other.set_gauge("revocations_failed", 1)
+    assert tuple(shown(board).value(name) for name in KEY_METRICS) == (1, 500, 4000, 200, 4000, 1, 2)
+    assert shown(board).value("txtoken_revocations") == 7
+    assert shown(board).value("txtoken_revocations_last_read_successful") == 0
+    other.clear_gauges()
+    assert shown(board).value("txtoken_revocations") == 9
+    assert shown(board).value("txtoken_revocations_last_read_successful") == 1
+    assert tuple(shown(board).value(name) for name in KEY_METRICS) == (1, 100, 5000, 500, 6000, 3, 2)
+
+
+def test_no_key_signs(board: Board) -> None:
+    """While one of the workers has no key that signs, that is shown; where none has one, there is no age and no end of it."""
+    keys_of(board)
+    board.workers[0].set_gauge("key_signs", 0)
+    found = shown(board)
+    assert found.value("txtoken_signing_key_present") == 0
+    assert found.value("txtoken_signing_key_end_timestamp_seconds") == inf
+    board.workers[1].set_gauge("key_signs", 0)
+    found = shown(board)
+    assert found.value("txtoken_signing_key_present") == 0
+    assert "txtoken_signing_key_end_timestamp_seconds" not in found.types
+    assert "txtoken_signing_key_age_seconds" not in found.types
+
+
+def test_tokens_that_are_refused_or_cut(board: Board) -> None:
+    """Each reason and each use of a key has a number of its own, and all workers' are added up."""
+    counts = dict.fromkeys(TOTALS, 0) | {"refused_expired_old": 2, "refused_signature_signing": 3, "tokens_cut": 4}
+    for block in board.workers:
+        Meter(block, PATHS).publish([*counts.values()], gauges())
+    found = shown(board)
+    assert found.by("key", "txtoken_tokens_refused_total", reason="expired") == {"old": 4}
+    assert found.by("key", "txtoken_tokens_refused_total", reason="signature") == {"signing": 6}
+    assert found.by("key", "txtoken_tokens_refused_total", reason="algorithm") == {}
+    assert found.value("txtoken_tokens_cut_total") == 8
+
+
+def test_uses_of_keys() -> None:
+    """What counts and what shows speak of the same uses and reasons."""
+    assert list(USES) == KEY_USES
+    assert set(KEY_REASONS) <= set(TOKEN_REASONS)
 
 
 # Codes

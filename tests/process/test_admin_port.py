@@ -11,21 +11,24 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Final
 
 import jwt
 import pytest
 
-from tests.configuring import changed
-from tests.exchange import House
+from tests.configuring import changed, load_text
+from tests.exchange import LOGIN, REPLY, House
 from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
 from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, run, service_process
 from tests.scrape import Scrape, get, scrape
+from tests.service.faulty_remote import turning
 from txtoken.demo.configuration import demo_config
 from txtoken.process.admin import ADMIN_LIMITS, ADMIN_TIMEOUTS
-from txtoken.settings import LogSettings
+from txtoken.settings import Config, LogSettings
 
 HEALTH: Final = ("/livez", "/readyz", "/healthz")
 OTHER_KEY: Final = "another-key-for-tests-0123456789-abcdefgh"
@@ -352,6 +355,42 @@ def test_health_asks_the_admin_port(tmp_path: Path) -> None:
             assert (done.returncode, f"127.0.0.1:{asked}: " in done.stdout) == (code, True), done.stderr
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_keys_are_seen(tmp_path: Path, login_api: LoginApi, workers: int) -> None:
+    """The keys of a keyset are shown, tokens that end with them are counted, and after a reload it is the new keyset's turn."""
+    now = int(time.time())
+
+    def keyset(until: int, more: str = "") -> str:
+        shown = datetime.fromtimestamp(until, UTC).isoformat()
+        first = f"{{alg: HS256, kid: one, secret: {KEY}, from: '2024-01-01T00:00:00Z', until: '{shown}'}}"
+        return text_of(login_api.url, workers, f"expHours: 96\nkeys: [{first}{more}]\n").replace(f"encKey: {KEY}\n", "")
+
+    file = tmp_path / "example_cfg.yml"
+    with service_process(tmp_path, config=keyset(now + 3 * 86400)) as service:
+        port, admin = ports_of(service)
+        assert log_in(port) == 200
+        old = jwt.encode({"exp": 1}, KEY, "HS256", headers={"kid": "one"})
+        assert check(port, old) == 401
+        found = scrape_until(admin, lambda now: now.value("txtoken_tokens_cut_total") == 1)
+        assert found.value("txtoken_signing_key_present") == 1
+        assert found.value("txtoken_signing_key_age_seconds") > 365 * 86400
+        assert found.value("txtoken_signing_key_end_timestamp_seconds") == now + 3 * 86400
+        assert found.value("txtoken_keys_end_timestamp_seconds") == now + 3 * 86400
+        assert 2 * 86400 < found.value("txtoken_signing_key_next_switch_seconds") <= 3 * 86400
+        assert (found.value("txtoken_keys_verifying"), found.value("txtoken_keys_published")) == (1, 0)
+        scrape_until(
+            admin, lambda now: now.by("key", "txtoken_tokens_refused_total", reason="expired") == {"signing": 1}
+        )
+        file.write_text(keyset(now + 5 * 86400, f", {{alg: HS256, kid: two, secret: {OTHER_KEY}}}"))
+        service.send(signal.SIGHUP)
+        for _ in range(workers if workers > 1 else 0):
+            service.line_with("serving by another configuration")
+        found = scrape_until(admin, lambda now: now.value("txtoken_keys_verifying") == 2)
+        assert found.value("txtoken_keys_end_timestamp_seconds") == inf
+        assert log_in(port) == 200
+        assert scrape(admin).value("txtoken_tokens_cut_total") == 1
+
+
 def test_nothing_is_told_twice() -> None:
     """What is counted elsewhere comes to the numbers once, however often they are told, and is not lost with who counted it."""
 
@@ -360,12 +399,15 @@ def test_nothing_is_told_twice() -> None:
         house = House(changed(config, process__admin_port=0))
         worker = house.worker
         worker._writer.dropped = 2
-        worker._app.verifier.memory.hits, worker._app.remote.given_up, worker._server.places.held_back = 3, 4, 5
+        worker._app.verifier.memory.hits, worker._app.remote.cancelled, worker._server.places.held_back = 3, 4, 5
         worker._server.places.handshakes_failed = 6
+        worker._app.verifier.refused, worker._app.cut.count = {("expired", "old"): 7}, 8
+        cut = worker._app.cut
         worker.take_over(
             changed(config, process__admin_port=0, remote__url="http://127.0.0.1:9/other", check__response="claims")
         )
-        worker._app._retired[0].given_up = 1  # by a login that had begun before
+        worker._app._retired[0].cancelled = 1  # by a login that had begun before
+        cut.count += 1  # by another one
         for _ in range(3):
             worker._sweep(0.0)
         assert not worker._app._retired
@@ -383,6 +425,90 @@ def test_nothing_is_told_twice() -> None:
     assert found.value("txtoken_remote_requests_total", outcome="given_up") == 5
     assert found.value("txtoken_limits_hit_total", kind="connections") == 5
     assert found.value("txtoken_tls_handshake_failures_total") == 6
+    assert found.by("key", "txtoken_tokens_refused_total", reason="expired") == {"old": 7}
+    assert found.value("txtoken_tokens_cut_total") == 9
+
+
+def test_keys_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers of keys, the age of the one that signs, the next switch, the end, tokens that are cut and revocations, of a
+    keyset as it changes with time and with a reload. A login that began before the reload is counted too.
+    """
+    start = 2_000_000_000
+    now = float(start)
+    monkeypatch.setattr(time, "time", lambda: now)
+    revoked = tmp_path / "revoked.txt"
+    revoked.write_text("kid c\n")
+
+    def keyset(*until: int) -> Config:
+        keys = "".join(
+            f"  - {{alg: HS256, kid: {kid}, secret: '{KEY}-{kid}', from: '{utc(begins)}', until: '{utc(end)}'}}\n"
+            for kid, begins, end in zip(
+                "abc", (start - 500, start + 1000, start - 900), (*until, start + 9000), strict=False
+            )
+        )
+        return load_text(
+            tmp_path,
+            f"port: 0\nadminPort: 0\nlisten: 127.0.0.1\nremote: http://127.0.0.1:9/\nexpHours: 0.1\nreload: off\n"
+            f"requestKey: {OTHER_KEY}\nrevocations: {revoked}\nkeys:\n{keys}",
+        )
+
+    async def main() -> None:
+        nonlocal now
+        house = House(keyset(start + 2000, start + 3000))
+        worker = house.worker
+
+        def seen() -> Scrape:
+            worker._surroundings.clock.tick()
+            worker._sweep(0.0)
+            assert worker.admin is not None
+            return Scrape(worker.admin._show().decode())
+
+        def moments() -> list[float]:
+            found = seen()
+            names = ("signing_key_age_seconds", "signing_key_next_switch_seconds", "keys_end_timestamp_seconds")
+            return [found.value(f"txtoken_{name}") for name in names]
+
+        def count() -> tuple[float, float]:
+            found = seen()
+            return found.value("txtoken_signing_key_present"), found.value("txtoken_keys_verifying")
+
+        assert count() == (1, 2)  # of three the last is revoked
+        assert moments() == [500, 1000, start + 3000]
+        assert seen().value("txtoken_revocations") == 1
+        now = start + 1000
+        assert moments() == [0, 2000, start + 3000]
+        house.log_in()
+        assert seen().value("txtoken_tokens_cut_total") == 0
+        now = start + 2700  # 300 s before the end of all keys, and tokens live for 360
+        assert count() == (1, 1)
+        house.log_in()
+        assert seen().value("txtoken_tokens_cut_total") == 1
+        house.client.data_received(LOGIN)
+        worker.take_over(keyset(start + 2000, start + 2900))
+        house.remote.data_received(REPLY)
+        assert seen().value("txtoken_tokens_cut_total") == 2
+        assert moments() == [1700, 200, start + 2900]
+        now = start + 2900
+        found = seen()
+        assert count() == (0, 0)
+        assert "txtoken_signing_key_age_seconds" not in found.types
+        assert found.value("txtoken_revocations_last_read_successful") == 1
+        revoked.write_text("nonsense\n")
+        worker.read_revocations_again()
+        await turning(lambda: seen().value("txtoken_revocations_last_read_successful") == 0)
+        assert seen().value("txtoken_revocations") == 1
+        revoked.write_text("kid c\nkid a\n")
+        worker.read_revocations_again()
+        await turning(lambda: seen().value("txtoken_revocations") == 2)
+        assert seen().value("txtoken_revocations_last_read_successful") == 1
+        await house.close()
+
+    run(main())
+
+
+def utc(moment: int) -> str:
+    """Write Unix time as a configuration has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
 def test_silent_connections_keep_nobody_waiting(tmp_path: Path) -> None:

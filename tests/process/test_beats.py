@@ -1,4 +1,4 @@
-"""Signs of life: who is found to hang, and who is not. Time is the test's own."""
+"""Which workers are found to hang by their beats, and which are not. Time is the test's own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def beats() -> Beats:
 
 
 def watch_of(beats: Beats) -> BeatWatch:
-    """Watch both, who start at 0."""
+    """Watch both workers, which start at 0."""
     watch = BeatWatch(beats, HANG_S)
     for number in range(2):
         watch.begin(number, 0.0)
@@ -29,7 +29,7 @@ def watch_of(beats: Beats) -> BeatWatch:
 
 
 def test_a_beat_that_stopped(beats: Beats) -> None:
-    """A worker that has not beaten for the whole limit is named, once, and not before; one that beats is not."""
+    """A worker that has not beaten for the whole limit is found to hang, once, and not before. One that beats is not."""
     watch = watch_of(beats)
     found = []
     for second in range(1, 25):
@@ -39,7 +39,7 @@ def test_a_beat_that_stopped(beats: Beats) -> None:
 
 
 def test_a_worker_that_starts_has_its_time(beats: Beats) -> None:
-    """The time of a worker that was started later counts from its start, though its place was silent before."""
+    """The limit of a worker that was started later counts from its start, though the one before it had stopped."""
     watch = watch_of(beats)
     found = []
     for second in range(1, 18):
@@ -52,14 +52,14 @@ def test_a_worker_that_starts_has_its_time(beats: Beats) -> None:
 
 
 def test_a_worker_that_has_ended_does_not_hang(beats: Beats) -> None:
-    """An empty place is not watched."""
+    """A worker that has ended is not watched."""
     watch = watch_of(beats)
     watch.end(0)
     assert [watch.look(float(second)) for second in range(1, 12)] == [*[[]] * 9, [1], []]
 
 
 def test_a_supervisor_that_was_away_counts_anew(beats: Beats) -> None:
-    """After the supervisor itself did not run, nobody is taken to hang before the limit has passed once more."""
+    """After the supervisor itself did not run, no worker is found to hang before the limit has passed once more."""
     watch = watch_of(beats)
     assert watch.look(1.0) == []
     assert watch.look(3600.0) == []
@@ -68,7 +68,7 @@ def test_a_supervisor_that_was_away_counts_anew(beats: Beats) -> None:
 
 
 def test_beats_cross_processes(beats: Beats) -> None:
-    """What a child beats its parent sees."""
+    """The parent sees the beats of its child."""
     before = [beats.count(number) for number in range(2)]
     pid = os.fork()
     if pid == 0:
@@ -79,7 +79,7 @@ def test_beats_cross_processes(beats: Beats) -> None:
 
 
 def test_a_beat_never_overflows(beats: Beats) -> None:
-    """A count that is at its end begins again: a worker that beats for years goes on, and does not seem to hang."""
+    """A count at its maximum begins again at 0: a worker that beats for years goes on, and is not found to hang."""
     beats._counts[0] = 0xFFFF_FFFF
     watch = watch_of(beats)
     beats.beat(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import logging
 import os
 import signal
 import socket
@@ -19,11 +18,8 @@ from typing import Final
 
 import pytest
 
-from tests.configuring import load_text
 from tests.process.test_supervisor import check, workers_of
 from tests.running import KEY, PATIENCE_S, ServiceProcess, run_first, service_process
-from txtoken.process import supervisor
-from txtoken.process.supervisor import BACK_OFF_S, BACK_OFF_S_MAX, LIVED_S, Place, Supervisor
 
 HANG_S: Final = 0.5
 # The limit of a hanging worker, short enough for a test.
@@ -55,7 +51,7 @@ def changed_service(folder: Path, code: str, config: str) -> Iterator[ServicePro
         try:
             yield process
         finally:
-            for pid in STOPPED:  # who is stopped would keep the pipe of the log open for ever
+            for pid in STOPPED:  # a stopped process would keep the pipe of the log open for ever
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
@@ -77,7 +73,7 @@ STOPPED: Final[list[int]] = []
 
 
 @pytest.fixture(autouse=True)
-def _nobody_stays_stopped() -> Iterator[None]:
+def _no_process_stays_stopped() -> Iterator[None]:
     """A process that is stopped ends neither by its supervisor's end nor by a signal that it could handle."""
     yield
     STOPPED.clear()
@@ -134,7 +130,7 @@ def test_a_worker_in_an_endless_loop_is_replaced(tmp_path: Path) -> None:
         assert checks(port, 10) == {200: 10}
 
 
-def test_a_supervisor_that_slept_kills_nobody(tmp_path: Path) -> None:
+def test_a_supervisor_that_was_stopped_kills_no_worker(tmp_path: Path) -> None:
     """When the whole service was stopped for longer than the limit, all workers go on as they are."""
     with changed_service(tmp_path, SHORT_HANG, config_of(2)) as service:
         port = service.port
@@ -143,7 +139,7 @@ def test_a_supervisor_that_slept_kills_nobody(tmp_path: Path) -> None:
         for pid in everybody:
             stop(pid)
         with socket.create_connection(("127.0.0.1", port), timeout=3 * HANG_S) as client, pytest.raises(TimeoutError):
-            client.recv(1)  # nobody is there to answer for so long
+            client.recv(1)  # no process can answer for so long
         for pid in everybody:
             os.kill(pid, signal.SIGCONT)
         assert checks(port, 10) == {200: 10}
@@ -155,21 +151,32 @@ def test_a_supervisor_that_slept_kills_nobody(tmp_path: Path) -> None:
 
 
 def test_workers_share_what_was_there_before_them(tmp_path: Path) -> None:
-    """What the supervisor had made when it forked is left alone by the garbage collection of its workers: memory that they
-    share stays shared.
+    """The garbage collection of workers does not touch what the supervisor had made before it forked: memory that they
+    share stays shared. What was garbage by then is not kept.
     """
     code = (
-        "import gc\n"
-        "from txtoken.process import running\n"
-        "serve_as = running.serve_as\n"
+        "import gc, weakref\n"
+        "from txtoken.process import running, supervisor\n"
+        "class Circle: pass\n"
+        "run, serve_as = supervisor.Supervisor.run, running.serve_as\n"
+        "def run_with_garbage(self):\n"
+        "    global garbage\n"
+        "    gc.disable()\n"  # none but the supervisor's own collection
+        "    circle = Circle()\n"
+        "    circle.circle, garbage = circle, weakref.ref(circle)\n"
+        "    del circle\n"
+        "    return run(self)\n"
         "def count(*arguments):\n"
-        f"    with open({str(tmp_path / 'frozen')!r}, 'w') as file: file.write(str(gc.get_freeze_count()))\n"
+        f"    with open({str(tmp_path / 'frozen')!r}, 'w') as file:\n"
+        "        file.write(f'{gc.get_freeze_count()} {garbage() is None}')\n"
         "    return serve_as(*arguments)\n"
-        "running.serve_as = count\n"
+        "supervisor.Supervisor.run, running.serve_as = run_with_garbage, count\n"
     )
     with changed_service(tmp_path, code, config_of(2)) as service:
         assert service.port
-        assert int((tmp_path / "frozen").read_text()) > 10_000
+        frozen, is_garbage_gone = (tmp_path / "frozen").read_text().split()
+        assert int(frozen) > 10_000
+        assert is_garbage_gone == "True"
 
 
 # The end
@@ -177,7 +184,7 @@ def test_workers_share_what_was_there_before_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_end_waits_for_no_thread(tmp_path: Path, workers: int) -> None:
-    """A thread that never ends does not keep the process: it logs that it has stopped, and ends with 0."""
+    """A thread that never ends does not delay the end: the process logs that it has stopped, and ends with 0."""
     socket_path = tmp_path / "here"
     config = config_of(workers).replace("listen: 127.0.0.1", f"listen: [127.0.0.1, 'unix:{socket_path}']")
     with changed_service(tmp_path, STUCK_THREAD, config) as service:
@@ -195,7 +202,7 @@ def test_the_end_waits_for_no_thread(tmp_path: Path, workers: int) -> None:
 
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_the_end_loses_no_text(*, is_closed: bool) -> None:
-    """What was printed is written when the process leaves, and a stream that is closed keeps nobody from leaving."""
+    """What was printed is written when the process leaves, and a closed stream does not keep it from leaving."""
     code = "import sys\nfrom txtoken.process.running import leave\nprint('one', end='')\nsys.stderr.write('two')\n"
     code += "sys.stderr.close()\n" if is_closed else ""
     command = [sys.executable, "-c", code + "leave(3)"]
@@ -206,7 +213,7 @@ def test_the_end_loses_no_text(*, is_closed: bool) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_end_with_a_log_that_nobody_reads(tmp_path: Path, workers: int) -> None:
-    """A full pipe keeps the process a moment, for the last lines, and not longer."""
+    """A full pipe delays the end for a moment, for the last lines, and not longer."""
     reading, writing = os.pipe()
     os.write(writing, b"x" * fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096))
     try:
@@ -221,7 +228,7 @@ def test_the_end_with_a_log_that_nobody_reads(tmp_path: Path, workers: int) -> N
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_second_signal_while_the_last_lines_wait(tmp_path: Path, workers: int) -> None:
-    """Who asks twice does not wait for a reader of the last lines, and the exit code says so."""
+    """A second request to end does not wait for a reader of the last lines, and the exit code says so."""
     reading, writing = os.pipe()
     os.write(writing, b"x" * fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096))
     patient = f"from txtoken.observe import logs\nlogs.FINISH_S = {10 * PATIENCE_S}\n"
@@ -339,63 +346,6 @@ def test_commands_take_signals(tmp_path: Path) -> None:
 # Back-off
 
 
-@pytest.fixture
-def supervised(tmp_path: Path) -> Iterator[Supervisor]:
-    """A supervisor of two places that starts nobody, as it is when the service has listened."""
-    config = load_text(tmp_path, config_of(2))
-    made = Supervisor(config, lambda: config, [[], []], None, logging.getLogger("txtoken.test"))
-    made._is_announced = True
-    yield made
-    made._selector.close()
-    for end in made._wake_up:
-        end.close()
-    for fd in made._lifeline:
-        os.close(fd)
-
-
-def test_a_storm_of_reloads_does_not_keep_the_end_waiting(supervised: Supervisor) -> None:
-    """However often a reload is asked for before there was time for it, it is one; each request to end counts."""
-    for _ in range(1000):
-        supervised._note_signal(signal.SIGHUP, None)
-    supervised._note_signal(signal.SIGTERM, None)
-    supervised._note_signal(signal.SIGHUP, None)
-    supervised._note_signal(signal.SIGTERM, None)
-    assert supervised._signals == [signal.SIGHUP, signal.SIGTERM, signal.SIGTERM]
-
-
-def fail(made: Supervisor, place: Place, *, ready: bool = False, lived_s: float = 0.0) -> float:
-    """Let the worker of this place die, while time stands still. Returns in how many seconds the next one may come."""
-    now = time.monotonic()
-    place.pid, place.is_ready, place.started = 1, ready, now - lived_s
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(time, "monotonic", lambda: now)
-        made._bury(place, 1)
-    return max(0.0, place.start_at - now)
-
-
-def test_any_number_of_failures(supervised: Supervisor) -> None:
-    """The five thousandth failure in a row is as the tenth: the next try comes after the longest back-off."""
-    place = supervised._places[0]
-    waits = [fail(supervised, place) for _ in range(5000)]
-    assert waits[:2] == pytest.approx([BACK_OFF_S, 2 * BACK_OFF_S])
-    assert waits[9:] == pytest.approx([BACK_OFF_S_MAX] * 4991)
-    assert not supervised._is_stopping
-
-
-def test_the_back_off_begins_again(supervised: Supervisor) -> None:
-    """A worker that served for a while is replaced at once, and the next failure waits as the first one did."""
-    place = supervised._places[0]
-    for _ in range(8):
-        fail(supervised, place)
-    assert fail(supervised, place, ready=True, lived_s=LIVED_S) == 0
-    assert fail(supervised, place) == pytest.approx(BACK_OFF_S, abs=0.05)
-
-
-def test_a_worker_that_lived_but_never_served_waits(supervised: Supervisor) -> None:
-    """A start that takes long and fails is a failed start."""
-    assert fail(supervised, supervised._places[0], lived_s=LIVED_S) > 0
-
-
 def test_workers_that_cannot_start_later(tmp_path: Path) -> None:
     """When no new worker can start any more, the one that is left serves on while it is tried again and again."""
     flag = tmp_path / "broken"
@@ -405,8 +355,8 @@ def test_workers_that_cannot_start_later(tmp_path: Path) -> None:
         "    def __init__(self):\n"
         f"        if os.path.exists({str(flag)!r}): os._exit(3)\n"
         "uvloop.Loop = Failing\n"
-        "from txtoken.process import supervisor\n"
-        "supervisor.BACK_OFF_S = 0.01\n"
+        "from txtoken.process import places\n"
+        "places.BACK_OFF_S = 0.01\n"
     )
     with changed_service(tmp_path, code, config_of(2)) as service:
         port = service.port
@@ -423,16 +373,6 @@ def test_workers_that_cannot_start_later(tmp_path: Path) -> None:
         assert service.ended()[0] == 0
 
 
-def test_a_worker_that_ends_unasked_is_replaced(supervised: Supervisor) -> None:
-    """A worker that ends with 0 though nobody asked it to is replaced as any other, and the service goes on."""
-    place = supervised._places[0]
-    place.pid, place.is_ready, place.started = 1, True, time.monotonic() - LIVED_S
-    supervised._bury(place, supervisor.OK)
-    assert place.start_at <= time.monotonic()
-    assert not supervised._is_stopping
-    assert supervised._code == supervisor.OK
-
-
 def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
     """A worker that ignores the end is killed after its time, and the exit code says that not all was in order."""
     code = "from txtoken.process import supervisor\nsupervisor.KILL_AFTER_S = 0.2\n"
@@ -445,45 +385,22 @@ def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
     assert not Path(f"/proc/{victim}").exists()
 
 
-def test_no_descriptors_for_a_new_worker(
-    supervised: Supervisor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Where no worker can be made for want of descriptors or processes, the supervisor says so, and tries again later."""
-    for name in ("pipe", "fork"):
-        caplog.clear()
-        place = supervised._places[0]
-        place.start_at = place.short_lives = 0
-        supervised._places[1].start_at = float("inf")
-        before = set(os.listdir("/proc/self/fd"))
-
-        def fail_now() -> None:
-            raise OSError(24, "Too many open files")
-
-        with monkeypatch.context() as patched:
-            patched.setattr(os, name, fail_now)
-            supervised._start_workers()
-        assert [record.getMessage() for record in caplog.records] == ["no worker can be started: Too many open files"]
-        assert place.start_at > time.monotonic()
-        assert set(os.listdir("/proc/self/fd")) == before
-        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
-
 def test_no_descriptors_are_left(tmp_path: Path) -> None:
     """When the supervisor may open no more files, the other worker serves on, and the place is filled when there is room."""
     code = (
         "import resource\n"
-        "from txtoken.process import supervisor\n"
-        "supervisor.BACK_OFF_S = 0.05\n"
-        "start = supervisor.Supervisor._start\n"
+        "from txtoken.process import places\n"
+        "places.BACK_OFF_S = 0.05\n"
+        "start = places.Places.start\n"
         "def start_later(self, place):\n"
         "    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
-        "    if self._is_announced and place.short_lives < 4:\n"
+        "    if place.started and place.short_lives < 4:\n"
         "        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n"
         "    try:\n"
         "        start(self, place)\n"
         "    finally:\n"
         "        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n"
-        "supervisor.Supervisor._start = start_later\n"
+        "places.Places.start = start_later\n"
     )
     with changed_service(tmp_path, code, config_of(2)) as service:
         port = service.port

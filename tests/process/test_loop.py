@@ -1,4 +1,4 @@
-"""The loop connects sockets to addresses without asking anybody about them."""
+"""The loop connects sockets to IP addresses without a name look-up."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ raise SystemExit(run(main()))
 
 @pytest.mark.skipif(LOOP_NAME != "uvloop" or sys.platform != "linux", reason="uvloop's threads are seen in /proc")
 def test_an_address_is_not_looked_up() -> None:
-    """To connect a socket starts none of the threads in which uvloop looks names up."""
+    """Connecting a socket starts none of the threads in which uvloop resolves names."""
     done = subprocess.run([sys.executable, "-c", CONNECT], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (1, "")

@@ -68,7 +68,7 @@ def test_a_change_makes_another_remote(tmp_path: Path, change: str) -> None:
             new = changed(config, remote=replace(config.remote, **{change: CHANGES[change]}))
             served.worker.take_over(new)
             assert served.worker._app.remote is not before
-            assert served.worker._app.remote._settings == new.remote != config.remote
+            assert served.worker._app.remote.settings == new.remote != config.remote
 
     run(main())
 

@@ -29,7 +29,7 @@ def opened() -> Iterator[list[socket.socket]]:
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
 def test_the_file(tmp_path: Path, opened: list[socket.socket], umask: int) -> None:
-    """The socket's file is for its owner and his group whatever the umask says, which stays what it was."""
+    """The socket's file is for its owner and group whatever the umask is, and the umask stays as it was."""
     before = os.umask(umask)
     try:
         opened.append(bind_unix(str(tmp_path / "s")))
@@ -44,7 +44,7 @@ def test_the_file(tmp_path: Path, opened: list[socket.socket], umask: int) -> No
 
 
 def test_a_dead_socket_is_replaced(tmp_path: Path, opened: list[socket.socket]) -> None:
-    """The file of a process that was killed is no obstacle."""
+    """The file that a killed process left is replaced."""
     bind_unix(str(tmp_path / "s")).close()
     opened.append(bind_unix(str(tmp_path / "s")))
     with socket.socket(socket.AF_UNIX) as client:
@@ -53,7 +53,7 @@ def test_a_dead_socket_is_replaced(tmp_path: Path, opened: list[socket.socket]) 
 
 @pytest.mark.parametrize("backlog_is_full", [False, True])
 def test_a_live_socket_is_not(tmp_path: Path, opened: list[socket.socket], backlog_is_full: bool) -> None:
-    """A socket that somebody serves is left alone, also while nobody can get through to it."""
+    """A socket in use is left alone, also while its backlog is full."""
     path = str(tmp_path / "s")
     live = socket.socket(socket.AF_UNIX)
     opened.append(live)
@@ -68,7 +68,7 @@ def test_a_live_socket_is_not(tmp_path: Path, opened: list[socket.socket], backl
 
 
 def test_places_that_cannot_be_had(tmp_path: Path) -> None:
-    """What is in the way is told, and left as it is."""
+    """The error says what is in the way. It is left as it is."""
     (tmp_path / "file").write_text("mine")
     for path, why in (
         ("file", "a file that is no socket is there"),
@@ -81,11 +81,11 @@ def test_places_that_cannot_be_had(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
-    """A folder that may not be written to is told as such."""
+    """A folder that may not be written to is an error that says so."""
     tmp_path.chmod(0o500)
     user = os.geteuid()
     if user == 0:
-        os.seteuid(NOBODY)  # root may do all
+        os.seteuid(NOBODY)  # root may write everywhere
     try:
         with pytest.raises(StartError, match="not permitted"):
             bind_unix(str(tmp_path / "s"))
@@ -94,7 +94,7 @@ def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
 
 
 def test_files_are_removed(tmp_path: Path) -> None:
-    """At the end the files are gone, those of a start that fails half way too, and others' are not."""
+    """At the end the files are removed, also after a start that failed half way. Files of other processes are not."""
     good, bad = f"unix:{tmp_path}/good", f"unix:{tmp_path}/none/bad"
     with unix_sockets(["127.0.0.1", good]) as sockets:
         assert [address(sock) for sock in sockets] == [good]
@@ -111,7 +111,7 @@ def test_files_are_removed(tmp_path: Path) -> None:
 
 
 def test_passed_sockets(tmp_path: Path, opened: list[socket.socket]) -> None:
-    """Listening sockets of every kind are taken over, are not handed on to programs, and stay what they are when shared."""
+    """Listening sockets of every kind are taken over, are not inherited by programs, and stay `Passed` when duplicated."""
     opened += [socket.create_server(("127.0.0.1", 0)), bind_unix(str(tmp_path / "s"))]
     numbers = [os.dup(sock.fileno()) for sock in opened]
     os.set_inheritable(numbers[0], True)
@@ -125,7 +125,7 @@ def test_passed_sockets(tmp_path: Path, opened: list[socket.socket]) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "closed", "connected", "datagram"])
 def test_what_is_no_listening_socket(tmp_path: Path, opened: list[socket.socket], kind: str) -> None:
-    """Anything else in their place is told with its number."""
+    """A descriptor of anything else is an error with its number."""
     number = os.open(tmp_path, os.O_RDONLY)
     if kind == "connected":
         opened += socket.socketpair()
@@ -142,7 +142,7 @@ def test_what_is_no_listening_socket(tmp_path: Path, opened: list[socket.socket]
 
 
 def test_one_of_many_is_no_listening_socket(opened: list[socket.socket]) -> None:
-    """Each socket is looked at, wherever it stands; those that were good are closed with the one that was not."""
+    """Each descriptor is checked, at any position. The sockets before the wrong one are closed with it."""
     opened += [socket.create_server(("127.0.0.1", 0)), *socket.socketpair(), socket.create_server(("127.0.0.1", 0))]
     for order in ([0, 3, 1], [0, 1, 3], [1, 0, 3]):
         numbers = [os.dup(opened[place].fileno()) for place in order]
@@ -183,7 +183,7 @@ def test_ipv6(opened: list[socket.socket], listen: tuple[str, ...], reached_by_v
 
 
 def test_a_port_in_use(opened: list[socket.socket]) -> None:
-    """A port that another process has is told, with what to do, and nothing stays bound."""
+    """A port in use is an error that says what to do, and nothing stays bound."""
     opened += bind(("127.0.0.2",), 0)
     taken = opened[0].getsockname()[1]
     with pytest.raises(StartError, match=rf"127\.0\.0\.2:{taken}: the port is in use.*choose another with `port`"):
@@ -199,7 +199,7 @@ def test_a_port_in_use(opened: list[socket.socket]) -> None:
     ],
 )
 def test_an_address_that_is_not_ours(listen: str, port: int, words: str) -> None:
-    """An address of another machine is told as such."""
+    """An address of another machine is an error that says so."""
     with pytest.raises(StartError, match=words):
         bind((listen,), port)
 
@@ -251,14 +251,14 @@ def test_all_addresses_of_a_machine_without_ipv6(opened: list[socket.socket]) ->
 @pytest.mark.usefixtures("without_ipv6")
 @pytest.mark.parametrize("listen", [("::1",), ("127.0.0.1", "::"), ("2001:db8::1",)])
 def test_ipv6_that_was_asked_for_is_missed(listen: tuple[str, ...]) -> None:
-    """Where an address of IPv6 alone was named it is an error that it cannot be had."""
+    """Where the machine has no IPv6, an address of IPv6 alone is an error."""
     with pytest.raises(StartError, match=r"this machine (has no IPv6|does not have that address)"):
         bind(listen, 0)
 
 
 @pytest.mark.usefixtures("without_ipv6")
 def test_a_port_in_use_without_ipv6(opened: list[socket.socket]) -> None:
-    """What is wrong there is said of the address that was tried last."""
+    """The error names the address that was tried last."""
     opened += bind(("127.0.0.1",), 0)
     taken = opened[0].getsockname()[1]
     with pytest.raises(StartError, match=rf"cannot listen on 0\.0\.0\.0:{taken}: the port is in use"):
@@ -267,7 +267,7 @@ def test_a_port_in_use_without_ipv6(opened: list[socket.socket]) -> None:
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
 def test_all_addresses_are_shared_and_taken_once(opened: list[socket.socket]) -> None:
-    """Several workers share `::` for both families, and it is in use for whoever wants either of them."""
+    """Several workers share `::` for both families, and the port is in use for both."""
     opened += bind(("::",), 0, is_shared=True)
     port = opened[0].getsockname()[1]
     opened += bind(("::",), port, is_shared=True)
@@ -282,7 +282,7 @@ def test_all_addresses_are_shared_and_taken_once(opened: list[socket.socket]) ->
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
 def test_all_addresses_of_ipv4_are_no_more(opened: list[socket.socket]) -> None:
-    """`0.0.0.0` takes no client of IPv6."""
+    """`0.0.0.0` accepts no client of IPv6."""
     opened += bind(("0.0.0.0",), 0)  # noqa: S104 - that is the question
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("::1", opened[0].getsockname()[1]), timeout=5)

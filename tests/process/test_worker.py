@@ -133,7 +133,7 @@ class Times:
         self.wall = float(int(time.time()))
         self.monotonic = time.monotonic()
         monkeypatch.setattr(time, "time", lambda: self.wall)
-        for name in ("txtoken.service.app.monotonic", "txtoken.service.remote.monotonic"):
+        for name in ("txtoken.service.app.monotonic", "txtoken.service.upstream.remote.monotonic"):
             monkeypatch.setattr(name, lambda: self.monotonic)
 
 
@@ -277,12 +277,12 @@ def test_the_beat_at_the_turn_of_a_second(config: Config, times: Times, fraction
         house = House(config)
         times.wall += fraction
         began = asyncio.get_running_loop().time()
-        house.worker._beat()
-        timer = house.worker._beat_timer
+        house.worker._heartbeat.start()
+        timer = house.worker._heartbeat._timer
         assert timer is not None
         assert timer.when() - began == pytest.approx(wait_s, abs=0.02)
         assert timer.when() - began >= wait_s
-        assert house.worker._clock.second == int(times.wall)
+        assert house.worker._surroundings.clock.second == int(times.wall)
         await house.close()
         assert timer.cancelled()
 
@@ -302,9 +302,9 @@ def test_the_beat_goes_on_after_a_fault(config: Config, monkeypatch: pytest.Monk
 
         with monkeypatch.context() as patched:
             patched.setattr(Worker, "_sweep", fail)
-            house.worker._beat()
-        assert house.worker._beat_timer is not None
-        assert not house.worker._beat_timer.cancelled()
+            house.worker._heartbeat.start()
+        assert house.worker._heartbeat._timer is not None
+        assert not house.worker._heartbeat._timer.cancelled()
         assert len(beats) == 1
         await house.close()
 
@@ -324,7 +324,7 @@ def test_dates_follow_a_clock_that_is_set(config: Config, times: Times, step_s: 
         house = House(config)
         for second in (times.wall, times.wall + step_s, times.wall):
             times.wall = second
-            house.worker._beat()
+            house.worker._heartbeat.start()
             house.to_client.written.clear()
             house.to_remote.written.clear()
             house.log_in()
@@ -368,7 +368,7 @@ def test_remembered_tokens_follow_a_clock_that_is_set(config: Config, times: Tim
         ):
             wall = times.wall
             times.wall += step_s
-            house.worker._beat()
+            house.worker._heartbeat.start()
             house.to_client.written.clear()
             house.check(request)
             assert house.to_client.written[0].startswith(b"HTTP/1.1 %d " % status), step_s
@@ -387,12 +387,12 @@ def test_deadlines_do_not_follow_a_clock_that_is_set(config: Config, times: Time
         idle, to_idle = house.connect()
         house.client.data_received(LOGIN)
         times.wall += step_s
-        house.worker._beat()
+        house.worker._heartbeat.start()
         assert not house.to_client.written
         assert not to_idle.is_closed
         assert not house.to_remote.is_closed
         times.monotonic += config.remote.timeout_s + 0.1
-        house.worker._beat()
+        house.worker._heartbeat.start()
         assert house.to_client.written[0].startswith(b"HTTP/1.1 500 ")
         del idle
         await house.close()

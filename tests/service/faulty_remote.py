@@ -17,9 +17,9 @@ from typing import Any, Final, Self, cast
 
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError
-from txtoken.service.exchange import Exchange, Outcome
-from txtoken.service.remote import Remote
-from txtoken.service.remote_connection import RemoteConnection
+from txtoken.service.upstream.connection import RemoteConnection
+from txtoken.service.upstream.exchange import Exchange, Outcome
+from txtoken.service.upstream.remote import Remote
 from txtoken.settings import RemoteSettings, Secret
 
 GOOD_BODY: Final = b'{"user":"ada"}'
@@ -260,6 +260,7 @@ class Call(Exchange):
         super().__init__(lines, body)
         self.told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._may_be_told = False
+        self.remote = remote
         remote.post(self)
         self._may_be_told = True
 
@@ -270,7 +271,7 @@ class Call(Exchange):
 
     def cancel(self) -> None:
         """Give the request up."""
-        super().cancel()
+        self.remote.cancel(self)
         self._may_be_told = False
 
     @property
@@ -296,9 +297,14 @@ def remote_settings(
     return RemoteSettings(url, Secret(BEARER), **values)
 
 
+def at_once(work: Callable[[], object]) -> None:
+    """Call what may take milliseconds before any others had their turns."""
+    work()
+
+
 @contextlib.asynccontextmanager
 async def calling(
-    url: str, *, in_turn: Callable[[Callable[[], object]], object] | None = None, **values: Any
+    url: str, *, in_turn: Callable[[Callable[[], object]], object] = at_once, **values: Any
 ) -> AsyncIterator[Remote]:
     """Make the `Remote` under test, and close it at the end. Then it has nothing open and nobody in line."""
     settings = remote_settings(url, **values)
@@ -320,6 +326,4 @@ def post(remote: Remote, body: bytes = b"{}", lines: bytes = b"") -> Call:
 
 def connection_of(call: Call) -> RemoteConnection:
     """Return the connection that carries a request."""
-    connection = call.connection
-    assert isinstance(connection, RemoteConnection)
-    return connection
+    return call.remote._connections[call.connection_number]

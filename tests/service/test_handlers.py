@@ -26,10 +26,10 @@ from txtoken.service.handlers.health import Health
 from txtoken.service.handlers.login import Login
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.remote import Remote
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
+from txtoken.service.upstream.remote import Remote
 from txtoken.settings import CheckSettings, IssueSettings, LoginSettings
 
 TTL_S: Final = 3600
@@ -81,6 +81,7 @@ class Desk:
             settings,
             forwarded_lines=None,
             token_bytes_max=32_768,
+            in_thread=lambda work, on_end: on_end(work()),
             on_failure=self.failures.append,
             on_large_token=self.large_tokens.append,
             on_crash=self.crashes.append,

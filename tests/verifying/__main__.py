@@ -14,6 +14,7 @@ from typing import Final
 from tests.verifying.issuer import ALGORITHMS, SUBJECT, Issuer, Kind, LocalIssuer
 from tests.verifying.programs import PROGRAMS, Program, Verifier
 from tests.verifying.publisher import Publisher, publishing
+from tests.verifying.service import ServiceIssuer
 
 # Of the first key, which a verifier has once it has fetched: none of these is a reason to fetch again.
 BEFORE: Final = tuple(kind for kind in Kind if kind not in {Kind.NEXT, Kind.UNKNOWN_KID, Kind.LINE_BREAK})
@@ -167,19 +168,30 @@ def chosen(known: Iterable[str]) -> type[argparse.Action]:
     return Chosen
 
 
+def issuer_of(algorithm: str, stack: contextlib.ExitStack, *, is_local: bool) -> Issuer:
+    """Make the issuer of an algorithm: a service that runs until the end, or without one."""
+    if is_local:
+        return LocalIssuer(algorithm)
+    print(f"A txtoken is started that signs with {algorithm} …", file=sys.stderr)
+    issuer = ServiceIssuer(algorithm)
+    stack.callback(issuer.close)
+    return issuer
+
+
 def main() -> int:
     """Build, ask, report."""
     names = [program.name for program in PROGRAMS]
     parser = argparse.ArgumentParser(prog="scripts/examples", description=__doc__)
     parser.add_argument("--only", metavar="NAME,…", action=chosen(names), default=names)
     parser.add_argument("--algorithms", metavar="NAME,…", action=chosen(ALGORITHMS), default=list(ALGORITHMS))
+    parser.add_argument("--local", action="store_true", help="make keys and tokens here, without a running txtoken")
     parser.add_argument("--answers", action="store_true", help="print each answer, the right ones too")
     options = parser.parse_args()
     programs, failed = ready(options.only)
     report = Report(program.name for program in programs)
     with publishing() as publisher, contextlib.ExitStack() as stack:
         candidates = []
-        issuers = {algorithm: LocalIssuer(algorithm) for algorithm in options.algorithms}
+        issuers = {algorithm: issuer_of(algorithm, stack, is_local=options.local) for algorithm in options.algorithms}
         for program in programs:
             for algorithm in options.algorithms:
                 if algorithm not in program.algorithms:

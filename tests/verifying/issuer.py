@@ -1,6 +1,6 @@
 """Tokens, good and bad, and the JWKS to verify them with. Knows no verifier and no HTTP.
 
-`Issuer` is the seam. `LocalIssuer` makes keys and tokens by itself; the running service can take its place.
+`Issuer` is the seam. `LocalIssuer` makes keys and tokens by itself; `tests/verifying/service` has the running service do it.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Kind(enum.Enum):
     OTHER_AUDIENCE = "another audience"
     NO_AUDIENCE = "no aud"
     NO_SUBJECT = "no sub"
+    BEARER = "the token that the login API is shown"
     BROKEN_SIGNATURE = "a byte of the signature changed"
     OTHER_KEY = "signed by another key, with our kid"
     SWAPPED_ALGORITHM = "the header names another algorithm"
@@ -137,30 +138,37 @@ class LocalIssuer:
         self.keys.append(SigningKey(self.keys[0].algorithm))
 
     def issue(self, kind: Kind) -> str:
-        """Give back a token of that kind: a good one but for the one thing that the kind names."""
+        """Give back a token of that kind."""
         key = self.keys[1] if kind is Kind.NEXT else self.keys[0]
-        header = {"alg": key.algorithm, "typ": "JWT", "kid": key.kid} | changed_header(kind)
-        claims = changed_claims(kind)
-        match kind:
-            case Kind.NOT_A_TOKEN:
-                return "not.a.token"
-            case Kind.EMPTY:
-                return ""
-            case Kind.NONE:
-                return compact(header, claims, lambda signed: b"")
-            case Kind.HS256_PEM | Kind.HS256_JWK | Kind.HS256_EMPTY:
-                secret = {Kind.HS256_PEM: key.pem(), Kind.HS256_JWK: json.dumps(key.jwk).encode()}.get(kind, b"")
-                return compact(header, claims, lambda signed: hmac.digest(secret, signed, "sha256"))
-            case Kind.SWAPPED_ALGORITHM:
-                # The same RSA key can sign in both ways. For the others, a true signature stands under a false name.
-                other = {"RS256": "PS256", "PS256": "RS256", "ES256": "EdDSA", "EdDSA": "ES256"}[key.algorithm]
-                own = other if isinstance(key.private, rsa.RSAPrivateKey) else key.algorithm
-                return compact(header | {"alg": other}, claims, lambda signed: key.sign(signed, own))
-            case Kind.BROKEN_SIGNATURE:
-                return compact(header, claims, lambda signed: flipped(key.sign(signed)))
-            case Kind.OTHER_KEY | Kind.UNKNOWN_KID | Kind.LINE_BREAK:
-                return compact(header, claims, self.foreign.sign)
-        return compact(header, claims, key.sign)
+        header = {"alg": key.algorithm, "typ": "JWT", "kid": key.kid}
+        return forged(kind, key, self.foreign, header, good_claims())
+
+
+def forged(kind: Kind, key: SigningKey, foreign: SigningKey, header: dict[str, Any], claims: dict[str, Any]) -> str:
+    """Give back a token of that kind: of the header and claims of a good one, but for the one thing that the kind names. `key` is
+    the issuer's, `foreign` nobody's.
+    """
+    header, claims = header | changed_header(kind), changed_claims(kind, claims)
+    match kind:
+        case Kind.NOT_A_TOKEN:
+            return "not.a.token"
+        case Kind.EMPTY:
+            return ""
+        case Kind.NONE:
+            return compact(header, claims, lambda signed: b"")
+        case Kind.HS256_PEM | Kind.HS256_JWK | Kind.HS256_EMPTY:
+            secret = {Kind.HS256_PEM: key.pem(), Kind.HS256_JWK: json.dumps(key.jwk).encode()}.get(kind, b"")
+            return compact(header, claims, lambda signed: hmac.digest(secret, signed, "sha256"))
+        case Kind.SWAPPED_ALGORITHM:
+            # The same RSA key can sign in both ways. For the others, a true signature stands under a false name.
+            other = {"RS256": "PS256", "PS256": "RS256", "ES256": "EdDSA", "EdDSA": "ES256"}[key.algorithm]
+            own = other if isinstance(key.private, rsa.RSAPrivateKey) else key.algorithm
+            return compact(header | {"alg": other}, claims, lambda signed: key.sign(signed, own))
+        case Kind.BROKEN_SIGNATURE:
+            return compact(header, claims, lambda signed: flipped(key.sign(signed)))
+        case Kind.OTHER_KEY | Kind.UNKNOWN_KID | Kind.LINE_BREAK:
+            return compact(header, claims, foreign.sign)
+    return compact(header, claims, key.sign)
 
 
 def flipped(signature: bytes) -> bytes:
@@ -176,6 +184,8 @@ def changed_header(kind: Kind) -> dict[str, Any]:
             return {"alg": "HS256"}
         case Kind.NONE:
             return {"alg": "none"}
+        case Kind.BEARER:
+            return {"typ": "remote+jwt"}
         case Kind.CRITICAL:
             return {"crit": ["unheard-of"], "unheard-of": True}
         case Kind.UNKNOWN_KID:
@@ -185,11 +195,16 @@ def changed_header(kind: Kind) -> dict[str, Any]:
     return {}
 
 
-def changed_claims(kind: Kind) -> dict[str, Any]:
-    """Give back the claims of a good token but for the one that the kind names."""
+def good_claims() -> dict[str, Any]:
+    """Give back the claims of a good token."""
     now = int(time.time())
     claims: dict[str, Any] = {"data": {"user": "ada"}, "iss": ISSUER, "aud": AUDIENCE, "sub": SUBJECT}
-    claims |= {"iat": now, "exp": now + HOUR_S}
+    return claims | {"iat": now, "exp": now + HOUR_S}
+
+
+def changed_claims(kind: Kind, good: dict[str, Any]) -> dict[str, Any]:
+    """Give back the claims of a good token but for the one that the kind names."""
+    claims, now = dict(good), int(time.time())
     match kind:
         case Kind.AUDIENCES:
             claims["aud"] = ["other", AUDIENCE]
@@ -215,4 +230,6 @@ def changed_claims(kind: Kind) -> dict[str, Any]:
             del claims["aud"]
         case Kind.NO_SUBJECT:
             del claims["sub"]
+        case Kind.BEARER:
+            claims = {"data": {}, "aud": "http://login.internal", "exp": now + HOUR_S}
     return claims

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 JWKS_PATH: Final = "/.well-known/jwks.json"
+CONTENT_TYPE: Final = "application/json"
+CACHE_CONTROL: Final = "public, max-age=900"
 
 
 class Publisher:
@@ -37,8 +39,8 @@ def publishing() -> Iterator[Publisher]:
             publisher.fetches[place] += 1
             body = b"" if publisher.down else publisher.sources[place]()
             self.send_response(503 if publisher.down else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Cache-Control", "public, max-age=900")
+            self.send_header("Content-Type", CONTENT_TYPE)
+            self.send_header("Cache-Control", CACHE_CONTROL)
             self.send_header("Access-Control-Allow-Origin", "*")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -9,7 +9,11 @@ import orjson
 
 from txtoken.cli.exit_codes import OK
 from txtoken.cli.terminal import add_config_options, add_output_option, print_json, read_config, say
+from txtoken.config.revocation_file import carried_by, read_all
 from txtoken.config.table import describe
+from txtoken.errors import ConfigError, KeyMaterialError, Problem
+from txtoken.service.keys.build import asymmetric
+from txtoken.settings import Config
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +26,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Show the configuration and its warnings."""
     config = read_config(options)
+    _check_closely(config)
     described = describe(config)
     if options.output == "json":
         print_json({"valid": True, "warnings": list(config.warnings), "configuration": described})
@@ -32,6 +37,22 @@ def run(options: argparse.Namespace) -> int:
     for warning in config.warnings:
         say(f"\nWarning: {warning}")
     return OK
+
+
+def _check_closely(config: Config) -> None:
+    """Look at what the service looks at only in part, or later: numbers of RSA keys, and every line of the revocations.
+
+    Raises:
+        ConfigError: something of it cannot be used.
+    """
+    for entry in config.keys.entries:
+        if entry.algorithm in ("RS256", "PS256"):
+            try:
+                asymmetric().check_closely(entry.material.reveal(), entry.algorithm)
+            except KeyMaterialError as error:
+                raise ConfigError((Problem("keys", config.source or "configuration", str(error)),)) from None
+    if config.revocations is not None:
+        read_all(config.revocations, carried_by(config))
 
 
 def _outline(section: Mapping[str, object], depth: int = 0) -> list[str]:

@@ -24,9 +24,9 @@ VERBS: Final = {
     "schema": "print a JSON Schema of the configuration, by which editors complete and check it",
     "demo": "run the service in front of a login API of its own",
     "keygen": "print a new random key for encKey",
-    "keys": "make keys, show what those of the configuration do and when, print the public ones",
+    "keys": "make keys, and show those of the configuration",
     "health": "ask a running service whether it is ready (for a container's health check)",
-    "token": "issue, verify and explain tokens offline, with the configuration's keys",
+    "token": "issue, verify and explain tokens offline, with the configuration's key",
 }
 
 

@@ -12,9 +12,6 @@ from typing import Final, TextIO
 import orjson
 
 from txtoken.config import read as configuration
-from txtoken.config.files import read_file
-from txtoken.config.values import Wrong
-from txtoken.errors import KeyMaterialError
 from txtoken.settings import Config
 
 _JSON_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -80,20 +77,6 @@ def read_argument(value: str) -> bytes:
     if value != "-":
         return os.fsencode(value).strip()
     return sys.stdin.buffer.read().strip() if sys.stdin is not None else b""
-
-
-def read_file_argument(path: str, bytes_max: int) -> bytes:
-    """Read the file that an argument names, or standard input for `-`.
-
-    Raises:
-        KeyMaterialError: it cannot be read, or is larger.
-    """
-    if path == "-":
-        return read_argument(path)
-    try:
-        return read_file(path, bytes_max)
-    except Wrong as wrong:
-        raise KeyMaterialError(str(wrong)) from None
 
 
 def read_token(value: str) -> bytes:

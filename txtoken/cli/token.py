@@ -1,4 +1,6 @@
-"""`txtoken token`: issues, verifies and explains tokens with the configuration's keys. Asks no service."""
+"""`txtoken token`: issues, verifies and explains tokens with the configuration's key, or verifies them by published keys. Asks no
+service but the one that publishes these.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,11 @@ import importlib
 import sys
 import time
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
+from txtoken.cli.current_keys import read_revocations, ring_at
 from txtoken.cli.exit_codes import FAILED, OK, USAGE
 from txtoken.cli.terminal import (
     add_config_options,
@@ -23,8 +26,6 @@ from txtoken.cli.terminal import (
 )
 from txtoken.errors import TokenError
 from txtoken.service.explanation import explain as explain_token
-from txtoken.service.keys.build import build_ring
-from txtoken.service.keys.ring import KeyRing
 from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, read_object
 from txtoken.service.tokens.issue import new_issuer
 from txtoken.service.tokens.memory import Memory
@@ -56,20 +57,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
                 "token", nargs="?", default="-", help="the token, as it was copied; - reads standard input"
             )
         if command is verify:
-            _add_jwks_options(added)
+            added.add_argument(
+                "--jwks",
+                metavar="URL|FILE",
+                help="verify by these public keys, without a configuration, as others would",
+            )
+            added.add_argument("--iss", help="with --jwks: the issuer that it has to have")
+            added.add_argument("--aud", help="with --jwks: the audience that it has to name")
         added.set_defaults(command=command)
-
-
-def _add_jwks_options(parser: argparse.ArgumentParser) -> None:
-    about = "verify with this JWK Set, as other services do, in place of the configuration"
-    parser.add_argument("--jwks", metavar="URL|FILE", help=about)
-    for name, metavar, about in (
-        ("iss", "ISS", "with --jwks: who has to have issued it"),
-        ("aud", "AUD", "with --jwks: whom it has to be for; the service compares it, so should this"),
-        ("alg", "ALG", "with --jwks: the algorithm that is accepted (default: whatever the key's own is)"),
-    ):
-        parser.add_argument(f"--{name}", metavar=metavar, action="append", default=[], help=f"{about}; may be repeated")
-    parser.set_defaults(refuse=parser.error)
 
 
 def issue(options: argparse.Namespace) -> int:
@@ -82,7 +77,7 @@ def issue(options: argparse.Namespace) -> int:
         return USAGE
     settings = config.issue if options.hours is None else replace(config.issue, ttl_s=options.hours)
     now = int(time.time())
-    token = new_issuer(_ring(config), settings).issue(data, now, reply)
+    token = new_issuer(ring_at(config, now, read_revocations(config)), settings).issue(data, now, reply)
     if options.output == "json":
         claims = orjson.loads(decode_segment(token.split(b".")[1]) or b"")
         print_json({"token": token.decode("ascii"), "exp": claims["exp"]})
@@ -93,12 +88,18 @@ def issue(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """`txtoken token verify`: the claims of a valid token, or why it is not valid."""
-    if options.jwks is None and (options.iss or options.aud or options.alg):
-        options.refuse("--iss, --aud and --alg go with --jwks; the configuration's are verify.iss and verify.aud")
-    if options.jwks is not None and (options.config is not None or options.set):
-        options.refuse("--jwks takes the place of the configuration: leave --config and --set out")
+    if options.jwks is not None:
+        if options.config is not None or options.set:
+            say("txtoken: --jwks needs no configuration: leave out --config and --set", sys.stderr)
+            return USAGE
+        code: int = importlib.import_module("txtoken.cli.jwks_verification").verify(options)
+        return code
+    if options.iss is not None or options.aud is not None:
+        say("txtoken: --iss and --aud are for --jwks: the configuration has verify.iss and verify.aud", sys.stderr)
+        return USAGE
+    verifier = _verifier(read_config(options))
     try:
-        claims = _claims(options)
+        verdict = verifier.verify(read_token(options.token), time.time())
     except TokenError as error:
         if options.output == "json":
             print_json({"valid": False, "error": error.public})
@@ -106,59 +107,32 @@ def verify(options: argparse.Namespace) -> int:
             say(f"not valid: {error.public}", sys.stderr)
         return FAILED
     if options.output == "json":
-        print_json({"valid": True, "claims": orjson.Fragment(claims)})
+        print_json({"valid": True, "claims": orjson.Fragment(verdict.claims)})
     else:
-        say(claims.decode())
+        say(verdict.claims.decode())
     return OK
 
 
 def explain(options: argparse.Namespace) -> int:
     """`txtoken token explain`: why is this token valid, or why not?"""
-    config = read_config(options)
-    ring = _ring(config)
-    explanation = explain_token(_verifier(config, ring), ring, read_token(options.token), time.time())
+    verifier = _verifier(read_config(options))
+    explanation = explain_token(verifier, read_token(options.token), time.time())
     readable = {"header": explanation.header, "claims": explanation.claims}
     if options.output == "json":
         parts = {name: None if text is None else orjson.Fragment(text) for name, text in readable.items()}
-        print_json(
-            {
-                "valid": explanation.valid,
-                "error": explanation.error,
-                "reason": explanation.reason,
-                **parts,
-                "notVerifiedBy": explanation.not_verified_by,
-            }
-        )
+        print_json({"valid": explanation.valid, "error": explanation.error, "reason": explanation.reason, **parts})
     else:
         say(f"{'Valid' if explanation.valid else 'Not valid'}: {explanation.reason}.")
         if explanation.error is not None:
             say(f"  answer:  {explanation.error}")
         for name, text in readable.items():
             say(f"  {name}:  {'cannot be read' if text is None else text.decode()}")
-        if explanation.not_verified_by:
-            say(f"  cannot be verified by:  {', '.join(explanation.not_verified_by)}")
     return OK if explanation.valid else FAILED
 
 
-def _claims(options: argparse.Namespace) -> bytes:
-    if options.jwks is None:
-        config = read_config(options)
-        return _verifier(config, _ring(config)).verify(read_token(options.token), time.time()).claims
-    foreign: Any = importlib.import_module("txtoken.cli.jwks")  # with PyJWT, which nothing else has a use for
-    claims: bytes = foreign.verify(
-        options.jwks, read_token(options.token), foreign.Demands(options.iss, options.aud, options.alg)
-    )
-    return claims
-
-
-def _ring(config: Config) -> KeyRing:
-    ring = build_ring(config.keys, config.issue.ttl_s)
-    ring.refresh(time.time())
-    return ring
-
-
-def _verifier(config: Config, ring: KeyRing) -> TokenVerifier:
-    return TokenVerifier(ring, config.check, Memory(0))
+def _verifier(config: Config) -> TokenVerifier:
+    revocations = read_revocations(config)
+    return TokenVerifier(ring_at(config, time.time(), revocations), config.check, Memory(0), revocations)
 
 
 def _ttl_s(text: str) -> int:

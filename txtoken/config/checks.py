@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from txtoken.config import proxying, signing_secret, success
 from txtoken.config.addresses import is_local
@@ -16,6 +17,7 @@ from txtoken.settings import JwksSettings, KeySettings, RemoteProxy
 from txtoken.unix_urls import is_http_unix
 
 FORWARDED_FIELDS: Final = frozenset(("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"))
+DISCOVERY_PLACES: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 JWKS_ROUTE: Final = "/.well-known/jwks.json"
 JWKS_MAX_AGE_S: Final = 900
 _NEW_KEY: Final = "Replace it (`txtoken keygen` makes one)"
@@ -134,11 +136,27 @@ def jwks(reader: Reader, value: Mapping[str, Any], keys: KeySettings) -> JwksSet
     if all(algorithm in HMAC_ALGORITHMS for algorithm in algorithms):
         return JwksSettings(value["jwksRoute"])
     issuer = value["claims.iss"] or ""
-    is_url = re.fullmatch(r"https?://[^/?#\s]+(?:/[^?#\s]*)?", issuer) is not None
+    is_url = _is_issuer_url(issuer)
     if is_url and issuer.startswith("http:"):
         reader.warnings.append("claims.iss is an http URL: many verifiers fetch keys by https alone")
+    for name in ("getTokenRoute", "checkTokenRoute", "jwksRoute"):
+        path = value[name] or ""
+        if path == JWKS_ROUTE and name != "jwksRoute" and value["jwksRoute"] is None:
+            reader.complain_of(name, f"{path} is taken: the public keys are there")
+        elif is_url and any(place in path for place in DISCOVERY_PLACES):
+            reader.complain_of(name, f"{path} is taken: what points to the public keys is there")
     max_age_s = JWKS_MAX_AGE_S if keys.rotation is None else min(JWKS_MAX_AGE_S, keys.rotation.lead_s // 4)
     return JwksSettings(value["jwksRoute"] or JWKS_ROUTE, max_age_s, issuer if is_url else None)
+
+
+def _is_issuer_url(text: str) -> bool:
+    """Whether documents can stand under an issuer: it is a URL without query and fragment (RFC 8414 §2), in ASCII."""
+    if not re.fullmatch(r"https?://(?!/)[!\"$->@-~]+", text):
+        return False
+    try:
+        return bool(urlsplit(text).hostname)
+    except ValueError:
+        return False
 
 
 def _check_cors(reader: Reader, value: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
-"""How many CPUs this process may use: what its affinity and its cgroups' quotas leave it. Starts nothing.
+"""The number of CPUs that this process may use, by its affinity and its cgroups' quotas. Sets none of them.
 
-A container with a limit of two CPUs sees all of the machine's: eight workers there take turns, and are throttled together.
+A container with a limit of two CPUs sees all CPUs of the machine. Eight workers in it would take turns and be throttled.
 """
 
 from __future__ import annotations
@@ -12,27 +12,29 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-_TEXT_BYTES_MAX: Final = 1024 * 1024  # of mountinfo: a machine with thousands of containers
+_TEXT_BYTES_MAX: Final = 1024 * 1024  # enough for mountinfo on a machine with thousands of containers
 _V2: Final = ("cpu.max",)
 _V1: Final = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 
 def usable_cpus(root: Path = Path("/")) -> int:
-    """Return for how many processes there are CPUs, 1 at least: a part of one counts as one. `root` holds /proc and /sys."""
-    # macOS, for one, has no affinity.
+    """Return how many processes can run at a time, 1 at least. A part of a CPU counts as one. `root` holds /proc and /sys."""
+    # macOS has no affinity.
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota(root)
     return max(1, count if quota is None else min(count, math.ceil(quota)))
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Return how many CPUs' time the cgroups of this process leave it, the strictest of all above it. None: all there is."""
+    """Return the lowest CPU quota of this process's cgroups and all their ancestors, in CPUs. None: there is no quota."""
     quotas = [quota for folder, names in _folders(root) if (quota := _quota(folder, names)) is not None]
     return min(quotas, default=None)
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Name the cgroups that this process is in, with those above them as far as they can be seen (cgroups(7))."""
+    """Yield the cgroups of this process, and their ancestors as far as they are visible, with the names of quota files
+    (cgroups(7)).
+    """
     mounts = list(_mounts(root))
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
@@ -47,7 +49,10 @@ def _folders(root: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 
 def _mounts(root: Path) -> Iterator[tuple[Path, str, list[str]]]:
-    """Name where cgroups are mounted, which of them stands there, and of what kind it is (proc_pid_mountinfo(5))."""
+    """Yield the mount points of cgroups, with the path of the mounted cgroup and its controllers (proc_pid_mountinfo(5)).
+
+    `cgroup2` stands for all controllers of version 2.
+    """
     for line in _read(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         fields, kinds = before.split(" "), after.split(" ")
@@ -58,7 +63,9 @@ def _mounts(root: Path) -> Iterator[tuple[Path, str, list[str]]]:
 
 
 def _upwards(mount: Path, top: str, path: str) -> Iterator[Path]:
-    """Walk from a cgroup up to the one that is mounted. One that lies elsewhere, as seen from a container, counts as that one."""
+    """Walk from a cgroup up to the mounted one. A cgroup outside of the mount, as a container may see its own, counts as the
+    mounted one.
+    """
     pure = PurePosixPath(path)
     if ".." in pure.parts or not pure.is_relative_to(top):
         yield mount
@@ -69,7 +76,7 @@ def _upwards(mount: Path, top: str, path: str) -> Iterator[Path]:
 
 
 def _quota(folder: Path, names: tuple[str, ...]) -> float | None:
-    """Return the quota that is set for a cgroup itself: `max 100000` and -1 are none."""
+    """Return the quota of one cgroup, in CPUs. `max 100000` and -1 mean that it has none."""
     words = [word for name in names for word in _read(folder / name).split()]
     if len(words) != 2 or not all(word.isascii() and word.isdigit() and len(word) < 16 for word in words):
         return None
@@ -82,7 +89,7 @@ def _unescaped(path: str) -> str:
 
 
 def _read(path: Path) -> str:
-    """Read what the kernel says. What cannot be read says nothing."""
+    """Read a file of the kernel. One that cannot be read counts as empty."""
     try:
         with path.open("rb") as file:
             return file.read(_TEXT_BYTES_MAX).decode(errors="replace")

@@ -58,6 +58,19 @@ def read_text_file(node: yaml.Node, bytes_max: int) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
+@kind(TEXT)
+def read_path(node: yaml.Node) -> str:
+    """The path of a file that is there. It is read later."""
+    path = read_text(node)
+    if not exists(path):
+        raise Wrong(
+            "names a file that does not exist"
+        )  # without the name: it may be a secret that was meant for another key
+    if not Path(path).is_file():
+        raise Wrong(f"{printable(path)} is not a file")
+    return path
+
+
 @kind(TEXT, write=_hidden)
 def read_key_bytes(node: yaml.Node) -> bytes:
     """The content of a file with a key."""
@@ -75,11 +88,11 @@ def read_secret_bytes(node: yaml.Node) -> bytes:
 
 @kind(f"array {TEXT}", items=read_secret_bytes.schema, minItems=1, write=_hidden)
 def read_secrets_bytes(node: yaml.Node) -> tuple[bytes, ...]:
-    """The contents of one file with a secret, or of several."""
+    """The contents of one file with a secret, or of several, to the last byte: a secret may be no text."""
     nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
     if not nodes:
         raise Wrong("names no file")
-    return tuple(map(read_secret_bytes, nodes))
+    return tuple(_read_named(each, SECRET_FILE_BYTES_MAX) for each in nodes)
 
 
 def _read_named(node: yaml.Node, bytes_max: int) -> bytes:

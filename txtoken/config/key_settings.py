@@ -8,14 +8,15 @@ import re
 import time
 from collections.abc import Mapping
 from itertools import pairwise
-from math import inf
+from math import inf, sqrt
 from typing import Any, Final
 
 from txtoken.config import signing_secret
+from txtoken.config.keyset import KID
 from txtoken.config.reader import Reader, Section
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import build_derived, build_key, build_ring
-from txtoken.service.keys.derived import KEYS_MAX, Schedule
+from txtoken.service.keys.derived import FIELD_BYTES_MAX, KEYS_MAX, Schedule
 from txtoken.service.keys.hmac import SECRET_BYTES_MIN, is_other_key
 from txtoken.service.keys.key import HMAC_ALGORITHMS, Key
 from txtoken.service.tokens.segments import encode_segment
@@ -24,11 +25,15 @@ from txtoken.settings import KeyEntry, KeySettings, RotationSettings, Secret
 ROOT_BYTES_MIN: Final = 32
 DAY_S: Final = 24 * 3600
 HOUR_S: Final = 3600
+LEAD_S_MIN: Final = 3 * HOUR_S  # after which no verifier that is known refuses a new key (docs/keys.md)
 DIFFERENT_BYTES_MIN: Final = 16  # of 32 random bytes 30 are different
-# In base64 of random bytes two of three characters are followed by one of another kind (upper, lower, digit, other), in words one
-# of three or fewer. Of a thousand random texts of 44 characters a tenth of one is below this.
-CHANGES_MIN: Final = 0.38
-_HEXADECIMAL: Final = re.compile(rb"(?:[0-9a-fA-F]{2}){32,}")
+# Of text of random bytes: how many characters are followed by one of another kind (upper, lower, digit, other), with the variance
+# of that number, for each character; and how many standard deviations away text has to be that is no longer taken for random.
+# Words have fewer changes, and more letters of one case. Of 100 000 secrets of `openssl rand -base64 32` one is as far away.
+CHANGES: Final = 0.645
+CHANGES_VARIANCE: Final = 0.229
+MADE_UP_MIN: Final = 7.5
+_HEXADECIMAL: Final = re.compile(rb"(?:[0-9a-fA-F]{2})+")  # too short a one is not taken for longer base64
 _BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]+|[A-Za-z0-9_-]+)={0,2}")
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 _GENERATE: Final = "`openssl rand -base64 32` makes one"
@@ -48,7 +53,7 @@ def key_settings(reader: Reader, value: Mapping[str, Any], secret: Secret | None
             continue
         if key.kid in {other.kid for other in keys}:
             reader.complain_in(section, "keys", "kid", f"is another key's name already: {key.kid}")
-        elif entry.material in [other.material for other in entries]:
+        elif entry.material in [other.material for other in entries] or _is_same(key, keys):
             reader.complain_in(
                 section, "keys", "alg", "is of a key that stands in this list already: each has one algorithm"
             )
@@ -64,12 +69,39 @@ def key_settings(reader: Reader, value: Mapping[str, Any], secret: Secret | None
     return settings
 
 
+def short_leads(before: KeySettings, after: KeySettings, now: float) -> list[str]:
+    """Say which keys of a new keyset sign too soon after they are first published, and whether their algorithm is another one:
+    verifiers cache keys, and some learn the algorithm when they start.
+    """
+    known = [entry.material for entry in before.entries]
+    algorithms = {entry.algorithm for entry in before.entries}
+    said = []
+    for entry in after.entries:
+        if entry.material in known or entry.algorithm in HMAC_ALGORITHMS:
+            continue
+        key = build_key(entry, is_proved=True)
+        if not key.can_sign:
+            continue
+        name = key.kid
+        if entry.begins < now + LEAD_S_MIN:
+            said.append(
+                f"the key {name} signs less than 3 h after it was published: verifiers that cache keys may not know it"
+            )
+        if algorithms and entry.algorithm not in algorithms:
+            said.append(
+                f"the key {name} has another algorithm: restart verifiers that learn it at start before it signs"
+            )
+    return said
+
+
 def _entry(reader: Reader, section: Section) -> KeyEntry | None:
     """Make a key's settings. None: they are not complete, or not right."""
     values = section.values
+    if not values:
+        return None  # it is no section
     algorithm = values["alg"]
     if algorithm is None:
-        if "alg" not in section.given:
+        if "alg" not in section.given and (section.given or section.is_whole):
             reader.complain_in(section, "keys", "alg", "is required: ES256, say")
         return None
     is_hmac = algorithm in HMAC_ALGORITHMS
@@ -119,10 +151,21 @@ def _built(reader: Reader, section: Section, entry: KeyEntry) -> Key | None:
             reader.complain_in(section, "keys", "kid", text)
             return None
     try:
-        return build_key(entry)
+        key = build_key(entry)
     except KeyMaterialError as error:
         reader.complain_in(section, "keys", name, str(error))
         return None
+    if not re.fullmatch(KID, key.kid):
+        text = "is a JWK whose name (kid) is not 1 to 64 letters, digits, _, . or -: give another as `kid`"
+        reader.complain_in(section, "keys", name, text)
+        return None
+    return key
+
+
+def _is_same(key: Key, others: list[Key]) -> bool:
+    """Whether one of these keys has the same public half, in whatever form it was given."""
+    members = key.public_members()
+    return members is not None and any(other.public_members() == members for other in others)
 
 
 def _secret_thumbprint(secret: bytes) -> str:
@@ -166,6 +209,9 @@ def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> Rot
         reader.complain_in(section, "keys", "iss", "is required, here or as claims.iss: other issuers have other keys")
     if not section.is_whole or not issuer or None in (values["secretFile"], values["alg"], values["every"]):
         return None
+    if len(issuer.encode()) > FIELD_BYTES_MAX:
+        reader.complain_in(section, "keys", "iss", f"is longer than {FIELD_BYTES_MAX} bytes")
+        return None
     every_s = int(values["every"])
     lead_s = min(DAY_S, every_s) if values["lead"] is None else int(values["lead"])
     if every_s != values["every"]:
@@ -175,6 +221,9 @@ def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> Rot
     if None in secrets:
         return None
     roots = tuple(Secret(secret) for secret in secrets if secret is not None)
+    if len(set(secrets)) < len(secrets):
+        reader.complain_in(section, "keys", "secretFile", "names the same secret twice")
+        return None
     schedule = Schedule(every_s, lead_s, value["expHours"])
     count = (schedule.old + 1 + schedule.coming) * len(roots)
     if count > KEYS_MAX:
@@ -183,6 +232,9 @@ def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> Rot
         return None
     if every_s < HOUR_S:
         reader.warnings.append(f"keys.every is {every_s} s: verifiers fetch keys every few minutes, or hours")
+    if lead_s == 0:
+        text = "no key is known before it signs, and where clocks differ by a moment its tokens are refused for as long"
+        reader.warnings.append(f"keys.lead is 0: {text}")
     rotation = RotationSettings(roots, values["alg"], issuer, every_s, lead_s)
     try:
         build_derived(rotation, value["expHours"])
@@ -212,24 +264,33 @@ def _root(reader: Reader, section: Section, data: bytes) -> bytes | None:
 
 
 def _decoded(data: bytes) -> bytes:
-    """Decode hexadecimal text, or base64 of either alphabet, with or without padding. What is neither stands for itself."""
+    """Decode hexadecimal text, or base64 of either alphabet, with or without padding. Other text stands for itself, without the
+    line end at its end, and so do bytes that are no text.
+    """
     text = b"".join(data.split())
     if _HEXADECIMAL.fullmatch(text):
         return bytes.fromhex(text.decode("ascii"))
-    digits = text.rstrip(b"=")
-    if _BASE64.fullmatch(text) and len(digits) % 4 != 1:  # of which no bytes can be made
-        return base64.urlsafe_b64decode(digits.translate(_TO_URL) + b"=" * (-len(digits) % 4))
-    return data
+    stripped = text.rstrip(b"=")
+    if _BASE64.fullmatch(text) and len(stripped) % 4 != 1:  # no bytes are written at such a length
+        return base64.urlsafe_b64decode(stripped.translate(_TO_URL) + b"=" * (-len(stripped) % 4))
+    return data.removesuffix(b"\n").removesuffix(b"\r") if data.isascii() else data
 
 
 def _looks_made_up(data: bytes) -> bool:
-    """Whether this is text in which one kind of character follows itself more often than in random text: words do that."""
-    text = b"".join(data.split())
-    if _HEXADECIMAL.fullmatch(text) or not all(32 < byte < 127 for byte in text):
+    """Whether this is text that is far from what base64 of random bytes is like: words are."""
+    if _HEXADECIMAL.fullmatch(b"".join(data.split())):
         return False
-    kinds = [_kind_of(chr(byte)) for byte in text]
+    try:
+        text = "".join(data.decode().split())
+    except UnicodeDecodeError:
+        return False
+    if not text.isprintable():
+        return False
+    kinds = [_kind_of(character) for character in text]
     changes = sum(one != other for one, other in pairwise(kinds))
-    return changes < CHANGES_MIN * len(text)
+    missing = (CHANGES * len(text) - changes) / sqrt(CHANGES_VARIANCE * len(text))
+    lower, upper = kinds.count("lower"), kinds.count("upper")
+    return missing + abs(lower - upper) / sqrt(max(lower + upper, 1)) > MADE_UP_MIN
 
 
 def _kind_of(character: str) -> str:

@@ -10,8 +10,10 @@ from typing import Final
 import yaml
 
 from txtoken.config.values import Kind, Wrong, choice, kind, read_text
-from txtoken.service.keys.key import ALGORITHMS, HMAC_ALGORITHMS, KID
+from txtoken.service.keys.key import ALGORITHMS, HMAC_ALGORITHMS
 from txtoken.settings import HIDDEN, KeyEntry, RotationSettings
+
+KID: Final = "[A-Za-z0-9_.-]{1,64}"
 
 read_algorithm: Final = choice(*ALGORITHMS)
 

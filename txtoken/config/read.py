@@ -81,6 +81,7 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
     log["level"] = log["level"] or ("debug" if log["debug"] else "info")
     log["format"] = log["format"] or ("text" if log["debug"] else "json")
     tls = checks.tls(reader, value, "tls.", listening)
+    jwks = checks.jwks(reader, value, keys)
     return Config(
         source=reader.source,
         files=(*([reader.source] if reader.source else []), *reader.other_files()),
@@ -94,7 +95,8 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
         trusted_proxies=value["trustedProxies"],
         remote=RemoteSettings(**parts["remote"]),
         keys=keys,
-        jwks=checks.jwks(reader, value, keys),
+        revocations=value["revocations"],
+        jwks=jwks,
         login=LoginSettings(**parts["login"]),
         issue=IssueSettings(**parts["issue"]),
         check=CheckSettings(**parts["check"]),

@@ -202,6 +202,7 @@ class Reader:
         if not isinstance(node, yaml.MappingNode):
             self.complain(name, place, "has to be a section of `key: value` lines", line)
             section.is_whole = False
+            section.values.clear()
             return section
         by_name = {key.name.rpartition(".")[2]: key for key in keys}
         for key_node, value in node.value:

@@ -139,6 +139,9 @@ KEYS: Final = (
     Key("keys", "keys.listed", keyset.KEYSET, None, items=ENTRY, alone=ROTATION,
         meaning="A keyset in place of encKey, or beside it: a list of keys, or one section for keys that rotate by themselves. "
                 "See docs/keys.md."),
+    Key("revocations", "revocations", files.read_path, None,
+        meaning="A file of what is no longer valid, one line each: jti ID, kid NAME, sub SUBJECT before TIME, all before TIME. "
+                "See docs/keys.md."),
     Key("jwksRoute", "jwks.route", http_names.read_route, None,
         meaning="The path that publishes the public keys (GET). Default: /.well-known/jwks.json where there are some."),
     Key("claims.iss", "issue.issuer", values.read_text, None,

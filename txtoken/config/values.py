@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 import yaml
@@ -192,8 +192,8 @@ def read_time(node: yaml.Node) -> float:
     text = read_text(node)
     try:
         if re.fullmatch(TIME, text):
-            return datetime.fromisoformat(text.upper()).timestamp()
-    except ValueError:
+            return datetime.fromisoformat(text.upper()).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):  # the second: in UTC it is before the year 1, or after 9999
         pass
     raise Wrong("has to be a date and time with its zone, like 2027-01-31T00:00:00Z (RFC 3339)", node)
 

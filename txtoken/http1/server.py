@@ -68,12 +68,14 @@ class Server(Serving):
     def _expire(self, now: float) -> None:
         """Act on some deadlines, and on the others in the next turns of the loop."""
         expired, members = self._expired, self.places.members
-        for _ in range(min(len(expired), EXPIRED_A_TURN_MAX)):
-            member = expired.popleft()
-            if member.deadline <= now and member in members:  # it may be over, or have gone on, meanwhile
-                member.expire()
-        if expired:
-            self._loop.call_soon(self._expire, now)
+        try:
+            for _ in range(min(len(expired), EXPIRED_A_TURN_MAX)):
+                member = expired.popleft()
+                if member.deadline <= now and member in members:  # it may be over, or have gone on, meanwhile
+                    member.expire()
+        finally:
+            if expired:  # one that failed keeps none of the others
+                self._loop.call_soon(self._expire, now)
 
     async def drain(self) -> None:
         """Close the sockets, let running requests finish for up to `timeouts.drain` seconds, then end what is left."""

@@ -6,6 +6,7 @@ each metric is good for.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -20,6 +21,8 @@ from txtoken.observe.metrics import (
     BUCKETS,
     ERRORS,
     INTERNAL,
+    KEY_REASONS,
+    KEY_USES,
     LIMITS,
     REFUSALS,
     REMOTE_REASONS,
@@ -65,6 +68,7 @@ class Exposition(Collector):
         sums = _Sums(self._board)
         yield _info("txtoken_build", "What serves.", self._build)
         yield from _service(self._board)
+        yield from _keys(self._board, time.time())
         yield from _requests(sums)
         yield from _tokens(sums)
         yield from _remote(sums)
@@ -136,10 +140,55 @@ def _service(board: Board) -> Iterator[Metric]:
         "When the configuration was last read and found good, the start included.",
         reloaded,
     )
+
+
+def _keys(board: Board, now: float) -> Iterator[Metric]:
+    """The keys. Where workers differ, in the middle of a reload, the number is that of the one that is worse off."""
+    loaded = board.service.moment("key_loaded")
     yield _gauge(
         "txtoken_signing_key_loaded_timestamp_seconds",
-        "Since when the key that signs is in use here, by start or reload.",
-        service.moment("key_loaded"),
+        "Since when the keys are in use here, by start or reload.",
+        loaded,
+    )
+    alive = [block for block in board.workers if block.gauge("pid")]
+    if not alive:
+        return
+    signing = [block for block in alive if block.gauge("key_signs")]
+    has_all = len(signing) == len(alive)
+    yield _gauge("txtoken_signing_key_present", "Whether a key signs now (1), or none does (0).", int(has_all))
+    if signing:
+        began = min(block.moment("key_began") or loaded for block in signing)
+        yield _gauge(
+            "txtoken_signing_key_age_seconds",
+            "How long the key that signs has been signing; one without a beginning, since it was loaded.",
+            max(0.0, now - began),
+        )
+        yield _gauge(
+            "txtoken_signing_key_end_timestamp_seconds",
+            "Until when the key that signs is valid. +Inf: it has no end.",
+            min(block.moment("key_ends") for block in signing),
+        )
+    yield _gauge(
+        "txtoken_signing_key_next_switch_seconds",
+        "In how many seconds another key signs, or none. +Inf: never.",
+        max(0.0, min(block.moment("key_switches") for block in alive) - now),
+    )
+    yield _gauge(
+        "txtoken_keys_end_timestamp_seconds",
+        "From when on no key signs, the following ones counted in. +Inf: one always does.",
+        min(block.moment("keys_end") for block in alive),
+    )
+    for name, what in (("verifying", "Keys that verify."), ("published", "Public keys in the JWKS.")):
+        yield _gauge(f"txtoken_keys_{name}", what, min(block.gauge(f"keys_{name}") for block in alive))
+    yield _gauge(
+        "txtoken_revocations",
+        "Lines of the list of revocations that is in use.",
+        min(block.gauge("revocations") for block in alive),  # a worker without the last list is seen
+    )
+    yield _gauge(
+        "txtoken_revocations_last_read_successful",
+        "Whether the list of revocations that was read last is in use (1), or could not be used (0).",
+        int(not any(block.gauge("revocations_failed") for block in alive)),
     )
 
 
@@ -183,6 +232,15 @@ def _tokens(sums: _Sums) -> Iterator[Metric]:
     checked = [(["valid"], sum(sums.responses("check_token", OK)))]
     checked += [([code], sums.error(code)) for code in TOKEN_REASONS]
     yield _labelled_total("txtoken_tokens_checked", "Tokens that were checked, by result.", ["result"], checked)
+    yield _labelled_total(
+        "txtoken_tokens_refused",
+        "Tokens that name a key of this service and were refused, by reason and by what that key is for.",
+        ["reason", "key"],
+        [([reason, use], sums.total(f"refused_{reason}_{use}")) for reason in KEY_REASONS for use in KEY_USES],
+    )
+    yield _total(
+        "txtoken_tokens_cut", "Tokens that end with their key, before expHours have passed.", sums.total("tokens_cut")
+    )
     yield _total(
         "txtoken_token_cache_hits",
         "Checks whose token was found among those that are remembered as valid.",

@@ -44,7 +44,7 @@ REFUSALS: Final[list[str]] = [
 INTERNAL: Final = "internal"
 TOKEN_REASONS: Final[list[str]] = [
     *("no_token", "segments", "malformed", "key", "algorithm", "signature"),
-    *("no_expiry", "expired", "not_yet", "issuer", "audience"),
+    *("no_expiry", "expired", "not_yet", "issuer", "audience", "revoked"),
 ]
 REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (see `errors`)
     **dict.fromkeys(
@@ -60,22 +60,33 @@ REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (s
     **dict.fromkeys(("bad_encoding", "bad_json", "token_too_large", "no_claim"), "invalid"),
     "status": "status",
 }
+# Of these some are counted by what the key is for that the token names (`keys/ring`), which is known before the fork: a `kid` is
+# not.
+KEY_REASONS: Final[list[str]] = ["signature", "algorithm", "expired"]
+KEY_USES: Final[list[str]] = ["signing", "old", "next"]
 ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *REMOTE_REASONS]
 
 # What others count, and a worker copies.
+REFUSED: Final[list[str]] = [f"refused_{reason}_{use}" for reason in KEY_REASONS for use in KEY_USES]
 TOTALS: Final[list[str]] = [
     *("cache_hits", "given_up", "log_lines_dropped"),
-    *("connections_held_back", "tls_handshakes_failed"),
+    *("connections_held_back", "tls_handshakes_failed", "tokens_cut"),
+    *REFUSED,
 ]
 # The state of this moment, which is void when the worker has died.
 GAUGES: Final[list[str]] = [
     *("pid", "is_ready", "connections", "active", "waiting"),
     *("remote_idle", "remote_busy", "remote_dialling", "connections_max", "remote_connections_max", "waiting_max"),
+    *("key_signs", "keys_verifying", "keys_published", "revocations", "revocations_failed"),
 ]
 # What happens to the service as a whole.
 EVENTS: Final[list[str]] = ["reloads", "reloads_failed", "workers_replaced"]
-# When something was last so: `beat` by time.monotonic, the others in Unix time.
-MOMENTS: Final[list[str]] = ["beat", "reloaded", "reload_failed", "key_loaded"]
+# When something was last so, or will be: `beat` by time.monotonic, the others in Unix time. Those of keys are a worker's own; the
+# key that signs began at `key_began` (0: nobody said when), ends at `key_ends` and is followed at `key_switches`.
+MOMENTS: Final[list[str]] = [
+    *("beat", "reloaded", "reload_failed", "key_loaded"),
+    *("key_began", "key_ends", "key_switches", "keys_end"),
+]
 
 # A block: counts, then seconds. A route has a histogram for each status, so that one addition counts both.
 BUCKETS: Final[int] = len(BOUNDS_S) + 1

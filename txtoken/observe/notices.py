@@ -33,6 +33,11 @@ class Notices:
         text = "a token is longer than many servers take in a header (8 KiB): a shorter reply of the remote makes it shorter"
         self._warn(self._large_tokens.due("token"), text, {"bytes": size})
 
+    def claims_are_dropped(self, names: str) -> None:
+        """Members of a reply did not become claims. It is reported once."""
+        text = "these members of the remote's reply are registered claims, and do not come into tokens (dataClaim: '')"
+        self._log.warning(text, extra={"fields": {"names": names}})
+
     def handshake_failed(self, cause: str) -> None:
         """A client's TLS handshake failed."""
         if self._repeats.due("handshake") is not None:  # port scanners knock at every open port

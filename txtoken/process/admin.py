@@ -17,7 +17,9 @@ from typing import Final
 from txtoken.clock import Clock
 from txtoken.http1.messages import Handler
 from txtoken.http1.server import Server
-from txtoken.observe.metrics import Board, Meter
+from txtoken.observe.metrics import KEY_REASONS, KEY_USES, Board, Meter
+from txtoken.process.key_watch import KeyWatch
+from txtoken.process.revoked import RevocationFile
 from txtoken.service.app import App
 from txtoken.service.handlers.health import Metrics
 from txtoken.service.routes import Routes, health_routes
@@ -71,6 +73,8 @@ class Admin:
         self._sockets = port.sockets
         self._render = port.render
         self._publish = publish
+        self._clock = clock
+        self._keys = KeyWatch(self._block)
         self._dropped = 0  # lines of the log that were told to be lost
         routes: dict[str, dict[str, Handler]] = health_routes(lambda: True, port.board.is_ready)
         routes["/metrics"] = {"GET": Metrics(self._show, port.content_type)}
@@ -80,19 +84,33 @@ class Admin:
         """Begin to answer."""
         await self.server.listen(self._sockets)
 
-    def publish(self, server: Server, app: App, dropped: int, *, ready: bool) -> None:
+    def publish(
+        self, server: Server, app: App, dropped: int, revocation_file: RevocationFile | None, *, ready: bool
+    ) -> None:
         """Copy what is so at this moment, and what was counted elsewhere, to where every process sees it.
 
-        `dropped` are the lines of the log that were lost so far.
+        `dropped` are the lines of the log that were lost so far, `revocation_file` has the list of revocations in use.
         """
         remotes, memory = app.remotes, app.verifier.memory
-        given_up = sum(remote.given_up for remote in remotes)
+        cancelled = sum(remote.cancelled for remote in remotes)
         places = server.places
-        more = [memory.hits, given_up, dropped - self._dropped, places.held_back, places.handshakes_failed]
+        refused = app.verifier.refused
+        more = [
+            *(
+                memory.hits,
+                cancelled,
+                dropped - self._dropped,
+                places.held_back,
+                places.handshakes_failed,
+                app.cut.count,
+            ),
+            *(refused.get((reason, use), 0) for reason in KEY_REASONS for use in KEY_USES),
+        ]
         self._dropped = dropped
-        memory.hits = places.held_back = places.handshakes_failed = 0
+        memory.hits = places.held_back = places.handshakes_failed = app.cut.count = 0
+        refused.clear()
         for remote in remotes:
-            remote.given_up = 0
+            remote.cancelled = 0
         idle = sum(remote.idle_count for remote in remotes)
         dialling = sum(remote.dialling_count for remote in remotes)
         busy = sum(remote.open_count for remote in remotes) - idle - dialling
@@ -102,6 +120,8 @@ class Admin:
             *(os.getpid(), int(ready), server.connection_count, active, waiting),
             *(idle, busy, dialling),
             *(server.limits.connections, app.config.remote.connections, app.config.remote.waiting),
+            *self._keys.publish(app.ring, app.config.issue.ttl_s, self._clock.second),
+            *((0, 0) if revocation_file is None else (revocation_file.current.count, int(revocation_file.has_failed))),
         ]
         self.meter.publish(more, gauges)
 

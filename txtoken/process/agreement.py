@@ -1,7 +1,7 @@
-"""Which bytes of the configuration the processes of a service have agreed on. Knows what files hold by digests alone.
+"""The agreement of all processes of a service on the bytes of its configuration. Knows files by their digests only.
 
-A worker reads the files itself when its supervisor says that there is a new configuration. What was written in between would
-make it serve by another one than the rest.
+The supervisor asks for a reload, and each worker reads the files itself. If a file was written in between, a worker would serve
+by another configuration than the rest.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final
 
 DIGEST_BYTES: Final = 16
 
-Content = bytes | str  # of a file: a digest of its bytes, or why there are none
+Content = bytes | str  # of a file: the digest of its bytes, or why it cannot be read
 
 
 class Agreement:
-    """What the supervisor has read last, in memory that all processes share. Make it before the workers are forked.
+    """The digest of what the supervisor read last, in memory that all processes share. Make it before the workers are forked.
 
-    Only the supervisor writes. A reader that is caught in between finds what fits nothing, and looks again later.
+    Only the supervisor writes. A worker that reads during a write finds a digest of nothing, and looks again later.
     """
 
     __slots__ = ("_memory",)
@@ -28,11 +28,11 @@ class Agreement:
         self._memory = mmap.mmap(-1, DIGEST_BYTES)  # anonymous and shared
 
     def note(self, contents: Mapping[str, Content]) -> None:
-        """Agree on these files."""
+        """Agree on the contents of these files, by path."""
         self._memory[:DIGEST_BYTES] = _digest(contents)
 
     def is_on(self, contents: Mapping[str, Content]) -> bool:
-        """Whether these files are what was agreed on."""
+        """Whether these contents were agreed on."""
         return self._memory[:DIGEST_BYTES] == _digest(contents)
 
 

@@ -1,4 +1,4 @@
-"""How many files this process may open, and what it can take on with them. Knows no sockets."""
+"""How many files this process may open, and how many connections it can serve with them. Knows no sockets."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Final
 from txtoken.errors import StartError
 from txtoken.settings import Config
 
-# That a process has open beside clients and the remote: listeners, the loop's own, the log, the admin port's clients.
+# Files that are no connections to clients or the remote: listening sockets, the loop's own, the log, the admin port's clients.
 OTHER_FILES: Final = 80
-FEW_FILES: Final = 256  # with fewer, a part of them is for what is not clients or the remote
-FILES_MIN: Final = 64  # with fewer nobody could be served in earnest
+FEW_FILES: Final = 256  # with fewer, half of them are for these other files
+FILES_MIN: Final = 64  # with fewer the service does not start
 
 
 def require_files() -> None:
-    """Refuse to start with too few files.
+    """Refuse to start if this process may open too few files.
 
     Raises:
-        StartError: this process may open fewer than `FILES_MIN`.
+        StartError: it may open fewer than `FILES_MIN`.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < FILES_MIN:
@@ -29,8 +29,8 @@ def require_files() -> None:
 
 
 def with_room(config: Config, log: logging.Logger) -> Config:
-    """Let this process open as many files as `limits` ask for. Where it may not, clients and connections to the remote shrink
-    in proportion, so that both are there.
+    """Raise the limit of open files to what `limits` need. Where that is not allowed, return a configuration with fewer
+    connections: those of clients and those to the remote shrink in proportion, to 1 at least.
     """
     limits, remote = config.limits, config.remote
     wanted = limits.connections + remote.connections

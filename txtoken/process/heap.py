@@ -1,4 +1,4 @@
-"""Gives memory that nothing uses any more back to the system. Knows nobody who used it."""
+"""The C library's heap: gives free memory back to the system. Knows nothing of what used it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import ctypes
 import sys
 from typing import Final
 
-# glibc keeps what was freed below something that is still in use: 32 MB of 80 after a flood of requests (scripts/withstand,
-# "pipeline 300"), and more with each one. Other C libraries have no malloc_trim(3).
+# glibc keeps memory that was freed below a block that is still in use: 32 MB of 80 after a flood of requests (scripts/withstand,
+# "pipeline 300"), and more after each flood. Other C libraries have no malloc_trim(3).
 _trim: Final = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def give_back() -> None:
-    """Give back what is free, where the C library can. Takes about 0.06 ms for each MB."""
+    """Give free memory back, if the C library can. Takes about 0.06 ms for each MB."""
     if _trim is not None:
         _trim(0)

@@ -9,10 +9,12 @@ import hashlib
 import logging
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
+from txtoken.config.key_settings import short_leads
 from txtoken.config.table import KEYS, changes
 from txtoken.errors import ConfigError
 from txtoken.process.agreement import DIGEST_BYTES, Agreement, Content
@@ -194,7 +196,9 @@ class Reload:
             self._log.warning("verify is no longer in the configuration: tokens are checked by the default rules")
         elif gone := _rules_gone(previous.check.rules, self.config.check.rules):
             self._log.warning("tokens are no longer checked by these rules", extra={"fields": {"keys": gone}})
-        for warning in self.config.warnings:
+        if previous.revocations is not None and self.config.revocations is None:
+            self._log.warning("revocations is no longer in the configuration: what was revoked is valid again")
+        for warning in (*short_leads(previous.keys, self.config.keys, time.time()), *self.config.warnings):
             self._log.warning(warning)
 
 

@@ -22,6 +22,7 @@ from txtoken.process.admin import AdminPort, make_admin_port
 from txtoken.process.descriptors import with_room
 from txtoken.process.loop import LOOP_NAME, new_event_loop
 from txtoken.process.reload import RETRY_S, Reload
+from txtoken.process.revoked import Loaded
 from txtoken.process.signals import Signals, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import Passed, address, bind
 from txtoken.process.worker import BUILD, Worker
@@ -31,7 +32,9 @@ from txtoken.version import VERSION
 STDOUT_FD: Final = 1
 
 
-def serve(config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket]) -> int:
+def serve(
+    config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket], revocations: Loaded | None
+) -> int:
     """Run the service in this process until a signal ends it. `load` reads its configuration again. Returns the exit code.
 
     Raises:
@@ -43,7 +46,7 @@ def serve(config: Config, load: Callable[[], Config], sockets: Sequence[socket.s
         for sock in sockets:
             sock.close()
         raise
-    return serve_as(None, config, load, sockets, admin_port)
+    return serve_as(None, config, load, sockets, admin_port, revocations)
 
 
 def open_admin(config: Config) -> AdminPort | None:
@@ -66,6 +69,7 @@ def serve_as(
     load: Callable[[], Config],
     sockets: Sequence[socket.socket],
     admin_port: AdminPort | None,
+    revocations: Loaded | None,
 ) -> int:
     """Be one worker of several, or without `context` the only one, until a signal ends it. Returns the process's exit code."""
     # Several processes that write to one pipe mix their lines up, but for pieces that the kernel takes whole.
@@ -74,7 +78,9 @@ def serve_as(
     try:
         agreement = None if context is None else context.agreement
         reload = Reload(load, config, log, logs_changes=context is None, agreement=agreement)
-        return run_to_the_end(_serve(with_room(config, log), reload, sockets, log, writer, context, admin_port))
+        return run_to_the_end(
+            _serve(with_room(config, log), reload, sockets, log, writer, context, admin_port, revocations)
+        )
     finally:
         end_at_next_signal(context)
         for sock in (*sockets, *(admin_port.sockets if admin_port is not None else ())):
@@ -130,12 +136,22 @@ async def _serve(
     writer: LineWriter,
     context: WorkerContext | None,
     admin_port: AdminPort | None,
+    revocations: Loaded | None,
 ) -> int:
     signals = Signals(context)
     level, number, on_beat = logging.INFO, 0, None
     if context is not None:  # its supervisor speaks for all
         level, number, on_beat = logging.DEBUG, context.number, context.on_beat
-    worker = Worker(config, log, writer, life_level=level, admin_port=admin_port, number=number, on_beat=on_beat)
+    worker = Worker(
+        config,
+        log,
+        writer,
+        life_level=level,
+        admin_port=admin_port,
+        number=number,
+        on_beat=on_beat,
+        revocations=revocations,
+    )
     await worker.start(sockets)
     if context is None:
         announce(log, config, sockets, admin_port)
@@ -174,6 +190,8 @@ async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.
         signals.reload.clear()
         if not asked and not reload.has_changed():
             continue
+        if asked:
+            worker.read_revocations_again()
         before = reload.config
         config = reload.read_again(apply, at_once=asked)
         if worker.admin is not None:

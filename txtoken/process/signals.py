@@ -1,7 +1,7 @@
-"""What a process of the service is asked by signals, and what a worker of several shares with its supervisor. Serves nothing.
+"""Signals to a process that serves: what each of them asks for. And what a worker shares with its supervisor. Serves nothing.
 
-The first SIGTERM or SIGINT asks for the end in order, the second for the end at once, SIGHUP for a reload. A process that does
-not react to the second one within `ALARM_S` is ended by the kernel: by SIGALRM, which nothing handles.
+The first SIGTERM or SIGINT asks to drain and end, the second to end at once, SIGHUP to reload. A process that does not react to
+the second one within `ALARM_S` is ended by the kernel: by SIGALRM, which nothing handles.
 """
 
 from __future__ import annotations
@@ -16,30 +16,27 @@ from typing import Final, NoReturn
 
 from txtoken.process.agreement import Agreement
 
-AT_ONCE: Final = signal.SIGUSR1  # what a supervisor sends to a worker that is to end without draining
-BLOCKED_SIGNALS: Final = (  # in a new worker of several, until it can handle them
-    signal.SIGTERM,
-    signal.SIGHUP,
-    AT_ONCE,
-)
-ALARM_S: Final = 1.0  # from the second signal to the end by force
+AT_ONCE: Final = signal.SIGUSR1  # the supervisor asks a worker to end at once
+# In a new worker, until it can handle them.
+BLOCKED_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, AT_ONCE)
+ALARM_S: Final = 1.0  # from the second signal to SIGALRM
 ENDED_AT_ONCE: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What a worker that is one of several shares with its supervisor."""
+    """What one of several workers shares with its supervisor."""
 
-    number: int  # its place
-    on_ready: Callable[[], object]  # to be called when it serves
-    lifeline_fd: int  # at its end: the supervisor is gone, so this worker drains and ends
-    on_beat: Callable[[], object]  # to be called with every beat of its loop
-    agreement: Agreement  # on the bytes of a configuration that is taken over
+    number: int  # of its place
+    on_ready: Callable[[], object]  # call it when the worker serves
+    lifeline_fd: int  # end of file: the supervisor is gone, so the worker drains and ends
+    on_beat: Callable[[], object]  # call it at every beat of the loop
+    agreement: Agreement  # on the bytes of the configuration
 
 
 class Signals:
-    """What the process was asked for: `first` is to end in order, `second` to end at once, `reload` to read its configuration
-    again. Make it inside the running loop, in the main thread.
+    """What the process was asked for: `first` to drain and end, `second` to end at once, `reload` to read its configuration
+    again. Make it inside the running loop, in the main thread. A worker of several passes its `context`.
     """
 
     def __init__(self, context: WorkerContext | None = None) -> None:
@@ -50,14 +47,14 @@ class Signals:
         self.is_forced = False
         self._loop = loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
-        # Python's own handlers, because the loop's are not called while it is busy or hangs.
+        # Handlers by `signal.signal` where a hanging loop must be ended too: the loop calls none of its own then.
         if context is None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._count)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
         else:
-            # Ctrl-C reaches every process of a terminal: to end is the supervisor's to say, or its end says it.
-            # Nor does SIGTERM mean more when it comes twice: systemd sends it to all, and the supervisor passes its own on.
+            # SIGINT stays ignored: Ctrl-C reaches every process of a terminal, and the supervisor asks its workers to end.
+            # A second SIGTERM means no more than the first: systemd sends one to all processes, the supervisor another.
             loop.add_signal_handler(signal.SIGTERM, self.first.set)
             signal.signal(AT_ONCE, self._end_at_once)
             loop.add_reader(context.lifeline_fd, self._lose_supervisor, loop, context.lifeline_fd)
@@ -68,7 +65,7 @@ class Signals:
         self.first.set()
 
     def _count(self, number: int, frame: FrameType | None) -> None:
-        if self._loop.is_closed():  # what ran in it has ended otherwise
+        if self._loop.is_closed():  # nothing is left to drain
             raise KeyboardInterrupt
         self._asked += 1
         if self._asked == 1:
@@ -78,7 +75,7 @@ class Signals:
 
     def _end_at_once(self, number: int, frame: FrameType | None) -> None:
         if self.is_forced:
-            return  # or whoever asks again and again would put the alarm off
+            return  # a further signal must not put the alarm off
         self.is_forced = True
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, ALARM_S)
@@ -87,8 +84,8 @@ class Signals:
 
 
 def end_at_next_signal(context: WorkerContext | None = None) -> None:
-    """The work is done, and what is left may take a moment: who asks (again) does not wait for it."""
-    # A worker of several gets a SIGTERM from each who sends it to all: that is not a second one.
+    """After the drain: let the next request to end exit at once, whatever is still to be written or closed."""
+    # A worker of several may get more than one SIGTERM for the same request (see `Signals`).
     for number in (signal.SIGTERM, signal.SIGINT) if context is None else (AT_ONCE,):
         signal.signal(number, _leave_at_once)
 

@@ -1,5 +1,5 @@
-"""Listening sockets: those of addresses and ports, Unix sockets with their files, and those that were open before this process
-began. Knows nobody who serves on them.
+"""Listening sockets: of IP addresses and a port, Unix sockets with their files, and sockets that were passed to this process.
+Accepts no connection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from txtoken.errors import StartError
 from txtoken.http1.acceptor import LISTEN_BACKLOG
 from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX
 
-UNIX_MODE: Final = 0o660  # of a socket's file: to connect takes the right to write, which the owner and his group have
+UNIX_MODE: Final = 0o660  # of a socket's file: its owner and group may write to it, which means connect
 _NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)  # in the kernel, or on any interface
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
@@ -28,8 +28,8 @@ def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str 
 
     `::` without an IPv4 address beside it is all addresses, IPv4 and IPv6; IPv4 alone where the machine has no IPv6.
 
-    With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them. `key` is
-    where the port comes from.
+    With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them. `key` is the
+    name of the port in the configuration.
 
     Raises:
         StartError: an address cannot be bound.
@@ -44,7 +44,7 @@ def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str 
             except OSError as error:
                 if host != ALL_ADDRESSES or v6_only or error.errno not in _NO_IPV6:
                     raise
-                host = ALL_IPV4  # what is said of a failure from here on is of this address
+                host = ALL_IPV4  # an error from here on names this address
                 sock = _open(host, port, is_shared=is_shared, v6_only=v6_only)
         except OSError as error:
             for opened in sockets:
@@ -72,7 +72,7 @@ def _open(host: str, port: int, *, is_shared: bool, v6_only: bool) -> socket.soc
 
 
 def address(sock: socket.socket) -> str:
-    """Write a bound address as people do: `0.0.0.0:8888`, `[::]:8888`, `unix:/run/txtoken/txtoken.sock`."""
+    """Write the address of a socket: `0.0.0.0:8888`, `[::]:8888`, `unix:/run/txtoken/txtoken.sock`."""
     if sock.family == socket.AF_UNIX:
         return f"{UNIX_PREFIX}{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
@@ -101,11 +101,11 @@ def _why_not_bound(error: OSError, host: str, port: int, key: str) -> str:
 
 
 class Passed(socket.socket):
-    """A listening socket that was open before this process began: systemd made it (sd_listen_fds(3))."""
+    """A listening socket that was passed to this process, by systemd for example (sd_listen_fds(3))."""
 
 
 def take_passed(numbers: Sequence[int]) -> list[socket.socket]:
-    """Take over the sockets that were passed to this process under these file descriptors.
+    """Take over the sockets that were passed to this process as these file descriptors.
 
     Raises:
         StartError: one of them is no listening stream socket.
@@ -133,11 +133,10 @@ def _listens(sock: socket.socket) -> bool:
 
 @contextlib.contextmanager
 def unix_sockets(listen: Sequence[str]) -> Iterator[list[socket.socket]]:
-    """Listen on every Unix socket that is named there. At the end their files are removed, unless others have put their own
-    in place of them.
+    """Listen on every Unix socket in `listen`. At the end their files are removed, unless another process has replaced them.
 
     Raises:
-        StartError: a path cannot be had.
+        StartError: a socket cannot be bound to its path.
     """
     sockets: list[socket.socket] = []
     made: dict[str, tuple[int, int, int]] = {}
@@ -156,16 +155,17 @@ def unix_sockets(listen: Sequence[str]) -> Iterator[list[socket.socket]]:
 
 
 def bind_unix(path: str) -> socket.socket:
-    """Listen on a Unix socket. A file that a dead process left is replaced, a socket that somebody serves is not.
+    """Listen on a Unix socket. A file that a dead process left is replaced, a socket in use is not.
 
     Raises:
-        StartError: the path cannot be had.
+        StartError: the socket cannot be bound to this path.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _alone_in(os.path.dirname(path)):
+        with _lock(os.path.dirname(path)):
             _clear(path)
-            umask = os.umask(0o777 & ~UNIX_MODE)  # from the first moment on: to change it later would leave a gap
+            # The file has this mode from the start: chmod would come a moment later.
+            umask = os.umask(0o777 & ~UNIX_MODE)
             try:
                 sock.bind(path)
             finally:
@@ -178,8 +178,8 @@ def bind_unix(path: str) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _alone_in(folder: str) -> Iterator[None]:
-    """Keep others who do the same in this folder waiting: of two that start at once, the second must find the first."""
+def _lock(folder: str) -> Iterator[None]:
+    """Let one process at a time bind in this folder: of two that start at once, the second must find the first in use."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -189,10 +189,10 @@ def _alone_in(folder: str) -> Iterator[None]:
 
 
 def _clear(path: str) -> None:
-    """Remove a socket that nobody serves.
+    """Remove the socket of a dead process.
 
     Raises:
-        OSError: somebody does (EADDRINUSE), or what is there is no socket (ENOTSOCK).
+        OSError: the socket is in use (EADDRINUSE), or the file is no socket (ENOTSOCK).
     """
     try:
         mode = os.lstat(path).st_mode
@@ -200,20 +200,20 @@ def _clear(path: str) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise OSError(errno.ENOTSOCK, "no socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
-        visitor.setblocking(False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
         try:
-            visitor.connect(path)
+            client.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)
             return
-        except BlockingIOError:  # so many want to be served that there is no place in the line
+        except BlockingIOError:  # in use: its backlog is full
             pass
     raise OSError(errno.EADDRINUSE, "in use")
 
 
 def _identity(path: str) -> tuple[int, int, int]:
-    """Tell a file from others that stood, or will stand, at the same path: the number of an inode is used again."""
+    """Identify a file among those that were, or will be, at the same path. An inode's number alone may be used again."""
     found = os.lstat(path)
     return found.st_dev, found.st_ino, found.st_mtime_ns
 

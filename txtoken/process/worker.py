@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from txtoken.clock import Clock
+from txtoken.config.revocation_file import Signature, carried_by
 from txtoken.http1 import parser
 from txtoken.http1.messages import Observer
 from txtoken.http1.proxies import Proxies
@@ -22,7 +23,11 @@ from txtoken.observe.notices import Notices
 from txtoken.observe.observers import as_one
 from txtoken.process import heap
 from txtoken.process.admin import Admin, AdminPort
+from txtoken.process.heartbeat import Heartbeat
+from txtoken.process.revoked import Loaded, RevocationFile
+from txtoken.process.threads import Threads
 from txtoken.service.app import App, Surroundings
+from txtoken.service.revocations import Revocations
 from txtoken.settings import Config
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
@@ -47,14 +52,12 @@ class Worker:
         admin_port: AdminPort | None = None,
         number: int = 0,
         on_beat: Callable[[], object] | None = None,
+        revocations: Loaded | None = None,
     ) -> None:
         self._log = log
         self._life_level = life_level  # of the lines about its end
         self._on_beat = on_beat  # a sign of life, for a supervisor
-        self._loop = asyncio.get_running_loop()
-        self._clock = clock = Clock()
-        self._beat_timer: asyncio.TimerHandle | None = None
-        self._beat_due = self._loop.time()
+        clock = Clock()
         self._ready = False
         self._writer = writer
         self._dropped = 0  # lines of the log that were reported as lost
@@ -62,13 +65,22 @@ class Worker:
         self._surroundings = Surroundings(
             clock=clock,
             in_turn=lambda work: self._server.turns.call(work),
-            is_ready=lambda: self._ready,
+            in_thread=Threads().run,
+            is_ready=lambda: self._ready and self._app.can_sign(),
             forwarded_lines=lambda trusted: Proxies(trusted).forwarded_lines,
             on_remote_failure=notices.remote_failed,
             on_large_token=notices.token_is_large,
+            on_dropped_claims=notices.claims_are_dropped,
             on_crash=notices.crashed,
         )
         self._app = app = App.build(config, self._surroundings)
+        self._revocation_file: RevocationFile | None = None
+        if config.revocations is not None:
+            if revocations is None or revocations.path != config.revocations:  # a reload has named another file since
+                revocations = Loaded(config.revocations, Revocations(carried_by(config)), None)
+            self._revocation_file = self._new_revocation_file(config, revocations.revocations, revocations.signature)
+            self._revocation_file.catch_up()
+            app.revoke(self._revocation_file.current)
         self.admin: Admin | None = None
         if admin_port is not None:
             self.admin = Admin(admin_port, number, app.route_names, clock, self._publish, notices.crashed)
@@ -76,9 +88,16 @@ class Worker:
         self._server = Server(app.router, config.limits, config.timeouts, clock, self._observer())
         self._server.buffers.on_shed = self._note_shed
         self._server.secure(config.tls.context, notices.handshake_failed)
+        self._heartbeat = Heartbeat(clock, lambda: _beat_s(self._app.config), self._beat, notices.crashed)
 
     def _observer(self) -> Observer | None:
         return as_one(self._access_log, None if self.admin is None else self.admin.meter)
+
+    def _new_revocation_file(
+        self, config: Config, current: Revocations, seen: Signature | None = None
+    ) -> RevocationFile:
+        in_turn, on_new = self._surroundings.in_turn, lambda revocations: self._app.revoke(revocations)
+        return RevocationFile(config, current, seen, self._log, in_turn, on_new)
 
     def _new_access_log(self, app: App) -> AccessLog | None:
         log, trusted = app.config.log, app.config.trusted_proxies
@@ -89,7 +108,7 @@ class Worker:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Begin to serve on sockets that are bound. `stop` closes them."""
-        self._beat()
+        self._heartbeat.start()
         await self._server.listen(sockets)
         self._ready = True
         if self.admin is not None:
@@ -116,6 +135,7 @@ class Worker:
         # Nothing fails from here on.
         app.replace(before)
         self._app = app
+        self._take_over_revocations(before.config)
         if self._access_log is not None:
             self._access_log.flush()
         self._access_log = access_log
@@ -126,6 +146,22 @@ class Worker:
         if before.config.tls != config.tls:
             self._server.secure(config.tls.context, self._notices.handshake_failed)
         self._log.debug("serving by another configuration")
+
+    def _take_over_revocations(self, before: Config) -> None:
+        """Use the list of the new configuration. Another file is read in steps, and the list stays what it is until then."""
+        config, file = self._app.config, self._revocation_file
+        if config.revocations is None:
+            file = None
+        elif file is None or config.revocations != before.revocations or carried_by(config) != carried_by(before):
+            file = self._new_revocation_file(config, Revocations(carried_by(config)) if file is None else file.current)
+            file.read_again()
+        self._revocation_file = file
+        self._app.revoke(None if file is None else file.current)
+
+    def read_revocations_again(self) -> None:
+        """Look at the list of revocations at once."""
+        if self._revocation_file is not None:
+            self._revocation_file.read_again()
 
     async def stop(self) -> None:
         """Drain (contract §4.3): not ready, `drainDelay`, then nobody new, and up to `timeouts.drain` for who is here."""
@@ -143,8 +179,7 @@ class Worker:
 
     async def abandon(self) -> None:
         """Let go of everything at once."""
-        if self._beat_timer is not None:
-            self._beat_timer.cancel()
+        self._heartbeat.stop()
         self._server.abort()
         if self.admin is not None:
             self.admin.server.abort()
@@ -152,22 +187,13 @@ class Worker:
             self._access_log.flush()
         await self._app.close()
 
-    def _beat(self) -> None:
-        """Do all that is due by time: one timer for the process in place of one a request."""
+    def _beat(self, now: float, late_s: float) -> None:
+        """Do all that is due by time."""
         if self._on_beat is not None:
             self._on_beat()
-        second_left = self._clock.tick()
-        now = self._loop.time()
-        try:
-            if self.admin is not None:
-                self.admin.meter.note_beat(max(0.0, now - self._beat_due))
-            self._sweep(now)
-        except Exception as error:  # noqa: BLE001 - the next beat must come, or time stands still for all deadlines
-            self._notices.crashed(error)
-        # Waking up just behind the turn of a second keeps `exp` and Date right to a few milliseconds.
-        wait_s = min(_beat_s(self._app.config), second_left + 0.001)
-        self._beat_due = self._loop.time() + wait_s
-        self._beat_timer = self._loop.call_later(wait_s, self._beat)
+        if self.admin is not None:
+            self.admin.meter.note_beat(late_s)
+        self._sweep(now)
 
     def _sweep(self, now: float) -> None:
         if self.admin is not None:
@@ -177,6 +203,8 @@ class Worker:
         if self._server.buffers.has_eased():
             heap.give_back()
         self._app.sweep()
+        if self._revocation_file is not None:
+            self._revocation_file.look()
         if self._access_log is not None:
             self._access_log.flush()
         if self._writer.dropped != self._dropped and not self._writer.is_stuck:
@@ -187,7 +215,8 @@ class Worker:
     def _publish(self) -> None:
         """Show every process of the service what is so in this one."""
         if self.admin is not None:
-            self.admin.publish(self._server, self._app, self._writer.dropped, ready=self._ready)
+            ready = self._ready and self._app.can_sign()
+            self.admin.publish(self._server, self._app, self._writer.dropped, self._revocation_file, ready=ready)
 
     def _note_shed(self, clients: int, held_bytes: int) -> None:
         self._notices.buffers_are_full(self._app.config.limits.buffered_bytes, clients, held_bytes)

@@ -20,16 +20,17 @@ from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
 from txtoken.service.handlers.check import Check
 from txtoken.service.handlers.jwks import Discovery, Jwks, discovery_paths
-from txtoken.service.handlers.login import ForwardedLines, Login
+from txtoken.service.handlers.login import ForwardedLines, InThread, Login
 from txtoken.service.keys.build import build_ring
 from txtoken.service.keys.hmac import HmacKey
-from txtoken.service.keys.key import BEARER_TYPE
+from txtoken.service.keys.key import BEARER_TYPE, HMAC_ALGORITHMS
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.remote import Remote
+from txtoken.service.revocations import Revocations
 from txtoken.service.routes import Routes, health_routes
-from txtoken.service.tokens.issue import TokenIssuer, new_issuer
+from txtoken.service.tokens.issue import CutTokens, TokenIssuer, new_issuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
+from txtoken.service.upstream.remote import Remote
 from txtoken.settings import Config, IssueSettings, RemoteSettings
 from txtoken.version import VERSION
 
@@ -45,12 +46,14 @@ class Surroundings:
 
     clock: Clock
     in_turn: Callable[[Callable[[], object]], object]  # calls what may take milliseconds when others had their turns
+    in_thread: InThread
     is_ready: Callable[[], bool]
     forwarded_lines: Callable[
         [tuple[str, ...]], ForwardedLines
     ]  # how to tell the remote of clients behind these proxies
     on_remote_failure: Callable[[RemoteError], None]
     on_large_token: Callable[[int], None]  # its bytes
+    on_dropped_claims: Callable[[str], None]  # their names
     on_crash: Callable[[Exception], None]
 
 
@@ -63,6 +66,7 @@ class App:
         self.parts: dict[str, tuple[object, object]] = {}  # the settings of each part, and the part
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
+        self.cut: CutTokens = CutTokens() if before is None else before.cut  # which logins that still run count in, too
         self.ring: KeyRing
         self.issuer: TokenIssuer
         self.remote: Remote
@@ -102,10 +106,11 @@ class App:
         self.remote = part("remote", (config.remote, key), lambda: new_remote(config.remote, ring, around))
         self.verifier = part(
             "verifier",
-            (ring, config.check),
+            # The path alone makes no token another one.
+            (ring, replace(config.check, route=""), config.revocations is None),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
-        self.issuer = issuer = new_issuer(ring, config.issue)
+        self.issuer = issuer = new_issuer(ring, config.issue, self.cut, around.on_dropped_claims)
         login = Login(
             self.remote,
             issuer,
@@ -114,6 +119,7 @@ class App:
             config.login,
             forwarded_lines=around.forwarded_lines(config.trusted_proxies) if config.login.forwarded_for else None,
             token_bytes_max=config.issue.token_bytes_max,
+            in_thread=around.in_thread,
             on_failure=around.on_remote_failure,
             on_large_token=around.on_large_token,
             on_crash=around.on_crash,
@@ -141,7 +147,10 @@ class App:
             settings.route: ("jwks", {"GET": Jwks(ring, settings.max_age_s)})
         }
         if settings.issuer is not None:
-            algorithms = [key.algorithm for key in ring.keys if key.public_members() is not None]
+            # Not of the keys that are known now: before the clock is set there are none, and some verifiers read this once.
+            entries, rotation = self.config.keys.listed
+            named = [*(entry.algorithm for entry in entries), *([] if rotation is None else [rotation.algorithm])]
+            algorithms = [algorithm for algorithm in named if algorithm not in HMAC_ALGORITHMS]
             discovery = Discovery(settings.issuer, settings.route, algorithms, settings.max_age_s)
             found |= {path: ("discovery", {"GET": discovery}) for path in discovery_paths(settings.issuer)}
         return found
@@ -172,6 +181,11 @@ class App:
         made = self.parts.get("remote")
         if made is not None and (before is None or made[1] is not before.remote):
             self._close(cast("Remote", made[1]))
+
+    def revoke(self, revocations: Revocations | None) -> None:
+        """Refuse what this list names from now on, remembered or not."""
+        self.verifier.revocations = revocations
+        self.ring.revoke(() if revocations is None else revocations.kids)
 
     def can_sign(self) -> bool:
         """Whether a key signs now."""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import Final
 
 import orjson
 
 from txtoken.errors import TokenError
-from txtoken.service.keys.derived import Schedule
 from txtoken.service.keys.key import BEARER_TYPE
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.keys.verifiers import verifiers_without
-from txtoken.service.times import date_time, duration
 from txtoken.service.tokens.compact import UnusableJson, compact_object
-from txtoken.service.tokens.memory import Verdict
 from txtoken.service.tokens.segments import decode_segment
 from txtoken.service.tokens.verify import TokenVerifier
 
@@ -27,63 +23,62 @@ _ADVICE: Final = {
     "no_expiry": "it does not say when it expires, and tokens without an end are not accepted (verify.requireExp)",
     "issuer": "its `iss` is not the one that is asked for (verify.iss)",
     "audience": "its `aud` does not name the one that is asked for (verify.aud)",
+    "revoked": "it was declared void before its end: itself, its session, user or key, or all tokens of that time (revocations)",
 }
+_KID_LENGTH_MAX: Final = 64
+_KIDS_MAX: Final = 16  # that are named
+_DERIVED_KID: Final = re.compile(
+    r"([0-9]{1,12})-[A-Za-z0-9_-]{11}"
+)  # of a key that rotates by itself: its period and a name
 _OF_TIMES: Final = ("malformed", "no_expiry", "expired", "not_yet")  # reasons that a time which is none can have
 _TIMES: Final = ("exp", "nbf", "iat")  # seconds since 1970 (RFC 7519 §2: NumericDate)
 _SECONDS_MAX: Final = 100_000_000_000  # the year 5138: what is more was meant in milliseconds, or finer
-_NAME_LENGTH_MAX: Final = 64  # of a `kid`
-_NAMES_MAX: Final = 8
-_MOMENT_MAX: Final = 250_000_000_000  # the year 9892: few later ones can be written as a date
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is known of a token. `header` and `claims` are JSON text, or None where they cannot be read.
-
-    `not_verified_by` names well-known verifiers that cannot use the algorithm of a valid token.
-    """
+    """What is known of a token. `header` and `claims` are JSON text, or None where they cannot be read."""
 
     valid: bool
     error: str | None
     reason: str
     header: bytes | None
     claims: bytes | None
-    not_verified_by: tuple[str, ...] = ()
 
 
-def explain(verifier: TokenVerifier, ring: KeyRing, token: bytes, now: float) -> Explanation:
-    """Say why `token` is or is not valid at `now` (Unix time in seconds). The verdict is the verifier's own; `ring` is its."""
+def explain(verifier: TokenVerifier, token: bytes, now: float) -> Explanation:
+    """Say why `token` is or is not valid at `now` (Unix time in seconds). The verdict is the verifier's own."""
     header, claims = _readable(token)
     try:
         verdict = verifier.verify(token, now)
     except TokenError as error:
-        return Explanation(False, error.public, _why_not(error, ring, header, claims, now), header, claims)
-    without = verifiers_without(verdict.key.algorithm)
-    return Explanation(True, None, f"it is valid{_how_valid(verdict, claims, now)}", header, claims, without)
-
-
-def _how_valid(verdict: Verdict, claims: bytes | None, now: float) -> str:
-    key = verdict.key
+        return Explanation(False, error.public, _why_not(error, verifier.ring, header, claims, now), header, claims)
     if odd := _odd_time(claims):
-        return f", but {odd}"
-    text = " for another " + duration(verdict.valid_until - now) if verdict.valid_until < inf else ", and never expires"
-    if verdict.valid_until == key.until < inf:
-        text += f", until its key {_shown(key.kid)} ends"
-    if now < key.begins:
-        text += f"; its key {_shown(key.kid)} signs from {date_time(key.begins)} on, and verifies already"
-    return text
+        return Explanation(True, None, f"it is valid, but {odd}", header, claims)
+    if verdict.valid_until == float("inf"):
+        return Explanation(True, None, "it is valid, and never expires", header, claims)
+    return Explanation(True, None, f"it is valid for another {duration(verdict.valid_until - now)}", header, claims)
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it: `32 s`, `3 h 12 min`, `2 d 4 h`."""
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
 
 
 def _why_not(error: TokenError, ring: KeyRing, header: bytes | None, claims: bytes | None, now: float) -> str:
-    members = _members(header)
     if error.code == "key":
-        return _why_unknown(ring, members.get("kid"), now)
+        return _why_unknown(ring, _members(header), now)
     if error.code == "algorithm":
-        return _why_other_algorithm(ring, members, now)
-    if error.code == "signature" and (key := ring.find(members.get("kid"), now)) is not None and key.kid:
-        return f"it was signed with another key than {key.kid}, which it names, or changed after it was signed"
-    if error.code == "audience" and members.get("typ") == BEARER_TYPE:
-        return f"it is the token that is shown to the remote (typ {BEARER_TYPE}), and nobody's login"
+        return _other_method(ring, _members(header), now)
+    if error.code == "audience" and _members(header).get("typ") == BEARER_TYPE:
+        return "it is the one that this service shows to the remote, and nobody's login"
     if error.code in _OF_TIMES and (odd := _odd_time(claims)):
         return odd
     if error.code == "expired" and (expires := _number(claims, "exp")) is not None:
@@ -95,50 +90,44 @@ def _why_not(error: TokenError, ring: KeyRing, header: bytes | None, claims: byt
     return _ADVICE.get(error.code, error.public)
 
 
-def _why_other_algorithm(ring: KeyRing, header: Mapping[str, object], now: float) -> str:
-    key = ring.find(header.get("kid"), now)
-    assert key is not None
-    named = f"its key {key.kid}" if key.kid else "this service's key"
-    said = _shown(header.get("alg"))
-    return f"it was signed by another method than {named} is for: its `alg` is {said}, and not {key.algorithm}"
-
-
-def _why_unknown(ring: KeyRing, kid: object, now: float) -> str:
-    """Say why there is no key for a token: it ended, it never was, or it is not known yet or any more."""
-    known = [key.kid for key in ring.keys if key.kid and now < key.until]
-    names = ", ".join(known[:_NAMES_MAX]) + (f" and {len(known) - _NAMES_MAX} more" if len(known) > _NAMES_MAX else "")
-    known_are = f"known are {names}" if known else "no key is known at this time"
-    if kid is None:
-        return f"it does not name its key (`kid`), and {known_are}"
-    ended = next((key for key in ring.keys if key.kid == kid), None)
+def _why_unknown(ring: KeyRing, header: Mapping[str, object], now: float) -> str:
+    """Say why no key of the service is the one that a token names."""
+    known = f"this service knows {_names(key.kid for key in ring.keys if now < key.until)}"
+    if header.get("kid") is None:
+        return f"it does not name its key (`kid`), and {known}"
+    kid = header["kid"]
+    if not isinstance(kid, str) or not 0 < len(kid) <= _KID_LENGTH_MAX or not kid.isprintable():
+        return f"the key that it names (`kid`) is none that was ever here: {known}"
+    ended = next((key.until for key in ring.keys if key.kid == kid), None)
     if ended is not None:
-        return f"its key {ended.kid} ended {duration(now - ended.until)} ago (until)"
-    if ring.schedule is not None and isinstance(kid, str) and (why := _why_no_period(ring.schedule, kid, now)):
-        return f"{why}; {known_are}"
-    return f"its key is {_shown(kid)}, and {known_are}"
+        return f"its key ({kid}) ended {duration(now - ended)} ago (keys.until)"
+    if _is_of_past_period(ring, kid):
+        return f"its key ({kid}) ended: it rotated out, and {known}"
+    return f"the key that it names (`kid`), {kid}, is unknown: {known}"
 
 
-def _why_no_period(schedule: Schedule, kid: str, now: float) -> str:
-    """Say why a key that rotates by itself is not known. Empty: this names none."""
-    number = kid.partition("-")[0]
-    if len(kid) > _NAME_LENGTH_MAX or not (number.isascii() and number.isdigit()):
-        return ""
-    if int(number) * schedule.every_s > _MOMENT_MAX:
-        return ""
-    period = int(number)
-    begins = schedule.times(period).begins
-    if period in schedule.periods(now):
-        return f"its key {_shown(kid)} is of a known period, but of another secret, issuer, algorithm or `every`"
-    span = f"its key {_shown(kid)} is of the period from {date_time(begins)} to {date_time(begins + schedule.every_s)}"
-    if begins > now:
-        return f"{span}, which is not known yet: a clock is wrong, or `every` is another one"
-    return f"{span}, and was known for {duration(schedule.old * schedule.every_s)} after it"
+def _is_of_past_period(ring: KeyRing, kid: str) -> bool:
+    """Whether a key looks like one that rotates by itself, from before those that are known."""
+    named = _DERIVED_KID.fullmatch(kid)
+    if named is None or not ring.rotates:
+        return False
+    periods = [int(found[1]) for key in ring.keys if (found := _DERIVED_KID.fullmatch(key.kid))]
+    return bool(periods) and int(named[1]) < min(periods)
 
 
-def _shown(value: object) -> str:
-    """Write what a token says of itself, unless a terminal could be misled by it."""
-    is_plain = isinstance(value, str) and value.isprintable() and 0 < len(value) <= _NAME_LENGTH_MAX
-    return str(value) if is_plain else "none that could be one of ours"
+def _names(kids: Iterable[str]) -> str:
+    names = [kid or "the key without a name (encKey)" for kid in kids]
+    if len(names) > _KIDS_MAX:
+        names[_KIDS_MAX:] = [f"{len(names) - _KIDS_MAX} more"]
+    return ", ".join(names) if names else "no key now"
+
+
+def _other_method(ring: KeyRing, header: Mapping[str, object], now: float) -> str:
+    key = ring.find(header.get("kid"), now)
+    if key is None or not key.kid:
+        algorithms = sorted({known.algorithm for known in ring.keys if not known.kid})
+        return f"it was signed by another method than this service uses ({', '.join(algorithms)})"
+    return f"it was signed by another method than its key ({key.kid}) is for ({key.algorithm})"
 
 
 def _odd_time(claims: bytes | None) -> str:

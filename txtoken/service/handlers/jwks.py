@@ -21,7 +21,7 @@ _ANY_ORIGIN: Final = b"Access-Control-Allow-Origin: *"
 _NO_PUBLIC_KEYS: Final = error_response(
     404,
     "not_found",
-    "there are no public keys here: all keys are secrets (HMAC), which are never published",
+    "there are no public keys here: secrets (HMAC) are never published",
     _ANY_ORIGIN,
 )
 

@@ -24,12 +24,13 @@ from txtoken.errors import (
 )
 from txtoken.http1.messages import Client, Handler, Head, Peer, Pending, Request, Response, response_head
 from txtoken.service.answers import CRASHED, NO_STORE, OK_HEAD
-from txtoken.service.exchange import Exchange, Outcome
 from txtoken.service.failures import Failures
-from txtoken.service.remote import Remote
+from txtoken.service.keys.key import Key
 from txtoken.service.success import Success
 from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, is_json, read_object
 from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.upstream.exchange import Exchange, Outcome
+from txtoken.service.upstream.remote import Remote
 from txtoken.settings import LoginSettings
 
 # Bodies of clients that are looked at: 64 KiB of the densest JSON hold the loop for 4 ms, so longer ones go to the remote as
@@ -37,8 +38,12 @@ from txtoken.settings import LoginSettings
 CHECKED_BODY_BYTES_MAX: Final = 64 * 1024
 # And those that are looked at once more where orjson refuses them, which is not for all that RFC 8259 allows.
 RECHECKED_BODY_BYTES_MAX: Final = 16 * 1024
+# Tokens that wait for a thread to sign them. One by RSA with 4096 bits takes 1.5 ms: the last one waits for half a second.
+SIGNING_MAX: Final = 512
 LARGE_TOKEN_BYTES: Final = 8 * 1024  # past it many servers refuse a request that carries it in a header
 REFUSED: Final = 401  # what a reply counts as that `successWhen` does not agree with (contract §1.2)
+# Does something that takes long in a thread, and calls back in the loop with what came of it.
+InThread = Callable[[Callable[[], bytes], Callable[[bytes | Exception], None]], object]
 # Header lines that tell the remote who sent a request, made of its peer and its header fields.
 ForwardedLines = Callable[[Peer, Mapping[bytes, bytes]], bytes]
 _BAD_REQUEST: Final = response_head(400, NO_STORE)
@@ -52,11 +57,13 @@ class Login(Handler):
         "_failures",
         "_forward",
         "_forwarded_lines",
+        "_in_thread",
         "_issuer",
         "_on_crash",
         "_on_failure",
         "_on_large_token",
         "_remote",
+        "_signing",
         "_success",
         "_token_bytes_max",
         "_usual_bytes_max",
@@ -73,6 +80,7 @@ class Login(Handler):
         *,
         forwarded_lines: ForwardedLines | None,
         token_bytes_max: int,
+        in_thread: InThread,
         on_failure: Callable[[RemoteError], None],
         on_large_token: Callable[[int], None],
         on_crash: Callable[[Exception], None],
@@ -90,6 +98,8 @@ class Login(Handler):
         self._usual_bytes_max = min(token_bytes_max, LARGE_TOKEN_BYTES)  # a token of more is looked at closer
         # None: every JSON object is a success.
         self._success = Success(settings.success_members) if settings.success_members else None
+        self._in_thread = in_thread
+        self._signing = 0  # tokens that threads sign at this moment
         self._on_failure = on_failure
         self._on_large_token = on_large_token  # how many bytes one has that is longer than many servers take
         self._on_crash = on_crash
@@ -106,6 +116,11 @@ class Login(Handler):
         if not self._issuer.can_sign(self._clock.second):
             client.respond(self._explain(NoSigningKey(), None))
             return None
+        if self._signing >= SIGNING_MAX:
+            client.respond(
+                self._explain(RemoteOverloaded("overloaded", "too many tokens are waiting to be signed"), None)
+            )
+            return None
         lines = b""
         fields = request.head.fields
         for name, written in self._forward:
@@ -113,7 +128,7 @@ class Login(Handler):
                 lines += b"%b: %b\r\n" % (written, fields[name])
         if self._forwarded_lines is not None:
             lines += self._forwarded_lines(client.peer(), fields)
-        login = _LoginExchange(self, client, lines, body)
+        login = LoginExchange(self, client, lines, body)
         try:
             self._remote.post(login)
         except RemoteOverloaded as error:
@@ -124,15 +139,24 @@ class Login(Handler):
     def waits(self, head: Head) -> bool:
         return True
 
-    def answer(self, outcome: Outcome, remote_s: float) -> Response:
-        """Return what the client is told when the remote's outcome is there, `remote_s` seconds after it was asked."""
+    def conclude(self, login: LoginExchange, outcome: Outcome, remote_s: float) -> None:
+        """Answer a login whose outcome is there, `remote_s` seconds after the remote was asked: at once, or when its token was
+        signed in a thread.
+        """
         try:
-            return self._answer(outcome, remote_s)
+            response = self._answer(login, outcome, remote_s)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the client without an answer
             self._on_crash(error)
-            return CRASHED
+            response = CRASHED
+        if response is not None:
+            login.client.respond(response)
 
-    def _answer(self, outcome: Outcome, remote_s: float) -> Response:
+    def cancel(self, login: LoginExchange) -> None:
+        """Give up a login whose client is gone, or was answered."""
+        self._remote.cancel(login)
+
+    def _answer(self, login: LoginExchange, outcome: Outcome, remote_s: float) -> Response | None:
+        """Return the answer. None: a thread signs the token, and answers then."""
         if not isinstance(outcome, bytes):
             return self._explain(outcome, remote_s)
         try:
@@ -142,9 +166,16 @@ class Login(Handler):
         if self._success is not None and not self._success.agrees(reply):
             return self._explain(RemoteStatus(REFUSED, body=outcome), remote_s)
         try:
-            token = self._issuer.issue(data, self._clock.second, reply)
+            signing_input = self._issuer.signing_input(data, self._clock.second, reply)
         except (ClaimsUnbuildable, NoSigningKey) as error:
             return self._explain(error, remote_s)
+        key = self._issuer.key
+        if key.is_slow:
+            self._sign_in_thread(login, key, signing_input, remote_s)
+            return None
+        return self._hand_out(b"".join((signing_input, b".", key.sign(signing_input))), remote_s)
+
+    def _hand_out(self, token: bytes, remote_s: float) -> Response:
         size = len(token)
         if size > self._usual_bytes_max:
             if size > self._token_bytes_max:
@@ -152,23 +183,45 @@ class Login(Handler):
             self._on_large_token(size)
         return Response(200, OK_HEAD, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
 
+    def _sign_in_thread(self, login: LoginExchange, key: Key, signing_input: bytes, remote_s: float) -> None:
+        """Sign in a thread, which the library does without holding the loop, and answer then."""
+
+        def conclude(signature: bytes | Exception) -> None:
+            self._signing -= 1
+            if login.is_cancelled:
+                return
+            if isinstance(signature, bytes):
+                response = self._hand_out(b"".join((signing_input, b".", signature)), remote_s)
+            else:
+                self._on_crash(signature)
+                response = CRASHED
+            login.client.respond(response)
+
+        self._signing += 1
+        self._in_thread(lambda: key.sign(signing_input), conclude)
+
     def _explain(self, error: RemoteError, remote_s: float | None) -> Response:
         self._on_failure(error)
         return self._failures.answer(error, self._clock.second, remote_s)
 
 
-class _LoginExchange(Exchange):
+class LoginExchange(Exchange):
     """One client's login on its way."""
 
-    __slots__ = ("_client", "_handler")
+    __slots__ = ("_handler", "client", "is_cancelled")
 
     def __init__(self, handler: Login, client: Client, lines: bytes, body: bytes) -> None:
         super().__init__(lines, body)
         self._handler = handler
-        self._client = client
+        self.client = client
+        self.is_cancelled = False  # the client is gone, or has been answered
 
     def conclude(self, outcome: Outcome, seconds: float) -> None:
-        self._client.respond(self._handler.answer(outcome, seconds))
+        self._handler.conclude(self, outcome, seconds)
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        self._handler.cancel(self)
 
 
 def _is_of_connection(fields: Mapping[bytes, bytes], name: bytes) -> bool:

@@ -19,13 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    PublicFormat,
+    NoEncryption,
+    PrivateFormat,
     load_pem_private_key,
     load_pem_public_key,
 )
 
 from txtoken.errors import KeyMaterialError
-from txtoken.service.keys.key import ALWAYS, KID, Key, KeyTimes
+from txtoken.service.keys.key import ALWAYS, Key, KeyTimes
 from txtoken.service.tokens.segments import decode_segment, encode_segment
 
 RSA_BITS_MIN: Final = 2048  # RFC 7518 §3.3
@@ -91,37 +92,35 @@ class AsymmetricKey(Key):
             return False
         return True
 
-    def public_members(self) -> dict[str, str]:
+    def public_members(self) -> Mapping[str, str]:
         return jwk_members(self._public)
 
-    def public_pem(self) -> bytes:
-        """Write its public half as PEM (SubjectPublicKeyInfo, RFC 5280 §4.1.2.7)."""
-        return self._public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
-
-def load(data: bytes, algorithm: str, kid: str = "", times: KeyTimes = ALWAYS) -> AsymmetricKey:
+def load(
+    data: bytes, algorithm: str, kid: str = "", times: KeyTimes = ALWAYS, *, is_proved: bool = False
+) -> AsymmetricKey:
     """Read a key from PEM or JWK. Without `kid` it is the JWK's own, else the key's thumbprint (RFC 7638).
+
+    That a private key works is proved by a signature, unless that was done before.
 
     Raises:
         KeyMaterialError: it is none, or none for this algorithm. The text holds nothing of it.
     """
     private, public, own_kid = _parse(data, algorithm)
     _check_kind(public, algorithm)
-    if own_kid and not kid and not re.fullmatch(KID, own_kid):
-        raise KeyMaterialError("is a JWK whose kid is not 1 to 64 letters, digits, _, . or -: give it another `kid`")
     key = AsymmetricKey(private, public, algorithm, kid or own_kid, times)
-    if private is not None and not key.verify(_PROBE, key.sign(_PROBE)):
+    if private is not None and not is_proved and not key.verify(_PROBE, key.sign(_PROBE)):
         raise KeyMaterialError("is a private key whose public half belongs to another one")
     return key
 
 
-def check_closely(data: bytes) -> None:
+def check_closely(data: bytes, algorithm: str) -> None:
     """Check an RSA key as the library does, which takes up to 0.3 s. Others were checked when they were loaded.
 
     Raises:
         KeyMaterialError: its numbers do not belong together.
     """
-    private, _, _ = _parse(data, "RS256")
+    private, _, _ = _parse(data, algorithm)
     if isinstance(private, rsa.RSAPrivateKey):
         try:
             private.private_numbers().private_key()
@@ -137,6 +136,38 @@ def pair_of(material: bytes, algorithm: str) -> tuple[_PrivateKey, _PublicKey]:
     else:
         private = ec.derive_private_key(int.from_bytes(material) % (P256_ORDER - 1) + 1, ec.SECP256R1())
     return private, private.public_key()
+
+
+def generate(algorithm: str, rsa_bits: int) -> _PrivateKey:
+    """Make a new random key for an algorithm. `rsa_bits` counts for RSA alone."""
+    if algorithm == "ES256":
+        return ec.generate_private_key(ec.SECP256R1())
+    if algorithm == "EdDSA":
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(RSA_EXPONENT, rsa_bits)
+
+
+def private_pem(private: _PrivateKey) -> bytes:
+    """Write a private key as PEM: PKCS #8, not encrypted (RFC 5958)."""
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def private_jwk(private: _PrivateKey, algorithm: str, kid: str = "") -> dict[str, str]:
+    """Write a private key as a JWK (RFC 7518 §6, RFC 8037 §2). Without `kid` it is named by its thumbprint."""
+    public = private.public_key()
+    names = {"use": "sig", "alg": algorithm, "kid": kid or thumbprint(public)}
+    return {**names, **jwk_members(public), **_private_members(private)}
+
+
+def _private_members(private: _PrivateKey) -> dict[str, str]:
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        return {"d": encode_segment(private.private_bytes_raw()).decode("ascii")}
+    if isinstance(private, ec.EllipticCurvePrivateKey):
+        return {"d": _octets(private.private_numbers().private_value, P256_BYTES)}
+    numbers = private.private_numbers()
+    crt = {"dp": numbers.dmp1, "dq": numbers.dmq1, "qi": numbers.iqmp}
+    members = {"d": numbers.d, "p": numbers.p, "q": numbers.q, **crt}
+    return {name: _octets(number) for name, number in members.items()}
 
 
 def digest(public: _PublicKey) -> bytes:
@@ -195,8 +226,8 @@ def _parse(data: bytes, algorithm: str) -> tuple[_PrivateKey | None, _PublicKey,
 
 
 def _parse_pem(text: bytes) -> tuple[_PrivateKey | None, _PublicKey]:
-    # `openssl ecparam -genkey` writes the curve's parameters before the key.
-    label = re.search(rb"-----BEGIN ((?!EC PARAMETERS)[A-Z0-9 ]+)-----", text)
+    # `openssl ecparam -genkey` writes the curve's name as a block of its own before the key, which names it again.
+    label = re.search(rb"-----BEGIN (?!EC PARAMETERS-)([A-Z0-9 ]+)-----", text)
     if label is None:
         raise KeyMaterialError("is no key in PEM (-----BEGIN PRIVATE KEY-----) or JWK form")
     if label[1] == b"CERTIFICATE":
@@ -240,7 +271,8 @@ def _parse_jwk(text: bytes, algorithm: str) -> tuple[_PrivateKey | None, _Public
 
 def _from_jwk(members: Mapping[str, Any]) -> tuple[_PrivateKey | None, _PublicKey]:
     def octets(name: str) -> bytes:
-        found = decode_segment(members[name].encode("ascii"))
+        member = members[name]
+        found = decode_segment(member.encode("ascii")) if isinstance(member, str) else None
         if not found:
             raise ValueError
         return found

@@ -18,19 +18,19 @@ CRYPTO_MISSING = (
 
 
 def build_ring(settings: KeySettings, life_s: int) -> KeyRing:
-    """Make the keys of a service whose longest tokens live so many seconds.
+    """Make the keys of a service whose longest tokens live so many seconds. The configuration has proved that each works.
 
     Raises:
         KeyMaterialError: one of them cannot be used.
     """
-    keys: list[Key] = [build_key(entry) for entry in settings.entries]
+    keys: list[Key] = [build_key(entry, is_proved=True) for entry in settings.entries]
     if settings.secret is not None:
         keys.append(HmacKey(settings.secret.reveal()))
     return KeyRing(keys, None if settings.rotation is None else build_derived(settings.rotation, life_s))
 
 
-def build_key(entry: KeyEntry) -> Key:
-    """Make one key.
+def build_key(entry: KeyEntry, *, is_proved: bool = False) -> Key:
+    """Make one key. That it works need not be proved again where it was.
 
     Raises:
         KeyMaterialError: it cannot be used, or not for its algorithm.
@@ -38,7 +38,7 @@ def build_key(entry: KeyEntry) -> Key:
     times = KeyTimes(entry.begins, entry.until)
     if entry.algorithm in HMAC_ALGORITHMS:
         return HmacKey(entry.material.reveal(), entry.algorithm, entry.kid, times)
-    key: Key = asymmetric().load(entry.material.reveal(), entry.algorithm, entry.kid, times)
+    key: Key = asymmetric().load(entry.material.reveal(), entry.algorithm, entry.kid, times, is_proved=is_proved)
     return key
 
 

@@ -22,6 +22,7 @@ SALT: Final = b"txtoken key v1"
 # Bytes of HKDF's output for each algorithm: an HMAC secret, an Ed25519 seed (RFC 8032 §5.1.5), and for P-256 so many more than
 # its 32 that the remainder of a division is as good as uniform (FIPS 186-5 A.2.1; RFC 9380 §5 has 48 for P-256).
 OUTPUT_BYTES: Final = {"HS256": 32, "EdDSA": 32, "ES256": 48}
+FIELD_BYTES_MAX: Final = 0xFFFF  # of `info`: its length before it has two bytes
 KID_BYTES: Final = 8  # of a thumbprint, in a `kid`
 LAG_S_MAX: Final = 900  # for which a key is known after its last token died: verifiers' clocks differ
 KEYS_MAX: Final = 16  # AWS ALB takes 10, and most verifiers look through all

@@ -20,7 +20,6 @@ ALGORITHMS: Final[dict[str, int]] = {
     "EdDSA": 0,
 }
 BEARER_TYPE: Final = "remote+jwt"  # `typ` of the token that is shown to the remote (contract §5)
-KID: Final = "[A-Za-z0-9_.-]{1,64}"  # as the configuration takes it
 HMAC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import inf
+from collections.abc import Collection, Sequence
+from math import floor, inf
+from typing import Final
 
 import orjson
 
-from txtoken.service.keys.derived import DerivedKeys, Schedule
+from txtoken.service.keys.derived import DerivedKeys
 from txtoken.service.keys.key import Key
+
+# What a key is for: it signs, it signed or never will, it signs later.
+USES: Final = ("signing", "old", "next")
 
 
 class KeyRing:
@@ -18,17 +22,34 @@ class KeyRing:
     tokens without one; where it is alone, a token's `kid` means nothing. Call `refresh` at least once a second.
     """
 
-    __slots__ = ("_by_age", "_by_kid", "_derived", "_fixed", "_nameless", "_stays_from", "_stays_until", "jwks", "keys")
+    __slots__ = (
+        "_by_age",
+        "_by_kid",
+        "_derived",
+        "_fixed",
+        "_moment",
+        "_nameless",
+        "_revoked",
+        "_stays_from",
+        "_stays_until",
+        "jwks",
+        "keys",
+        "published",
+    )
 
     def __init__(self, keys: Sequence[Key], derived: DerivedKeys | None = None) -> None:
         self._fixed = tuple(keys)  # that do not follow the clock
         self._derived = derived
-        self._stays_from, self._stays_until = (-inf, inf) if derived is None else (inf, -inf)
+        self._stays_from, self._stays_until = inf, -inf  # for how long these keys are right
         self.keys: tuple[Key, ...] = ()
-        self.jwks = b""  # the public keys as a JWK Set (RFC 7517 §5); "" where there is none
+        self.jwks = b""  # the public keys that have not ended, as a JWK Set (RFC 7517 §5); "" where there is none
         self._by_kid: dict[str, Key] = {}
         self._nameless: Key | None = None
         self._by_age: list[Key] = []
+        self._revoked: frozenset[str] = frozenset()
+        # Those with a public half that have not ended and are not revoked: another list whenever anything here has changed.
+        self.published: list[Key] = []
+        self._moment = -inf  # that this is of
         self._hold(keys)
 
     def _hold(self, keys: Sequence[Key]) -> None:
@@ -36,21 +57,41 @@ class KeyRing:
         self._by_kid = {key.kid: key for key in keys if key.kid}
         self._nameless = next((key for key in keys if not key.kid), None)
         # Those that can sign, the youngest first. The key without a `kid` is the oldest of all.
-        signers = [key for key in keys if key.can_sign]
+        signers = [key for key in keys if key.can_sign and key.kid not in self._revoked]
         signers.sort(key=_is_named, reverse=True)
         self._by_age = sorted(signers, key=_begins, reverse=True)
-        self.jwks = key_set(keys)
+        self.published = [
+            key
+            for key in keys
+            if key.kid not in self._revoked and self._moment < key.until and key.public_members() is not None
+        ]
+        self.jwks = key_set(self.published)
 
-    @property
-    def schedule(self) -> Schedule | None:
-        """Which keys are known when, where they rotate by themselves."""
-        return None if self._derived is None else self._derived.schedule
+    def revoke(self, kids: Collection[str]) -> None:
+        """Sign with none of these keys any more, and publish none. Their tokens find them still."""
+        if self._revoked != kids:
+            self._revoked = frozenset(kids)
+            self._hold(self.keys)
+
+    def is_revoked(self, key: Key) -> bool:
+        """Whether all tokens of a key are revoked."""
+        return key.kid in self._revoked
 
     def refresh(self, now: float) -> None:
-        """Take over the keys that are known at this moment (Unix time), where they follow the clock."""
-        if self._derived is not None and not self._stays_from <= now < self._stays_until:
-            self._hold([*self._fixed, *self._derived.known(now)])
-            self._stays_from, self._stays_until = self._derived.stays(now)
+        """Take over what is known at this moment (Unix time): keys that follow the clock, and which of all are published."""
+        if self._stays_from <= now < self._stays_until:
+            return
+        ends = [key.until for key in self._fixed]
+        stays_from = max([end for end in ends if end <= now], default=-inf)
+        stays_until = min([end for end in ends if end > now], default=inf)
+        keys = [*self._fixed]
+        if self._derived is not None:
+            keys += self._derived.known(now)
+            derived_from, derived_until = self._derived.stays(now)
+            stays_from, stays_until = max(stays_from, derived_from), min(stays_until, derived_until)
+        self._moment = now
+        self._hold(keys)
+        self._stays_from, self._stays_until = stays_from, stays_until
 
     def find(self, kid: object, now: float) -> Key | None:
         """Return the key that a token with this `kid` (None: without one) has to be signed by. None: there is none any more."""
@@ -77,14 +118,45 @@ class KeyRing:
                 return key
         return None
 
-    def next_switch(self, now: float) -> float:
-        """Return when another key signs, or none does (Unix time). `math.inf`: never."""
-        moments = sorted({key.begins for key in self._by_age} | {key.until for key in self._by_age})
-        current = self._signer_at(now)
-        for moment in moments:
-            if moment > now and self._signer_at(moment) is not current:
+    @property
+    def rotates(self) -> bool:
+        """Whether there are keys that rotate by themselves."""
+        return self._derived is not None
+
+    @property
+    def signers(self) -> tuple[Key, ...]:
+        """The keys that may sign, whatever the time is: those with a private half that are not revoked."""
+        return tuple(self._by_age)
+
+    def next_switch(self, now: float, life_s: float) -> float:
+        """Return when another key signs tokens that live so long, or none does (Unix time). `math.inf`: never.
+
+        A key that ends before its tokens would gives way to the next one before its end.
+        """
+        if self._derived is not None:
+            return self._derived.stays(now)[1]
+        times = {moment for key in self._by_age for moment in (key.begins, key.until) if abs(moment) < inf}
+        early = {floor(moment - life_s) + 1.0 for moment in times}
+        current = self.signer(now, life_s)
+        for moment in sorted(times | early):
+            if moment > now and self.signer(moment, life_s) is not current:
                 return moment
         return inf
+
+    def use_of(self, key: Key, now: float) -> str:
+        """Return what a key is for at this moment (Unix time): one of `USES`."""
+        if key is self._signer_at(now):
+            return "signing"
+        return "next" if key.begins > now else "old"
+
+    def signing_end(self, now: float) -> float:
+        """Return when no key signs any more (Unix time), `now` where none does already. `math.inf`: never."""
+        if self._derived is not None:
+            return inf
+        moment = now
+        while moment < inf and (key := self._signer_at(moment)) is not None:
+            moment = key.until
+        return moment
 
 
 def _begins(key: Key) -> float:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from orjson import Fragment
@@ -55,18 +55,25 @@ class Selected(Data):
 
 
 class TopLevel(Selected):
-    """The reply's members as claims of their own. None of them can be a registered claim."""
+    """The reply's members as claims of their own. None of them can be a registered claim: the first drop is reported."""
 
-    __slots__ = ()
+    __slots__ = ("_is_reported", "_on_drop")
 
-    def __init__(self, include: tuple[str, ...] | None, exclude: tuple[str, ...]) -> None:
+    def __init__(
+        self, include: tuple[str, ...] | None, exclude: tuple[str, ...], on_drop: Callable[[str], object]
+    ) -> None:
         super().__init__("", include, exclude)
+        self._on_drop = on_drop
+        self._is_reported = False
 
     def keeps(self, name: str) -> bool:
         return name not in RESERVED and super().keeps(name)
 
     def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
         kept = [name for name in reply if self.keeps(name)]
+        if not self._is_reported and not RESERVED.isdisjoint(reply):
+            self._is_reported = True
+            self._on_drop(", ".join(sorted(RESERVED.intersection(reply))))
         members = text if len(kept) == len(reply) else select(reply, text, kept)
         return members[:-1] if kept else b""
 
@@ -81,11 +88,11 @@ def select(reply: Mapping[str, Any], text: bytes, names: list[str]) -> bytes:
     return write_json({name: exact[name] for name in names})
 
 
-def data_of(settings: IssueSettings) -> Data:
-    """Say how replies become claims."""
+def data_of(settings: IssueSettings, on_drop: Callable[[str], object]) -> Data:
+    """Say how replies become claims. `on_drop` is called once, with the names of members that cannot be claims."""
     include, exclude = settings.data_include, settings.data_exclude
     if not settings.data_claim:
-        return TopLevel(include, exclude)
+        return TopLevel(include, exclude, on_drop)
     if include is not None or exclude:
         return Selected(settings.data_claim, include, exclude)
     return Data(settings.data_claim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orjson import dumps as write_json
@@ -18,26 +18,38 @@ from txtoken.settings import IssueSettings
 _NOTHING: dict[str, Any] = {}
 
 
+class CutTokens:
+    """How many tokens end with their key, before the life that they should have. Of all configurations of a process."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TokenIssuer:
     """Signs tokens that carry a reply of the remote. What is the same for a second is written once."""
 
-    __slots__ = ("_constant", "_end", "_key", "_open", "_ring", "_second", "_settings", "_start")
+    __slots__ = ("_constant", "_cut", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start")
 
-    def __init__(self, ring: KeyRing, settings: IssueSettings) -> None:
+    def __init__(self, ring: KeyRing, settings: IssueSettings, cut: CutTokens | None = None) -> None:
         self._ring = ring
+        self._cut = CutTokens() if cut is None else cut
         self._settings = settings
         self._open = b"{%b:" % write_json(settings.data_claim)
         self._constant = constant_members(settings)
         self._second = -1  # the one that the rest is for
         self._key: Key | None = None
+        self._is_cut = False  # `exp`, to the key's end
         self._start = b""  # the header's segment, and a dot
         self._end = b""  # of the claims
 
     @property
-    def is_slow(self) -> bool:
-        """Whether signing holds its caller for longer than the loop may be held."""
-        return self._key is not None and self._key.is_slow
+    def key(self) -> Key:
+        """The key that signs what `signing_input` has returned last."""
+        assert self._key is not None
+        return self._key
 
     def issue(self, text: bytes, now: int, reply: Mapping[str, Any] = _NOTHING) -> bytes:
         """Return the token for a reply: `text` is compact JSON, `reply` the same parsed. `now` is Unix time in seconds.
@@ -47,9 +59,7 @@ class TokenIssuer:
             ClaimsUnbuildable: the reply has nothing for a claim that is asked for.
         """
         signing_input = self.signing_input(text, now, reply)
-        key = self._key
-        assert key is not None
-        return b"".join((signing_input, b".", key.sign(signing_input)))
+        return b"".join((signing_input, b".", self.key.sign(signing_input)))
 
     def can_sign(self, now: int) -> bool:
         """Whether a key signs at this moment (Unix time in seconds)."""
@@ -64,7 +74,10 @@ class TokenIssuer:
         """Return the token without its signature, as `issue` says."""
         if now != self._second:
             self._renew(now)
-        return self._start + encode_segment(self._claims(text, reply))
+        signing_input = self._start + encode_segment(self._claims(text, reply))
+        if self._is_cut:
+            self._cut.count += 1
+        return signing_input
 
     def _claims(self, text: bytes, reply: Mapping[str, Any]) -> bytes:
         return b"".join((self._open, text, self._end))
@@ -80,7 +93,8 @@ class TokenIssuer:
             header = {"alg": key.algorithm, "typ": settings.typ, **({"kid": key.kid} if key.kid else {})}
             self._start = encode_segment(write_json(header)) + b"."
         # A token does not outlive the key that it is verified by.
-        expires = now + settings.ttl_s if key.until >= now + settings.ttl_s else int(key.until)
+        self._is_cut = key.until < now + settings.ttl_s
+        expires = int(key.until) if self._is_cut else now + settings.ttl_s
         self._end = b'%b%b,"exp":%d}' % (self._constant, times_of(settings, now), expires)
         self._second = now
 
@@ -90,9 +104,11 @@ class ClaimsIssuer(TokenIssuer):
 
     __slots__ = ("_data", "_ids", "_subject")
 
-    def __init__(self, ring: KeyRing, settings: IssueSettings) -> None:
-        super().__init__(ring, settings)
-        self._data = data_of(settings)
+    def __init__(
+        self, ring: KeyRing, settings: IssueSettings, cut: CutTokens | None, on_drop: Callable[[str], object]
+    ) -> None:
+        super().__init__(ring, settings, cut)
+        self._data = data_of(settings, on_drop)
         self._subject = None if settings.subject is None else Subject(settings.subject)
         self._ids = TokenIds() if settings.has_jti else None
 
@@ -104,8 +120,17 @@ class ClaimsIssuer(TokenIssuer):
         return claims if data else b"{" + claims[1:]
 
 
-def new_issuer(ring: KeyRing, settings: IssueSettings) -> TokenIssuer:
-    """Make the issuer that takes the fewest steps for these settings."""
+def new_issuer(
+    ring: KeyRing,
+    settings: IssueSettings,
+    cut: CutTokens | None = None,
+    on_drop: Callable[[str], object] = lambda names: None,
+) -> TokenIssuer:
+    """Make the issuer that takes the fewest steps for these settings.
+
+    `cut` counts the tokens that end with their key. `on_drop` is called once, with the names of members of a reply that are
+    registered claims, and are dropped.
+    """
     varies = settings.subject is not None or settings.has_jti or not settings.data_claim
     varies = varies or settings.data_include is not None or bool(settings.data_exclude)
-    return ClaimsIssuer(ring, settings) if varies else TokenIssuer(ring, settings)
+    return ClaimsIssuer(ring, settings, cut, on_drop) if varies else TokenIssuer(ring, settings, cut)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from txtoken.service.keys.key import Key
+from txtoken.service.revocations import Identity
 
 REMEMBERED_TOKEN_BYTES_MAX: Final = 2 * 1024
 REMEMBERED_BYTES_MAX: Final = 8 * 1024 * 1024  # of tokens and verdicts, in each of the two generations
@@ -15,7 +16,7 @@ class Verdict:
     (Unix time). `answer` is for the route that checks tokens: what it made of this verdict, to be written but once.
     """
 
-    __slots__ = ("answer", "claims", "header", "key", "token", "valid_from", "valid_until")
+    __slots__ = ("answer", "claims", "header", "identity", "key", "token", "valid_from", "valid_until")
 
     def __init__(
         self, token: bytes, header: bytes, claims: bytes, key: Key, valid_from: float, valid_until: float
@@ -27,6 +28,7 @@ class Verdict:
         self.valid_from = valid_from
         self.valid_until = valid_until
         self.answer = b""
+        self.identity: Identity | None = None  # where there is a list of revocations
 
 
 class Memory:

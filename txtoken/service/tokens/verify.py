@@ -12,6 +12,7 @@ from orjson import loads as read_json
 from txtoken.errors import TokenError
 from txtoken.service.keys.key import BEARER_TYPE, Key
 from txtoken.service.keys.ring import KeyRing
+from txtoken.service.revocations import Identity, Revocations
 from txtoken.service.tokens.compact import UnusableJson, compact_object, read_object
 from txtoken.service.tokens.memory import REMEMBERED_TOKEN_BYTES_MAX, Memory, Verdict
 from txtoken.service.tokens.segments import decode_segment
@@ -33,6 +34,7 @@ _EXPIRED: Final = ("expired", "Token is expired")
 _NOT_YET: Final = ("not_yet", "Token is not valid yet")
 _ISSUER: Final = ("issuer", "token issuer is invalid")
 _AUDIENCE: Final = ("audience", "token audience is invalid")
+_REVOKED: Final = ("revoked", "token is revoked")
 
 
 class KnownHeader:
@@ -49,14 +51,20 @@ class KnownHeader:
 class TokenVerifier:
     """Judges tokens by the keys of a ring and one set of rules, and remembers those that it found valid."""
 
-    __slots__ = ("_known_headers", "_ring", "_rules", "_token_bytes_max", "memory")
+    __slots__ = ("_known_headers", "_rules", "_token_bytes_max", "memory", "refused", "revocations", "ring")
 
-    def __init__(self, ring: KeyRing, settings: CheckSettings, memory: Memory) -> None:
-        self._ring = ring
+    def __init__(
+        self, ring: KeyRing, settings: CheckSettings, memory: Memory, revocations: Revocations | None = None
+    ) -> None:
+        self.ring = ring
         self._rules = settings.rules
         self._token_bytes_max = settings.token_bytes_max
         self.memory = memory
+        self.revocations = revocations  # the list that is in use; where there is none at the start there is never one
         self._known_headers: dict[bytes, KnownHeader] = {}  # header segments that were found in good tokens
+        # Tokens that named a key of ours and were refused all the same, by reason and by what that key is for (`USES`). The one
+        # that reports them takes them away.
+        self.refused: dict[tuple[str, str], int] = {}
 
     def verify(self, token: bytes, now: float) -> Verdict:
         """Judge a token at `now` (Unix time in seconds).
@@ -73,6 +81,8 @@ class TokenVerifier:
             return self._judge(token, now)  # which says what has become of it
         else:
             memory.hits += 1
+            if self.revocations is not None:
+                self._check_revoked(verdict, now)
         return verdict
 
     def _judge(self, token: bytes, now: float) -> Verdict:
@@ -95,17 +105,29 @@ class TokenVerifier:
         if claims_text is None:
             _refuse(_MALFORMED)
         if not is_signed:
-            _refuse(_MALFORMED if decode_segment(signature) is None else _SIGNATURE)
+            if decode_segment(signature) is None:
+                _refuse(_MALFORMED)
+            self._refuse_of(header.key, _SIGNATURE, now)
         if not header.text:
             self._remember(header_segment, header)
         try:
             claims, claims_text = read_object(claims_text, CLAIMS_NESTING_MAX)
         except UnusableJson:
             _refuse(_MALFORMED)
-        valid_from, valid_until = self._check_claims(claims, now)
+        valid_from, valid_until = self._check_claims(claims, header.key, now)
         if header.is_bearer:
             _refuse(_AUDIENCE)
-        return Verdict(token, header.text, claims_text, header.key, valid_from, min(valid_until, header.key.until))
+        verdict = Verdict(token, header.text, claims_text, header.key, valid_from, min(valid_until, header.key.until))
+        if self.revocations is not None:
+            verdict.identity = Identity(claims)
+            self._check_revoked(verdict, now)
+        return verdict
+
+    def _check_revoked(self, verdict: Verdict, now: float) -> None:
+        assert self.revocations is not None
+        assert verdict.identity is not None
+        if self.revocations.revokes(verdict.identity, verdict.key.kid, now):
+            _refuse(_REVOKED)
 
     def _read_header(self, segment: bytes, payload: bytes, signature: bytes, now: float) -> KnownHeader:
         """Read a header that was not seen before in a good token, as far as it takes to find the key."""
@@ -121,11 +143,11 @@ class TokenVerifier:
         # RFC 7515 §4.1.11: no extension is understood here. RFC 7797: nor is a payload that is not encoded.
         if not isinstance(members, dict) or "crit" in members or "b64" in members:
             _refuse(_MALFORMED)
-        key = self._ring.find(members.get("kid"), now)
+        key = self.ring.find(members.get("kid"), now)
         if key is None:
             _refuse(_KEY)
         if members.get("alg") != key.algorithm:
-            _refuse(_ALGORITHM)
+            self._refuse_of(key, _ALGORITHM, now)
         return KnownHeader(key, is_bearer=members.get("typ") == BEARER_TYPE)
 
     def _remember(self, segment: bytes, header: KnownHeader) -> None:
@@ -139,7 +161,7 @@ class TokenVerifier:
                 self._known_headers.clear()
             self._known_headers[segment] = header
 
-    def _check_claims(self, claims: Mapping[str, object], now: float) -> tuple[float, float]:
+    def _check_claims(self, claims: Mapping[str, object], key: Key, now: float) -> tuple[float, float]:
         """Check the registered claims (RFC 7519 §4.1). Returns from when and until before when they hold."""
         rules = self._rules
         leeway_s = rules.leeway_s
@@ -159,7 +181,7 @@ class TokenVerifier:
             # A token that does not say how old it is counts as too old.
             valid_until = min(valid_until, -inf if issued_at is None else issued_at + rules.max_age_s + leeway_s)
         if valid_until <= now:
-            _refuse(_EXPIRED)
+            self._refuse_of(key, _EXPIRED, now)
         if valid_from > now:
             _refuse(_NOT_YET)
         if rules.issuer is not None and claims.get("iss") != rules.issuer:
@@ -170,6 +192,12 @@ class TokenVerifier:
             if not any(name in rules.audience for name in named):
                 _refuse(_AUDIENCE)
         return valid_from, valid_until
+
+    def _refuse_of(self, key: Key, reason: tuple[str, str], now: float) -> NoReturn:
+        """Refuse a token that names this key, and count it."""
+        place = reason[0], self.ring.use_of(key, now)
+        self.refused[place] = self.refused.get(place, 0) + 1
+        _refuse(reason)
 
 
 def _number(value: object) -> float:

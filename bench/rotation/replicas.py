@@ -1,0 +1,105 @@
+"""Services with one secret, as processes, and the API behind them. Knows no tokens."""
+
+from __future__ import annotations
+
+import http.client
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from bench.errors import BenchError
+from bench.processes import Process, free_port
+from bench.stub_remote import LOOPBACK
+
+ISSUER: Final = "https://login.example"
+SECRET_BYTES: Final = 32
+READY_S: Final = 20.0
+POLL_S: Final = 0.02
+ANSWER_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What the services are told."""
+
+    algorithm: str
+    every_s: int
+    life_s: int
+    workers: Sequence[int]  # of each service
+
+
+@contextmanager
+def replicas(rotation: Rotation, python: str, folder: Path) -> Iterator[list[int]]:
+    """Run the services. Yields their ports, when all of them serve.
+
+    Raises:
+        BenchError: one of them does not.
+    """
+    secret = folder / "secret"
+    secret.write_text(secrets.token_hex(SECRET_BYTES))  # base64 is taken for words once in 3 000 times
+    with ExitStack() as stack:
+        remote = free_port()
+        stub = [sys.executable, "-m", "bench.stub_remote", "--port", str(remote)]
+        stack.enter_context(Process(stub, folder=made(folder / "remote")))
+        services = []
+        for number, workers in enumerate(rotation.workers):
+            port = free_port()
+            own = made(folder / f"service-{number}")
+            config = own / "txtoken.yml"
+            config.write_text(
+                yaml.safe_dump(_config(rotation, port, workers, f"http://{LOOPBACK}:{remote}/login", secret))
+            )
+            command = [python, "-P", "-m", "txtoken", "serve", "-c", str(config)]
+            services.append((port, stack.enter_context(Process(command, folder=own))))
+        for port, process in services:
+            _wait_until_ready(port, process)
+        yield [port for port, _ in services]
+        for _, process in services:
+            process.check_alive()
+
+
+def _config(rotation: Rotation, port: int, workers: int, remote: str, secret: Path) -> dict[str, Any]:
+    return {
+        "port": port,
+        "listen": LOOPBACK,
+        "workers": workers,
+        "remote": remote,
+        "expHours": rotation.life_s / 3600,
+        "keys": {"secretFile": str(secret), "alg": rotation.algorithm, "every": f"{rotation.every_s}s"},
+        "claims": {"iss": ISSUER, "iat": True},
+        "reload": "off",
+        "log": {"level": "warning", "access": False},
+    }
+
+
+def made(folder: Path) -> Path:
+    """Make a folder."""
+    folder.mkdir()
+    return folder
+
+
+def _wait_until_ready(port: int, process: Process) -> None:
+    deadline = time.monotonic() + READY_S
+    while not _is_ready(port):
+        process.check_alive()
+        if time.monotonic() > deadline:
+            raise BenchError(f"a service is not ready after {READY_S:g} s: {process.said()}")
+        time.sleep(POLL_S)
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

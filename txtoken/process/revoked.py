@@ -1,0 +1,153 @@
+"""The list of revocations while the service runs: its file is looked at, and read in steps. Knows no token."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+from typing import Final
+
+from txtoken.config.revocation_file import Signature, carried_by, fill, read_all, signature_of
+from txtoken.errors import ConfigError
+from txtoken.service.revocations import Revocations
+from txtoken.settings import Config
+
+STEP_S: Final = 0.002  # of reading in one turn of the loop
+SETTLE_S: Final = 1.0  # between the two looks that have to see the same file: whoever writes it has finished by then
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A list, and of which content of its file it is."""
+
+    path: str
+    revocations: Revocations
+    signature: Signature | None
+
+
+def load(config: Config) -> Loaded | None:
+    """Read the list of a configuration, before the service begins. None: it has none.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    path = config.revocations
+    if path is None:
+        return None
+    signature = signature_of(path)
+    return Loaded(path, read_all(path, carried_by(config)), signature)
+
+
+class RevocationFile:
+    """One worker's list. `look` now and then, `read_again` when a signal asks for it; `on_new` takes each new list.
+
+    A file that cannot be used changes nothing. `in_turn` calls what it is given when others had their turns.
+    """
+
+    __slots__ = (
+        "_config",
+        "_in_turn",
+        "_log",
+        "_look_at",
+        "_next",
+        "_on_new",
+        "_path",
+        "_problem",
+        "_reading",
+        "_seen",
+        "_settling",
+        "current",
+    )
+
+    def __init__(
+        self,
+        config: Config,
+        current: Revocations,
+        seen: Signature | None,
+        log: logging.Logger,
+        in_turn: Callable[[Callable[[], object]], object],
+        on_new: Callable[[Revocations], object],
+    ) -> None:
+        assert config.revocations is not None
+        self._config = config
+        self._path = config.revocations
+        self._log = log
+        self._in_turn = in_turn
+        self._on_new = on_new
+        self._problem = ""  # of the last attempt
+        self._reading: Iterator[None] | None = None
+        self._next = current  # that is being read
+        self._settling: Signature | None = None
+        self._look_at = 0.0  # by `monotonic`
+        self.current = current
+        self._seen = seen  # the content that was read last, good or bad
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last attempt to read the file failed. An older list is in use then."""
+        return bool(self._problem)
+
+    def catch_up(self) -> None:
+        """Before the service begins: read the file at once, where it has changed since it was read for all workers."""
+        found = signature_of(self._path)
+        if found == self._seen:
+            return
+        self._seen = found
+        try:
+            self.current = read_all(self._path, carried_by(self._config))
+        except ConfigError as error:
+            self._complain(error)
+
+    def look(self) -> None:
+        """See whether the file has changed, when it is time for that. One that still changes is left until it does not."""
+        now = monotonic()
+        if now < self._look_at or self._reading is not None or self._config.reload_s is None:
+            return
+        found = signature_of(self._path)
+        is_new = found != self._seen
+        if is_new and found == self._settling:
+            self.read_again()
+            is_new = False
+        self._settling = found if is_new else None
+        self._look_at = now + (SETTLE_S if is_new else self._config.reload_s)
+
+    def read_again(self) -> None:
+        """Read the file, in steps."""
+        self._seen = signature_of(self._path)
+        self._next = Revocations(carried_by(self._config))
+        self._reading = fill(self._next, self._path)
+        self._in_turn(self._go_on)
+
+    def _go_on(self) -> None:
+        reading = self._reading
+        if reading is None:
+            return
+        end = perf_counter() + STEP_S
+        try:
+            for _ in reading:
+                if perf_counter() >= end:
+                    self._in_turn(self._go_on)
+                    return
+        except ConfigError as error:
+            self._reading = None
+            self._complain(error)
+            return
+        self._reading = None
+        before, self.current = self.current, self._next
+        self._problem = ""
+        self._on_new(self.current)
+        self._in_turn(lambda: self._drop(before))
+        self._log.info("the revocations are taken over", extra={"fields": {"revocations": self.current.count}})
+
+    def _drop(self, revocations: Revocations) -> None:
+        """Let go of a list that was replaced, in steps too: to free a million ids takes 20 ms."""
+        if revocations.drop_some():
+            self._in_turn(lambda: self._drop(revocations))
+
+    def _complain(self, error: ConfigError) -> None:
+        (problem,) = error.problems
+        if str(problem) != self._problem:
+            self._problem = str(problem)
+            text = "the revocations cannot be used, the old list stays in use"
+            self._log.error(text, extra={"fields": {"problem": self._problem}})

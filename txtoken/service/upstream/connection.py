@@ -1,0 +1,256 @@
+"""One connection to the remote, with at most one exchange on it. Knows of its pool only what it reports to it.
+
+An exchange on it is in one of two states. *Unwritten*: the kernel has no byte of it. It can get no outcome here; when the
+connection ends, it goes to another one. *Written*: at least one byte was. It is never sent again (a login is not
+idempotent, RFC 9110 §9.2.2), and it succeeds only with a reply of which no byte came before the last byte of the request was
+given to the kernel (contract §2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, cast
+
+from txtoken.errors import RemoteError, RemoteInvalid, RemoteStatus, RemoteUnreachable
+from txtoken.http1.messages import end_of_head
+from txtoken.service.upstream.dial import Opened
+from txtoken.service.upstream.exchange import Exchange, Outcome
+from txtoken.service.upstream.reply import KnownReplyHead, KnownReplyHeads, ReplyParser, lost_before_reply
+from txtoken.settings import RemoteSettings
+
+# A longer reply waits for its turn: to read, check and sign 128 KiB of the densest JSON takes 10 ms, and 64 clients with such
+# replies kept all others waiting for 7 s (scripts/withstand, "remote: dense").
+LONG_BYTES: Final = 4 * 1024
+
+
+class Pool:
+    """What a connection reports to, and what all connections of a pool share.
+
+    `in_turn` calls a function that may take milliseconds after other clients had their turns.
+    """
+
+    __slots__ = ("in_turn", "known_heads", "settings")
+
+    def __init__(self, settings: RemoteSettings, in_turn: Callable[[Callable[[], object]], object]) -> None:
+        self.settings = settings
+        self.in_turn = in_turn
+        self.known_heads = KnownReplyHeads()
+
+    def conclude(self, exchange: Exchange, outcome: Outcome, now: float, free: RemoteConnection | None) -> None:
+        """Conclude an exchange, unless it is over. `free` is its connection where that can carry the next one."""
+        raise NotImplementedError
+
+    def forget(self, connection: RemoteConnection) -> None:
+        """Forget a connection that has ended. Its `unwritten` exchange goes to another one."""
+        raise NotImplementedError
+
+
+class RemoteConnection:
+    """One connection to the remote.
+
+    An `asyncio.Protocol` in all but name, as `http1.connection.Connection` is, and for the same reason.
+    """
+
+    __slots__ = (
+        "_below",
+        "_came_early",
+        "_is_answered",
+        "_opened",
+        "_pool",
+        "_reply",
+        "_what_came",
+        "descriptor",
+        "exchange",
+        "idle_deadline",
+        "is_fresh",
+        "number",
+        "transport",
+        "unwritten",
+    )
+
+    def __init__(self, pool: Pool, number: int, opened: Opened) -> None:
+        self._pool = pool
+        self.number = number  # of the dial that opened it
+        self._opened = opened
+        self._below = opened.below
+        self.unwritten: Exchange | None = None
+        self.exchange: Exchange | None = None  # that is written, in part at least
+        self._came_early = False  # a byte of the reply, before the last one of the request was given to the kernel
+        self._is_answered = False  # the exchange has its reply, which is long and waits for its turn
+        self._reply: ReplyParser | None = None  # made for a reply that cannot take the short way
+        self.is_fresh = True  # no reply came over it yet
+        self.transport: asyncio.Transport = opened.transport
+        self.transport.set_protocol(cast("asyncio.Protocol", self))
+        self.descriptor: int = opened.descriptor
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        self._what_came = poll.poll
+        self.idle_deadline = monotonic() + pool.settings.idle_s
+
+    def take(self, exchange: Exchange) -> None:
+        """Take the next exchange. `write` writes it."""
+        exchange.connection_number = self.number
+        self.unwritten = exchange
+
+    def is_silent(self) -> bool:
+        """Whether nothing has come that the loop has not read yet, no end either: a system call."""
+        return not self._what_came(0)
+
+    def is_writable(self) -> bool:
+        """Whether there is a request to write, and somewhere to write it to."""
+        return self.unwritten is not None and not self.transport.is_closing()
+
+    def write(self, head: bytes) -> None:
+        """Give the unwritten request to the kernel, whole as far as it takes it.
+
+        Call it when the connection is writable and silent: what comes before the request was written is not its reply.
+        """
+        exchange = self.unwritten
+        assert exchange is not None
+        transport = self.transport
+        body = exchange.body
+        transport.write(b"".join((head, exchange.lines, end_of_head(len(body)), body)))
+        if not transport.is_closing():  # else the kernel refused it, every byte: the remote has reset the connection
+            self.unwritten = None
+            self.exchange = exchange
+
+    def discard(self) -> None:
+        """Close for good, in whatever state it is. What still arrives is ignored, and its exchange gets no outcome from here."""
+        self.exchange = self.unwritten = None
+        self._drop_reply()
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            self.transport.abort()  # unasked: a late 408, a second reply. The next exchange must not get it.
+            return
+        if self._is_answered:
+            self.transport.abort()  # likewise
+            return
+        reply = self._reply
+        is_early = self._unsent() > 0
+        if reply is None:
+            if not is_early:
+                # The short way: a head that was seen before, byte for byte, and exactly the body that it announces.
+                known = self._pool.known_heads.find(data)
+                if known is not None and len(data) == len(known.text) + known.body_size:
+                    self._conclude(exchange, data[len(known.text) :], known.idle_s)
+                    return
+            reply = self._reply = ReplyParser(self._pool.settings.reply_bytes, self._pool.settings.success_statuses)
+        self._came_early |= is_early
+        try:
+            complete = reply.feed(data)
+        except RemoteError as error:
+            self.discard()
+            self._pool.conclude(exchange, error, monotonic(), None)
+            return
+        if complete:
+            if reply.remembered_head and not self._came_early:
+                self._pool.known_heads.remember(
+                    KnownReplyHead(reply.remembered_head, reply.body_size, self._idle_s(reply))
+                )
+            self._accept(exchange, reply, reusable=reply.keep_alive)
+        elif reply.is_between:
+            self._came_early = False  # what came were interim replies: the final one is still to come
+
+    def eof_received(self) -> None:
+        """The transport closes itself, which `connection_lost` acts on."""
+        if self.exchange is None:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        """The remote does not read. The exchange's deadline covers that."""
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._opened.close()
+        self._pool.forget(self)
+        exchange, self.exchange = self.exchange, None
+        if exchange is None or self._is_answered:
+            return
+        reply = self._reply
+        if reply is None:
+            failure = lost_before_reply(error)
+        elif error is None and reply.ends_with_connection:
+            self._accept(exchange, reply, reusable=False)
+            return
+        else:
+            failure = reply.cut_short()
+            self._drop_reply()
+        failure.__cause__ = error
+        self._pool.conclude(exchange, failure, monotonic(), None)
+
+    def _unsent(self) -> int:
+        """Return how many bytes the kernel has not taken yet, in any layer."""
+        size = self.transport.get_write_buffer_size()
+        for below in self._below:
+            size += below.get_write_buffer_size()
+        return size
+
+    def _idle_s(self, reply: ReplyParser) -> float:
+        announced = reply.keep_alive_timeout_s
+        return self._pool.settings.idle_s if announced is None else min(self._pool.settings.idle_s, announced - 1)
+
+    def _accept(self, exchange: Exchange, reply: ReplyParser, *, reusable: bool) -> None:
+        """Conclude an exchange with a complete reply."""
+        outcome: Outcome
+        if reply.status not in self._pool.settings.success_statuses:
+            if reply.status == 407 and self._pool.settings.is_asked_through_proxy:
+                self._conclude(exchange, RemoteUnreachable("proxy", "the proxy wants other credentials"), 0)
+                return
+            # A remote may refuse a request before it has read it, for its size, say: that is its answer.
+            outcome = RemoteStatus(reply.status, reply.retry_after, b"" if reply.encoded else reply.body)
+        elif self._came_early:
+            outcome = RemoteUnreachable("early", "the remote answered before it was sent the whole request")
+        elif reply.encoded:
+            outcome = RemoteInvalid("bad_encoding", "the reply is compressed, which was not asked for")
+        else:
+            outcome = reply.body
+        self._conclude(exchange, outcome, self._idle_s(reply) if reusable and not self._came_early else 0)
+
+    def _conclude(self, exchange: Exchange, outcome: Outcome, idle_s: float) -> None:
+        """Report an outcome, at once or in turn. The connection may carry the next exchange if it may idle."""
+        assert self.unwritten is None, "an outcome for a request that was not written"
+        self._drop_reply()
+        now = monotonic()
+        if isinstance(outcome, bytes) and len(outcome) > LONG_BYTES:
+            # The connection is kept until then, so there are never more long replies than connections.
+            self._is_answered = True
+            self._pool.in_turn(lambda: self._conclude_now(exchange, outcome, idle_s, now))
+        else:
+            self._conclude_now(exchange, outcome, idle_s, now)
+
+    def _conclude_now(self, exchange: Exchange, outcome: Outcome, idle_s: float, now: float) -> None:
+        self._is_answered = False
+        free: RemoteConnection | None = None
+        if self.exchange is exchange:  # else it was cancelled, or the connection ended, while the reply waited
+            self.exchange = None
+            if idle_s > 0 and not self.transport.is_closing():
+                self.is_fresh = False
+                self.idle_deadline = now + idle_s
+                free = self
+            else:
+                self.transport.abort()
+        self._pool.conclude(exchange, outcome, now, free)
+
+    def _drop_reply(self) -> None:
+        if self._reply is not None:
+            self._reply.close()
+            self._reply = None
+
+
+def silent(connections: list[RemoteConnection]) -> list[RemoteConnection]:
+    """Pick those on which nothing has come that the loop has not read yet: one system call, and 0.1 µs for each."""
+    if len(connections) == 1:
+        return connections if connections[0].is_silent() else []
+    poll = select.poll()
+    for connection in connections:
+        poll.register(connection.descriptor, select.POLLIN)
+    loud = {descriptor for descriptor, _ in poll.poll(0)}
+    return [connection for connection in connections if connection.descriptor not in loud]
