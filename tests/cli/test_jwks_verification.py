@@ -139,6 +139,40 @@ def test_tokens_that_are_not_valid(terminal: Terminal) -> None:
         assert (ran.code, ran.json) == (FAILED, {"valid": False, "error": reason})
 
 
+def test_tokens_that_have_to_expire(terminal: Terminal) -> None:
+    """A token without a numeric `exp` is not valid: it would be for ever, or until whatever a library makes of it."""
+    keyset(terminal, "ES256")
+    key = Path("0.pem").read_text()
+    for claims, reason in (
+        ({"sub": "1"}, 'Token is missing the "exp" claim'),
+        ({"exp": None}, 'Token is missing the "exp" claim'),
+        ({"exp": str(LATER)}, "its exp is no number"),
+        ({"exp": "later"}, "Expiration Time claim (exp) must be an integer."),
+        ({"exp": True}, "Signature has expired"),
+    ):
+        token = jwt.PyJWS().encode(json.dumps(claims).encode(), key, "ES256", {"kid": "k0"})
+        assert verified(terminal, token) == Ran(FAILED, "", f"not valid: {reason}\n")
+
+
+def test_the_bearer_is_nobodys_login(terminal: Terminal) -> None:
+    """The token that the service shows to the remote has the same key, and is refused by its type."""
+    keyset(terminal, "ES256")
+    token = jwt.encode(CLAIMS, Path("0.pem").read_text(), "ES256", headers={"kid": "k0", "typ": "remote+jwt"})
+    ran = verified(terminal, token)
+    assert (ran.code, ran.out) == (FAILED, "")
+    assert "shown to the remote" in ran.err
+
+
+def test_algorithm(terminal: Terminal) -> None:
+    """With `--alg` a key of another algorithm verifies nothing, though it is in the set."""
+    keyset(terminal, "ES256", "EdDSA")
+    token = signed()
+    assert verified(terminal, token, "--alg", "ES256").code == OK
+    assert verified(terminal, token, "--alg", "EdDSA", "--alg", "ES256").code == OK
+    said = "not valid: its key is for ES256, which --alg does not name\n"
+    assert verified(terminal, token, "--alg", "EdDSA") == Ran(FAILED, "", said)
+
+
 def test_one_key_needs_no_name(terminal: Terminal) -> None:
     """A token without `kid` is one of the only key."""
     keyset(terminal, "ES256")
@@ -211,7 +245,8 @@ def test_nothing_reaches_the_terminal(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--iss", "x"], ["--aud", "x"], ["--jwks", "x", "-c", "x"], ["--jwks", "x", "--set", "port=1"]]
+    "arguments",
+    [["--iss", "x"], ["--aud", "x"], ["--alg", "x"], ["--jwks", "x", "-c", "x"], ["--jwks", "x", "--set", "port=1"]],
 )
 def test_options_that_do_not_fit(terminal: Terminal, arguments: list[str]) -> None:
     """An option that would be ignored is wrong usage."""

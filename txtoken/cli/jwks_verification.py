@@ -10,6 +10,7 @@ import http.client
 import json
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from txtoken.cli.exit_codes import FAILED, OK
 from txtoken.cli.terminal import print_json, read_token, say
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import asymmetric
+from txtoken.service.keys.key import BEARER_TYPE
 
 TIMEOUT_S: Final = 10.0
 # With an HMAC key everyone who reads the JWK Set could sign, and with none anyone.
@@ -39,7 +41,7 @@ def verify(options: argparse.Namespace) -> int:
     """Print the claims of a valid token, or why it is not valid."""
     try:
         keys = read_keys(options.jwks)
-        claims = claims_of(read_token(options.token), keys, options.iss, options.aud)
+        claims = claims_of(read_token(options.token), keys, options.iss, options.aud, options.alg)
     except NoKeys as error:
         say(f"txtoken: --jwks: {_printable(error)}", sys.stderr)
         return FAILED
@@ -104,32 +106,43 @@ def _key(member: Any) -> jwt.PyJWK | None:
         return None
 
 
-def claims_of(token: bytes, keys: list[jwt.PyJWK], issuer: str | None, audience: str | None) -> dict[str, Any]:
-    """Return the claims of a token that one of the keys signed. Issuer and audience are looked at where they are given.
+def claims_of(
+    token: bytes, keys: list[jwt.PyJWK], issuer: str | None, audience: str | None, algorithms: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the claims of a token that one of the keys signed. It has to expire. Issuer, audience and algorithms are looked at
+    where they are given; the algorithm is the key's own in any case.
 
     Raises:
         NotValid: it is not valid.
     """
     try:
-        kid = jwt.get_unverified_header(token).get("kid")
+        header = jwt.get_unverified_header(token)
+        kid = header.get("kid")
         found = keys if kid is None else [key for key in keys if key.key_id == kid]
         if not found:
             raise NotValid("no key of the JWK Set has the token's kid")
         if kid is None and len(found) > 1:
             raise NotValid(f"the token has no kid, and the JWK Set has {len(found)} keys")
         key = found[0]
-        return jwt.decode(
+        if algorithms and key.algorithm_name not in algorithms:
+            raise NotValid(f"its key is for {key.algorithm_name}, which --alg does not name")
+        claims = jwt.decode(
             token,
             key,
             algorithms=[key.algorithm_name],
             issuer=issuer,
             audience=audience,
-            options={"verify_aud": audience is not None},
+            options={"require": ["exp"], "verify_aud": audience is not None},
         )
     except jwt.PyJWTError as error:
         raise NotValid(str(error)) from None
     except RecursionError:
         raise NotValid("the token is nested too deeply") from None
+    if type(claims["exp"]) not in (int, float):  # the library takes text that holds a number
+        raise NotValid("its exp is no number")
+    if header.get("typ") == BEARER_TYPE:
+        raise NotValid(f"it is the token that is shown to the remote (typ {BEARER_TYPE}), and nobody's login")
+    return claims
 
 
 def _printable(error: Exception) -> str:

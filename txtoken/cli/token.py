@@ -64,6 +64,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
             )
             added.add_argument("--iss", help="with --jwks: the issuer that it has to have")
             added.add_argument("--aud", help="with --jwks: the audience that it has to name")
+            about = "with --jwks: the algorithm that its key has to be for; may be given several times"
+            added.add_argument("--alg", action="append", default=[], help=about)
         added.set_defaults(command=command)
 
 
@@ -94,8 +96,11 @@ def verify(options: argparse.Namespace) -> int:
             return USAGE
         code: int = importlib.import_module("txtoken.cli.jwks_verification").verify(options)
         return code
-    if options.iss is not None or options.aud is not None:
-        say("txtoken: --iss and --aud are for --jwks: the configuration has verify.iss and verify.aud", sys.stderr)
+    if options.iss is not None or options.aud is not None or options.alg:
+        say(
+            "txtoken: --iss, --aud and --alg are for --jwks: the configuration has verify.iss and verify.aud",
+            sys.stderr,
+        )
         return USAGE
     verifier = _verifier(read_config(options))
     try:
