@@ -26,7 +26,7 @@ VERBS: Final = {
     "keygen": "print a new random key for encKey",
     "keys": "make keys, and show those of the configuration",
     "health": "ask a running service whether it is ready (for a container's health check)",
-    "token": "issue, verify and explain tokens offline, with the configuration's key",
+    "token": "issue, verify and explain tokens, with the configuration's keys or a JWKS",
 }
 
 
