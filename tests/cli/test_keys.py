@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +14,10 @@ import pytest
 from jwt.algorithms import get_default_algorithms
 
 from tests.cli.terminal import CONFIG, Ran, Terminal
+from tests.configuring import EXAMPLE_FILE
 from tests.running import KEY
 from txtoken.cli.exit_codes import FAILED, OK, USAGE
+from txtoken.cli.key_table import UNUSABLE
 from txtoken.config.read import load
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import CRYPTO_MISSING
@@ -258,7 +261,7 @@ def test_list_of_a_rotation(terminal: Terminal) -> None:
     assert "AWS ALB" in found["unusable"]["ES256"]
     text = terminal.run("keys", "list").out
     assert "Now: k2 (ES256) signs.\nNext: k3 (ES256) signs from 2027-01-15T20:00:00Z on, in 11 h 59 min.\n" in text
-    assert "ES256: not for AWS ALB, APISIX openid-connect, Oracle API Gateway." in text
+    assert "ES256: not for APISIX openid-connect, AWS API Gateway (HTTP), AWS ALB, Oracle API Gateway." in text
 
 
 def test_list_of_a_keyset_that_ends(terminal: Terminal) -> None:
@@ -336,3 +339,17 @@ def test_jwks_holds_no_secret(terminal: Terminal) -> None:
     assert '"d"' not in out
     assert load("example_cfg.yml", {}).jwks.route is not None
     terminal.write(CONFIG)
+
+
+@pytest.mark.parametrize(("algorithm", "column"), [("ES256", 1), ("RS256", 2), ("PS256", 3), ("EdDSA", 4)])
+def test_who_cannot_use_an_algorithm(algorithm: str, column: int) -> None:
+    """The list names the verifiers that have a "no" in the table of docs/verify.md, and no other."""
+    text = (EXAMPLE_FILE.parent / "docs" / "verify.md").read_text()
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in re.findall(r"^\| .*", text[text.index("| verifier |") :], re.MULTILINE)
+    ]
+    unable = [row[0].replace("`", "") for row in rows if len(row) > column and re.match(r"no\b", row[column])]
+    named = UNUSABLE[algorithm]
+    assert all(any(name in row for name in named) for row in unable), unable
+    assert all(any(name in row for row in unable) for name in named), named

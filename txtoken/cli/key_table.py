@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import floor, inf
@@ -12,14 +12,15 @@ from txtoken.service.explanation import duration
 from txtoken.service.keys.key import HMAC_ALGORITHMS, Key
 from txtoken.service.keys.ring import KeyRing
 
-# Well-known verifiers that cannot use an algorithm.
-UNUSABLE: Final = {
-    "ES256": ("AWS ALB", "APISIX openid-connect", "Oracle API Gateway"),
+_RSA_ALONE: Final = ("APISIX openid-connect", "AWS API Gateway (HTTP)", "AWS ALB", "Oracle API Gateway")
+# Well-known verifiers that cannot use an algorithm: those with a "no" in the table of docs/verify.md.
+UNUSABLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "ES256": _RSA_ALONE,
     "RS256": (),
-    "PS256": ("auth0 java-jwt", "Hasura", "AWS ALB", "APISIX openid-connect"),
+    "PS256": ("auth0 java-jwt", "Hasura", "AWS API Gateway (REST)", *_RSA_ALONE),
     "EdDSA": (
-        *("auth0 java-jwt", "node jsonwebtoken", ".NET", "Spring", "Kubernetes", "AWS ALB", "APISIX openid-connect"),
-        "Oracle API Gateway",
+        *("node jsonwebtoken", "passport-jwt", "Spring", "auth0 java-jwt", ".NET", "Kubernetes"),
+        *("AWS API Gateway (REST)", *_RSA_ALONE),
     ),
 }
 _COLUMNS: Final = ("kid", "alg", "now", "from", "until", "lead left")
