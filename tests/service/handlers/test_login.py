@@ -20,7 +20,7 @@ from txtoken.service.answers import CRASHED
 from txtoken.service.failures import Failures
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.service.tokens.issue import TokenIssuer, new_issuer
 from txtoken.settings import IssueSettings, LoginSettings
 
 OK: Final = b"HTTP/1.1 200 OK\r\n"
@@ -456,5 +456,63 @@ def test_200_that_is_no_success() -> None:
                 response = await Desk(remote, failures=Failures(status_map, passes_bodies=True)).ask(request())
                 assert response.status == status
                 assert json.loads(response.body) == {"message": "Remote post status failure.", "status": 200}
+
+    run(main())
+
+
+# Claims of the reply
+
+
+@pytest.mark.parametrize(
+    "reply", [b"{}", b'{"user":null}', b'{"user":{"id":[]}}', b'{"user":{"id":{}}}', b'{"user":{"id":""}}']
+)
+@pytest.mark.parametrize(("status_map", "status"), [("original", 500), ("gateway", 502)])
+def test_a_reply_without_a_subject(reply: bytes, status_map: str, status: int) -> None:
+    """A reply in which `claims.sub` finds nothing is an unusable one: the client gets the contract's text, and where it was
+    looked for stands in the log alone.
+    """
+
+    async def main() -> None:
+        issuer = new_issuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S, subject="/user/id"))
+        async with FaultyRemote(says(answer(reply))).listening() as faulty, calling(faulty.url) as remote:
+            desk = Desk(remote, issuer=issuer, failures=Failures(status_map, passes_bodies=True))
+            response = await desk.ask(request())
+            assert remote.idle_count == 1  # nothing is wrong with the connection
+        assert (response.status, response.error) == (status, "no_claim")
+        told = json.loads(response.body)
+        assert told["message"] == "Can not build claims from returned json."
+        assert b"/user" not in response.body
+        assert reply not in response.body
+        assert [failure.code for failure in desk.failures] == ["no_claim"]
+        assert "/user/id" in str(desk.failures[0].__cause__)
+        assert not desk.crashes
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("reply", "subject"),
+    [
+        (b'{"user":{"id":"ada"}}', "ada"),
+        (b'{"user":{"id":1815}}', "1815"),
+        (b'{"user":{"id":%b}}' % (b"9" * 40), "9" * 40),
+        (b'{"user":{"id":1e300}}', "1e300|1e+300"),
+        (b'{"user":{"id":false}}', "false"),
+    ],
+)
+def test_a_reply_with_a_subject(reply: bytes, subject: str) -> None:
+    """The subject is a text, whatever it was in the reply, and the reply is in the token as it came."""
+
+    async def main() -> None:
+        settings = IssueSettings(
+            TTL_S, subject="/user/id", has_jti=True, issuer="https://login.example", audience=("api",)
+        )
+        issuer = new_issuer(KeyRing([HmacKey(KEY.encode())]), settings)
+        async with FaultyRemote(says(answer(reply))).listening() as faulty, calling(faulty.url) as remote:
+            response = await Desk(remote, issuer=issuer).ask(request())
+        claims = jwt.decode(json.loads(response.body)["token"], KEY, ["HS256"], audience="api")
+        assert claims["sub"] in subject.split("|")
+        assert claims["data"] == json.loads(reply)
+        assert set(claims) == {"data", "sub", "jti", "iss", "aud", "exp"}
 
     run(main())
