@@ -176,11 +176,14 @@ def test_wrong_types_of_exp(algorithm: str) -> None:
     for text in (b'"1800000000"', b"null", b"true", b"[1800000000]", b"{}", b'""'):
         assert verdict(verifier(key), sealed(key, b'{"exp":%b}' % text)) == "token has no expiry"
         assert verdict(lenient, sealed(key, b'{"exp":%b}' % text)) == MALFORMED
-        assert verdict(lenient, sealed(key, b'{"exp":1800000000,"nbf":%b}' % text)) == MALFORMED
+        for name in (b"nbf", b"iat"):
+            for judge in (verifier(key), lenient):
+                assert verdict(judge, sealed(key, b'{"exp":1800000000,"%b":%b}' % (name, text))) == MALFORMED
     for text in (b"NaN", b"1e400", b"Infinity", b"-Infinity", b"01", b"1800000000.", b"0x7fffffff"):
         for judge in (verifier(key), lenient):
             assert verdict(judge, sealed(key, b'{"exp":%b}' % text)) == MALFORMED
             assert verdict(judge, sealed(key, b'{"exp":1800000000,"nbf":%b}' % text)) == MALFORMED
+            assert verdict(judge, sealed(key, b'{"exp":1800000000,"iat":%b}' % text)) == MALFORMED
     assert verdict(verifier(key), sealed(key, b'{"exp":-1e308}')) == "Token is expired"
 
 
