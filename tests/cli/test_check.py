@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.cli.terminal import Terminal
 from tests.running import KEY
-from txtoken.cli.exit_codes import OK
+from tests.service.keys.material import pair, pem
+from txtoken.cli.exit_codes import BAD_CONFIG, OK
 from txtoken.config.signing_secret import EXAMPLE_KEY
 from txtoken.config.table import KEYS
 from txtoken.settings import HIDDEN
@@ -57,3 +58,58 @@ def test_check_without_a_file(terminal: Terminal) -> None:
     ran = terminal.run("check", "--set", f"encKey={KEY}", "--set", "remote=http://h/")
     assert ran.code == OK
     assert ran.out.startswith("The configuration is good. This would run:\n")
+
+
+def test_check_hides_keys(terminal: Terminal) -> None:
+    """Of a keyset the names, algorithms and times are shown, in a form that the file could have, and nothing that is secret: no
+    private key, no file's name that holds one, no secret that keys are derived from.
+    """
+    secret = "a-secret-that-nobody-may-see-0123456789-abcdefghijklmnopqrstuvwxyz"
+    (terminal.folder / "key.pem").write_bytes(pem(pair("ES256")))
+    (terminal.folder / "root").write_bytes(bytes(range(100, 148)))
+    listed = f"[{{alg: HS512, kid: h, secret: {secret}}}, {{alg: ES256, keyFile: key.pem, kid: e, from: 2020-01-01T00:00:00Z}}]"
+    for keys, shown in (
+        (
+            listed,
+            [
+                {"alg": "HS512", "kid": "h", "secret": HIDDEN},
+                {"alg": "ES256", "kid": "e", "keyFile": HIDDEN, "from": "2020-01-01T00:00:00Z"},
+            ],
+        ),
+        (
+            "{secretFile: [root], alg: EdDSA, every: 24h, iss: a}",
+            {"alg": "EdDSA", "secretFile": [HIDDEN], "every": 86400, "lead": 86400, "iss": "a"},
+        ),
+    ):
+        terminal.write(f"remote: http://127.0.0.1:9/login\nkeys: {keys}\n")
+        as_json, as_text = terminal.run("check", "--output", "json"), terminal.run("check")
+        assert (as_json.code, as_text.code) == (OK, OK), as_text.err
+        assert as_json.json["configuration"]["keys"] == shown
+        for part in (secret, "key.pem", "MIG", "BEGIN", bytes(range(100, 148)).decode("latin-1"), "root"):
+            assert part not in as_json.out + as_text.out + as_json.err + as_text.err
+
+
+def test_check_shows_no_secret_of_a_wrong_keyset(terminal: Terminal) -> None:
+    """All that is wrong is told at once, with file, line and key, and no secret."""
+    secret = "a-secret-that-nobody-may-see-0123456789"
+    (terminal.folder / "key.pem").write_bytes(pem(pair("ES256")))
+    terminal.write(
+        "remote: http://127.0.0.1:9/login\nkeys:\n"
+        f"- {{alg: HS512, kid: a, secret: {secret}}}\n- {{alg: EdDSA, keyFile: key.pem}}\n- {{alg: ES256, secret: {secret}}}\n"
+        f"- {{alg: HS256, kid: {secret}, {secret}: 1}}\n"
+    )
+    as_text, as_json = terminal.run("check"), terminal.run("check", "--output", "json")
+    told = [(problem["key"], problem["where"]) for problem in as_json.json["problems"]]
+    assert told == [
+        ("keys.secret", "example_cfg.yml, line 3"),
+        ("keys.keyFile", "example_cfg.yml, line 4"),
+        ("keys.secret", "example_cfg.yml, line 5"),
+        ("?", "example_cfg.yml, line 6"),
+        ("keys.secret", "example_cfg.yml, line 6"),
+    ]
+    for key, where in told:
+        assert f"{where}: {key}: " in as_text.err
+    for ran in (as_text, as_json):
+        assert ran.code == BAD_CONFIG
+        assert secret not in ran.out + ran.err
+        assert "MIG" not in ran.out + ran.err

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 from tests.configuring import KEY, OTHER_KEY, REMOTE, dump, failure, load_text, told
-from tests.service.keys.material import jwk_text, pair, pem, public_pem
+from tests.service.keys.material import jwk_text, other_keys, pair, pem, public_pem
 from txtoken.config import key_settings
 from txtoken.config.key_settings import short_leads
 from txtoken.config.keyset import KEYSET
@@ -299,6 +299,30 @@ def test_a_wrong_entry(folder: Path, entry: str, problem: str) -> None:
     (said,) = problems(folder, f"keys:\n- {{alg: ES256, keyFile: @ec2.pem, kid: good}}\n- {entry}")
     assert said.startswith("cfg.yml, line 4: ")
     assert problem in said
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
+def test_a_key_of_another_kind_is_no_secret(folder: Path, algorithm: str) -> None:
+    """Wherever a secret is asked for, a public key in any form is refused with the place, and not quoted."""
+    why = "is a PEM, SSH or JWK key"
+    for form, content in other_keys(algorithm).items():
+        (folder / "public").write_bytes(content + b"\n")
+        is_text = not form.endswith("DER") and form != "PKCS #1"
+        texts = {"keys: [{alg: HS256, kid: a, secretFile: @public}]": "keys.secretFile"}
+        texts[ROTATING.replace("root", "public")] = "keys.secretFile"
+        if is_text:
+            quoted = json.dumps(content.decode())
+            texts["encKeyFile: @public"] = "encKeyFile"
+            texts[f"requestKeyFile: @public\nencKey: {KEY}"] = "requestKeyFile"
+            texts[f"encKey: {quoted}"] = "encKey"
+            texts[f"keys: [{{alg: HS512, kid: a, secret: {quoted}}}]"] = "keys.secret"
+        for text, key in texts.items():
+            if len(content) < 64 and "HS512" in text:
+                continue  # is too short for that, which is told first
+            (said,) = problems(folder, text)
+            assert said.startswith(f"cfg.yml, line 2: {key}: "), form
+            assert why in said or (text.startswith("keys: {") and "holds a PEM, SSH or JWK key" in said), form
+            assert content.decode("latin-1").strip()[:16] not in said
 
 
 def test_a_thumbprint_is_no_name_of_a_secret(folder: Path) -> None:

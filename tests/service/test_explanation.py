@@ -1,4 +1,4 @@
-"""Plain words for why a token is or is not valid. The verdict itself is the verifier's, which test_tokens judges."""
+"""Plain words for why a token is or is not valid. The verdict itself is the verifier's, which tokens/test_verify.py judges."""
 
 from __future__ import annotations
 

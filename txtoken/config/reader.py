@@ -261,7 +261,8 @@ def _place(path: str, node: yaml.Node) -> str:
 def _shown(name: str) -> str:
     """Return an unknown name as it may be told. `encKey:…` without a space after the colon is a name with a secret in it."""
     section, _, last = name.rpartition(".")
-    return name if _NAME.fullmatch(last) and (not section or section in SECTIONS) else "?"
+    is_section = section in SECTIONS or (section in BY_NAME and bool(BY_NAME[section].items))
+    return name if _NAME.fullmatch(last) and (not section or is_section) else "?"
 
 
 def _is_service_link(variable: str, text: str) -> bool:

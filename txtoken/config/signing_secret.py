@@ -5,7 +5,6 @@ No message holds any part of a secret.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Final
 
@@ -13,6 +12,7 @@ import yaml
 
 from txtoken.config.files import read_text_file
 from txtoken.config.values import TEXT, Wrong, kind, read_text, scalar
+from txtoken.service.keys.hmac import is_other_key
 from txtoken.settings import KIB
 
 EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.yml: everybody knows it
@@ -20,12 +20,6 @@ EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.
 SECRET_BYTES_MIN: Final = 32  # RFC 7518 §3.2: as long as the hash that HS256 makes
 SECRET_BYTES_MAX: Final = 4 * KIB
 CHARACTER_BYTES_MAX: Final = 4  # of UTF-8
-
-# What an HMAC must not use (RFC 8725 §2.1), as a PEM, SSH or JWK key: whoever knows its public half could sign.
-OTHER_KEY: Final = re.compile(
-    r"ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|(?s:.*)----[- ]BEGIN [A-Z0-9 ]+[- ]----"
-    r'|\ufeff?\s*[\[{](?s:.*)"kty"\s*:'
-)
 
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _LINE_ENDS: Final = "\n\r\v\f\x85\u2028\u2029"
@@ -42,7 +36,7 @@ def read_secret(node: yaml.Node) -> str:
     if not SECRET_BYTES_MIN <= length <= SECRET_BYTES_MAX:
         wanted = f"has to be {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes long"
         raise Wrong(f"{wanted}; this one has {length}. `txtoken keygen` makes one")
-    if OTHER_KEY.match(text):
+    if is_other_key(text.encode()):
         raise Wrong("is a PEM, SSH or JWK key, which HS256 must not use. `txtoken keygen` makes one that it can")
     return text
 

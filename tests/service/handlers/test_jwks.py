@@ -312,6 +312,47 @@ def test_the_bearer(folder: Path, text: str, named: dict[str, str]) -> None:
     assert taken.status == 200
 
 
+@pytest.mark.parametrize("own", ["encKey", "requestKey"])
+def test_the_bearer_of_a_secret_beside_keys(folder: Path, own: str) -> None:
+    """With `encKey` or `requestKey` beside a keyset that secret signs what the remote is shown, as in the original: no `kid`, no
+    type of its own. The check route takes one by `requestKey` for nobody's.
+    """
+
+    async def main() -> tuple[str, str, Answer]:
+        remote = FaultyRemote(good)
+        config = f"{ES256[:-2]}, from: 2020-01-01T00:00:00Z}}]\n{own}: {KEY}"
+        async with remote.listening(), serving(config_of(folder, config, remote.url)) as served:
+            token = await login(served)
+            request = remote.requests[0][1].decode()
+            bearer = request.partition("Authorization: Bearer ")[2].partition("\r\n")[0]
+            return bearer, token, await check(served, bearer)
+
+    bearer, token, checked = run(main())
+    assert jwt.get_unverified_header(bearer) == {"alg": "HS256", "typ": "JWT"}
+    assert set(jwt.decode(bearer, KEY, ["HS256"])) == {"data", "exp"}
+    assert jwt.get_unverified_header(token) == {"alg": "ES256", "typ": "JWT", "kid": "one"}
+    if own == "requestKey":
+        assert checked.status == 401
+        assert json.loads(checked.body) == {"error": "signing key is unknown"}
+
+
+def test_a_bearer_is_refused_for_its_first_fault(folder: Path) -> None:
+    """One that is expired is told so, and one for which another `iss` is wanted, that; its own type is the last reason."""
+
+    async def main() -> None:
+        remote = FaultyRemote(good)
+        text = f"{ES256}\nverify: {{iss: '{ISSUER}', leeway: 60}}"
+        async with remote.listening(), serving(config_of(folder, text, remote.url)) as served:
+            await login(served)
+            request = remote.requests[0][1].decode()
+            bearer = request.partition("Authorization: Bearer ")[2].partition("\r\n")[0]
+            for _ in range(3):
+                answer = await check(served, bearer)
+                assert json.loads(answer.body) == {"error": "token issuer is invalid"}
+
+    run(main())
+
+
 def test_a_revoked_key(folder: Path) -> None:
     """Its tokens are refused, remembered or not, it leaves the JWKS at once, and the other key signs."""
     (folder / "revoked.txt").write_text("# nothing yet\n")

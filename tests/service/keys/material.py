@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from functools import cache
 from typing import Any, Final
@@ -67,3 +68,34 @@ def jwk_text(key: PrivateKey | PublicKey, **more: object) -> bytes:
     """Write a key as JWK text, with some members changed or added; None takes one out."""
     members = {name: value for name, value in (jwk(key) | more).items() if value is not None}
     return json.dumps(members).encode()
+
+
+def other_keys(algorithm: str) -> dict[str, bytes]:
+    """Write a key that is no secret in the forms that people keep keys in."""
+    private = pair(algorithm)
+    public: Any = private.public_key()
+    one, ssh = jwk_text(public), public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    found = {
+        "public PEM": public_pem(private),
+        "private PEM": pem(private),
+        "PEM in one line": public_pem(private).replace(b"\n", b"\\n"),
+        "PEM after text": b"Bag Attributes\n" + public_pem(private),
+        "JWK": one,
+        "private JWK": jwk_text(private),
+        "JWK with blanks": one.replace(b'":', b'"\n :'),
+        "JWK with escapes": one.replace(b'"kty"', b'"\\u006bt\\u0079"'),
+        "JWKS": b'{"keys":[%b]}' % one,
+        "list of JWKs": b"[%b]" % one,
+        "JWK within JSON": json.dumps({"a": [{"key": json.loads(one)}]}).encode(),
+        "JWK as text within JSON": json.dumps({"key": one.decode()}).encode(),
+        "JWK as text as text": json.dumps(json.dumps(one.decode())).encode(),
+        "SSH": ssh,
+        "DER": der,
+        "private DER": private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+        "DER as base64": base64.b64encode(der),
+        "DER as base64url": base64.urlsafe_b64encode(der),
+    }
+    if algorithm == "RS256":
+        found["PKCS #1"] = public.public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    return found

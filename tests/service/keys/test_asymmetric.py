@@ -147,6 +147,60 @@ def test_numbers_of_an_ecdsa_signature() -> None:
     assert not key.verify(TEXT, encode_segment(private.sign(TEXT, ec.ECDSA(hashes.SHA256()))))
 
 
+def test_another_form_of_an_eddsa_signature() -> None:
+    """S is below the group's order (RFC 8032 §5.1.7): S plus the order, which solves the same equation, is refused, and so are
+    points of small order.
+    """
+    key = load(pem(pair("EdDSA")), "EdDSA")
+    raw = decode_segment(key.sign(TEXT))
+    assert raw is not None
+    order = 2**252 + 27742317777372353535851937790883648493
+    for times in (1, 2, 8):
+        number = int.from_bytes(raw[32:], "little") + times * order
+        assert not key.verify(TEXT, encode_segment(raw[:32] + number.to_bytes(32, "little")))
+    for point in (bytes(32), b"\1" + bytes(31), b"\xec" + b"\xff" * 30 + b"\x7f"):
+        assert not key.verify(TEXT, encode_segment(point + bytes(32)))
+
+
+def test_the_twin_of_an_ecdsa_signature() -> None:
+    """Of (r, s) everybody can make (r, n-s), which is as good (RFC 7518 §3.4 forbids neither, and PyJWT takes both): nothing may
+    take two texts of a token for two tokens. There is no third one.
+    """
+    key = load(pem(pair("ES256")), "ES256")
+    raw = decode_segment(key.sign(TEXT))
+    assert raw is not None
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:])
+    assert key.verify(TEXT, encode_segment(raw[:32] + (order - s).to_bytes(32)))
+    for other in ((order - r, s), (order - r, order - s), (s, r), (r, s ^ 1), ((r + order) % 2**256, s)):
+        assert not key.verify(TEXT, encode_segment(other[0].to_bytes(32) + other[1].to_bytes(32)))
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
+def test_another_form_of_an_rsa_signature(algorithm: str) -> None:
+    """A signature is as long as the modulus and below it (RFC 8017 §8): plus the modulus, cut or longer by zeros it is none."""
+    private = rsa_pair(0)
+    key = load(pem(private), algorithm)
+    modulus = private.public_key().public_numbers().n
+    tried = set()
+    for number in range(5000):
+        text = TEXT + b"%d" % number
+        raw = decode_segment(key.sign(text))
+        assert raw is not None
+        assert len(raw) == 256
+        plus = int.from_bytes(raw) + modulus
+        if plus < 2**2048:
+            tried.add("plus")
+            assert not key.verify(text, encode_segment(plus.to_bytes(256)))
+        if raw[0] == 0:
+            tried.add("cut")
+            assert not key.verify(text, encode_segment(raw.lstrip(b"\0")))
+        assert not key.verify(text, encode_segment(b"\0" + raw))
+        if "cut" in tried and number > 100:
+            break
+    assert "cut" in tried
+
+
 def test_rs256_and_ps256_are_two_algorithms() -> None:
     """One RSA key with two algorithms: neither takes the other's signatures (RFC 8725 §3.1)."""
     rs256, ps256 = load(pem(rsa_pair(0)), "RS256"), load(pem(rsa_pair(0)), "PS256")

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from math import inf
 from typing import Any, Final
 
-import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.service.tokens.signing import NOW, SECRET, key_of
-from txtoken.errors import ClaimsUnbuildable, NoSigningKey
+from tests.service.tokens.issuing import TTL, claims_of, issued, text_of
+from tests.service.tokens.signing import NOW, key_of
+from txtoken.errors import ClaimsUnbuildable
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.tokens.compact import read_object
-from txtoken.service.tokens.issue import ClaimsIssuer, TokenIssuer, new_issuer
-from txtoken.service.tokens.segments import decode_segment
+from txtoken.service.tokens.issue import ClaimsIssuer, new_issuer
 from txtoken.settings import IssueSettings
 
-TTL: Final = 60
 REGISTERED: Final = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "sid")
 BIG: Final = 1234567890123456789012345678901234567890
 JSON_VALUES: Final = st.recursive(
@@ -38,33 +34,6 @@ NAMES: Final = st.sampled_from(["id", "name", "roles", "", "a b", "\u00e9", *REG
     st.characters(codec="utf-8")
 )
 REPLIES: Final = st.dictionaries(NAMES, JSON_VALUES, max_size=8)
-
-
-def issued(reply: object, now: int = NOW, **settings: Any) -> bytes:
-    """Issue a token for a reply: a value, or JSON text."""
-    raw = reply if isinstance(reply, bytes) else json.dumps(reply, ensure_ascii=False).encode()
-    parsed, text = read_object(raw, 200)
-    issuer = new_issuer(KeyRing([key_of("HS256", "")]), IssueSettings(TTL, **settings))
-    return issuer.issue(text, now, parsed)
-
-
-def text_of(token: bytes) -> bytes:
-    """Return the claims as they stand in the token, which PyJWT has verified."""
-    jwt.decode(token, SECRET + b"0", ["HS256"], options={"verify_exp": False, "verify_aud": False, "verify_sub": False})
-    text = decode_segment(token.split(b".")[1])
-    assert text is not None
-    return text
-
-
-def claims_of(reply: object, now: int = NOW, **settings: Any) -> dict[str, Any]:
-    """Return a token's claims. No name stands twice in them."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        assert len({name for name, _ in pairs}) == len(pairs)
-        return dict(pairs)
-
-    claims: dict[str, Any] = json.loads(text_of(issued(reply, now, **settings)), object_pairs_hook=once)
-    return claims
 
 
 # Each claim
@@ -138,21 +107,6 @@ def test_combinations(
     if has_jti:
         assert isinstance(claims.pop("jti"), str)
     assert claims == {**expected, "exp": NOW + TTL}
-
-
-def test_the_quick_issuer_is_taken_where_it_can_be() -> None:
-    """Claims that are the same for a second cost nothing a token."""
-    ring = KeyRing([key_of("HS256", "")])
-    constant = IssueSettings(TTL, issuer="i", audience=("a",), has_iat=True, has_nbf=True)
-    assert type(new_issuer(ring, constant)) is TokenIssuer
-    for settings in (
-        IssueSettings(TTL, subject=""),
-        IssueSettings(TTL, has_jti=True),
-        IssueSettings(TTL, data_claim=""),
-        IssueSettings(TTL, data_include=()),
-        IssueSettings(TTL, data_exclude=("a",)),
-    ):
-        assert type(new_issuer(ring, settings)) is ClaimsIssuer
 
 
 # sub
@@ -311,7 +265,7 @@ def test_names_that_need_escapes() -> None:
     assert claims_of(reply, data_include=("a", 'a"b', "\U0001f600"))["data"] == {"a": 1, 'a"b': 2, "\U0001f600": 3}
 
 
-# jti, typ, exp
+# jti
 
 
 def test_jti_is_unique() -> None:
@@ -327,57 +281,3 @@ def test_jti_is_unique() -> None:
     assert len(seen) == 200_000
     assert max(map(len, seen)) < 40
     assert len({identity[7:19] for identity in seen}) == 4  # a random prefix of 12 characters each
-
-
-@pytest.mark.parametrize("typ", ["JWT", "at+jwt", "application/at+jwt"])
-def test_typ(typ: str) -> None:
-    """`typ` of the header is what was asked for."""
-    assert jwt.get_unverified_header(issued({}, typ=typ)) == {"alg": "HS256", "typ": typ}
-
-
-@pytest.mark.parametrize(
-    ("until", "expires"),
-    [(inf, NOW + TTL), (NOW + TTL, NOW + TTL), (NOW + TTL - 1, NOW + TTL - 1), (NOW + 0.5, NOW), (NOW + 1.9, NOW + 1)],
-)
-def test_exp_is_cut_to_the_keys_end(until: float, expires: int) -> None:
-    """A token does not outlive the key that verifies it."""
-    key = key_of("HS256", "k1", 0, -inf, until)
-    for settings in (IssueSettings(TTL), IssueSettings(TTL, has_jti=True)):
-        claims = json.loads(text_of(new_issuer(KeyRing([key]), settings).issue(b"{}", NOW, {})))
-        assert claims["exp"] == expires
-
-
-def test_a_key_that_outlives_the_token_is_taken_first() -> None:
-    """`exp` is whole where another key can sign for that long."""
-    keys = [key_of("HS256", "k1", 0, -inf, NOW + 10), key_of("HS512", "k2", 0, NOW + 5)]
-    issuer = TokenIssuer(KeyRing(keys), IssueSettings(TTL))
-    token = issuer.issue(b"{}", NOW)
-    assert jwt.get_unverified_header(token) == {"alg": "HS512", "typ": "JWT", "kid": "k2"}
-    assert issuer.key is keys[1]
-
-
-def test_no_key_signs() -> None:
-    """Before the first and after the last key there is an error, and the issuer signs again when one does."""
-    issuer = TokenIssuer(KeyRing([key_of("HS256", "k1", 0, NOW, NOW + 10)]), IssueSettings(TTL))
-    for now, signs in (
-        (NOW - 1, False),
-        (NOW, True),
-        (NOW + 9, True),
-        (NOW + 10, False),
-        (NOW + 5, True),
-        (NOW - 1, False),
-    ):
-        assert issuer.can_sign(now) is signs
-        if signs:
-            assert json.loads(text_of(issuer.issue(b"{}", now)))["exp"] == NOW + 10
-        else:
-            with pytest.raises(NoSigningKey):
-                issuer.issue(b"{}", now)
-
-
-def test_the_header_follows_the_key() -> None:
-    """From one second to the next another key signs, under its own name and algorithm, and back."""
-    issuer = TokenIssuer(KeyRing([key_of("HS256", ""), key_of("ES256", "k1", 0, NOW + 1, NOW + 2)]), IssueSettings(1))
-    seen = [jwt.get_unverified_header(issuer.issue(b"{}", now)) for now in (NOW, NOW + 1, NOW + 2, NOW + 1)]
-    plain, named = {"alg": "HS256", "typ": "JWT"}, {"alg": "ES256", "typ": "JWT", "kid": "k1"}
-    assert seen == [plain, named, plain, named]

@@ -34,6 +34,7 @@ RSA_BITS_MAX: Final = 8192
 RSA_BITS_QUICK: Final = 2048  # a signature by a longer key takes longer than the loop may be held
 RSA_EXPONENT: Final = 65537
 P256_BYTES: Final = 32
+SIGNATURE_BYTES: Final = 64  # of ES256 (RFC 7518 §3.4) and EdDSA (RFC 8032 §5.1.6)
 P256_ORDER: Final = 0xFFFFFFFF_00000000_FFFFFFFF_FFFFFFFF_BCE6FAAD_A7179E84_F3B9CAC2_FC632551  # SEC 2 §2.4.2
 _KINDS: Final = {
     "ES256": "an EC key of curve P-256",
@@ -54,7 +55,7 @@ _PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPubli
 class AsymmetricKey(Key):
     """One asymmetric key: a pair, or its public half alone, which only verifies."""
 
-    __slots__ = ("_private", "_public")
+    __slots__ = ("_private", "_public", "_signature_bytes")
 
     def __init__(
         self, private: _PrivateKey | None, public: _PublicKey, algorithm: str, kid: str = "", times: KeyTimes = ALWAYS
@@ -62,7 +63,12 @@ class AsymmetricKey(Key):
         super().__init__(kid or thumbprint(public), algorithm, times, can_sign=private is not None)
         self._private = private
         self._public = public
-        self.is_slow = isinstance(public, rsa.RSAPublicKey) and public.key_size > RSA_BITS_QUICK
+        self._signature_bytes = SIGNATURE_BYTES
+        if isinstance(public, rsa.RSAPublicKey):
+            self.is_slow = public.key_size > RSA_BITS_QUICK
+            self._signature_bytes = (
+                public.key_size + 7
+            ) // 8  # RFC 8017 §8: as long as the modulus, leading zeros included
 
     def sign(self, signing_input: bytes) -> bytes:
         private: Any = self._private  # whose methods differ by its kind
@@ -75,13 +81,11 @@ class AsymmetricKey(Key):
 
     def verify(self, signing_input: bytes, signature: bytes) -> bool:
         raw = decode_segment(signature)
-        if raw is None:
+        if raw is None or len(raw) != self._signature_bytes:
             return False
         public: Any = self._public
         try:
             if self.algorithm == "ES256":
-                if len(raw) != 2 * P256_BYTES:
-                    return False
                 pair = int.from_bytes(raw[:P256_BYTES]), int.from_bytes(raw[P256_BYTES:])
                 public.verify(encode_dss_signature(*pair), signing_input, _ECDSA)
             elif self.algorithm == "EdDSA":

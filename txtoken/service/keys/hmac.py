@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64
 from hmac import compare_digest
 from typing import Any, Final
 
@@ -15,16 +17,32 @@ SECRET_BYTES_MIN: Final = {"HS256": 32, "HS384": 48, "HS512": 64}  # as long as 
 _HASHES: Final[dict[str, Any]] = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
-# What an HMAC must not use (RFC 8725 §2.1), as a PEM, SSH or JWK key: whoever knows its public half could sign.
-_OTHER_KEY: Final = re.compile(
-    rb"ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|(?s:.*)----[- ]BEGIN [A-Z0-9 ]+[- ]----"
-    rb'|(?:\xef\xbb\xbf)?\s*[\[{](?s:.*)"kty"\s*:'
+_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
+# What an HMAC must not use (RFC 8725 §2.1): a key of another kind, as text or as DER. Whoever knows its public half could sign.
+# Blanks and a byte order mark may stand before it, a JWK may stand within other JSON, and be escaped there.
+_TEXT_KEY: Final = re.compile(
+    r"[\s\ufeff]*(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh|ecdsa)-)"
+    r"|(?s:.*)----[- ]BEGIN [A-Z0-9 ]+[- ]----"
+    r'|[\s\ufeff]*["\[{](?s:.*)(?:k|\\{1,9}u006[Bb])(?:t|\\{1,9}u0074)(?:y|\\{1,9}u0079)\\{0,9}"\s*:'
 )
+# A sequence that names an RSA, an EC or an RFC 8410 key within its first bytes, or begins with an RSA modulus.
+_DER_KEY: Final = re.compile(
+    rb"0(?s:.){1,24}?\x06(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01[\x01\x0a]|\x07\x2a\x86\x48\xce\x3d\x02\x01|\x03\x2b\x65[\x6e-\x71])"
+    rb"|0\x82(?s:.){2}\x02\x82"
+)
+_DER_TEXT_CHARACTERS: Final = 48  # of base64, in which the kind of a DER key is named
 
 
 def is_other_key(secret: bytes) -> bool:
     """Whether this is a key of another kind, in a form that people keep keys in."""
-    return _OTHER_KEY.match(secret) is not None
+    text = secret.decode("utf-8", "ignore")
+    if _TEXT_KEY.match(text) or _DER_KEY.match(secret):
+        return True
+    start = text.replace("\ufeff", " ").strip()[:_DER_TEXT_CHARACTERS].encode().translate(_FROM_URL)
+    try:
+        return _DER_KEY.match(a2b_base64(start)) is not None
+    except Base64Error:
+        return False
 
 
 class HmacKey(Key):

@@ -107,10 +107,17 @@ class KeyRing:
         token; where there is none, the token has to end with the key (contract §5).
         """
         first = self._signer_at(now)
-        key = first
-        while key is not None and key.until < now + life_s:
-            key = self._signer_at(key.until)
-        return key or first
+        if first is None or first.until >= now + life_s:
+            return first
+        for moment in self._moments():
+            key = self._signer_at(moment) if moment > now else None
+            if key is not None and key.until >= now + life_s:
+                return key
+        return first
+
+    def _moments(self) -> list[float]:
+        """Return when another key may sign (Unix time), the first first."""
+        return sorted({moment for key in self._by_age for moment in (key.begins, key.until) if abs(moment) < inf})
 
     def _signer_at(self, moment: float) -> Key | None:
         for key in self._by_age:
@@ -135,10 +142,10 @@ class KeyRing:
         """
         if self._derived is not None:
             return self._derived.stays(now)[1]
-        times = {moment for key in self._by_age for moment in (key.begins, key.until) if abs(moment) < inf}
-        early = {floor(moment - life_s) + 1.0 for moment in times}
+        times = self._moments()
+        early = [floor(moment - life_s) + 1.0 for moment in times]
         current = self.signer(now, life_s)
-        for moment in sorted(times | early):
+        for moment in sorted(times + early):
             if moment > now and self.signer(moment, life_s) is not current:
                 return moment
         return inf

@@ -1,18 +1,105 @@
-"""JSON as text: what is JSON, what a token can carry, and what it costs to find out."""
+"""JSON as text: what is JSON, what a token can carry, how it is written, and what it costs to find out."""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.costs import cost_s
+from tests.service.tokens.json_values import JSON_OBJECTS
+from tests.service.tokens.plain import KEY, ring, verifier
+from tests.service.tokens.signing import NOW
 from txtoken.service.tokens.compact import UnusableJson, compact_object, is_json, read_object
+from txtoken.service.tokens.issue import TokenIssuer
+from txtoken.settings import IssueSettings
+
+# What a token can carry
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        (b"{}", b"{}"),
+        (b' {\n"b" : 1, "a":[ 1,2 ]}\t', b'{"b":1,"a":[1,2]}'),
+        (b'{"a":1,"b":2,"a":3}', b'{"a":3,"b":2}'),
+        (b'{"a":9007199254740993}', b'{"a":9007199254740993}'),
+        (b'{"a": 18446744073709551616}', b'{"a":18446744073709551616}'),
+        (b'{"a":-123456789012345678901234567890}', b'{"a":-123456789012345678901234567890}'),
+        (b'{"a":%b}' % (b"9" * 5000), b'{"a":%b}' % (b"9" * 5000)),
+        (b'{"a":0.1000000000000000055511151231257827}', b'{"a":0.1000000000000000055511151231257827}'),
+        (b'{"a":1e100}', b'{"a":1e100}'),
+        (b'{"a": 1.50}', b'{"a":1.5}'),
+        (b'{"n":%b, "a":1.50}' % (b"9" * 400), b'{"n":%b,"a":1.50}' % (b"9" * 400)),
+        (b'{"a":"9007199254740993"}', b'{"a":"9007199254740993"}'),
+        (b'{"a":"\\u00e9\\n"}', '{"a":"é\\n"}'.encode()),
+    ],
+)
+def test_compact_object(text: bytes, written: bytes) -> None:
+    """An object keeps its members' order and every number's value; the last of duplicates wins."""
+    assert compact_object(text) == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"null", b"[]", b'"x"', b"1", b"true", b"{", b"{}{}", b"{} x", b'{"a":NaN}', b'{"a":Infinity}'),
+        *(
+            b'{"a":1e999}',
+            b"\xef\xbb\xbf{}",
+            '{"a":1}'.encode("utf-16"),
+            b'{"a":"\\ud800"}',
+            b'{"a":"\xff"}',
+            b"{'a':1}",
+        ),
+        *(
+            b'{"n":%b,"a":%b}' % (b"9" * 400, wrong)
+            for wrong in (b"NaN", b"1e999", b'"\\ud800"', b"[", b"01", b'"\xff"', b"x")
+        ),
+        *(b"9" * 400, b"[" + b"9" * 400 + b"]", b'{"a":1E400}', b'{"a":-1e400}', b"\xff" + b"9" * 400),
+        *(b'{"a":01}', b'{"a":+1}', b'{"a":.5}', b'{"a":1,}', b'{"a"}', b"<html>"),
+    ],
+)
+def test_unusable_json(text: bytes) -> None:
+    """What is not a JSON object, or cannot be written as one, is refused before anything is signed."""
+    with pytest.raises(UnusableJson):
+        compact_object(text)
+
+
+@pytest.mark.parametrize("opening", [b'{"a":', b"["])
+def test_nesting(opening: bytes) -> None:
+    """200 levels are usable, 201 are not; brackets inside of strings do not count."""
+    closing = {b"[": b"]"}.get(opening, b"}")
+
+    def nested(levels: int) -> bytes:
+        return b'{"b":"' + b"[{" * 300 + b'\\"","a":' + opening * (levels - 1) + b"1" + closing * (levels - 1) + b"}"
+
+    token = TokenIssuer(ring(KEY), IssueSettings(60)).issue(compact_object(nested(200)), NOW)
+    assert verifier().verify(token, NOW).claims == b'{"data":%b,"exp":%d}' % (nested(200), NOW + 60)
+    with pytest.raises(UnusableJson):
+        compact_object(nested(201))
+    with pytest.raises(UnusableJson):
+        compact_object(nested(100_000))
+
+
+@given(JSON_OBJECTS, st.integers(0, 2))
+def test_compact_is_compact(value: dict[str, Any], indent: int) -> None:
+    """No white space is left but in strings, and what was compact stays as it is."""
+    once = compact_object(json.dumps(value, indent=indent or None).encode())
+    assert compact_object(once) == once
+    assert orjson.loads(once).keys() == value.keys()
+
+
+# What it costs
+
 
 REPLY_BYTES: Final = 128 * 1024  # contract §4.1
+
+
 DENSE: Final = {
     "lists": b'{"a":[%b1]}' % (b"[]," * (REPLY_BYTES // 3 - 4)),
     "objects": b'{"a":[%b1]}' % (b'{"k":{}},' * (REPLY_BYTES // 9 - 2)),
@@ -63,6 +150,9 @@ def test_no_reply_holds_the_loop(text: bytes, blank: bytes) -> None:
 def test_no_body_holds_the_loop(text: bytes) -> None:
     """Whatever stands in 16 KiB, to say whether it is JSON takes 10 ms at most. Measured: 0.1 to 7."""
     assert cost_s(lambda: is_json(text), enough_s=0.01) < 0.025
+
+
+# What is JSON
 
 
 @pytest.mark.parametrize(
@@ -192,7 +282,10 @@ def test_is_json_agrees_with_pythons_parser(parts: list[str]) -> None:
     assert is_json(text.encode()) == expected
 
 
-JSON_VALUES: Final = st.recursive(
+# What is written
+
+
+SHORT_JSON: Final = st.recursive(
     st.none() | st.booleans() | st.integers() | st.integers(10**15, 10**30) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=5) | st.text('"\\/ \t:{}[]', max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
@@ -200,7 +293,7 @@ JSON_VALUES: Final = st.recursive(
 )  # fmt: skip # one alternative after the other reads as a grammar
 
 
-@given(st.dictionaries(st.text(max_size=3), JSON_VALUES, max_size=5), st.sampled_from([None, 0, 2]), st.booleans())
+@given(st.dictionaries(st.text(max_size=3), SHORT_JSON, max_size=5), st.sampled_from([None, 0, 2]), st.booleans())
 def test_compact_means_the_same(value: dict[str, object], indent: int | None, ascii_only: bool) -> None:
     """However an object is written, its compact text means the same to the last digit, and has no blank outside of strings."""
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
@@ -261,7 +354,7 @@ def is_usable(text: bytes, levels: int) -> bool:
     return True
 
 
-@given(JSON_VALUES, st.integers(1, 4))
+@given(SHORT_JSON, st.integers(1, 4))
 def test_levels_are_counted_right(value: object, levels: int) -> None:
     """An object is nested deeper than so many levels exactly when one of its values is."""
     assert is_usable(json.dumps({"a": value}).encode(), levels) == (depth({"a": value}) <= levels)

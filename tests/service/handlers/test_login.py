@@ -1,4 +1,4 @@
-"""What each route answers (contract §3.1 to §3.3). The remote is a real socket; PyJWT judges the tokens."""
+"""Getting a token (contract §3.1, §3.3). The remote is a real socket; PyJWT judges the tokens."""
 
 from __future__ import annotations
 
@@ -11,107 +11,28 @@ from typing import Any, Final, cast
 import jwt
 import pytest
 
-from tests.costs import cost_s
 from tests.running import KEY, run
 from tests.service.faulty_remote import GOOD, FaultyRemote, Script, answer, calling, good, says, silent
+from tests.service.handlers.desk import TTL_S, Desk, data_of, get_token, lines, request
 from tests.service.listener import Listener
-from txtoken.clock import Clock
-from txtoken.errors import RemoteError
-from txtoken.http1.messages import Head, Request, Response, UnloggedResponse, response_head
+from tests.service.tokens.plain import verdict
 from txtoken.service.answers import CRASHED
 from txtoken.service.failures import Failures
-from txtoken.service.handlers.check import Check
-from txtoken.service.handlers.fixed import Fixed
-from txtoken.service.handlers.health import Health
-from txtoken.service.handlers.login import Login
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.tokens.issue import TokenIssuer
-from txtoken.service.tokens.memory import Memory
-from txtoken.service.tokens.verify import TokenVerifier
-from txtoken.service.upstream.remote import Remote
-from txtoken.settings import CheckSettings, IssueSettings, LoginSettings
+from txtoken.service.tokens.issue import TokenIssuer, new_issuer
+from txtoken.settings import IssueSettings, LoginSettings
 
-TTL_S: Final = 3600
-SETTINGS: Final = LoginSettings("/getToken")
 OK: Final = b"HTTP/1.1 200 OK\r\n"
-FORM: Final = b"application/x-www-form-urlencoded"
+
+
 FAILURE: Final = "Remote post failure."
+
+
 CUT: Final = "Remote post failed to parse body."
+
+
 UNUSABLE: Final = "Can not unmarshal returned json."
-
-
-def request(
-    body: bytes = b"{}", *, method: bytes = b"POST", query: bytes = b"", fields: dict[bytes, bytes] | None = None
-) -> Request:
-    """Make a request."""
-    head = Head(
-        method,
-        b"/route",
-        query,
-        fields or {},
-        minor_version=1,
-        keep_alive=True,
-        content_length=len(body),
-        expects_continue=False,
-    )
-    return Request(head, body)
-
-
-class Desk:
-    """A `Login` and what it tells: answers once each, failures and crashes for the log."""
-
-    def __init__(
-        self,
-        remote: Remote,
-        settings: LoginSettings = SETTINGS,
-        *,
-        issuer: TokenIssuer | None = None,
-        failures: Failures | None = None,
-    ) -> None:
-        self.clock = Clock()
-        self.failures: list[RemoteError] = []
-        self.crashes: list[Exception] = []
-        self.large_tokens: list[int] = []
-        self.handler = Login(
-            remote,
-            issuer or TokenIssuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S)),
-            failures or Failures("original", passes_bodies=False),
-            self.clock,
-            settings,
-            forwarded_lines=None,
-            token_bytes_max=32_768,
-            in_thread=lambda work, on_end: on_end(work()),
-            on_failure=self.failures.append,
-            on_large_token=self.large_tokens.append,
-            on_crash=self.crashes.append,
-        )
-
-    async def ask(self, asked: Request) -> Response:
-        """Wait for the answer, which comes once."""
-        client = Listener()
-        pending = self.handler.handle(asked, client)
-        assert (pending is None) == bool(client.told)
-        return await client.answer()
-
-
-def get_token(script: Script, body: bytes = b"{}", **settings: Any) -> tuple[Response, Desk]:
-    """Ask for a token once."""
-
-    async def main() -> tuple[Response, Desk]:
-        async with FaultyRemote(script).listening() as faulty, calling(faulty.url, **settings) as remote:
-            desk = Desk(remote)
-            response = await desk.ask(request(body))
-            assert [sent for _, sent in faulty.bodies] == ([body] if response.status != 400 else [])
-            return response, desk
-
-    return run(main())
-
-
-def lines(response: Response) -> list[bytes]:
-    """Take a response's head apart."""
-    assert response.head.endswith(b"\r\n")
-    return response.head.split(b"\r\n")[:-1]
 
 
 # Getting a token
@@ -133,14 +54,6 @@ def test_a_token() -> None:
     assert (response.error, desk.failures, desk.crashes) == (None, [], [])
     assert response.remote_s is not None
     assert 0 <= response.remote_s < 20
-
-
-def data_of(response: Response) -> bytes:
-    """Return the `data` claim as it was signed, byte for byte."""
-    token = json.loads(response.body)["token"]
-    payload: bytes = jwt.api_jws.decode_complete(token, KEY, ["HS256"])["payload"]
-    start, end = payload.index(b'{"data":') + 8, payload.rindex(b',"exp":')
-    return payload[start:end]
 
 
 @pytest.mark.parametrize(
@@ -197,13 +110,6 @@ def test_a_body_that_json_allows_is_forwarded(body: bytes) -> None:
     assert response.status == 200
 
 
-@pytest.mark.parametrize(("body", "status"), [(b"x" * 65_536, 400), (b"x" * 65_537, 200), (b"[" + b"9" * 17_000, 400)])
-def test_a_long_body_is_not_looked_at(body: bytes, status: int) -> None:
-    """A body of more than 64 KiB is forwarded as it is."""
-    response, _ = get_token(says(answer(b"{}")), body)
-    assert response.status == status
-
-
 def test_a_token_that_nobody_would_check_is_not_issued() -> None:
     """A reply whose token would be longer than `limits.tokenBytes` is an unusable one (contract §3.1); a shorter one of more than
     8 KiB is a token, and somebody is warned.
@@ -220,9 +126,16 @@ def test_a_token_that_nobody_would_check_is_not_issued() -> None:
     response, desk = get_token(says(answer(b'{"a":"%b"}' % (b"x" * 24_300))))
     token = json.loads(response.body)["token"]
     assert desk.large_tokens == [len(token)]
-    assert check(request(fields={b"authorization": token.encode()})).status == 200
+    assert verdict(token.encode(), desk.clock.second) == "valid"
     response, desk = get_token(says(answer(b'{"a":"%b"}' % (b"x" * 6_000))))
     assert (response.status, desk.large_tokens) == (200, [])
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"x" * 65_536, 400), (b"x" * 65_537, 200), (b"[" + b"9" * 17_000, 400)])
+def test_a_long_body_is_not_looked_at(body: bytes, status: int) -> None:
+    """A body of more than 64 KiB is forwarded as it is."""
+    response, _ = get_token(says(answer(b"{}")), body)
+    assert response.status == status
 
 
 @pytest.mark.parametrize("content_type", [b"text/html", b"application/xml; charset=utf-16", None])
@@ -547,207 +460,59 @@ def test_200_that_is_no_success() -> None:
     run(main())
 
 
-# Checking a token. The verifier has tests of its own: here it is where a token comes from and what the answer is.
-
-CLOCK: Final = Clock()
-ISSUER: Final = TokenIssuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S))
-TOKEN: Final = ISSUER.issue(b'{"user":"ada"}', CLOCK.second)
-
-
-def check(asked: Request, *, answer_form: str = "original") -> Response:
-    """Have a request's token checked."""
-    ring = KeyRing([HmacKey(KEY.encode())])
-    verifier = TokenVerifier(ring, CheckSettings("/checkToken"), Memory(4))
-    client = Listener()
-    Check(verifier, CLOCK, response=answer_form).handle(asked, client)
-    (response,) = client.told
-    return response
-
-
-def json_body(**members: object) -> bytes:
-    """Write a JSON object."""
-    return json.dumps(members).encode()
-
-
-T: Final = TOKEN.decode()
-HEADER: Final = {b"authorization": b"Bearer " + TOKEN}
+# Claims of the reply
 
 
 @pytest.mark.parametrize(
-    "asked",
-    [
-        *(
-            request(b"", method=method, fields={b"authorization": scheme + TOKEN})
-            for method in (b"GET", b"HEAD", b"POST")
-            for scheme in (b"Bearer ", b"bearer ", b"BEARER ", b"bEaReR   ", b"")
-        ),
-        request(b"", method=b"GET", query=b"access_token=" + TOKEN),
-        request(b"", method=b"GET", query=b"a=b&access_token=" + TOKEN + b"&c"),
-        request(b"", method=b"GET", query=b"access_token=" + TOKEN.replace(b".", b"%2E")),
-        request(b"", method=b"GET", query=b"access_token=" + b"".join(b"%%%02x" % code for code in TOKEN)),
-        request(b"", query=b"access%5Ftoken=&%61ccess_token=" + TOKEN + b"&access_token="),
-        request(b"", method=b"POST", query=b"access_token=" + TOKEN),
-        request(b"access_token=" + TOKEN, fields={b"content-type": FORM}),
-        request(b"token=" + TOKEN, fields={b"content-type": FORM.upper() + b" ; charset=utf-8"}),
-        request(b"x=y&token=" + TOKEN, fields={b"content-type": FORM}),
-        request(json_body(access_token=T), fields={b"content-type": b"application/json"}),
-        request(json_body(token=T)),
-        request(json_body(token=T, access_token=None)),
-        request(json_body(token=T, access_token="")),
-        # JSON is JSON whatever its type says: `curl -d` says that all is a form.
-        request(json_body(token=T), fields={b"content-type": FORM}),
-        request(b" \n" + json_body(token=T), fields={b"content-type": FORM}),
-        request(json_body(access_token=T), fields={b"content-type": b"text/plain"}),
-        request(b"a=b&acc%65ss_tok=x&access_token=" + TOKEN, query=b"access_token=", fields={b"content-type": FORM}),
-        request(json_body(x="x" * 900_000, token=T)),
-        # The first place wins.
-        request(json_body(token="a.b"), query=b"access_token=a.b", fields=HEADER),
-        request(b"", method=b"GET", query=b"access_token=a.b", fields=HEADER),
-        request(json_body(token="a.b"), query=b"access_token=" + TOKEN),
-        request(json_body(token="a.b", access_token=T)),
-        request(b"token=a.b&access_token=" + TOKEN, fields={b"content-type": FORM}),
-        request(b"", method=b"GET", query=b"access_token=" + TOKEN + b"&access_token=a.b"),
-        # What holds no token is passed over.
-        request(b"", method=b"GET", query=b"access_token=" + TOKEN, fields={b"authorization": b"Bearer"}),
-        request(json_body(token=T), query=b"access_token="),
-    ],
+    "reply", [b"{}", b'{"user":null}', b'{"user":{"id":[]}}', b'{"user":{"id":{}}}', b'{"user":{"id":""}}']
 )
-def test_where_a_token_comes_from(asked: Request) -> None:
-    """A token is found in each of the contract's places, in the contract's order, and the answer says what is in it."""
-    response = check(asked)
-    assert response.status == 200, response.body
-    assert lines(response) == [
-        b"HTTP/1.1 200 OK",
-        b"Content-Type: application/json; charset=utf-8",
-        b"Cache-Control: no-store",
-    ]
-    assert json.loads(response.body) == {
-        "Raw": T,
-        "Method": {"Name": "HS256", "Hash": 5},
-        "Header": {"alg": "HS256", "typ": "JWT"},
-        "Claims": {"data": {"user": "ada"}, "exp": CLOCK.second + TTL_S},
-        "Signature": T.rpartition(".")[2],
-        "Valid": True,
-    }
-
-
-def test_the_claims_alone() -> None:
-    """With `checkResponse: claims` the answer is the claims."""
-    response = check(request(fields=HEADER), answer_form="claims")
-    assert json.loads(response.body) == {"data": {"user": "ada"}, "exp": CLOCK.second + TTL_S}
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        request(b"", method=b"GET"),
-        request(b"", method=b"GET", fields={b"authorization": b""}),
-        request(b"", method=b"GET", fields={b"authorization": b"bearer"}),
-        request(b"", method=b"GET", fields={b"authorization": b"Bearer "}),
-        request(b"", method=b"GET", query=b"token=" + TOKEN),
-        request(b"", method=b"GET", query=b"Access_Token=" + TOKEN),
-        request(b"", method=b"GET", query=b"access_token="),
-        request(b"", method=b"GET", query=b"&".join([b"a=b"] * 1001) + b"&access_token=" + TOKEN),
-        request(b"token=" + TOKEN, method=b"GET", fields={b"content-type": FORM}),
-        request(json_body(token=T), method=b"GET"),
-        request(b"", fields={b"content-type": FORM}),
-        request(b"token=", fields={b"content-type": FORM}),
-        request(b"\xff&%zz=%", fields={b"content-type": FORM}),
-        request(b"not json"),
-        request(b"[]"),
-        request(b'"%b"' % TOKEN),
-        request(json_body(token=[T])),
-        request(json_body(token=1, access_token={})),
-        request(b"[" * 5000),
-    ],
-)
-def test_no_token(asked: Request) -> None:
-    """A request without a token is told so, without `error` in its challenge (RFC 6750 §3.1)."""
-    response = check(asked)
-    assert response.status == 401
-    assert json.loads(response.body) == {"error": "no token present in request"}
-    assert b"WWW-Authenticate: Bearer" in lines(response)
-    assert b"Cache-Control: no-store" in lines(response)
-    assert response.error == "no_token"
-
-
-@pytest.mark.parametrize(
-    ("asked", "text"),
-    [
-        (request(fields={b"authorization": b"Bearer a.b"}), "token contains an invalid number of segments"),
-        (request(fields={b"authorization": b"Basic YTpi"}), "token contains an invalid number of segments"),
-        (request(fields={b"authorization": b"Bearer " + TOKEN + b", Bearer " + TOKEN}), None),
-        (request(query=b"access_token=" + TOKEN, fields={b"authorization": b"a.b"}), None),
-        (request(query=b"access_token=" + TOKEN, fields={b"authorization": b"x"}), None),
-        (request(json_body(token=T), query=b"access_token=a.b"), "token contains an invalid number of segments"),
-        (request(json_body(token=T, access_token="a.b")), "token contains an invalid number of segments"),
-        (request(query=b"access_token=%ff%00.\xff."), "token is malformed"),
-        (request(json_body(token="\u00e4.\u20ac.x")), "token is malformed"),
-        (request(fields={b"authorization": TOKEN[:-4] + b"AAAA"}), "signature is invalid"),
-        (request(fields={b"authorization": ISSUER.issue(b"{}", CLOCK.second - TTL_S)}), "Token is expired"),
-    ],
-)
-def test_a_token_that_is_not_valid(asked: Request, text: str | None) -> None:
-    """A token that is not valid is 401 with the contract's text and challenge; a later place is not asked any more."""
-    for _ in range(2):  # the second answer may be one that was kept
-        response = check(asked)
-        assert response.status == 401
-        if text is not None:
-            assert json.loads(response.body) == {"error": text}
-        assert b'WWW-Authenticate: Bearer error="invalid_token"' in lines(response)
-        assert b"Cache-Control: no-store" in lines(response)
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        request(b'{"a":[%b1]}' % (b"[]," * 349_000), fields={b"content-type": b"application/json"}),
-        request(b'{"token":%b}' % (b"9" * 1_000_000)),
-        request(b"a&" * 500_000 + b"token=x.y.z", fields={b"content-type": FORM}),
-        request(b"token=" + b"%41" * 340_000, fields={b"content-type": FORM}),
-        request(b"&" * 900 + b"token" + b"%41" * 340_000, fields={b"content-type": FORM}),
-        request(b"token=&" + b"&".join([b"%41" * 349 + b"=1"] * 990), fields={b"content-type": FORM}),
-        request(b"token=&" + b"&".join([b"%" * 190_000 + b"=1"] * 5), fields={b"content-type": FORM}),
-        request(b"token=" + b"%" * 190_000, fields={b"content-type": FORM}),
-        request(b"token=" + b"%" * 16_384, fields={b"content-type": FORM}),
-        request(query=b"access_token=" + b"%2e" * 20_000),
-        request(b'{"token":"%b"}' % (b"\\u0041" * 170_000)),
-    ],
-)
-def test_no_check_holds_the_loop(asked: Request) -> None:
-    """Whatever a body of 1 MiB holds, to find no token in it takes 10 ms of CPU at most. Measured: 0.1 to 4; as many
-    percent signs took 213.
+@pytest.mark.parametrize(("status_map", "status"), [("original", 500), ("gateway", 502)])
+def test_a_reply_without_a_subject(reply: bytes, status_map: str, status: int) -> None:
+    """A reply in which `claims.sub` finds nothing is an unusable one: the client gets the contract's text, and where it was
+    looked for stands in the log alone.
     """
 
-    def is_refused() -> None:
-        assert check(asked).status == 401
+    async def main() -> None:
+        issuer = new_issuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S, subject="/user/id"))
+        async with FaultyRemote(says(answer(reply))).listening() as faulty, calling(faulty.url) as remote:
+            desk = Desk(remote, issuer=issuer, failures=Failures(status_map, passes_bodies=True))
+            response = await desk.ask(request())
+            assert remote.idle_count == 1  # nothing is wrong with the connection
+        assert (response.status, response.error) == (status, "no_claim")
+        told = json.loads(response.body)
+        assert told["message"] == "Can not build claims from returned json."
+        assert b"/user" not in response.body
+        assert reply not in response.body
+        assert [failure.code for failure in desk.failures] == ["no_claim"]
+        assert "/user/id" in str(desk.failures[0].__cause__)
+        assert not desk.crashes
 
-    assert cost_s(is_refused, enough_s=0.01) < 0.025  # with room for a busy machine
-
-
-# Health
-
-
-def test_health() -> None:
-    """Health is asked anew each time, 200 or 503, and leaves no access line."""
-    state = True
-    first, second = Listener(), Listener()
-    health = Health(lambda: state)
-    health.handle(request(method=b"GET"), first)
-    state = False
-    health.handle(request(method=b"GET"), second)
-    told = first.told + second.told
-    assert [response.status for response in told] == [200, 503]
-    assert [json.loads(response.body) for response in told] == [{"status": "ok"}, {"status": "not ready"}]
-    for response in told:
-        assert isinstance(response, UnloggedResponse)
-        assert not response.is_logged
-        assert b"Cache-Control: no-store" in lines(response)
+    run(main())
 
 
-def test_fixed() -> None:
-    """What is fixed is always the same answer."""
-    response = Response(200, response_head(200), b"{}")
-    client = Listener()
-    Fixed(response).handle(request(), client)
-    assert client.told == [response]
+@pytest.mark.parametrize(
+    ("reply", "subject"),
+    [
+        (b'{"user":{"id":"ada"}}', "ada"),
+        (b'{"user":{"id":1815}}', "1815"),
+        (b'{"user":{"id":%b}}' % (b"9" * 40), "9" * 40),
+        (b'{"user":{"id":1e300}}', "1e300|1e+300"),
+        (b'{"user":{"id":false}}', "false"),
+    ],
+)
+def test_a_reply_with_a_subject(reply: bytes, subject: str) -> None:
+    """The subject is a text, whatever it was in the reply, and the reply is in the token as it came."""
+
+    async def main() -> None:
+        settings = IssueSettings(
+            TTL_S, subject="/user/id", has_jti=True, issuer="https://login.example", audience=("api",)
+        )
+        issuer = new_issuer(KeyRing([HmacKey(KEY.encode())]), settings)
+        async with FaultyRemote(says(answer(reply))).listening() as faulty, calling(faulty.url) as remote:
+            response = await Desk(remote, issuer=issuer).ask(request())
+        claims = jwt.decode(json.loads(response.body)["token"], KEY, ["HS256"], audience="api")
+        assert claims["sub"] in subject.split("|")
+        assert claims["data"] == json.loads(reply)
+        assert set(claims) == {"data", "sub", "jti", "iss", "aud", "exp"}
+
+    run(main())

@@ -1,4 +1,4 @@
-"""Signing and judging tokens. The independent judges are PyJWT and the cases of tests/data/jwt_cases.jsonl."""
+"""Judging tokens, by the rows of contract §3.2. The independent judges are PyJWT and the cases of tests/data/jwt_cases.jsonl."""
 
 from __future__ import annotations
 
@@ -12,61 +12,22 @@ from random import Random
 from typing import Any, Final
 
 import jwt
-import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.service.tokens.json_values import JSON_OBJECTS, JSON_VALUES
+from tests.service.tokens.plain import GOOD, KEY, ring, sealed, verdict, verifier
+from tests.service.tokens.signing import NOW, segment
 from txtoken.errors import TokenError
-from txtoken.service.handlers.check import original_answer
 from txtoken.service.keys.hmac import HmacKey
-from txtoken.service.keys.ring import KeyRing
-from txtoken.service.tokens.compact import UnusableJson, compact_object
 from txtoken.service.tokens.issue import TokenIssuer
-from txtoken.service.tokens.memory import Memory
-from txtoken.service.tokens.segments import decode_segment, encode_segment
-from txtoken.service.tokens.verify import TokenVerifier
-from txtoken.settings import CheckSettings, IssueSettings, VerifyRules
+from txtoken.settings import IssueSettings, VerifyRules
 
-KEY: Final = b"a-key-for-tests-only-0123456789-abcdefgh"
-NOW: Final = 1_700_000_000
 CASES: Final = [
-    json.loads(line) for line in (Path(__file__).parents[1] / "data/jwt_cases.jsonl").read_text().splitlines()
+    json.loads(line) for line in (Path(__file__).parents[2] / "data/jwt_cases.jsonl").read_text().splitlines()
 ]
 
-
-def ring(key: bytes) -> KeyRing:
-    """Make a ring of one key."""
-    return KeyRing([HmacKey(key)])
-
-
-def verifier(rules: VerifyRules | None = None, *, key: bytes = KEY, cache: int = 0) -> TokenVerifier:
-    """Make a verifier."""
-    settings = CheckSettings("/checkToken", rules=rules or VerifyRules())
-    return TokenVerifier(ring(key), settings, Memory(cache))
-
-
-def segment(value: object) -> bytes:
-    """Write a JSON value as a segment."""
-    return encode_segment(value if isinstance(value, bytes) else json.dumps(value).encode())
-
-
-def sealed(claims: object, header: object = None, key: bytes = KEY) -> bytes:
-    """Sign a token of any content, right or wrong."""
-    text = segment({"alg": "HS256", "typ": "JWT"} if header is None else header) + b"." + segment(claims)
-    return text + b"." + HmacKey(key).sign(text)
-
-
-def verdict(token: bytes, now: float = NOW, rules: VerifyRules | None = None) -> str:
-    """Return the contract's text for why a token is not valid, or "valid"."""
-    try:
-        verifier(rules).verify(token, now)
-    except TokenError as error:
-        return error.public
-    return "valid"
-
-
-GOOD: Final = sealed({"data": {}, "exp": NOW + 60})
 
 # Contract §3.2, row by row
 
@@ -168,29 +129,7 @@ def test_cases(case: dict[str, Any]) -> None:
         assert outcome == case["expect"], case["why"]
 
 
-# Sign and verify are one another's reverse
-
-TEXTS: Final = st.text(st.characters(codec="utf-8"))
-JSON_VALUES: Final = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXTS, inner, max_size=5),
-    max_leaves=20,
-)
-JSON_OBJECTS: Final = st.dictionaries(TEXTS, JSON_VALUES, max_size=6)
-
-
-@given(
-    data=JSON_OBJECTS, ttl_s=st.integers(1, 10**7), style=st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:")])
-)
-def test_verify_undoes_sign(data: dict[str, Any], ttl_s: int, style: tuple[str, str]) -> None:
-    """Any object comes back from its token as it went in, whole integers of any size included, and PyJWT reads the same."""
-    text = json.dumps(data, separators=style, ensure_ascii=False).encode()
-    token = TokenIssuer(ring(KEY), IssueSettings(ttl_s)).issue(compact_object(text), NOW)
-    claims = json.loads(verifier().verify(token, NOW).claims)
-    assert claims == {"data": data, "exp": NOW + ttl_s}
-    assert list(claims["data"]) == list(data)
-    assert jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False}) == claims
-    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+# PyJWT
 
 
 @given(data=JSON_OBJECTS)
@@ -271,171 +210,7 @@ def test_any_bytes(token: bytes) -> None:
     assert verdict(token) != "valid"
 
 
-# Answers
-
-
-def test_the_original_answer() -> None:
-    """A good check is answered with the original's members (contract §3.2)."""
-    body = json.loads(original_answer(verifier().verify(GOOD, NOW)))
-    assert body == {
-        "Raw": GOOD.decode(),
-        "Method": {"Name": "HS256", "Hash": 5},
-        "Header": {"alg": "HS256", "typ": "JWT"},
-        "Claims": {"data": {}, "exp": NOW + 60},
-        "Signature": GOOD.decode().rpartition(".")[2],
-        "Valid": True,
-    }
-
-
-# The memory of verified tokens
-
-
-def test_a_remembered_token_still_expires() -> None:
-    """Having been found valid once does not outlive `exp`."""
-    judge = verifier(cache=10)
-    for now in (NOW, NOW + 1, NOW + 59):
-        judge.verify(GOOD, now)
-    assert GOOD in judge.memory._young
-    with pytest.raises(TokenError) as caught:
-        judge.verify(GOOD, NOW + 60)
-    assert caught.value.code == "expired"
-
-
-def test_a_remembered_token_is_not_valid_before_its_time() -> None:
-    """A clock that is set back makes a remembered token as early as any other."""
-    judge = verifier(cache=10)
-    token = sealed({"exp": NOW + 60, "nbf": NOW})
-    judge.verify(token, NOW)
-    judge.verify(token, NOW)
-    assert token in judge.memory._young
-    with pytest.raises(TokenError) as caught:
-        judge.verify(token, NOW - 1)
-    assert caught.value.code == "not_yet"
-
-
-def test_a_wrong_token_is_not_remembered() -> None:
-    """A token that was refused once is judged anew, and becomes valid when its time comes."""
-    judge = verifier(cache=10)
-    token = sealed({"exp": NOW + 60, "nbf": NOW + 1})
-    with pytest.raises(TokenError):
-        judge.verify(token, NOW)
-    assert judge.verify(token, NOW + 1).claims
-
-
-def test_the_memory_is_bounded() -> None:
-    """However many tokens are checked, at most twice `cache_entries` are remembered, and all are judged right."""
-    judge = verifier(cache=5)
-    tokens = [sealed({"exp": NOW + 60, "n": n}) for n in range(50)]
-    for token in tokens:
-        for _ in range(3):
-            assert judge.verify(token, NOW).claims
-    for token in tokens:
-        assert judge.verify(token, NOW).claims
-    assert 5 <= len(judge.memory._young) + len(judge.memory._old) <= 10
-    assert len(judge.memory._seen_once) <= 10
-
-
-def test_tokens_that_come_once_take_no_place() -> None:
-    """A token is remembered from its second check on."""
-    judge = verifier(cache=5)
-    judge.verify(GOOD, NOW)
-    assert not judge.memory._young
-    second = judge.verify(GOOD, NOW)
-    assert judge.verify(GOOD, NOW) is second
-
-
-def test_a_huge_token_is_not_remembered() -> None:
-    """The memory's size in bytes is bounded too."""
-    judge = verifier(cache=5)
-    for _ in range(3):
-        assert judge.verify(sealed({"exp": NOW + 60, "data": "x" * 3000}), NOW).claims
-    assert not judge.memory._young
-
-
-# Segments
-
-
-@given(st.binary(max_size=100))
-def test_segments(data: bytes) -> None:
-    """A segment is base64url without padding, and reads back."""
-    written = encode_segment(data)
-    assert written == base64.urlsafe_b64encode(data).rstrip(b"=")
-    assert decode_segment(written) == data
-
-
-@given(st.binary(max_size=40))
-def test_one_way_to_write_a_segment(text: bytes) -> None:
-    """No other text reads as the same bytes: a token cannot be written in two ways."""
-    data = decode_segment(text)
-    assert data is None or encode_segment(data) == text
-
-
-# JSON objects
-
-
-@pytest.mark.parametrize(
-    ("text", "written"),
-    [
-        (b"{}", b"{}"),
-        (b' {\n"b" : 1, "a":[ 1,2 ]}\t', b'{"b":1,"a":[1,2]}'),
-        (b'{"a":1,"b":2,"a":3}', b'{"a":3,"b":2}'),
-        (b'{"a":9007199254740993}', b'{"a":9007199254740993}'),
-        (b'{"a": 18446744073709551616}', b'{"a":18446744073709551616}'),
-        (b'{"a":-123456789012345678901234567890}', b'{"a":-123456789012345678901234567890}'),
-        (b'{"a":%b}' % (b"9" * 5000), b'{"a":%b}' % (b"9" * 5000)),
-        (b'{"a":0.1000000000000000055511151231257827}', b'{"a":0.1000000000000000055511151231257827}'),
-        (b'{"a":1e100}', b'{"a":1e100}'),
-        (b'{"a": 1.50}', b'{"a":1.5}'),
-        (b'{"n":%b, "a":1.50}' % (b"9" * 400), b'{"n":%b,"a":1.50}' % (b"9" * 400)),
-        (b'{"a":"9007199254740993"}', b'{"a":"9007199254740993"}'),
-        (b'{"a":"\\u00e9\\n"}', '{"a":"é\\n"}'.encode()),
-    ],
-)
-def test_compact_object(text: bytes, written: bytes) -> None:
-    """An object keeps its members' order and every number's value; the last of duplicates wins."""
-    assert compact_object(text) == written
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *(b"", b"null", b"[]", b'"x"', b"1", b"true", b"{", b"{}{}", b"{} x", b'{"a":NaN}', b'{"a":Infinity}'),
-        *(
-            b'{"a":1e999}',
-            b"\xef\xbb\xbf{}",
-            '{"a":1}'.encode("utf-16"),
-            b'{"a":"\\ud800"}',
-            b'{"a":"\xff"}',
-            b"{'a':1}",
-        ),
-        *(
-            b'{"n":%b,"a":%b}' % (b"9" * 400, wrong)
-            for wrong in (b"NaN", b"1e999", b'"\\ud800"', b"[", b"01", b'"\xff"', b"x")
-        ),
-        *(b"9" * 400, b"[" + b"9" * 400 + b"]", b'{"a":1E400}', b'{"a":-1e400}', b"\xff" + b"9" * 400),
-        *(b'{"a":01}', b'{"a":+1}', b'{"a":.5}', b'{"a":1,}', b'{"a"}', b"<html>"),
-    ],
-)
-def test_unusable_json(text: bytes) -> None:
-    """What is not a JSON object, or cannot be written as one, is refused before anything is signed."""
-    with pytest.raises(UnusableJson):
-        compact_object(text)
-
-
-@pytest.mark.parametrize("opening", [b'{"a":', b"["])
-def test_nesting(opening: bytes) -> None:
-    """200 levels are usable, 201 are not; brackets inside of strings do not count."""
-    closing = {b"[": b"]"}.get(opening, b"}")
-
-    def nested(levels: int) -> bytes:
-        return b'{"b":"' + b"[{" * 300 + b'\\"","a":' + opening * (levels - 1) + b"1" + closing * (levels - 1) + b"}"
-
-    token = TokenIssuer(ring(KEY), IssueSettings(60)).issue(compact_object(nested(200)), NOW)
-    assert verifier().verify(token, NOW).claims == b'{"data":%b,"exp":%d}' % (nested(200), NOW + 60)
-    with pytest.raises(UnusableJson):
-        compact_object(nested(201))
-    with pytest.raises(UnusableJson):
-        compact_object(nested(100_000))
+# What tokens of others cost, and what is looked at when
 
 
 def odd_tokens(count: int, size: int) -> Iterator[bytes]:
@@ -515,24 +290,3 @@ def test_a_header_has_a_limit(size: int, error: str) -> None:
     """A header of more than 8 KiB is malformed, and not parsed."""
     token = segment(b'{"alg":"HS256","x":"' + b"x" * (size - 22) + b'"}') + b".e30." + b"A" * 43
     assert verdict(token) == error
-
-
-def test_the_memory_of_tokens_is_bounded_in_bytes() -> None:
-    """However long its tokens are, each generation remembers not much more than 8 MiB of them."""
-    judge = verifier(cache=100_000)
-    issuer = TokenIssuer(ring(KEY), IssueSettings(60))
-    for number in range(6_000):
-        token = issuer.issue(b'{"n":%d,"x":"%b"}' % (number, b"x" * 1_400), NOW)
-        judge.verify(token, NOW)
-        judge.verify(token, NOW)
-    held = [*judge.memory._young.items(), *judge.memory._old.items()]
-    # An answer holds both once more.
-    assert 8 << 20 < 2 * sum(len(token) + len(verdict.claims) for token, verdict in held) < 17 << 20
-
-
-@given(JSON_OBJECTS, st.integers(0, 2))
-def test_compact_is_compact(value: dict[str, Any], indent: int) -> None:
-    """No white space is left but in strings, and what was compact stays as it is."""
-    once = compact_object(json.dumps(value, indent=indent or None).encode())
-    assert compact_object(once) == once
-    assert orjson.loads(once).keys() == value.keys()
