@@ -36,6 +36,7 @@ from txtoken.version import VERSION
 
 REMEMBERED_TOKENS: Final = 4096  # in each of the memory's two generations, and of 8 MiB: see there
 CLOSE_S: Final = 1.0  # for connections to the remote to close in order; a look-up that hangs must not hold the end up
+_PORTS: Final = {"http": ":80", "https": ":443"}  # that an origin does not name
 
 _T = TypeVar("_T")
 
@@ -234,6 +235,11 @@ def new_remote(settings: RemoteSettings, ring: KeyRing, around: Surroundings) ->
 
 
 def origin_of(url: str) -> str:
-    """Return the origin of the remote's URL (RFC 6454 §4): scheme, host and port, without the path."""
+    """Return the origin of the remote's URL (RFC 6454 §6.2): scheme, host and port, without the path and without the scheme's own
+    port. Of a Unix socket it is the socket's path, as it is written.
+    """
     scheme, _, rest = url.partition("://")
-    return f"{scheme.lower()}://{re.split('[/?]', rest, maxsplit=1)[0].lower()}"
+    scheme, authority = scheme.lower(), re.split("[/?]", rest, maxsplit=1)[0]
+    if scheme not in _PORTS:
+        return f"{scheme}://{authority}"
+    return f"{scheme}://{authority.lower().removesuffix(_PORTS[scheme])}"

@@ -384,10 +384,24 @@ def test_a_revoked_key(folder: Path) -> None:
     run(main())
 
 
-def test_origins() -> None:
-    """RFC 6454 §4: scheme, host and port, in small letters."""
-    assert origin_of("HTTP://Login.Internal:8080/Login?x=1") == "http://login.internal:8080"
-    assert origin_of("https://login.internal?x") == "https://login.internal"
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("HTTP://Login.Internal:8080/Login?x=1", "http://login.internal:8080"),
+        ("https://login.internal?x", "https://login.internal"),
+        ("https://login.internal", "https://login.internal"),
+        ("https://login.internal:443/login", "https://login.internal"),
+        ("http://login.internal:80", "http://login.internal"),
+        ("http://login.internal:443/", "http://login.internal:443"),
+        ("https://login.internal:4443/", "https://login.internal:4443"),
+        ("http://[::1]:80/", "http://[::1]"),
+        ("http://[::80]/", "http://[::80]"),
+        ("http+unix://%2Frun%2FLogin.sock/login", "http+unix://%2Frun%2FLogin.sock"),
+    ],
+)
+def test_origins(url: str, origin: str) -> None:
+    """RFC 6454 §6.2: scheme, host and port in small letters, without the scheme's own port; a socket's path keeps its letters."""
+    assert origin_of(url) == origin
 
 
 def test_no_key_signs(folder: Path) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import signal
+import time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
+import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.login_api import LoginApi
+from tests.running import KEY, PATIENCE_S, service_process
 from tests.service.tokens.issuing import TTL, claims_of, issued, text_of
 from tests.service.tokens.signing import NOW, key_of
 from txtoken.errors import ClaimsUnbuildable
@@ -281,3 +288,30 @@ def test_jti_is_unique() -> None:
     assert len(seen) == 200_000
     assert max(map(len, seen)) < 40
     assert len({identity[7:19] for identity in seen}) == 4  # a random prefix of 12 characters each
+
+
+def test_jti_is_unique_over_processes(tmp_path: Path) -> None:
+    """Workers of one service, which were forked from one process, never give two tokens the same `jti`."""
+    api = LoginApi({"id": 1})
+    config = f"port: 0\nlisten: 127.0.0.1\nworkers: 2\nencKey: {KEY}\nremote: {api.url}\nclaims: {{jti: true}}\nreload: off\n"
+    try:
+        with service_process(tmp_path, "serve", config=config) as service:
+            port = service.port
+            seen: list[str] = []
+            prefixes: set[str] = set()
+            deadline = time.monotonic() + PATIENCE_S
+            while len(seen) < 100 or len(prefixes) < 2:
+                assert time.monotonic() < deadline, prefixes
+                client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+                for _ in range(5):
+                    client.request("POST", "/getToken", "{}")
+                    token = json.loads(client.getresponse().read())["token"]
+                    seen.append(jwt.decode(token, KEY, ["HS256"])["jti"])
+                client.close()
+                prefixes = {identity.rpartition("-")[0] for identity in seen}
+            assert len(set(seen)) == len(seen)
+            assert len(prefixes) == 2
+            service.send(signal.SIGTERM)
+            assert service.ended()[0] == 0
+    finally:
+        api.close()
