@@ -169,10 +169,10 @@ class ServiceIssuer:
 
     def rotate(self) -> None:
         """Publish the next key beside the first, by a reload. It signs a while later."""
+        self._good = self._service.log_in()
+        assert jwt.get_unverified_header(self._good)["kid"] == self.keys[0].kid
         self._add_key(SigningKey(self.keys[0].algorithm), int(time.time()) + self._switch_s)
         self._service.take_over(self._entries, CLAIMS)
-        self._good = self._service.log_in()  # the last one by the first key, unless it takes very long
-        assert jwt.get_unverified_header(self._good)["kid"] == self.keys[0].kid
         self._is_rotated = True
 
     def issue(self, kind: Kind) -> str:
