@@ -188,6 +188,8 @@ def test_a_client_that_does_not_end_tls(go: Go, monkeypatch: pytest.MonkeyPatch)
 
     async def main() -> None:
         async with house(timeouts=Timeouts(idle=QUICK), tls=SERVER) as home, connected(home) as client:
+            await client.send(get(b"/now?1"))
+            assert [answer.body for answer in await client.answers(1)] == [b"1"]
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             while home.server.connection_count:
                 await turn()
