@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 from pathlib import Path
@@ -20,6 +21,21 @@ FILES: Final = {*Path(__file__).parent.rglob("test_*.py")}
 def test_the_build_that_was_asked_for(module: str, pytestconfig: pytest.Config) -> None:
     """The tests of a build use that build's modules."""
     assert is_extension(importlib.import_module(module).__file__) is pytestconfig.getoption("--compiled")
+
+
+@pytest.mark.parametrize("module", compiled_modules())
+def test_no_name_is_of_two_kinds_of_error(module: str) -> None:
+    """Within a function each kind of error has a name of its own: in a compiled one a name has the type of its first use, and
+    another error under it is a TypeError (a login without its subject was answered 500 so).
+    """
+    source = (Path(__file__).parents[1] / module.replace(".", "/")).with_suffix(".py").read_text()
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef):
+            kinds: dict[str, set[str]] = {}
+            for handler in ast.walk(function):
+                if isinstance(handler, ast.ExceptHandler) and handler.name and handler.type:
+                    kinds.setdefault(handler.name, set()).add(ast.unparse(handler.type))
+            assert all(len(found) == 1 for found in kinds.values()), f"{function.name}: {kinds}"
 
 
 def test_the_service_is_of_that_build_too(tmp_path: Path, pytestconfig: pytest.Config) -> None:

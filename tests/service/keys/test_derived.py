@@ -309,6 +309,20 @@ def test_several_secrets(algorithm: str) -> None:
     assert alone.find(after.kid, NOW) is None
 
 
+def test_the_second_secret_never_signs() -> None:
+    """Not even where the first one's key is revoked: then its older key signs, or none."""
+    ring = KeyRing([], derived("HS256", b"n" * 32, b"o" * 32))
+    ring.refresh(NOW)
+    own = {key.kid for key in derived("HS256", b"n" * 32).known(NOW)}
+    revoked: set[str] = set()
+    while (signing := ring.signer(NOW)) is not None:
+        assert signing.kid in own
+        revoked.add(signing.kid)
+        ring.revoke(frozenset(revoked))
+    assert len(revoked) == 2  # of the period and of the one before
+    assert {key.kid for key in ring.keys if key.can_sign} == own
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_no_name_stands_for_two_keys(algorithm: str) -> None:
     """Over 1000 periods and two secrets each name is of one key, and each key has one name."""

@@ -109,9 +109,9 @@ class Login(Handler):
         if self._validate_body and len(body) <= CHECKED_BODY_BYTES_MAX:
             try:
                 read_json(body)
-            except JSONDecodeError as error:
+            except JSONDecodeError as wrong:
                 if len(body) > RECHECKED_BODY_BYTES_MAX or not is_json(body):
-                    client.respond(_not_json(error))
+                    client.respond(_not_json(wrong))
                     return None
         if not self._issuer.can_sign(self._clock.second):
             client.respond(self._explain(NoSigningKey(), None))
@@ -161,8 +161,8 @@ class Login(Handler):
             return self._explain(outcome, remote_s)
         try:
             reply, data = read_object(outcome, NESTING_MAX)
-        except UnusableJson as error:
-            return self._explain(RemoteInvalid("bad_json", str(error)), remote_s)
+        except UnusableJson as unusable:
+            return self._explain(RemoteInvalid("bad_json", str(unusable)), remote_s)
         if self._success is not None and not self._success.agrees(reply):
             return self._explain(RemoteStatus(REFUSED, body=outcome), remote_s)
         try:
