@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import time
+import tracemalloc
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txtoken.service.revocations import BadLine, Carried, Identity, Revocations
+from txtoken.service.revocations import MOMENTS, BadLine, Carried, Identity, Revocations
 
 ALL = Carried(jti=True, sid=True, kid=True, sub=True, time=True)
 NOW = 1_800_000_000.0
@@ -21,6 +25,8 @@ def revocations(*lines: str, carried: Carried = ALL) -> Revocations:
     made = Revocations(carried)
     for line in lines:
         made.add(line)
+    for _ in made.put_in_order():
+        pass
     return made
 
 
@@ -61,6 +67,12 @@ def is_revoked(line: str, claims: dict[str, Any], kid: str = "k", now: float = N
         ("all before 2027-01-15T09:00:00+01:00", {"iat": NOW}, False),
         ("all before 2027-01-15T09:00:00+01:00", {"iat": NOW - 1}, True),
         ("# jti a", {"jti": "a"}, False),
+        ("jti a # and why", {"jti": "a"}, True),
+        ("jti a #and why", {"jti": "a"}, True),
+        (f'all before {THEN} # it\'s "all"', {"iat": NOW - 1}, True),
+        ("jti a#b", {"jti": "a#b"}, True),
+        ("jti a#b", {"jti": "a"}, False),
+        ('jti "#a b" # "c"', {"jti": "#a b"}, True),
         ("", {"jti": "a"}, False),
     ],
 )
@@ -96,6 +108,7 @@ def test_the_latest_of_two_times_counts() -> None:
         ("id a", "has to be one of: jti ID"),
         ("JTI a", "has to be one of"),
         ("jti", "has to be: jti ID, or jti ID until TIME"),
+        ("jti # a", "has to be: jti ID, or jti ID until TIME"),
         ("jti a b", "has to be: jti ID"),
         ("jti a until", "has to be: jti ID"),
         ("jti a before 2027-01-15T08:00:00Z", "has to be: jti ID"),
@@ -150,7 +163,33 @@ def test_any_line(line: str) -> None:
     except BadLine:
         assert made.count == 0
     else:
-        assert made.count == (bool(line.strip()) and not line.strip().startswith("#"))
+        assert made.count == (bool(line.split()) and not line.split()[0].startswith("#"))
+
+
+def test_the_documentation() -> None:
+    """The list in docs/keys.md can be used as it stands."""
+    section = (Path(__file__).parents[2] / "docs/keys.md").read_text().split("\n## Revocations\n")[1]
+    examples = [line for line in section.split("\n- ")[0].splitlines()[3:] if line.startswith("    ")]
+    made = revocations(*examples)
+    assert made.count == len(examples) == 5
+    assert made.revokes(Identity({"jti": "WZ-EEjTxD5kV-17", "sub": "1", "iat": NOW * 2}), "", NOW)
+
+
+@pytest.mark.parametrize("line", ["jti {}", "sid {}", "jti {} until {}", "sub {} before {}"])
+def test_each_of_many(line: str) -> None:
+    """Of many lines each revokes its own token, with its own time, whatever their order; and they take 24 bytes each."""
+    kind = line[:3]
+    ends = {secrets.token_hex(8): NOW + number for number in range(20_000)}
+    lines = [line.format(name, datetime.fromtimestamp(end, UTC).isoformat()) for name, end in ends.items()]
+    tracemalloc.start()
+    made = revocations(*lines)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 250_000 + 24 * len(ends) + MOMENTS * 300
+    for name, end in ends.items():
+        assert made.revokes(Identity({kind: name, "iat": end - 1}), "", end - 1)
+        assert made.revokes(Identity({kind: name, "iat": end}), "", end) == (line in {"jti {}", "sid {}"})
+        assert not made.revokes(Identity({kind: name[1:], "iat": 5}), "", end - 1)
 
 
 def test_many_lines() -> None:

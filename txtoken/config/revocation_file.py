@@ -50,6 +50,7 @@ def fill(revocations: Revocations, path: str) -> Iterator[None]:
                 revocations.add(line)
                 if not number % LINES_A_STEP:
                     yield
+        yield from revocations.put_in_order()
     except BadLine as bad:
         raise _problem(path, str(bad), number) from None
     except UnicodeDecodeError:
