@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import logging
 import os
 import signal
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 
 import jwt
 import pytest
@@ -26,6 +29,7 @@ from txtoken.config.read import load
 from txtoken.process import reload as reload_module
 from txtoken.process.agreement import Agreement
 from txtoken.process.reload import DISAGREEMENTS_MAX, READS_AT_ONCE_MAX, SETTLE_S, Reload
+from txtoken.process.running import _watch
 from txtoken.settings import Config
 
 OTHER_KEY: Final = "another-key-for-tests-0123456789-abcdefgh"
@@ -667,3 +671,30 @@ def test_a_take_over_that_failed_is_tried_again(tmp_path: Path, workers: int, pe
     assert code == 0
     assert output.count("cannot be taken over, the old one stays in use") == workers
     assert output.count("serving by another configuration") == workers
+
+
+def test_the_service_goes_on_while_files_are_read(file: Path) -> None:
+    """The loop runs while a configuration is read, however long that takes: the first key that needs cryptography loads it."""
+    began, may_end = threading.Event(), threading.Event()
+
+    def read() -> Config:
+        if threading.current_thread() is not threading.main_thread():
+            began.set()
+            assert may_end.wait(PATIENCE_S)
+        return load(str(file), {})
+
+    async def main() -> Config:
+        taken: asyncio.Queue[Config] = asyncio.Queue()
+        worker: Any = SimpleNamespace(take_over=taken.put_nowait, read_revocations_again=lambda: None, admin=None)
+        signals: Any = SimpleNamespace(reload=asyncio.Event())
+        log = logging.getLogger("txtoken.test")
+        watching = asyncio.ensure_future(_watch(worker, Reload(read, read(), log), signals, log, looks=True))
+        put(file, text_of(OTHER_KEY))
+        signals.reload.set()
+        assert await asyncio.to_thread(began.wait, PATIENCE_S)
+        may_end.set()  # by the loop: a reading that held it would wait in vain
+        config = await asyncio.wait_for(taken.get(), PATIENCE_S)
+        watching.cancel()
+        return config
+
+    assert revealed(asyncio.run(main()).keys.secret) == OTHER_KEY.encode()

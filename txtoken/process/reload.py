@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from txtoken.config.key_settings import short_leads
@@ -34,6 +34,19 @@ DISAGREEMENTS_MAX: Final = 10  # that are silent: by then the supervisor has see
 
 def no_more(_: Config) -> None:
     """Nothing has to be built of a configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of the files: a configuration, or what is wrong with it, or neither where they are not at rest. `before` and
+    `found` are their contents before and after that.
+    """
+
+    before: dict[str, Content]
+    found: dict[str, Content]
+    config: Config | None = None
+    problems: tuple[object, ...] = ()
+    at_once: bool = True
 
 
 class Reload:
@@ -99,28 +112,40 @@ class Reload:
         return False
 
     def read_again(self, apply: Callable[[Config], None] = no_more, *, at_once: bool = True) -> Config | None:
-        """Read again. Returns what is in use from now on; None when that cannot be used, or is not yet seen to be at rest, and
-        nothing changes. With `at_once` it is at rest when it did not change while it was read. `apply` builds what is to serve
-        by it: what it raises is a failure too.
+        """Read again, and `take` what was read."""
+        return self.take(self.read(at_once=at_once), apply)
+
+    def read(self, *, at_once: bool) -> Reading:
+        """Read the files, and nothing else: a thread may do this while the service goes on. With `at_once` they are at rest when
+        they did not change while they were read.
         """
-        self._looks_again = at_once
         for _ in range(READS_AT_ONCE_MAX if at_once else 1):
             before = _look(self._seen)
             try:
                 config = self._load()
             except ConfigError as error:
-                self._fail(before, error.problems)
-                return None
+                return Reading(before, before, problems=error.problems, at_once=at_once)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the service goes on
-                self._fail(before, (type(error).__name__,))  # its text may hold what a file held
-                return None
+                # Its text may hold what a file held.
+                return Reading(before, before, problems=(type(error).__name__,), at_once=at_once)
             found = _look({*before, *config.files})
             # A file that only the new configuration names was not looked at before: it has to be at rest as well.
             checked = {**found, **before} if at_once else {**before, **(self._settling or {})}
             if all(content == checked.get(path) for path, content in found.items()):
-                break
+                return Reading(before, found, config, at_once=at_once)
+        return Reading(before, found, at_once=at_once)
+
+    def take(self, reading: Reading, apply: Callable[[Config], None] = no_more) -> Config | None:
+        """Use what was read. Returns what is in use from now on; None when that cannot be used, or is not yet seen to be at rest,
+        and nothing changes. `apply` builds what is to serve by it: what it raises is a failure too.
+        """
+        self._looks_again = reading.at_once
+        before, found, config = reading.before, reading.found, reading.config
+        if reading.problems:
+            self._fail(before, reading.problems)
+            return None
+        if config is None:
             self._settling = found
-        else:
             return None
         if (self.config.tls.cert_file is None) != (config.tls.cert_file is None):
             how = "appeared in" if self.config.tls.cert_file is None else "disappeared from"

@@ -193,7 +193,8 @@ async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.
         if asked:
             worker.read_revocations_again()
         before = reload.config
-        config = reload.read_again(apply, at_once=asked)
+        # In a thread: a long file, or the first key that needs cryptography, would hold the loop for 50 ms.
+        config = reload.take(await asyncio.to_thread(reload.read, at_once=asked), apply)
         if worker.admin is not None:
             if config is not None:
                 if looks:
