@@ -113,3 +113,18 @@ def test_check_shows_no_secret_of_a_wrong_keyset(terminal: Terminal) -> None:
         assert ran.code == BAD_CONFIG
         assert secret not in ran.out + ran.err
         assert "MIG" not in ran.out + ran.err
+
+
+def test_check_doubts_revocations(terminal: Terminal) -> None:
+    """What of the revocations is hardly meant is a warning here, before the service takes it."""
+    terminal.write("kid nobody\nall before 2099-01-01T00:00:00Z\n", "revoked")
+    keys = f"keys: [{{alg: HS256, kid: a, secret: {KEY}{KEY}}}]"
+    terminal.write(f"{keys}\nremote: http://h/\nclaims: {{iat: true}}\nrevocations: revoked\n")
+    warnings = terminal.run("check", "--output", "json").json["warnings"]
+    assert [warning[:30] for warning in warnings] == [
+        "revocations: a line with `kid`",
+        "revocations: a time after `bef",
+    ]
+    terminal.write("kid a\n", "revoked")
+    (warning,) = terminal.run("check", "--output", "json").json["warnings"]
+    assert warning.startswith("revocations: no key signs")

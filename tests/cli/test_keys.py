@@ -22,6 +22,7 @@ from txtoken.config.read import load
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import CRYPTO_MISSING
 from txtoken.service.keys.hmac import SECRET_BYTES_MIN
+from txtoken.service.keys.ring import NO_PUBLIC_KEY
 
 ASYMMETRIC: Final = ("ES256", "EdDSA", "RS256", "PS256")
 NOON: Final = 1_800_000_000  # 2027-01-15T08:00:00Z
@@ -327,7 +328,7 @@ def test_list_of_keys_that_rotate_by_themselves(terminal: Terminal, algorithm: s
 
 def test_jwks_where_there_is_none(terminal: Terminal) -> None:
     """With secrets alone there is no JWK Set, and that is a failure with a reason."""
-    said = "txtoken: there are no public keys: secrets (HMAC) are never published\n"
+    said = f"txtoken: {NO_PUBLIC_KEY}\n"
     assert terminal.run("keys", "jwks") == Ran(FAILED, "", said)
 
 

@@ -17,7 +17,6 @@ import pytest
 from tests.configuring import KEY, OTHER_KEY, REMOTE, dump, failure, load_text, told
 from tests.service.keys.material import jwk_text, other_keys, pair, pem, public_pem
 from txtoken.config import key_settings
-from txtoken.config.key_settings import short_leads
 from txtoken.config.keyset import KEYSET
 from txtoken.service.keys.build import build_key, build_ring
 from txtoken.settings import HIDDEN, Config, KeyEntry, RotationSettings, Secret
@@ -349,22 +348,26 @@ def test_a_bad_name_in_a_jwk(folder: Path, kid: str) -> None:
             ["{alg: ES256, keyFile: @ec.pem, kid: a}", "{alg: EdDSA, keyFile: @ed.pem, kid: a}"],
             "is another key's name already: a",
         ),
-        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pem}"], "is another key's name already"),
-        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.jwk}"], "is another key's name already"),
+        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pem}"], "keys.keyFile: is a key that stands in"),
+        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.jwk}"], "keys.keyFile: is a key that stands in"),
+        (
+            [f"{{alg: HS256, kid: a, secret: {LONG}}}", f"{{alg: HS256, kid: a, secret: {LONG}}}"],
+            "keys.secret: is a key that stands in",
+        ),
         (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pem, kid: b}"], "stands in this list already"),
         (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.jwk, kid: b}"], "stands in this list already"),
         (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pub, kid: b}"], "stands in this list already"),
         (
             ["{alg: RS256, keyFile: @rsa.pem, kid: a}", "{alg: PS256, keyFile: @rsa.pem, kid: b}"],
-            "each has one algorithm",
+            "one algorithm",
         ),
         (
             ["{alg: RS256, keyFile: @rsa.pem, kid: a}", "{alg: PS256, keyFile: @rsa.jwk, kid: b}"],
-            "each has one algorithm",
+            "one algorithm",
         ),
         (
             ["{alg: HS256, kid: a, secretFile: @secret}", f"{{alg: HS512, kid: b, secret: {LONG}}}"],
-            "each has one algorithm",
+            "one algorithm",
         ),
     ],
 )
@@ -391,7 +394,14 @@ LATER: Final = "{alg: ES256, keyFile: @ec2.pem, from: 2098-01-01T00:00:01Z}"
         ("keys: []", "holds no key"),
         ("keys: [{alg: ES256, keyFile: @ec.pub}]", "holds no key that signs now or later"),
         (f"keys: [{{alg: ES256, keyFile: @ec.pem, until: {PAST}}}]", "holds no key that signs now or later"),
-        ("keys: [{alg: ES256, keyFile: @ec.pem, from: 2099-01-01T00:00:00Z}]", "leaves a gap, now"),
+        (
+            "keys: [{alg: ES256, keyFile: @ec.pem, from: 2099-01-01T00:00:00Z}]",
+            "has no key that signs before 2099-01-01T00:00:00Z: keep the",
+        ),
+        (
+            "keys: [{alg: ES256, keyFile: @ec.pem, until: 2020-01-01T00:00:00Z}, *later]".replace("*later", LATER),
+            "has no key that signs before 2098-01-01T00:00:01Z",
+        ),
         (
             "keys: [{alg: ES256, keyFile: @ec.pem, until: 2098-01-01T00:00:00Z}, *later]".replace("*later", LATER),
             "leaves a gap, from 2098-01-01T00:00:00Z on",
@@ -415,27 +425,16 @@ def test_warnings(folder: Path) -> None:
     assert not loaded(folder, text).warnings
 
 
-def test_short_leads(folder: Path) -> None:
-    """A key that is added by a reload and signs within 3 hours is told of; a changed algorithm too; HMAC and old keys are not."""
-    now = time.time()
-    before = loaded(folder, "keys: [{alg: ES256, keyFile: @ec.pem}]").keys
+def test_a_public_key_with_a_beginning(folder: Path) -> None:
+    """It never signs, so that its `from` was meant for another file."""
+    text = f"encKey: {KEY}\nkeys: [{{alg: ES256, kid: a, keyFile: @ec.pub, from: 2099-01-01T00:00:00Z}}]"
+    assert loaded(folder, text).warnings == ("keys: a is a public key and never signs: its `from` has no effect",)
 
-    def said(*entries: str) -> list[str]:
-        return short_leads(before, loaded(folder, "keys:\n" + "\n".join(f"- {entry}" for entry in entries)).keys, now)
 
-    def at(seconds: float) -> str:
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + seconds))
-
-    old = "{alg: ES256, keyFile: @ec.pem}"
-    assert said(old) == []
-    assert said(old, f"{{alg: HS256, kid: h, secret: {LONG}}}") == []
-    assert said(old, f"{{alg: ES256, keyFile: @ec2.pem, from: {at(4 * 3600)}}}") == []
-    (lead,) = said(old, f"{{alg: ES256, keyFile: @ec2.pem, kid: b, from: {at(2 * 3600)}}}")
-    assert lead.startswith("the key b signs less than 3 h after")
-    (changed,) = said(old, f"{{alg: EdDSA, keyFile: @ed.pem, kid: b, from: {at(4 * 3600)}}}")
-    assert changed.startswith("the key b has another algorithm")
-    assert said(old, "{alg: EdDSA, keyFile: @ed.pub, kid: b}") == []  # it signs never
-    assert len(said(old, "{alg: EdDSA, keyFile: @ed.pem, kid: b}")) == 2
+def test_a_gap_that_another_fault_leaves_is_not_told(folder: Path) -> None:
+    """Where encKey is not right, that is what is told."""
+    (said,) = problems(folder, "encKey: short\nkeys: [{alg: ES256, keyFile: @ec.pem, from: 2099-01-01T00:00:00Z}]")
+    assert said.startswith("cfg.yml, line 2: encKey: ")
 
 
 # Keys that rotate by themselves
@@ -479,11 +478,29 @@ def test_a_wrong_rotation(folder: Path, text: str, problem: str) -> None:
     assert problem in said
 
 
+def test_a_root_with_a_byte_order_mark(folder: Path) -> None:
+    """An editor that adds one would make other keys; bytes that merely begin so are bytes."""
+    (folder / "root").write_bytes(b"\xef\xbb\xbf" + base64.b64encode(ROOT))
+    (said,) = problems(folder, ROTATING)
+    assert "keys.secretFile: begins with a byte order mark" in said
+    (folder / "root").write_bytes(b"\xef\xbb\xbf" + ROOT)
+    assert loaded(folder, ROTATING).keys.rotation
+
+
+def test_room_for_a_second_root(folder: Path) -> None:
+    """With more than eight keys known at a time there is no way to another secret without a cut, which is told before."""
+    text = "keys: {secretFile: @root, alg: EdDSA, every: 1d, lead: 6d, iss: a}"
+    assert loaded(folder, text.replace("6d", "5d")).warnings == ()
+    (warning,) = loaded(folder, text).warnings
+    assert warning.startswith("keys.every: 9 keys are known at a time: a second secret")
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         (ROOT[:31], "holds a secret of 31 bytes"),
-        (base64.b64encode(ROOT[:31]), "holds a secret of 31 bytes"),
+        (base64.b64encode(ROOT[:31]), "holds a secret of 31 bytes, decoded: it has"),
+        (b"\xff" * 31, "holds a secret of 31 bytes: it has"),
         (ROOT[:31].hex().encode(), "holds a secret of 31 bytes"),
         (ROOT[:24].hex().encode(), "holds a secret of 24 bytes"),
         (bytes(32), "looks made by a person"),

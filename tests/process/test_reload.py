@@ -178,9 +178,10 @@ def test_what_changed_is_named_without_values(file: Path, caplog: pytest.LogCapt
     reload = reload_of(file)
     put(file, text_of(OTHER_KEY, more="requestTokenData: {a: 1}"))
     assert reload.read_again() is not None
-    (record,) = caplog.records
+    record, warning = caplog.records
     assert set(record.fields["keys"]) == {"encKey", "requestKey", "requestTokenData"}  # type: ignore[attr-defined]  # `extra`
-    assert OTHER_KEY not in str(record.__dict__)
+    assert warning.getMessage() == "encKey is another one: tokens that it signed are refused from now on"
+    assert OTHER_KEY not in str([record.__dict__, warning.__dict__])
 
 
 def test_what_is_hidden_or_a_tree_is_compared_whole(file: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -239,3 +239,82 @@ def test_a_signal_reads_it_again(tmp_path: Path, workers: int) -> None:
         for _ in range(workers):
             line = json.loads(service.line_with("the revocations are taken over"))
             assert line["revocations"] == 2
+
+
+@pytest.mark.parametrize("after", ["another", "none"])
+def test_a_list_that_is_replaced_while_it_is_read(tmp_path: Path, after: str) -> None:
+    """A signal has the old file read again, and the configuration names another one, or none: the old one is not used any more,
+    however long it takes to read.
+    """
+
+    async def main() -> None:
+        async with FaultyRemote(good, good).listening() as faulty:
+            config = configured(tmp_path, "# nobody\n", faulty.url)
+            async with serving(config) as served:
+                one, other = await log_in(served), await log_in(served)
+                write(tmp_path, f"jti {jti_of(one)}\n".encode() + b"# long\n" * 200_000)
+                (tmp_path / "short").write_text(f"jti {jti_of(other)}\n")
+                served.worker.read_revocations_again()
+                old = served.worker._revocation_file
+                assert old is not None
+                served.worker.take_over(
+                    changed(config, revocations=f"{tmp_path}/short" if after == "another" else None)
+                )
+                await turning(lambda: old._reading is None and (after == "none" or reading_ended(served)))
+                await turning(lambda: True)
+                refused = "token is revoked" if after == "another" else "valid"
+                assert [await check(served, token) for token in (one, other)] == ["valid", refused]
+
+    run(main())
+
+
+def test_two_signals_while_it_is_read(tmp_path: Path) -> None:
+    """A list that is to be read again while it is read is read from its beginning, and its steps are no longer than before."""
+    calls: list[Callable[[], object]] = []
+    taken: list[int] = []
+    config = configured(tmp_path, "")
+    file = revoked.RevocationFile(
+        config, read_all(f"{tmp_path}/revoked.txt", carried_by(config)), None, logging.getLogger("txtoken.test"),
+        calls.append, lambda new: taken.append(new.count),
+    )  # fmt: skip
+    for lines in (1, 2, 3):
+        write(tmp_path, b"jti a\n" * lines)
+        file.read_again()
+        assert len(calls) == 1
+    while calls:
+        calls.pop()()
+    assert taken == [3]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_is_hardly_meant_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, number: int) -> None:
+    """A list that revokes the only key, and one that no service has, is taken, and the first of several workers says so."""
+    log = logging.getLogger("txtoken")
+
+    async def main() -> None:
+        keys = f"keys: [{{alg: HS256, kid: a, secret: {KEY}{KEY}}}]"
+        config = configured(tmp_path, "# nobody\n")
+        config = load_text(
+            tmp_path,
+            f"port: 0\nlisten: 127.0.0.1\nremote: {NOBODY}\n{keys}\n{CLAIMS}\nrevocations: {config.revocations}\n",
+        )
+        async with serving(config) as served:
+            log.setLevel(logging.WARNING)
+            served.worker._number = number
+            write(tmp_path, b"kid a\nkid b\n")
+            served.worker.read_revocations_again()
+            await turning(lambda: reading_ended(served))
+            answer = await served.ask("POST", "/getToken", body=b"{}")
+            assert answer.status == 503
+
+    log.addHandler(caplog.handler)  # it does not propagate
+    try:
+        run(main())
+    finally:
+        log.removeHandler(caplog.handler)
+    said = [record.getMessage() for record in caplog.records]
+    warnings = [text for text in said if text.startswith("revocations: ")]
+    assert len(warnings) == (2 if number == 0 else 0)
+    if warnings:
+        assert warnings[0].startswith("revocations: a line with `kid` names no key that is known")
+        assert warnings[1].startswith("revocations: no key signs")

@@ -124,6 +124,8 @@ def test_the_latest_of_two_times_counts() -> None:
         ("jti a until 2027-01-15T08:00:00", "needs a time like"),
         ("jti a until 2027-02-30T08:00:00Z", "needs a time like"),
         ("all before 1800000000", "needs a time like"),
+        ("jti 'a b'", "has to be: jti ID"),
+        ("jti 'a'", "has a name after ': quotes are \""),
         ('jti "a', "that is no JSON text"),
         ('jti "\\x"', "that is no JSON text"),
     ],
@@ -206,3 +208,32 @@ def test_many_lines() -> None:
             made.revokes(identity, "k", NOW)
         costs.append((time.process_time() - began) / 10_000)
     assert min(costs) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], []),
+        (["kid k", "jti a", f"all before {THEN}", f"sub a before {THEN}"], []),
+        (["kid x"], ["a line with `kid` names no key"]),
+        (["kid x", "kid y", "kid k"], ["2 lines with `kid` name no key"]),
+        (["all before 2027-01-15T08:00:01Z"], ["a time after `before` is in the future"]),
+        (["sub a before 2027-01-15T08:00:01Z", f"sub b before {THEN}"], ["a time after `before` is in the future"]),
+        (["jti a until 2099-01-15T08:00:01Z"], []),
+    ],
+)
+def test_doubts(lines: list[str], said: list[str]) -> None:
+    """What is hardly meant is told, and no name of it."""
+    found = revocations(*lines).doubts(["k", "l"], NOW, signs=True)
+    assert len(found) == len(said)
+    for text, wanted in zip(found, said, strict=True):
+        assert text.startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("line", "signs", "is_told"), [("kid k", False, True), ("kid k", True, False), ("jti a", False, False)]
+)
+def test_all_keys_revoked(line: str, signs: bool, is_told: bool) -> None:
+    """Where a list leaves no key that signs, that is told; where none signs for another reason, it is not the list's fault."""
+    found = revocations(line).doubts(["k"], NOW, signs=signs)
+    assert [text[:12] for text in found] == ["no key signs"] * is_told

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Mapping
 
 import orjson
 
+from txtoken.cli.current_keys import read_revocations, ring_at
 from txtoken.cli.exit_codes import OK
 from txtoken.cli.terminal import add_config_options, add_output_option, print_json, read_config, say
-from txtoken.config.revocation_file import carried_by, read_all
 from txtoken.config.table import describe
 from txtoken.errors import ConfigError, KeyMaterialError, Problem
 from txtoken.service.keys.build import asymmetric
@@ -26,21 +27,22 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Show the configuration and its warnings."""
     config = read_config(options)
-    _check_closely(config)
+    warnings = [*config.warnings, *_check_closely(config)]
     described = describe(config)
     if options.output == "json":
-        print_json({"valid": True, "warnings": list(config.warnings), "configuration": described})
+        print_json({"valid": True, "warnings": warnings, "configuration": described})
         return OK
     say(f"The configuration is good{f' ({config.source})' if config.source else ''}. This would run:\n")
     for line in _outline(described):
         say(line)
-    for warning in config.warnings:
+    for warning in warnings:
         say(f"\nWarning: {warning}")
     return OK
 
 
-def _check_closely(config: Config) -> None:
-    """Look at what the service looks at only in part, or later: numbers of RSA keys, and every line of the revocations.
+def _check_closely(config: Config) -> list[str]:
+    """Look at what the service looks at only in part, or later: numbers of RSA keys, and every line of the revocations. Returns
+    warnings.
 
     Raises:
         ConfigError: something of it cannot be used.
@@ -51,8 +53,13 @@ def _check_closely(config: Config) -> None:
                 asymmetric().check_closely(entry.material.reveal(), entry.algorithm)
             except KeyMaterialError as error:
                 raise ConfigError((Problem("keys", config.source or "configuration", str(error)),)) from None
-    if config.revocations is not None:
-        read_all(config.revocations, carried_by(config))
+    revocations = read_revocations(config)
+    if revocations is None:
+        return []
+    now = time.time()
+    ring = ring_at(config, now, revocations)
+    doubts = revocations.doubts([key.kid for key in ring.keys], now, signs=ring.signer(now) is not None)
+    return [f"revocations: {doubt}" for doubt in doubts]
 
 
 def _outline(section: Mapping[str, object], depth: int = 0) -> list[str]:

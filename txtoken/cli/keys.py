@@ -20,6 +20,7 @@ from txtoken.config.keyset import KID
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import asymmetric
 from txtoken.service.keys.key import ALGORITHMS, HMAC_ALGORITHMS
+from txtoken.service.keys.ring import NO_PUBLIC_KEY
 
 SECRET_BYTES: Final = {"HS256": 36, "HS384": 48, "HS512": 66}  # make 48, 64 and 88 characters of base64url
 RSA_ALGORITHMS: Final = ("RS256", "PS256")
@@ -143,7 +144,7 @@ def jwks(options: argparse.Namespace) -> int:
     config = read_config(options)
     published = ring_at(config, time.time(), read_revocations(config)).jwks
     if not published:
-        say("txtoken: there are no public keys: secrets (HMAC) are never published", sys.stderr)
+        say(f"txtoken: {NO_PUBLIC_KEY}", sys.stderr)
         return FAILED
     say(published.decode())
     return OK

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import time
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from itertools import pairwise
 from math import inf, sqrt
@@ -25,7 +26,6 @@ from txtoken.settings import KeyEntry, KeySettings, RotationSettings, Secret
 ROOT_BYTES_MIN: Final = 32
 DAY_S: Final = 24 * 3600
 HOUR_S: Final = 3600
-LEAD_S_MIN: Final = 3 * HOUR_S  # after which no verifier that is known refuses a new key (docs/keys.md)
 DIFFERENT_BYTES_MIN: Final = 16  # of 32 random bytes 30 are different
 # Of text of random bytes: how many characters are followed by one of another kind (upper, lower, digit, other), with the variance
 # of that number, for each character; and how many standard deviations away text has to be that is no longer taken for random.
@@ -51,47 +51,23 @@ def key_settings(reader: Reader, value: Mapping[str, Any], secret: Secret | None
         key = None if entry is None else _built(reader, section, entry)
         if entry is None or key is None:
             continue
-        if key.kid in {other.kid for other in keys}:
+        if entry.material in [other.material for other in entries] or _is_same(key, keys):
+            text = "is a key that stands in this list already: each has one name and one algorithm"
+            reader.complain_in(section, "keys", _material_name(section), text)
+        elif key.kid in {other.kid for other in keys}:
             reader.complain_in(section, "keys", "kid", f"is another key's name already: {key.kid}")
-        elif entry.material in [other.material for other in entries] or _is_same(key, keys):
-            reader.complain_in(
-                section, "keys", "alg", "is of a key that stands in this list already: each has one algorithm"
-            )
         else:
+            if not key.can_sign and entry.begins > -inf:
+                reader.warnings.append(f"keys: {key.kid} is a public key and never signs: its `from` has no effect")
             entries.append(entry)
             keys.append(key)
     settings = KeySettings(secret, tuple(entries))
     if given is not None:
         if not given:
             reader.complain_of("keys", "holds no key: leave it out, or add one")
-        elif len(keys) == len(given):
+        elif len(keys) == len(given) and (secret is not None or not reader.given.keys() & {"encKey", "encKeyFile"}):
             _check_times(reader, settings, value["expHours"])
     return settings
-
-
-def short_leads(before: KeySettings, after: KeySettings, now: float) -> list[str]:
-    """Say which keys of a new keyset sign too soon after they are first published, and whether their algorithm is another one:
-    verifiers cache keys, and some learn the algorithm when they start.
-    """
-    known = [entry.material for entry in before.entries]
-    algorithms = {entry.algorithm for entry in before.entries}
-    said = []
-    for entry in after.entries:
-        if entry.material in known or entry.algorithm in HMAC_ALGORITHMS:
-            continue
-        key = build_key(entry, is_proved=True)
-        if not key.can_sign:
-            continue
-        name = key.kid
-        if entry.begins < now + LEAD_S_MIN:
-            said.append(
-                f"the key {name} signs less than 3 h after it was published: verifiers that cache keys may not know it"
-            )
-        if algorithms and entry.algorithm not in algorithms:
-            said.append(
-                f"the key {name} has another algorithm: restart verifiers that learn it at start before it signs"
-            )
-    return said
 
 
 def _entry(reader: Reader, section: Section) -> KeyEntry | None:
@@ -133,7 +109,7 @@ def _entry(reader: Reader, section: Section) -> KeyEntry | None:
 
 def _built(reader: Reader, section: Section, entry: KeyEntry) -> Key | None:
     """Build a key, to see that it can be used. None: it cannot."""
-    (name,) = [name for name in ("secret", "secretFile", "keyFile") if name in section.given]
+    name = _material_name(section)
     data = entry.material.reveal()
     if entry.algorithm in HMAC_ALGORITHMS:
         wanted = SECRET_BYTES_MIN[entry.algorithm]
@@ -162,6 +138,11 @@ def _built(reader: Reader, section: Section, entry: KeyEntry) -> Key | None:
     return key
 
 
+def _material_name(section: Section) -> str:
+    (name,) = [name for name in ("secret", "secretFile", "keyFile") if name in section.given]
+    return name
+
+
 def _is_same(key: Key, others: list[Key]) -> bool:
     """Whether one of these keys has the same public half, in whatever form it was given."""
     members = key.public_members()
@@ -183,8 +164,12 @@ def _check_times(reader: Reader, settings: KeySettings, life_s: int) -> None:
     if last <= now:
         reader.complain_of("keys", "holds no key that signs now or later: a private key or a secret is needed")
     elif gaps := [moment for moment in silent if moment < last]:
-        when = "now" if gaps[0] == now else f"from {_shown_time(gaps[0])} on"
-        reader.complain_of("keys", f"leaves a gap, {when}, in which no key signs")
+        if gaps[0] > now:
+            text = f"leaves a gap, from {_shown_time(gaps[0])} on, in which no key signs"
+        else:
+            first = min(moment for moment in coming if moment not in silent)
+            text = f"has no key that signs before {_shown_time(first)}: keep the old key or encKey, or drop a `from`"
+        reader.complain_of("keys", text)
     elif last < inf:
         reader.warnings.append(f"keys ends at {_shown_time(last)}: no key signs from then on. Add the next one before")
     for moment in coming:
@@ -198,7 +183,7 @@ def _check_times(reader: Reader, settings: KeySettings, life_s: int) -> None:
 def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> RotationSettings | None:
     values = section.values
     for name, how in (
-        ("secretFile", "a file of 32 random bytes"),
+        ("secretFile", "a file of 32 random bytes. (Keys of your own are a list: put `- ` before each)"),
         ("alg", "EdDSA, ES256 or HS256"),
         ("every", "24h, say"),
     ):
@@ -230,6 +215,11 @@ def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> Rot
         text = f"would make {count} keys known at a time, and many verifiers take {KEYS_MAX} at most"
         reader.complain_in(section, "keys", "every", f"{text}: make `every` longer, or expHours or `lead` shorter")
         return None
+    if len(roots) == 1 and 2 * count > KEYS_MAX:
+        text = (
+            f"{count} keys are known at a time: a second secret, to replace this one, would make more than {KEYS_MAX}"
+        )
+        reader.warnings.append(f"keys.every: {text}")
     if every_s < HOUR_S:
         reader.warnings.append(f"keys.every is {every_s} s: verifiers fetch keys every few minutes, or hours")
     if lead_s == 0:
@@ -249,12 +239,13 @@ def _root(reader: Reader, section: Section, data: bytes) -> bytes | None:
     is not random, or too short.
     """
     secret = _decoded(data)
-    if is_other_key(data):
+    how = "" if secret in data else ", decoded"
+    if data.startswith(BOM_UTF8) and data.removeprefix(BOM_UTF8).isascii():
+        text = "begins with a byte order mark, which would make other keys: save it without"
+    elif is_other_key(data):
         text = f"holds a PEM, SSH or JWK key, and no secret. {_GENERATE}"
     elif len(secret) < ROOT_BYTES_MIN:
-        text = (
-            f"holds a secret of {len(secret)} bytes: it has to be {ROOT_BYTES_MIN} random bytes at least. {_GENERATE}"
-        )
+        text = f"holds a secret of {len(secret)} bytes{how}: it has to be {ROOT_BYTES_MIN} random bytes at least. {_GENERATE}"
     elif len(set(secret)) < DIFFERENT_BYTES_MIN or _looks_made_up(data):
         text = f"holds a secret that looks made by a person: a published key lets anyone test guesses. {_GENERATE}"
     else:

@@ -187,7 +187,11 @@ class Reader:
             with contextlib.suppress(yaml.YAMLError, ValueError, OverflowError, RecursionError):  # it is one value then
                 node = yaml_reader.compose(str(node.value)) or node
         if isinstance(node, yaml.SequenceNode):
-            return [self._section(key.items, item, key.name, given) for item in node.value]
+            lines = [_line(item) if given.source == "file" else 0 for item in node.value]
+            # Of several in one line, which one it is.
+            entries = [f", entry {place}" * (lines.count(line) > 1) for place, line in enumerate(lines, 1)]
+            sections = zip(node.value, entries, strict=True)
+            return [self._section(key.items, item, key.name, given, entry) for item, entry in sections]
         if isinstance(node, yaml.MappingNode) and key.alone:
             return self._section(key.alone, node, key.name, given)
         self.complain(
@@ -195,9 +199,9 @@ class Reader:
         )
         return None
 
-    def _section(self, keys: Sequence[Key], node: yaml.Node, name: str, given: Given) -> Section:
+    def _section(self, keys: Sequence[Key], node: yaml.Node, name: str, given: Given, entry: str = "") -> Section:
         path, has_lines = given.where.rpartition(", line")[0], given.source == "file"
-        place, line = (_place(path, node), _line(node)) if has_lines else (given.where, 0)
+        place, line = (_place(path, node) + entry, _line(node)) if has_lines else (given.where + entry, 0)
         section = Section({key.name.rpartition(".")[2]: key.default for key in keys}, place, line)
         if not isinstance(node, yaml.MappingNode):
             self.complain(name, place, "has to be a section of `key: value` lines", line)
@@ -206,7 +210,7 @@ class Reader:
             return section
         by_name = {key.name.rpartition(".")[2]: key for key in keys}
         for key_node, value in node.value:
-            where, at = (_place(path, key_node), _line(key_node)) if has_lines else (given.where, 0)
+            where, at = (_place(path, key_node) + entry, _line(key_node)) if has_lines else (given.where + entry, 0)
             inner = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
             if inner not in by_name:
                 self.complain(_shown(f"{name}.{inner}"), where, f"is not a known key{_nearest(inner, by_name)}", at)

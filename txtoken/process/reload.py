@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from txtoken.config.key_settings import short_leads
+from txtoken.config.key_changes import key_changes
 from txtoken.config.table import KEYS, changes
 from txtoken.errors import ConfigError
 from txtoken.process.agreement import DIGEST_BYTES, Agreement, Content
@@ -223,7 +223,7 @@ class Reload:
             self._log.warning("tokens are no longer checked by these rules", extra={"fields": {"keys": gone}})
         if previous.revocations is not None and self.config.revocations is None:
             self._log.warning("revocations is no longer in the configuration: what was revoked is valid again")
-        for warning in (*short_leads(previous.keys, self.config.keys, time.time()), *self.config.warnings):
+        for warning in (*key_changes(previous, self.config, time.time()), *self.config.warnings):
             self._log.warning(warning)
 
 

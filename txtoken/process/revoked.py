@@ -116,8 +116,14 @@ class RevocationFile:
         """Read the file, in steps."""
         self._seen = signature_of(self._path)
         self._next = Revocations(carried_by(self._config))
+        is_under_way = self._reading is not None
         self._reading = fill(self._next, self._path)
-        self._in_turn(self._go_on)
+        if not is_under_way:
+            self._in_turn(self._go_on)
+
+    def stop(self) -> None:
+        """Let go of a reading that is under way: another file is read from now on, or none."""
+        self._reading = None
 
     def _go_on(self) -> None:
         reading = self._reading

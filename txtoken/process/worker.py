@@ -55,6 +55,7 @@ class Worker:
         revocations: Loaded | None = None,
     ) -> None:
         self._log = log
+        self._number = number
         self._life_level = life_level  # of the lines about its end
         self._on_beat = on_beat  # a sign of life, for a supervisor
         clock = Clock()
@@ -80,7 +81,7 @@ class Worker:
                 revocations = Loaded(config.revocations, Revocations(carried_by(config)), None)
             self._revocation_file = self._new_revocation_file(config, revocations.revocations, revocations.signature)
             self._revocation_file.catch_up()
-            app.revoke(self._revocation_file.current)
+            self._use_revocations(self._revocation_file.current)
         self.admin: Admin | None = None
         if admin_port is not None:
             self.admin = Admin(admin_port, number, app.route_names, clock, self._publish, notices.crashed)
@@ -96,8 +97,14 @@ class Worker:
     def _new_revocation_file(
         self, config: Config, current: Revocations, seen: Signature | None = None
     ) -> RevocationFile:
-        in_turn, on_new = self._surroundings.in_turn, lambda revocations: self._app.revoke(revocations)
-        return RevocationFile(config, current, seen, self._log, in_turn, on_new)
+        return RevocationFile(config, current, seen, self._log, self._surroundings.in_turn, self._use_revocations)
+
+    def _use_revocations(self, revocations: Revocations | None) -> None:
+        """Refuse what this list names from now on, and say what is strange about it: one of several workers does."""
+        self._app.revoke(revocations)
+        if revocations is not None and self._number == 0:
+            for doubt in self._app.doubts(revocations):
+                self._log.warning("revocations: %s", doubt)
 
     def _new_access_log(self, app: App) -> AccessLog | None:
         log, trusted = app.config.log, app.config.trusted_proxies
@@ -155,8 +162,10 @@ class Worker:
         elif file is None or config.revocations != before.revocations or carried_by(config) != carried_by(before):
             file = self._new_revocation_file(config, Revocations(carried_by(config)) if file is None else file.current)
             file.read_again()
+        if self._revocation_file is not None and self._revocation_file is not file:
+            self._revocation_file.stop()
         self._revocation_file = file
-        self._app.revoke(None if file is None else file.current)
+        self._use_revocations(None if file is None else file.current)
 
     def read_revocations_again(self) -> None:
         """Look at the list of revocations at once."""

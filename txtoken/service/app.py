@@ -187,6 +187,12 @@ class App:
         """Refuse what this list names from now on, remembered or not."""
         self.verifier.revocations = revocations
         self.ring.revoke(() if revocations is None else revocations.kids)
+        self.issuer.choose_again()
+
+    def doubts(self, revocations: Revocations) -> list[str]:
+        """Say what of a list of revocations is hardly meant."""
+        kids = [key.kid for key in self.ring.keys]
+        return revocations.doubts(kids, self._surroundings.clock.second, signs=self.can_sign())
 
     def can_sign(self) -> bool:
         """Whether a key signs now."""

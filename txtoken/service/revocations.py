@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -118,6 +118,7 @@ class Revocations:
         "_carried",
         "_fitting",
         "_ids",
+        "_last_before",
         "_lists",
         "_moments",
         "_sessions",
@@ -135,6 +136,7 @@ class Revocations:
         self._moments: dict[str, float] = {}  # that were read: mostly many lines have the same
         self._fitting: set[str] = set()  # kinds of lines that the tokens' claims fit
         self._all_before = -inf
+        self._last_before = -inf
         self.kids: set[str] = set()
         self.count = 0  # lines
 
@@ -159,10 +161,12 @@ class Revocations:
         if kind not in self._fitting:
             self._check_carried(kind, relation)
         moment = inf if relation is None else self._moment(words[-1])
+        if relation == "before":
+            self._last_before = max(self._last_before, moment)
         if kind == "all":
             self._all_before = max(self._all_before, moment)
         else:
-            name = _unquoted(words[1])
+            name = _named(words[1])
             if kind == "kid":
                 self.kids.add(name)
             else:
@@ -173,6 +177,18 @@ class Revocations:
         """Make the lines ready to be asked for. It yields often."""
         for times in (self._ids, self._sessions, self._subjects):
             yield from times.put_in_order()
+
+    def doubts(self, kids: Collection[str], now: float, *, signs: bool) -> list[str]:
+        """Say what of the list is hardly meant, for a service with keys of these names, one of which `signs` now."""
+        said = []
+        if strange := len(self.kids.difference(kids)):
+            lines = "a line with `kid` names" if strange == 1 else f"{strange} lines with `kid` name"
+            said.append(f"{lines} no key that is known: `txtoken keys list` shows the names")
+        if self._last_before > now:
+            said.append("a time after `before` is in the future: tokens that are issued until then are refused, too")
+        if self.kids and not signs:
+            said.append("no key signs, since those that could are revoked: logins are answered 503. Add another key")
+        return said
 
     def _check_carried(self, kind: str, relation: str | None) -> None:
         carried = self._carried
@@ -211,8 +227,10 @@ def _is_no_comment(word: str) -> bool:
     return not word.startswith("#")
 
 
-def _unquoted(written: str) -> str:
+def _named(written: str) -> str:
     """Return a name as it was meant: one with blanks stands in quotes, as JSON."""
+    if written.startswith("'"):
+        raise BadLine("has a name after ': quotes are \"")
     if not written.startswith('"'):
         return written
     try:

@@ -13,7 +13,7 @@ from orjson import dumps as write_json
 
 from txtoken.http1.messages import Client, Handler, Request, Response, response_head
 from txtoken.service.answers import error_response
-from txtoken.service.keys.ring import KeyRing
+from txtoken.service.keys.ring import NO_PUBLIC_KEY, KeyRing
 
 # `application/jwk-set+json` (RFC 7517 §8.5) is refused by several verifiers, `application/json` by none.
 _TYPE: Final = b"application/json"
@@ -21,7 +21,7 @@ _ANY_ORIGIN: Final = b"Access-Control-Allow-Origin: *"
 _NO_PUBLIC_KEYS: Final = error_response(
     404,
     "not_found",
-    "there are no public keys here: secrets (HMAC) are never published",
+    NO_PUBLIC_KEY,
     _ANY_ORIGIN,
 )
 

@@ -13,7 +13,7 @@ from txtoken.service.keys.ring import KeyRing
 from txtoken.settings import KeyEntry, KeySettings, RotationSettings
 
 CRYPTO_MISSING = (
-    "needs the package cryptography, which is not installed: pip install 'txtoken[crypto]' (HS256 and the like do not)"
+    "needs the package cryptography, which is not installed: pip install cryptography (HS256 and the like need it not)"
 )
 
 

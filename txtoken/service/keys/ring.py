@@ -11,6 +11,10 @@ import orjson
 from txtoken.service.keys.derived import DerivedKeys
 from txtoken.service.keys.key import Key
 
+# Why there is no JWK Set.
+NO_PUBLIC_KEY: Final = (
+    "there is no public key now: secrets (HMAC) are never published, and keys that have ended or are revoked no more"
+)
 # What a key is for: it signs, it signed or never will, it signs later.
 USES: Final = ("signing", "old", "next")
 

@@ -61,6 +61,10 @@ class TokenIssuer:
         signing_input = self.signing_input(text, now, reply)
         return b"".join((signing_input, b".", self.key.sign(signing_input)))
 
+    def choose_again(self) -> None:
+        """Choose the key again with the next token: the ring's keys have changed within this second."""
+        self._second = -1
+
     def can_sign(self, now: int) -> bool:
         """Whether a key signs at this moment (Unix time in seconds)."""
         if now != self._second:

@@ -1,0 +1,90 @@
+"""What other keys mean for tokens that were issued, and for verifiers that cache keys. Compares, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+from typing import Final
+
+from txtoken.service.keys.build import build_key
+from txtoken.service.keys.derived import Schedule
+from txtoken.service.keys.key import HMAC_ALGORITHMS, Key
+from txtoken.settings import Config, KeySettings, RotationSettings
+
+LEAD_S_MIN: Final = 3 * 3600  # after which no verifier that is known refuses a new key, but for .NET's (docs/verify.md)
+_REFUSED: Final = "tokens that were issued before are refused from now on"
+
+
+def key_changes(before: Config, after: Config, now: float) -> list[str]:
+    """Say what a new configuration's keys do to tokens and verifiers, at `now` (Unix time)."""
+    return [
+        *_gone(before.keys, after.keys, now),
+        *_other_rotation(before, after),
+        *_short_leads(before.keys, after.keys, now),
+    ]
+
+
+def _gone(before: KeySettings, after: KeySettings, now: float) -> Iterator[str]:
+    """Say which listed keys verify no more, with tokens that have not ended."""
+    if before.secret is not None and before.secret != after.secret:
+        what = "gone" if after.secret is None else "another one"
+        yield f"encKey is {what}: tokens that it signed are refused from now on"
+    left = {_identity(key) for key in _built(after) if key.until > now}
+    for key in _built(before):
+        if key.begins <= now < key.until and _identity(key) not in left:
+            yield f"the key {key.kid} verifies no more: tokens that it signed are refused from now on"
+
+
+def _built(keys: KeySettings) -> list[Key]:
+    return [build_key(entry, is_proved=True) for entry in keys.entries]
+
+
+def _identity(key: Key) -> tuple[str, str, object]:
+    """Return what a key is to a verifier, in whatever form and file it was given."""
+    members = key.public_members()
+    proof = key.sign(b"") if members is None else repr(sorted(members.items()))  # of a secret
+    return key.kid, key.algorithm, proof
+
+
+def _other_rotation(before: Config, after: Config) -> Iterator[str]:
+    """Say whether keys that rotate by themselves are others, or fewer."""
+    old, new = before.keys.rotation, after.keys.rotation
+    if old is None:
+        return
+    if new is None:
+        yield f"the keys that rotate by themselves are gone: {_REFUSED}"
+    elif _family(old) != _family(new):
+        yield f"another alg, every or iss derives other keys: {_REFUSED}"
+    elif not all(secret in new.secrets for secret in old.secrets):
+        yield f"a secret of the keys that rotate by themselves is gone: {_REFUSED}, where it signed them"
+    elif Schedule(new.every_s, new.lead_s, after.issue.ttl_s).old * new.every_s < before.issue.ttl_s:
+        yield "with a shorter expHours fewer old keys are known: tokens of the longer life are refused when their key is gone"
+
+
+def _family(rotation: RotationSettings) -> tuple[str, int, str]:
+    return rotation.algorithm, rotation.every_s, rotation.issuer
+
+
+def _short_leads(before: KeySettings, after: KeySettings, now: float) -> Iterator[str]:
+    """Say which keys sign too soon after they are first published, and whether their algorithm is another one: verifiers cache
+    keys, and some learn the algorithm when they start.
+    """
+    known = {_identity(key) for key in _built(before)}
+    algorithms = {entry.algorithm for entry in before.entries}
+    if before.rotation is not None:
+        algorithms.add(before.rotation.algorithm)
+    added = [
+        (f"the key {key.kid}", key.algorithm, key.begins)
+        for key in _built(after)
+        if key.can_sign and key.until > now and key.public_members() is not None and _identity(key) not in known
+    ]
+    old, new = before.rotation, after.rotation
+    if new is not None and new.algorithm not in HMAC_ALGORITHMS:
+        is_known = old is not None and _family(old) == _family(new) and new.secrets[0] in old.secrets
+        if not is_known:
+            added.append(("the key that keys derives", new.algorithm, -inf))
+    for name, algorithm, begins in added:
+        if begins < now + LEAD_S_MIN:
+            yield f"{name} signs less than 3 h after it was published: verifiers that cache keys may not know it"
+        if algorithms and algorithm not in algorithms:
+            yield f"{name} has another algorithm: restart verifiers that learn it at start before it signs"
