@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -10,16 +11,22 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
 from typing import Any, Final
 
+import jwt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.configuring import EXAMPLE_FILE
+from tests.configuring import EXAMPLE_FILE, REMOTE, load_text
 from tests.running import KEY, clean_environment
+from tests.service.keys.material import pair, pem, public_pem
 from txtoken.service.keys.asymmetric import digest, jwk_members, pair_of
 from txtoken.service.keys.derived import SALT, Schedule, derive, expand
 from txtoken.service.tokens.segments import encode_segment
@@ -140,3 +147,59 @@ def test_links_within_it(heading: str) -> None:
         for line in re.findall(r"^##+ (.*)$", DOCUMENT, re.MULTILINE)
     }
     assert heading in headings
+
+
+def fragments() -> list[str]:
+    """Read what the document shows of configuration files."""
+    blocks = re.findall(r"(?:^ {4,}.*\n)+", DOCUMENT, re.MULTILINE)
+    texts = [textwrap.dedent(block).strip("\n") + "\n" for block in blocks]
+    return [text for text in texts if re.match(r"(?:encKey|keys|claims|revocations):", text)]
+
+
+@pytest.mark.parametrize("text", fragments())
+def test_fragments(tmp_path: Path, text: str) -> None:
+    """What the document shows of configuration files is taken as it stands, by its own files, and nothing is warned of."""
+    for number, name in enumerate(("2027-01", "2027-02", "us", "eu")):
+        (tmp_path / f"{name}.pem").write_bytes(pem(pair("ES256", number)))
+    (tmp_path / "eu-public.pem").write_bytes(public_pem(pair("ES256", 3)))
+    for number, name in enumerate(("root", "new", "old")):
+        (tmp_path / name).write_bytes(base64.b64encode(Random(number).randbytes(32)))
+    (tmp_path / "revoked.txt").write_text("")
+    text = re.sub(r"/run/secrets/|/etc/txtoken/", f"{tmp_path}/", text).replace("encKey: …", f"encKey: {KEY}")
+    if not re.search("^(encKey|keys):", text, re.MULTILINE):
+        text += f"encKey: {KEY}\n"
+    config = load_text(tmp_path, f"remote: {REMOTE}\n{text}")
+    assert config.warnings == ()
+    assert len(fragments()) == 6
+
+
+def test_a_verifier_between_the_two() -> None:
+    """The function for verifiers that have both takes each kind of token by its own key alone."""
+    (text,) = re.findall(r"^       def claims_of\(token\):\n(?: {8,}.*\n)+", DOCUMENT, re.MULTILINE)
+    signer, secret = pair("ES256"), "s" * 32
+    keys = SimpleNamespace(get_signing_key_from_jwt=lambda _: signer.public_key())
+    names: dict[str, Any] = {"jwt": jwt, "SECRET": secret, "keys": keys, "ISSUER": ISSUER}
+    exec(textwrap.dedent(text), names)  # noqa: S102 - it is our own
+    claims_of = names["claims_of"]
+    claims = {"iss": ISSUER, "aud": "api", "sub": "1", "exp": time.time() + 60}
+    assert claims_of(jwt.encode(claims, secret, "HS256"))["sub"] == "1"
+    assert claims_of(jwt.encode({"data": {}, "exp": claims["exp"]}, secret, "HS256"))  # of before `claims`
+    assert claims_of(jwt.encode(claims, signer, "ES256", {"kid": "a"}))["sub"] == "1"
+    public = public_pem(signer).decode()
+    for token in (
+        jwt.encode(claims, secret, "HS256", {"kid": "a"}),
+        jwt.encode(claims, signer, "ES256"),
+        jwt.encode({**claims, "aud": "b"}, signer, "ES256", {"kid": "a"}),
+        jwt.encode({"sub": "1"}, secret, "HS256"),
+        forged(public, {"alg": "HS256", "kid": "a"}, claims),
+        forged(public, {"alg": "HS256"}, claims),
+    ):
+        with pytest.raises(jwt.PyJWTError):
+            claims_of(token)
+
+
+def forged(secret: str, header: dict[str, str], claims: dict[str, Any]) -> str:
+    """Make a token by hand, with a secret that PyJWT does not take."""
+    signing_input = ".".join(encode_segment(json.dumps(part).encode()).decode() for part in (header, claims))
+    signature = encode_segment(hmac.digest(secret.encode(), signing_input.encode(), "sha256")).decode()
+    return f"{signing_input}.{signature}"

@@ -280,7 +280,7 @@ KEYS: Final = (
     Key("verify.requireExp", "check.rules.require_exp", values.read_flag, True,
         meaning="refuse tokens that never expire"),
     Key("verify.maxAge", "check.rules.max_age_s", values.duration(1, 36_525 * DAY_S), None,
-        meaning="refuse tokens that are older, by their `iat`, and those without one, as txtoken's own are"),
+        meaning="refuse tokens that are older, by their `iat`, and those without one (claims.iat)"),
     Key("reload", "reload_s", values.read_period, 10.0,
         meaning="How often this file and the files with secrets and certificates are looked at for change; off: never. "
                 "SIGHUP makes it happen at once."),
