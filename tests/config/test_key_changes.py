@@ -131,7 +131,7 @@ def test_keys_of_a_list(folder: Path, before: str, after: str, said: list[str]) 
         (
             f"[{EC}]",
             ROTATING,
-            ["the key a verifies no more", "that keys derives signs less than 3 h", "another algorithm"],
+            ["the key a verifies no more", "that is derived signs less than 3 h", "another algorithm"],
         ),
         (ROTATING, ROTATING.replace("24h", "12h"), ["derives other keys", "less than 3 h"]),
         (ROTATING, ROTATING.replace("iss: a", "iss: b"), ["derives other keys", "less than 3 h"]),

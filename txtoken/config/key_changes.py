@@ -82,7 +82,7 @@ def _short_leads(before: KeySettings, after: KeySettings, now: float) -> Iterato
     if new is not None and new.algorithm not in HMAC_ALGORITHMS:
         is_known = old is not None and _family(old) == _family(new) and new.secrets[0] in old.secrets
         if not is_known:
-            added.append(("the key that keys derives", new.algorithm, -inf))
+            added.append(("the key that is derived", new.algorithm, -inf))
     for name, algorithm, begins in added:
         if begins < now + LEAD_S_MIN:
             yield f"{name} signs less than 3 h after it was published: verifiers that cache keys may not know it"
