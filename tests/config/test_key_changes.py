@@ -82,6 +82,7 @@ def test_short_leads(folder: Path) -> None:
             f"keys: [{EC}]",
             ["encKey is gone: tokens that it signed are refused from now on"],
         ),
+        (f"encKey: {KEY}", f"encKey: {KEY}\nkeys: [{EC}]", ["lead"]),
         (f"keys: [{EC}]", f"encKey: {KEY}\nkeys: [{EC}]", []),
         (f"keys: [{EC}]", f"keys: [{EC.replace('pem', 'jwk')}]", []),
         (f"encKey: {KEY}\nkeys: [{EC}]", f"encKey: {KEY}\nkeys: [{EC.replace('pem', 'pub')}]", []),

@@ -85,6 +85,7 @@ def test_what_is_empty_is_absent() -> None:
         ("keys: [{alg: ES256}, {algo: x}]", "cfg.yml, line 1, entry 2: keys.algo: is not a known key"),
         ("keys: [{alg: ES256}, {alg: x}]", "cfg.yml, line 1, entry 2: keys.alg: has to be HS256 or"),
         ("keys: [{alg: ES256},\n {alg: x}]", "cfg.yml, line 2: keys.alg: has to be HS256 or"),
+        ("keys: [{alg: ES256}, x]", "cfg.yml, line 1, entry 2: keys: has to be a section"),
         ("keys:\n-\n- []", "cfg.yml, line 2: keys: has to be a section of `key: value` lines"),
         ("keys: x", "cfg.yml, line 1: keys: has to be a list of sections, or one section"),
         ("keys:\n  every: 1s", "cfg.yml, line 2: keys.every: has to be a time from 10 to 31622400 seconds"),
@@ -98,6 +99,17 @@ def test_what_is_wrong(text: str, problem: str) -> None:
     for section in value if isinstance(value, list) else [value] if isinstance(value, Section) else []:
         assert isinstance(section, Section)
     assert KEY not in "".join(problems(reader))
+
+
+@pytest.mark.parametrize("text", ["[{}, {algo: x}, y]", "- alg: ES256\n- algo: x\n- y"])
+def test_what_is_wrong_in_the_environment(text: str) -> None:
+    """There are no lines: a problem has the number of the entry."""
+    reader = Reader("cfg.yml")
+    reader.read_environment({"TXTOKEN_KEYS": text})
+    reader.value("keys")
+    first, second = problems(reader)
+    assert first.startswith("environment TXTOKEN_KEYS, entry 2: keys.algo: is not a known key")
+    assert second.startswith("environment TXTOKEN_KEYS, entry 3: keys: has to be a section")
 
 
 def test_all_files_are_named() -> None:

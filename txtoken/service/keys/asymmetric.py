@@ -237,7 +237,8 @@ def _parse_pem(text: bytes) -> tuple[_PrivateKey | None, _PublicKey]:
     if label[1] == b"CERTIFICATE":
         raise KeyMaterialError("is a certificate, and not the key in it (openssl x509 -pubkey -noout prints that)")
     if label[1] == b"OPENSSH PRIVATE KEY":
-        raise KeyMaterialError("is a key of OpenSSH: ssh-keygen -p -m pkcs8 makes PEM of it")
+        how = "`txtoken keys generate` makes another, and `ssh-keygen -p -m pkcs8 -f FILE` PEM of this one, if it is RSA or ECDSA"
+        raise KeyMaterialError(f"is in the form of OpenSSH: {how}")
     if label[1] == b"ENCRYPTED PRIVATE KEY" or b"Proc-Type: 4,ENCRYPTED" in text:
         raise KeyMaterialError("is encrypted, and nobody is asked for its password: decrypt it")
     text = text[label.start() :]
