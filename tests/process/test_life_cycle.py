@@ -335,6 +335,21 @@ def test_signals_while_the_program_is_loaded(tmp_path: Path, number: signal.Sign
     assert (UNCHANGED in output) == (number == signal.SIGHUP)
 
 
+def test_a_signal_before_the_loop_runs(tmp_path: Path) -> None:
+    """One that comes when the service listens, but has no loop yet, ends it without a word on stderr."""
+    code = (
+        "import os, signal, sys\n"
+        "from txtoken.process import running\n"
+        "new = running.new_event_loop\n"
+        "def ended(*arguments):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return new(*arguments)\n"
+        "running.new_event_loop = ended\n"
+    )
+    with changed_service(tmp_path, code, config_of(1)) as service:
+        assert service.ended() == (0, "", "")
+
+
 def test_commands_take_signals(tmp_path: Path) -> None:
     """Any other command ends by the signal that asks it to, as programs do."""
     gate_path, fifo = tmp_path / "gate", tmp_path / "here"

@@ -14,6 +14,7 @@ import select
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, Final, NoReturn
 
 from txtoken.errors import StartError
@@ -115,9 +116,13 @@ def announce(
 
 def run_to_the_end(main: Coroutine[Any, Any, int]) -> int:
     """Run a coroutine as the last thing that this process does with a loop: nothing of the loop is closed."""
-    loop = new_event_loop()
-    asyncio.set_event_loop(loop)
-    return loop.run_until_complete(main)
+    try:
+        loop = new_event_loop()
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(main)
+    finally:
+        if getcoroutinestate(main) == CORO_CREATED:
+            main.close()  # a signal has ended the process before the loop ran: Python would complain of a coroutine not awaited
 
 
 def leave(code: int) -> NoReturn:
