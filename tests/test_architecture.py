@@ -30,7 +30,7 @@ ALLOWED: Final = {
     ),
     "txtoken.cli.demo": ("txtoken.cli", "txtoken.demo"),
     "txtoken.cli.current_keys": ("txtoken.config", "txtoken.service", "txtoken.settings"),
-    "txtoken.cli.key_table": ("txtoken.service.explanation", "txtoken.service.keys"),
+    "txtoken.cli.key_table": ("txtoken.service.explanation", "txtoken.service.keys", "txtoken.timestamp"),
     "txtoken.cli.keys": ("txtoken.cli", "txtoken.config", "txtoken.errors", "txtoken.service.keys"),
     "txtoken.cli.schema": ("txtoken.cli", "txtoken.config"),
     "txtoken.cli.serve": ("txtoken.cli", "txtoken.errors", "txtoken.process"),
@@ -41,9 +41,10 @@ ALLOWED: Final = {
     ),
     "txtoken.config": (
         *("txtoken.errors", "txtoken.service.keys", "txtoken.service.revocations", "txtoken.service.tokens.segments"),
-        *("txtoken.settings", "txtoken.unix_urls"),
+        *("txtoken.settings", "txtoken.timestamp", "txtoken.unix_urls"),
     ),
     "txtoken.unix_urls": (),
+    "txtoken.timestamp": (),
     "txtoken.settings": (),
     "txtoken.errors": (),
     "txtoken.clock": (),
@@ -53,7 +54,7 @@ ALLOWED: Final = {
     "txtoken.http1": ("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.memo", "txtoken.settings"),
     "txtoken.service": (
         *("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.http1.messages"),
-        *("txtoken.memo", "txtoken.settings", "txtoken.unix_urls", "txtoken.version"),
+        *("txtoken.memo", "txtoken.settings", "txtoken.timestamp", "txtoken.unix_urls", "txtoken.version"),
     ),
     "txtoken.service.upstream": (
         *("txtoken.clock", "txtoken.compiling", "txtoken.errors", "txtoken.http1.messages", "txtoken.memo"),

@@ -17,8 +17,8 @@ observe/   What people can see of it: log and access lines, numbers (`metrics`) 
 
 `cli/` has a file for each verb and for each noun that verbs share, `demo/` shows the service with a login API of its own,
 `config/` reads file and environment into one frozen value, whose parts are `settings`. `errors` is the tree of all that can go
-wrong, `clock` is this second, read once, `memo` is a bounded memory, `unix_urls` takes URLs of Unix sockets apart, `compiling` is
-what mypyc has to know, `version` is the number of this release.
+wrong, `clock` is this second, read once, `memo` is a bounded memory, `timestamp` is a moment as people write it, `unix_urls`
+takes URLs of Unix sockets apart, `compiling` is what mypyc has to know, `version` is the number of this release.
 
 The import rule, held by tests/test_architecture.py: `process → {service, http1, observe} → {clock, errors, memo, settings}`.
 `service` and `observe` know of `http1` its `messages` alone. `config` knows of `service` what a key and a revocation is. No

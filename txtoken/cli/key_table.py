@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import floor, inf
 from typing import Any, Final
 
+from txtoken import timestamp
 from txtoken.service.explanation import duration
 from txtoken.service.keys.key import HMAC_ALGORITHMS, Key
 from txtoken.service.keys.ring import KeyRing
@@ -163,7 +163,7 @@ def time_of(moment: float) -> str | None:
     """Write a time (RFC 3339). None: it has no bound there."""
     if abs(moment) == inf:
         return None
-    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+    return timestamp.written(moment)
 
 
 def _begins(key: Key) -> float:

@@ -9,9 +9,10 @@ import time
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from itertools import pairwise
-from math import inf, sqrt
+from math import floor, inf, sqrt
 from typing import Any, Final
 
+from txtoken import timestamp
 from txtoken.config import signing_secret
 from txtoken.config.keyset import KID
 from txtoken.config.reader import Reader, Section
@@ -291,4 +292,4 @@ def _kind_of(character: str) -> str:
 
 
 def _shown_time(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    return timestamp.written(floor(moment))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from math import inf
 from typing import Final
 
 import yaml
 
+from txtoken import timestamp
 from txtoken.config.values import Kind, Wrong, choice, kind, read_text
 from txtoken.service.keys.key import ALGORITHMS, HMAC_ALGORITHMS
 from txtoken.settings import HIDDEN, KeyEntry, RotationSettings
@@ -29,15 +29,11 @@ def _as_written(listed: tuple[tuple[KeyEntry, ...], RotationSettings | None]) ->
             "alg": entry.algorithm,
             **({"kid": entry.kid} if entry.kid else {}),
             ("secret" if entry.algorithm in HMAC_ALGORITHMS else "keyFile"): HIDDEN,
-            **({"from": _time(entry.begins)} if entry.begins > -inf else {}),
-            **({"until": _time(entry.until)} if entry.until < inf else {}),
+            **({"from": timestamp.written(entry.begins)} if entry.begins > -inf else {}),
+            **({"until": timestamp.written(entry.until)} if entry.until < inf else {}),
         }
         for entry in entries
     ] or None
-
-
-def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _never(_: yaml.Node) -> None:

@@ -7,7 +7,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import takewhile
 from math import inf
 from typing import Any, Final
@@ -15,8 +14,9 @@ from typing import Any, Final
 from orjson import JSONDecodeError
 from orjson import loads as read_json
 
+from txtoken import timestamp
+
 _QUOTED_OR_NOT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
-_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _FORMS: Final = {
     "jti": "jti ID, or jti ID until TIME",
     "sid": "sid ID, or sid ID until TIME",
@@ -202,11 +202,9 @@ class Revocations:
         known = self._moments.get(text)
         if known is None:
             try:
-                known = datetime.fromisoformat(text.upper()).timestamp() if _TIME.fullmatch(text) else None
+                known = timestamp.parsed(text).timestamp()
             except ValueError:
-                known = None
-            if known is None:
-                raise BadLine("needs a time like 2027-01-31T00:00:00Z (RFC 3339)")
+                raise BadLine("needs a time like 2027-01-31T00:00:00Z (RFC 3339)") from None
             if len(self._moments) == MOMENTS:
                 self._moments.clear()
             self._moments[text] = known
