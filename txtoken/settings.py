@@ -181,6 +181,16 @@ class KeySettings:
         """What the key `keys` says of them."""
         return self.entries, self.rotation
 
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """Those of the keys that `keys` names, in its order. `encKey` is none of these."""
+        derived = () if self.rotation is None else (self.rotation.algorithm,)
+        return (*(entry.algorithm for entry in self.entries), *derived)
+
+
+# Where documents of discovery are, below or before an issuer's path (OpenID Connect Discovery 1.0 §4, RFC 8414 §3).
+DISCOVERY_NAMES: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
+
 
 @dataclass(frozen=True, slots=True)
 class JwksSettings:

@@ -13,11 +13,10 @@ from txtoken.config.certificates import Unusable
 from txtoken.config.reader import Reader
 from txtoken.config.table import BY_NAME, snake
 from txtoken.service.keys.key import BEARER_TYPE, HMAC_ALGORITHMS
-from txtoken.settings import JwksSettings, KeySettings, RemoteProxy
+from txtoken.settings import DISCOVERY_NAMES, JwksSettings, KeySettings, RemoteProxy
 from txtoken.unix_urls import is_http_unix
 
 FORWARDED_FIELDS: Final = frozenset(("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"))
-DISCOVERY_PLACES: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 JWKS_ROUTE: Final = "/.well-known/jwks.json"
 JWKS_MAX_AGE_S: Final = 900
 _NEW_KEY: Final = "Replace it (`txtoken keygen` makes one)"
@@ -130,10 +129,7 @@ def remote_proxy(reader: Reader, value: Mapping[str, Any], environ: Mapping[str,
 
 def jwks(reader: Reader, value: Mapping[str, Any], keys: KeySettings) -> JwksSettings:
     """Decide where public keys are published: where there are some."""
-    algorithms = [entry.algorithm for entry in keys.entries]
-    if keys.rotation is not None:
-        algorithms.append(keys.rotation.algorithm)
-    if all(algorithm in HMAC_ALGORITHMS for algorithm in algorithms):
+    if all(algorithm in HMAC_ALGORITHMS for algorithm in keys.algorithms):
         return JwksSettings(value["jwksRoute"])
     issuer = value["claims.iss"] or ""
     is_url = _is_issuer_url(issuer)
@@ -143,7 +139,7 @@ def jwks(reader: Reader, value: Mapping[str, Any], keys: KeySettings) -> JwksSet
         path = value[name] or ""
         if path == JWKS_ROUTE and name != "jwksRoute" and value["jwksRoute"] is None:
             reader.complain_of(name, f"{path} is taken: the public keys are there")
-        elif is_url and any(place in path for place in DISCOVERY_PLACES):
+        elif is_url and any(place in path for place in DISCOVERY_NAMES):
             reader.complain_of(name, f"{path} is taken: what points to the public keys is there")
     max_age_s = JWKS_MAX_AGE_S if keys.rotation is None else min(JWKS_MAX_AGE_S, keys.rotation.lead_s // 4)
     return JwksSettings(value["jwksRoute"] or JWKS_ROUTE, max_age_s, issuer if is_url else None)

@@ -149,9 +149,7 @@ class App:
         }
         if settings.issuer is not None:
             # Not of the keys that are known now: before the clock is set there are none, and some verifiers read this once.
-            entries, rotation = self.config.keys.listed
-            named = [*(entry.algorithm for entry in entries), *([] if rotation is None else [rotation.algorithm])]
-            algorithms = [algorithm for algorithm in named if algorithm not in HMAC_ALGORITHMS]
+            algorithms = [algorithm for algorithm in self.config.keys.algorithms if algorithm not in HMAC_ALGORITHMS]
             discovery = Discovery(settings.issuer, settings.route, algorithms, settings.max_age_s)
             found |= {path: ("discovery", {"GET": discovery}) for path in discovery_paths(settings.issuer)}
         return found

@@ -14,6 +14,7 @@ from orjson import dumps as write_json
 from txtoken.http1.messages import Client, Handler, Request, Response, response_head
 from txtoken.service.answers import error_response
 from txtoken.service.keys.ring import NO_PUBLIC_KEY, KeyRing
+from txtoken.settings import DISCOVERY_NAMES
 
 # `application/jwk-set+json` (RFC 7517 §8.5) is refused by several verifiers, `application/json` by none.
 _TYPE: Final = b"application/json"
@@ -71,8 +72,7 @@ def discovery_paths(issuer: str) -> list[str]:
     (RFC 8414 §3).
     """
     path = urlsplit(issuer).path.rstrip("/")
-    names = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
-    return list(dict.fromkeys(place for name in names for place in (path + name, name + path)))
+    return list(dict.fromkeys(place for name in DISCOVERY_NAMES for place in (path + name, name + path)))
 
 
 def origin(issuer: str) -> str:
