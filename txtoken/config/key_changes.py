@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import Final
 
@@ -17,32 +18,37 @@ _REFUSED: Final = "tokens that were issued before are refused from now on"
 
 def key_changes(before: Config, after: Config, now: float) -> list[str]:
     """Say what a new configuration's keys do to tokens and verifiers, at `now` (Unix time)."""
+    old, new = _built(before.keys), _built(after.keys)
     return [
-        *_gone(before.keys, after.keys, now),
+        *_other_secret(before.keys, after.keys),
+        *_gone(old, new, now),
         *_other_rotation(before, after),
-        *_short_leads(before.keys, after.keys, now),
+        *_short_leads([*_added(old, new, now), *_derived(before.keys, after.keys)], before.keys.algorithms, now),
     ]
-
-
-def _gone(before: KeySettings, after: KeySettings, now: float) -> Iterator[str]:
-    """Say which listed keys verify no more, with tokens that have not ended."""
-    if before.secret is not None and before.secret != after.secret:
-        what = "gone" if after.secret is None else "another one"
-        yield f"encKey is {what}: tokens that it signed are refused from now on"
-    left = {_identity(key) for key in _built(after) if key.until > now}
-    for key in _built(before):
-        if key.begins <= now < key.until and _identity(key) not in left:
-            yield f"the key {key.kid} verifies no more: tokens that it signed are refused from now on"
 
 
 def _built(keys: KeySettings) -> list[Key]:
     return [build_key(entry, is_proved=True) for entry in keys.entries]
 
 
+def _other_secret(before: KeySettings, after: KeySettings) -> Iterator[str]:
+    if before.secret is not None and before.secret != after.secret:
+        what = "gone" if after.secret is None else "another one"
+        yield f"encKey is {what}: tokens that it signed are refused from now on"
+
+
+def _gone(before: Sequence[Key], after: Sequence[Key], now: float) -> Iterator[str]:
+    """Say which listed keys verify no more, with tokens that have not ended."""
+    left = {_identity(key) for key in after if key.until > now}
+    for key in before:
+        if key.begins <= now < key.until and _identity(key) not in left:
+            yield f"the key {key.kid} verifies no more: tokens that it signed are refused from now on"
+
+
 def _identity(key: Key) -> tuple[str, str, object]:
     """Return what a key is to a verifier, in whatever form and file it was given."""
     members = key.public_members()
-    proof = key.sign(b"") if members is None else repr(sorted(members.items()))  # of a secret
+    proof = key.sign(b"") if members is None else tuple(members.items())  # the first is of a secret
     return key.kid, key.algorithm, proof
 
 
@@ -65,26 +71,38 @@ def _family(rotation: RotationSettings) -> tuple[str, int, str]:
     return rotation.algorithm, rotation.every_s, rotation.issuer
 
 
-def _short_leads(before: KeySettings, after: KeySettings, now: float) -> Iterator[str]:
-    """Say which keys sign too soon after they are first published, and whether their algorithm is another one: verifiers cache
-    keys, and some learn the algorithm when they start.
-    """
-    known = {_identity(key) for key in _built(before)}
-    algorithms = {entry.algorithm for entry in before.entries}
-    if before.rotation is not None:
-        algorithms.add(before.rotation.algorithm)
-    added = [
-        (f"the key {key.kid}", key.algorithm, key.begins)
-        for key in _built(after)
-        if key.can_sign and key.until > now and key.public_members() is not None and _identity(key) not in known
-    ]
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A key that is published from now on."""
+
+    name: str
+    algorithm: str
+    begins: float  # to sign, Unix time
+
+
+def _added(before: Sequence[Key], after: Sequence[Key], now: float) -> Iterator[Added]:
+    """Find listed keys that sign and were not published before."""
+    known = {_identity(key) for key in before}
+    for key in after:
+        if key.can_sign and key.until > now and key.public_members() is not None and _identity(key) not in known:
+            yield Added(f"the key {key.kid}", key.algorithm, key.begins)
+
+
+def _derived(before: KeySettings, after: KeySettings) -> Iterator[Added]:
+    """Find keys that rotate by themselves and were not published before."""
     old, new = before.rotation, after.rotation
-    if new is not None and new.algorithm not in HMAC_ALGORITHMS:
-        is_known = old is not None and _family(old) == _family(new) and new.secrets[0] in old.secrets
-        if not is_known:
-            added.append(("the key that is derived", new.algorithm, -inf))
-    for name, algorithm, begins in added:
-        if begins < now + LEAD_S_MIN:
-            yield f"{name} signs less than 3 h after it was published: verifiers that cache keys may not know it"
-        if algorithms and algorithm not in algorithms:
-            yield f"{name} has another algorithm: restart verifiers that learn it at start before it signs"
+    if new is None or new.algorithm in HMAC_ALGORITHMS:
+        return
+    if old is None or _family(old) != _family(new) or new.secrets[0] not in old.secrets:
+        yield Added("the key that is derived", new.algorithm, -inf)
+
+
+def _short_leads(added: Iterable[Added], algorithms: Sequence[str], now: float) -> Iterator[str]:
+    """Say which keys sign too soon after they are first published, and whether their algorithm is another than these: verifiers
+    cache keys, and some learn the algorithm when they start.
+    """
+    for key in added:
+        if key.begins < now + LEAD_S_MIN:
+            yield f"{key.name} signs less than 3 h after it was published: verifiers that cache keys may not know it"
+        if algorithms and key.algorithm not in algorithms:
+            yield f"{key.name} has another algorithm: restart verifiers that learn it at start before it signs"
