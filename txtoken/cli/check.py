@@ -14,6 +14,7 @@ from txtoken.cli.terminal import add_config_options, add_output_option, print_js
 from txtoken.config.table import describe
 from txtoken.errors import ConfigError, KeyMaterialError, Problem
 from txtoken.service.keys.build import asymmetric
+from txtoken.service.keys.key import RSA_ALGORITHMS
 from txtoken.settings import Config
 
 
@@ -48,7 +49,7 @@ def _check_closely(config: Config) -> list[str]:
         ConfigError: something of it cannot be used.
     """
     for entry in config.keys.entries:
-        if entry.algorithm in ("RS256", "PS256"):
+        if entry.algorithm in RSA_ALGORITHMS:
             try:
                 asymmetric().check_closely(entry.material.reveal(), entry.algorithm)
             except KeyMaterialError as error:

@@ -19,11 +19,10 @@ from txtoken.cli.terminal import add_config_options, add_output_option, print_js
 from txtoken.config.keyset import KID
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import asymmetric
-from txtoken.service.keys.key import ALGORITHMS, HMAC_ALGORITHMS
+from txtoken.service.keys.key import ALGORITHMS, HMAC_ALGORITHMS, RSA_ALGORITHMS, RSA_BITS_MAX, RSA_BITS_MIN
 from txtoken.service.keys.ring import NO_PUBLIC_KEY
 
 SECRET_BYTES: Final = {"HS256": 36, "HS384": 48, "HS512": 66}  # make 48, 64 and 88 characters of base64url
-RSA_ALGORITHMS: Final = ("RS256", "PS256")
 RSA_BITS: Final = 3072
 FILE_MODE: Final = 0o600
 
@@ -158,6 +157,8 @@ def _kid(text: str) -> str:
 
 def _bits(text: str) -> int:
     bits = int(text) if re.fullmatch(r"[0-9]{1,5}", text) else 0
-    if not 2048 <= bits <= 8192 or bits % 8:
-        raise argparse.ArgumentTypeError("wants a number of bits from 2048 to 8192, a multiple of 8")
+    if not RSA_BITS_MIN <= bits <= RSA_BITS_MAX or bits % 8:
+        raise argparse.ArgumentTypeError(
+            f"wants a number of bits from {RSA_BITS_MIN} to {RSA_BITS_MAX}, a multiple of 8"
+        )
     return bits

@@ -26,11 +26,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from txtoken.errors import KeyMaterialError
-from txtoken.service.keys.key import ALWAYS, Key, KeyTimes
+from txtoken.service.keys.key import ALWAYS, RSA_BITS_MAX, RSA_BITS_MIN, Key, KeyTimes
 from txtoken.service.tokens.segments import decode_segment, encode_segment
 
-RSA_BITS_MIN: Final = 2048  # RFC 7518 §3.3
-RSA_BITS_MAX: Final = 8192
 RSA_BITS_QUICK: Final = 2048  # a signature by a longer key takes longer than the loop may be held
 RSA_EXPONENT: Final = 65537
 P256_BYTES: Final = 32

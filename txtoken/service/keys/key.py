@@ -21,6 +21,9 @@ ALGORITHMS: Final[dict[str, int]] = {
 }
 BEARER_TYPE: Final = "remote+jwt"  # `typ` of the token that is shown to the remote (contract §5)
 HMAC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
+RSA_ALGORITHMS: Final = ("RS256", "PS256")
+RSA_BITS_MIN: Final = 2048  # RFC 7518 §3.3
+RSA_BITS_MAX: Final = 8192
 
 
 class KeyTimes:
