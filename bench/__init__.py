@@ -14,6 +14,7 @@ What calls what, from the top:
     locust_load        users who log in and then check their token, by locustfile.py
     idle               connections that only exist
     processes          a process of ours: its cores, its output, its end
+    builds, probe      which build of the service is run by the two programs below, and whether it is ready
     accounting         what a tree of processes used of CPU and memory (/proc)
     machine            which machine it is
     figures, results   what was measured, as values and as JSON

@@ -22,6 +22,7 @@ from typing import IO, Final
 import yaml
 
 from bench.answers import CHECK_ROUTE, LOGIN_ROUTE, TOKEN_HOURS, Judge
+from bench.builds import COMPILED
 from bench.errors import BenchError, Ended, Unavailable
 from bench.processes import ROOT, Process
 from bench.scenarios import FLOOR, INTERPRETED, SUBJECT, Scenario
@@ -31,7 +32,6 @@ PEERS: Final = Path(__file__).parent / "peers"
 GO: Final = "go"  # the original: not in the repository, a person builds it
 BAD_CONFIG: Final = 78  # EX_CONFIG of sysexits.h: the subject does not know a key, say
 COMPILE: Final = ROOT / "scripts" / "compile"
-COMPILED: Final = ROOT / ".venv-compiled" / "bin" / "txtoken"  # what that makes
 READY_S: Final = 30.0  # the slowest imports 300 modules; on an emulated CPU that takes its time
 READY_POLL_S: Final = 0.02
 PREPARE_S: Final = 1800.0  # a first run may fetch packages, and compile on a small board
@@ -109,7 +109,7 @@ class Service:
 
     def _subject(self, place: Place, scenario: Scenario) -> tuple[list[str | Path], dict[str, str]]:
         config = _write_config(place, {"listen": LOOPBACK, "log": {"level": "warning", "access": scenario.logs}})
-        program = [COMPILED] if self.name == SUBJECT else [sys.executable, "-m", "txtoken"]
+        program = [COMPILED.with_name("txtoken")] if self.name == SUBJECT else [sys.executable, "-m", "txtoken"]
         command: list[str | Path] = [*program, "serve", "-c", config]
         for key, value in scenario.settings.items():
             command += ["--set", f"{key}={value}"]

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Final
 
 from bench import wrk
+from bench.builds import add_build_option, python_of
 from bench.errors import BenchError
 from bench.figures import Load
 from bench.rotation.checker import check
 from bench.rotation.findings import report
 from bench.rotation.replicas import ISSUER, Rotation, made, replicas
-from bench.withstand.subject import python_of
 
 HELD: Final = 0
 FAILED: Final = 1
@@ -112,10 +112,5 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/rotate-under-load", description=about)
     parser.add_argument("--seconds", type=int, default=SECONDS, help="of load (default: %(default)s)")
     parser.add_argument("--algorithm", choices=("ES256", "EdDSA"), default="ES256")
-    parser.add_argument(
-        "--build",
-        choices=("auto", "compiled", "source"),
-        default="auto",
-        help="auto: the compiled one where scripts/compile has made it, else the sources",
-    )
+    add_build_option(parser)
     return parser

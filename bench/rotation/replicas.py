@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import secrets
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,15 +12,12 @@ from typing import Any, Final
 
 import yaml
 
-from bench.errors import BenchError
+from bench.probe import wait_until_ready
 from bench.processes import Process, free_port
 from bench.stub_remote import LOOPBACK
 
 ISSUER: Final = "https://login.example"
 SECRET_BYTES: Final = 32
-READY_S: Final = 20.0
-POLL_S: Final = 0.02
-ANSWER_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ def replicas(rotation: Rotation, python: str, folder: Path) -> Iterator[list[int
             command = [python, "-P", "-m", "txtoken", "serve", "-c", str(config)]
             services.append((port, stack.enter_context(Process(command, folder=own))))
         for port, process in services:
-            _wait_until_ready(port, process)
+            wait_until_ready(process, port)
         yield [port for port, _ in services]
         for _, process in services:
             process.check_alive()
@@ -83,23 +78,3 @@ def made(folder: Path) -> Path:
     """Make a folder."""
     folder.mkdir()
     return folder
-
-
-def _wait_until_ready(port: int, process: Process) -> None:
-    deadline = time.monotonic() + READY_S
-    while not _is_ready(port):
-        process.check_alive()
-        if time.monotonic() > deadline:
-            raise BenchError(f"a service is not ready after {READY_S:g} s: {process.said()}")
-        time.sleep(POLL_S)
-
-
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_S)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from bench.builds import add_build_option, python_of
 from bench.errors import BenchError
 from bench.processes import raise_open_files
 from bench.withstand.attack import Attack, Scale, Trial
 from bench.withstand.battery import play
 from bench.withstand.catalog import CATALOG
 from bench.withstand.measures import Row
-from bench.withstand.subject import python_of
 from bench.withstand.table import NAME_WIDTH, lines, table, to_json
 from bench.withstand.verdict import held
 from txtoken.version import VERSION
@@ -167,10 +167,5 @@ def _parser() -> argparse.ArgumentParser:
         help="N times the counts: 10, and what takes long is asked 100 000 times",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    parser.add_argument(
-        "--build",
-        choices=("auto", "compiled", "source"),
-        default="auto",
-        help="auto: the compiled one where scripts/compile has made it, else the sources",
-    )
+    add_build_option(parser)
     return parser

@@ -6,12 +6,9 @@ a second so that connections to the remote are gone when files are counted.
 
 from __future__ import annotations
 
-import http.client
 import os
 import resource
 import signal
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,33 +16,16 @@ from typing import IO, Any, Final
 
 import yaml
 
+from bench import probe
 from bench.accounting import children_of
-from bench.errors import BenchError
 from bench.processes import ROOT, Process, free_port
 from bench.withstand.measures import Usage
 
 CONFIG_MAP: Final = ROOT / "deploy" / "kubernetes" / "configmap.yaml"
-COMPILED: Final = ROOT / ".venv-compiled" / "bin" / "python"
 SLOW_NAMES: Final = Path(__file__).parent / "slow_names.py"
 LOOPBACK: Final = "127.0.0.1"
-READY_S: Final = 20.0
-POLL_S: Final = 0.02
-ANSWER_S: Final = 5.0
 NANOSECONDS: Final = 1e9
 DATA_BYTES_MAX: Final = 4 * 1024**3  # a service that does not hold must not take the machine along
-
-
-def python_of(build: str) -> str:
-    """Return the interpreter that has this build: `compiled`, `source`, or `auto` for the compiled one where it exists.
-
-    Raises:
-        BenchError: it is not there.
-    """
-    if build == "source" or (build == "auto" and not COMPILED.exists()):
-        return sys.executable
-    if not COMPILED.exists():
-        raise BenchError("there is no compiled build here: scripts/compile makes one")
-    return str(COMPILED)
 
 
 def deployed_settings() -> dict[str, Any]:
@@ -115,23 +95,11 @@ class Subject:
         Raises:
             BenchError: it ends, or is not ready in time.
         """
-        deadline = time.monotonic() + READY_S
-        while not self.is_ready():
-            self.process.check_alive()
-            if time.monotonic() > deadline:
-                raise BenchError(f"the service is not ready after {READY_S:g} s: {self.process.said()}")
-            time.sleep(POLL_S)
+        probe.wait_until_ready(self.process, self.admin_port)
 
     def is_ready(self) -> bool:
         """Ask its probe."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.admin_port, timeout=ANSWER_S)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return probe.is_ready(self.admin_port)
 
     def workers(self) -> Sequence[int]:
         """Process ids of those that serve."""
