@@ -21,6 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.service.keys.material import jwk_text, pair, public_pem
+from tests.service.tokens.garbling import ALPHABET, garbled
 from tests.service.tokens.signing import ALGORITHMS, NOW, SECRET, key_of, sealed, segment, verdict, verifier
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.key import Key
@@ -306,9 +307,6 @@ def test_pyjwt_takes_our_tokens(algorithm: str) -> None:
         assert verdict(verifier(key), token, now) == "valid"
 
 
-ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n\x00\xff"
-
-
 def mutated(good: bytes, random: Random) -> bytes:
     """Change a token: some bytes of it, or what its header or claims say."""
     header, payload, signature = good.split(b".")
@@ -323,26 +321,7 @@ def mutated(good: bytes, random: Random) -> bytes:
         claims = json.loads(decode_segment(payload) or b"")
         claims[random.choice(("exp", "nbf", "data", "x"))] = random.choice((0, None, "", NOW * 2, [], True))
         return header + b"." + segment(claims) + b"." + signature
-    token = bytearray(good)
-    # Half of them are in the signature, where other libraries are lenient.
-    first = len(header) + len(payload) + 2 if random.random() < 0.5 else 0
-    for _ in range(random.randint(1, 3)):
-        at = random.randrange(min(first, len(token) - 1), len(token))
-        match random.randrange(5):
-            case 0:
-                token[at] = random.choice(ALPHABET)
-            case 1:
-                del token[at : at + random.randint(1, 4)]
-            case 2:
-                token[at:at] = bytes(random.choices(ALPHABET, k=random.randint(1, 3)))
-            case 3:
-                other = random.randrange(len(token))
-                token[at], token[other] = token[other], token[at]
-            case _:
-                token[-1] = random.choice(ALPHABET)
-        if len(token) < 2:
-            break
-    return bytes(token)
+    return garbled(good, random)
 
 
 def lenient(text: bytes) -> bytes:

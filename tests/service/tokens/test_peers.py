@@ -21,6 +21,7 @@ from joserfc import jwt as joserfc_jwt
 from joserfc.errors import JoseError
 
 from tests.service.keys.material import pair, pem
+from tests.service.tokens.garbling import garbled
 from tests.service.tokens.signing import ALGORITHMS, SECRET, key_of, verdict
 from txtoken.service.keys.asymmetric import load
 from txtoken.service.keys.key import Key
@@ -142,28 +143,6 @@ def test_both_find_our_thumbprint(algorithm: str) -> None:
 
 
 # Tokens that somebody changed
-
-ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n\x00\xff"
-
-
-def garbled(good: bytes, random: Random) -> bytes:
-    """Change some bytes, half of the time in the signature."""
-    token = bytearray(good)
-    first = good.rindex(b".") + 1 if random.random() < 0.5 else 0
-    for _ in range(random.randint(1, 3)):
-        at = random.randrange(min(first, len(token) - 1), len(token))
-        match random.randrange(4):
-            case 0:
-                token[at] = random.choice(ALPHABET)
-            case 1:
-                del token[at : at + random.randint(1, 4)]
-            case 2:
-                token[at:at] = bytes(random.choices(ALPHABET, k=random.randint(1, 3)))
-            case _:
-                token[-1] = random.choice(ALPHABET)
-        if len(token) < 2:
-            break
-    return bytes(token)
 
 
 def recomposed(good: bytes, other: bytes, random: Random) -> bytes:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.service.tokens.garbling import ALPHABET
 from tests.service.tokens.json_values import JSON_OBJECTS, JSON_VALUES
 from tests.service.tokens.plain import GOOD, KEY, ring, sealed, verdict, verifier
 from tests.service.tokens.signing import NOW, segment
@@ -137,9 +138,6 @@ def test_pyjwt_tokens_are_valid(data: dict[str, Any]) -> None:
     """What PyJWT signs we find valid, with the same claims."""
     token = jwt.encode({"data": data, "exp": NOW + 60}, KEY, "HS256")
     assert json.loads(verifier().verify(token.encode(), NOW).claims) == {"data": data, "exp": NOW + 60}
-
-
-ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n\x00\xff"
 
 
 @st.composite
