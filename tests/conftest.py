@@ -36,6 +36,15 @@ def _logging_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture
+def service_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Return what captures the service's log, which does not propagate. A service that is started sets its level."""
+    log = logging.getLogger("txtoken")
+    log.addHandler(caplog.handler)
+    yield caplog
+    log.removeHandler(caplog.handler)
+
+
+@pytest.fixture
 def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     """Return the clock that the turns of the loop go by in this test."""
     stopwatch = Stopwatch()

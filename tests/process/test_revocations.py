@@ -99,10 +99,9 @@ def reading_ended(served: Served) -> bool:
     ],
 )
 def test_a_bad_list_changes_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None, problem: str
+    tmp_path: Path, service_log: pytest.LogCaptureFixture, content: bytes | None, problem: str
 ) -> None:
     """A file with a bad line, or that has vanished, leaves the old list in use, and says so once with the line's number."""
-    log = logging.getLogger("txtoken")
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty:
@@ -113,21 +112,17 @@ def test_a_bad_list_changes_nothing(
                 served.worker.read_revocations_again()
                 await turning(lambda: reading_ended(served))
                 assert await check(served, token) == "token is revoked"
-                caplog.clear()
+                service_log.clear()
                 write(tmp_path, content)
                 for _ in range(2):
                     served.worker.read_revocations_again()
                     await turning(lambda: reading_ended(served))
                     assert await check(served, token) == "token is revoked"
-                (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+                (record,) = [record for record in service_log.records if record.levelno == logging.ERROR]
                 assert record.message == "the revocations cannot be used, the old list stays in use"
                 assert problem in vars(record)["fields"]["problem"]
 
-    log.addHandler(caplog.handler)  # it does not propagate
-    try:
-        run(main())
-    finally:
-        log.removeHandler(caplog.handler)
+    run(main())
 
 
 def write(folder: Path, content: bytes | None) -> None:
@@ -287,7 +282,7 @@ def test_two_signals_while_it_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_what_is_hardly_meant_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, number: int) -> None:
+def test_what_is_hardly_meant_is_told(tmp_path: Path, service_log: pytest.LogCaptureFixture, number: int) -> None:
     """A list that revokes the only key, and one that no service has, is taken, and the first of several workers says so."""
     log = logging.getLogger("txtoken")
 
@@ -307,12 +302,8 @@ def test_what_is_hardly_meant_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
             answer = await served.ask("POST", "/getToken", body=b"{}")
             assert answer.status == 503
 
-    log.addHandler(caplog.handler)  # it does not propagate
-    try:
-        run(main())
-    finally:
-        log.removeHandler(caplog.handler)
-    said = [record.getMessage() for record in caplog.records]
+    run(main())
+    said = [record.getMessage() for record in service_log.records]
     warnings = [text for text in said if text.startswith("revocations: ")]
     assert len(warnings) == (2 if number == 0 else 0)
     if warnings:
