@@ -8,33 +8,13 @@ from typing import Final
 
 import pytest
 
+from tests.config.key_files import LONG
 from tests.configuring import KEY, OTHER_KEY, REMOTE, load_text
-from tests.service.keys.material import jwk_text, pair, pem, public_pem
 from txtoken.config.key_changes import key_changes
 from txtoken.settings import Config
 
-SECRET: Final = "sesame-0123456789-abcdefghijklmnop-ABCDEFGHIJKLMNOP"
 EC: Final = "{alg: ES256, keyFile: @ec.pem, kid: a}"
 ROTATING: Final = "{secretFile: @root, alg: EdDSA, every: 24h, iss: a}"
-REFUSED: Final = "tokens that were issued before are refused from now on"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Make a folder with keys, which `@` stands for."""
-    files = {
-        "ec.pem": pem(pair("ES256")),
-        "ec.jwk": jwk_text(pair("ES256")),
-        "ec.pub": public_pem(pair("ES256")),
-        "ec2.pem": pem(pair("ES256", 1)),
-        "ed.pem": pem(pair("EdDSA")),
-        "ed.pub": public_pem(pair("EdDSA")),
-        "root": bytes(range(32)),
-        "root2": bytes(range(32, 64)),
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    return tmp_path
 
 
 def loaded(folder: Path, keys: str, more: str = "") -> Config:
@@ -56,7 +36,7 @@ def test_short_leads(folder: Path) -> None:
         return key_changes(before, loaded(folder, f"[{', '.join((EC, *entries))}]"), time.time())
 
     assert said() == []
-    assert said(f"{{alg: HS256, kid: h, secret: {SECRET}}}") == []
+    assert said(f"{{alg: HS256, kid: h, secret: {LONG}}}") == []
     assert said(f"{{alg: ES256, keyFile: @ec2.pem, from: {at(4 * 3600)}}}") == []
     (lead,) = said(f"{{alg: ES256, keyFile: @ec2.pem, kid: b, from: {at(2 * 3600)}}}")
     assert lead.startswith("the key b signs less than 3 h after")
@@ -98,13 +78,13 @@ def test_short_leads(folder: Path) -> None:
         (f"encKey: {KEY}\nkeys: [{EC.replace('a}', 'a, from: 2099-01-01T00:00:00Z}')}]", f"encKey: {KEY}", []),
         (f"encKey: {KEY}\nkeys: [{EC}]", f"encKey: {KEY}", ["a"]),
         (
-            f"encKey: {KEY}\nkeys: [{{alg: HS256, kid: a, secret: {SECRET}}}]",
-            f"encKey: {KEY}\nkeys: [{{alg: HS256, kid: a, secret: {SECRET}2}}]",
+            f"encKey: {KEY}\nkeys: [{{alg: HS256, kid: a, secret: {LONG}}}]",
+            f"encKey: {KEY}\nkeys: [{{alg: HS256, kid: a, secret: {LONG}2}}]",
             ["a"],
         ),
         (
-            f"encKey: {KEY}\nkeys: [{{alg: HS256, kid: a, secret: {SECRET}}}]",
-            f"encKey: {KEY}\nkeys: [{{alg: HS256, kid: a, secret: {SECRET}}}]",
+            f"encKey: {KEY}\nkeys: [{{alg: HS256, kid: a, secret: {LONG}}}]",
+            f"encKey: {KEY}\nkeys: [{{alg: HS256, kid: a, secret: {LONG}}}]",
             [],
         ),
     ],

@@ -14,40 +14,16 @@ from typing import Any, Final
 
 import pytest
 
+from tests.config.key_files import LONG, ROOT
 from tests.configuring import KEY, OTHER_KEY, REMOTE, dump, failure, load_text, told
-from tests.service.keys.material import jwk_text, other_keys, pair, pem, public_pem
+from tests.service.keys.material import jwk_text, other_keys, pair, pem
 from txtoken.config import key_settings
 from txtoken.config.keyset import KEYSET
 from txtoken.service.keys.build import build_key, build_ring
 from txtoken.settings import HIDDEN, Config, KeyEntry, RotationSettings, Secret
 
-LONG: Final = "sesame-0123456789-abcdefghijklmnop-ABCDEFGHIJKLMNOP-and-still-longer"  # for every HMAC
-ROOT: Final = Random(32).randbytes(32)
 PAST: Final = "2020-01-01T00:00:00Z"
 ROTATING: Final = "keys: {secretFile: @root, alg: EdDSA, every: 24h, iss: 'https://a'}"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Make a folder with keys, which `@` stands for."""
-    files = {
-        "ec.pem": pem(pair("ES256")),
-        "ec2.pem": pem(pair("ES256", 1)),
-        "ec.pub": public_pem(pair("ES256")),
-        "ec.jwk": jwk_text(pair("ES256")),
-        "rsa.pem": pem(pair("RS256")),
-        "rsa.jwk": jwk_text(pair("RS256")),
-        "ed.pem": pem(pair("EdDSA")),
-        "ed.pub": public_pem(pair("EdDSA")),
-        "secret": LONG.encode() + b"\n",
-        "root": ROOT,
-        "root2": ROOT[::-1],
-        "empty": b"",
-        "line": b"\n",
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    return tmp_path
 
 
 def file_of(folder: Path, text: str) -> str:
