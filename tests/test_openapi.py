@@ -26,8 +26,8 @@ from txtoken.config.checks import JWKS_ROUTE
 from txtoken.config.signing_secret import EXAMPLE_KEY
 from txtoken.config.table import KEYS
 from txtoken.demo.login_api import PASSWORD, PROFILE, USER
-from txtoken.service.handlers.jwks import discovery_paths
 from txtoken.service.routes import HEALTH_PATHS
+from txtoken.settings import JwksSettings
 from txtoken.version import VERSION
 
 API: Final = yaml.safe_load((EXAMPLE_FILE.parent / "docs" / "openapi.yml").read_text())
@@ -314,7 +314,12 @@ def test_every_route_is_in_it(publishing_port: int) -> None:
     """The paths are the default ones, and other methods than those of the file are refused with these and HEAD."""
     port = publishing_port
     defaults = {str(key.default) for key in KEYS if key.name.endswith("TokenRoute")}
-    assert set(API["paths"]) == {*defaults, *HEALTH_PATHS, JWKS_ROUTE, *discovery_paths("https://login.example")}
+    assert set(API["paths"]) == {
+        *defaults,
+        *HEALTH_PATHS,
+        JWKS_ROUTE,
+        *JwksSettings(issuer="https://login.example").discovery_paths,
+    }
     for path, methods in API["paths"].items():
         answer = receive(send(port, asked(path, "DELETE", HOST)))
         allowed = {method.upper() for method in methods} | ({"HEAD"} if "get" in methods else set())

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
+from urllib.parse import urlsplit
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -80,6 +81,7 @@ class ProcessSettings:
     port: int
     workers: int
     admin_port: int | None  # a second port, for health and metrics; None for none
+    doors: tuple[str, ...] = ()  # addresses (with port) on which there is nothing but forward authentication
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,21 @@ class JwksSettings:
     max_age_s: int = 900  # for which verifiers and caches may keep them
     issuer: str | None = None  # a URL, under which the documents of discovery stand; None: there are none
 
+    @property
+    def discovery_paths(self) -> list[str]:
+        """Where verifiers look for the documents of the issuer: after its path (OpenID Connect Discovery 1.0 §4), and before it
+        (RFC 8414 §3).
+        """
+        if self.issuer is None:
+            return []
+        path = urlsplit(self.issuer).path.rstrip("/")
+        return list(dict.fromkeys(place for name in DISCOVERY_NAMES for place in (path + name, name + path)))
+
+    @property
+    def paths(self) -> list[str]:
+        """All paths on which public keys, or what points to them, are published."""
+        return [*([] if self.route is None else [self.route]), *self.discovery_paths]
+
 
 @dataclass(frozen=True, slots=True)
 class LoginSettings:
@@ -255,6 +272,33 @@ class CheckSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CookieSettings:
+    """The cookie that holds the token (RFC 6265). Attributes as they are set."""
+
+    name: str = ""  # "": there is none
+    domain: str | None = None
+    path: str = "/"
+    secure: bool = True
+    http_only: bool = True
+    same_site: str = "Lax"  # or Strict or None
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardAuthSettings:
+    """One route for proxies that ask whether a request may pass (contract §3.5)."""
+
+    route: str
+    headers: tuple[tuple[str, str], ...] = ()  # names, and where their values stand: JSON Pointers into the claims
+    # JSON Pointers into the claims, and the values of which one has to be there, as compact JSON. `null`: absent or null.
+    require: tuple[tuple[str, tuple[bytes, ...]], ...] = ()
+    places: tuple[str, ...] = ("header", "cookie")  # where a token may stand; query is one, too
+    cache_s: int = 0  # for which a proxy may remember that a token is good
+    has_body: bool = True  # whether refusals have one
+    is_envoy: bool = False  # whether Envoy is told which headers to remove
+    listen: str | None = None  # an address on which there is nothing but this route; None: it is on the service's own
+
+
+@dataclass(frozen=True, slots=True)
 class CorsSettings:
     """Which web pages' scripts may call the service. Without `origins` it is silent about that, and browsers keep them out."""
 
@@ -285,4 +329,6 @@ class Config:
     login: LoginSettings
     issue: IssueSettings
     check: CheckSettings
+    cookie: CookieSettings
+    forward_auth: tuple[ForwardAuthSettings, ...]
     cors: CorsSettings

@@ -154,7 +154,7 @@ class Place(Router):
                 raise RuntimeError("before the answer")
         return None
 
-    def refusal(self, error: ProtocolError) -> Response:
+    def refusal(self, error: ProtocolError, head: Head | None = None) -> Response:
         """Say why."""
         return text(error.code.encode(), error.status)
 

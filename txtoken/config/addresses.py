@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from typing import Final
 
 import yaml
@@ -12,6 +13,7 @@ from txtoken.config.values import TEXT, Wrong, kind, list_of, read_text
 from txtoken.settings import UNIX_PREFIX
 
 UNIX_PATH_BYTES_MAX: Final = 107  # of Linux's sockaddr_un, without the byte that ends it
+PORT_MAX: Final = 65535
 NETWORK: Final = "unix|[0-9A-Fa-f:.]+(?:/[0-9.]+)?"
 
 
@@ -42,6 +44,23 @@ def read_addresses(node: yaml.Node) -> tuple[str, ...]:
     if len(set(addresses)) != len(addresses):
         raise Wrong("names an address twice")
     return addresses
+
+
+@kind("string", pattern=r"(?:[0-9.]+|\[[0-9A-Fa-f:.]+\]|localhost):[0-9]{1,5}|unix:/[\s\S]*[^/]")
+def read_listen(node: yaml.Node) -> str:
+    """An address with its port, or `unix:` and the path of a socket. Returns it as `address` and `port` take it apart."""
+    text = read_text(node)
+    if text.startswith(UNIX_PREFIX):
+        return read_address(node)
+    host, _, port = text.rpartition(":")
+    plain = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        is_right = plain == "localhost" or (ipaddress.ip_address(plain).version == 6) == (plain != host)
+    except ValueError:
+        is_right = False
+    if not is_right or not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > PORT_MAX:
+        raise Wrong("has to be an address with a port, like 127.0.0.1:8890 or '[::1]:8890', or unix:/path", node)
+    return text
 
 
 def is_local(address: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from txtoken.config import checks
 from txtoken.config.certificates import dialling, listening
+from txtoken.config.forward_auth_settings import cookie_settings, forward_auth_settings, warn_of_bearer
 from txtoken.config.key_settings import key_settings
 from txtoken.config.reader import Reader
 from txtoken.config.table import BY_VARIABLE, KEYS
@@ -82,6 +83,12 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
     log["format"] = log["format"] or ("text" if log["debug"] else "json")
     tls = checks.tls(reader, value, "tls.", listening)
     jwks = checks.jwks(reader, value, keys)
+    cookie = cookie_settings(reader, value)
+    others = [value["getTokenRoute"], value["checkTokenRoute"], *jwks.paths]
+    forward_auth = forward_auth_settings(reader, value, cookie, others)
+    parts["process"]["doors"] = tuple(dict.fromkeys(door.listen for door in forward_auth if door.listen is not None))
+    remote = RemoteSettings(**parts["remote"])
+    warn_of_bearer(reader, keys, remote, has_doors=bool(forward_auth))
     return Config(
         source=reader.source,
         files=(*([reader.source] if reader.source else []), *reader.other_files()),
@@ -93,13 +100,15 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
         timeouts=Timeouts(**parts["timeouts"]),
         tls=tls,
         trusted_proxies=value["trustedProxies"],
-        remote=RemoteSettings(**parts["remote"]),
+        remote=remote,
         keys=keys,
         revocations=value["revocations"],
         jwks=jwks,
         login=LoginSettings(**parts["login"]),
         issue=IssueSettings(**parts["issue"]),
         check=CheckSettings(**parts["check"]),
+        cookie=cookie,
+        forward_auth=forward_auth,
         cors=CorsSettings(**parts["cors"]),
     )
 

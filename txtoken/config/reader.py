@@ -57,6 +57,7 @@ class Reader:
     def __init__(self, source: str) -> None:
         self.source = source  # the file's path, as it is shown
         self.given: dict[str, Given] = {}
+        self.sections: dict[str, tuple[str, int]] = {}  # where those of the file stand, empty ones too
         self.file_failed = False  # it could not be read at all: that keys are missing is then no news
         self.warnings: list[str] = []
         self._problems: list[tuple[int, Problem]] = []
@@ -128,6 +129,7 @@ class Reader:
                     self.give(key, Given(value, "file", where, line))
             elif key in SECTIONS:
                 if _is_given(value):
+                    self.sections[key] = where, line
                     self._read_section(value, path, key + ".")
             else:
                 self._complain_unknown(key, where, line)

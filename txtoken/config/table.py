@@ -15,6 +15,7 @@ from txtoken.config import (
     addresses,
     certificates,
     files,
+    forward_auth,
     http_names,
     keyset,
     pointers,
@@ -33,7 +34,9 @@ from txtoken.settings import (
     KIB,
     MIB,
     Config,
+    CookieSettings,
     CorsSettings,
+    ForwardAuthSettings,
     Limits,
     RemoteSettings,
     Timeouts,
@@ -81,7 +84,9 @@ def snake(name: str) -> str:
 
 _LIMITS: Final = Limits()
 _TIMEOUTS: Final = Timeouts()
+_COOKIE: Final = CookieSettings()
 _CORS: Final = CorsSettings()
+_FORWARD_AUTH: Final = {field.name: field.default for field in fields(ForwardAuthSettings)}
 _REMOTE: Final = {field.name: field.default for field in fields(RemoteSettings)}
 
 # fmt: off
@@ -114,6 +119,27 @@ ROTATION: Final = (
         meaning="for how long a key is published before it signs; default: 24h, or `every` where that is shorter"),
     Key("keys.iss", "", values.read_text, None,
         meaning="the issuer whose keys these are; default: claims.iss"),
+)
+# Of one route for proxies that ask
+FORWARD_AUTH: Final = (
+    Key("forwardAuth.route", "", http_names.read_route, "/forwardAuth",
+        meaning="the path that proxies ask, and all paths below it, by any method"),
+    Key("forwardAuth.headers", "", forward_auth.read_headers, (),
+        meaning="header fields for what is behind the proxy: names, and where their values stand in the token's claims, as "
+                "{X-Auth-Request-User: /data/id}"),
+    Key("forwardAuth.require", "", forward_auth.read_require, (),
+        meaning="claims without which a valid token gets 403: JSON Pointers, and a value or a list of values of which the claim "
+                "has to be or contain one, as {/data/groups: [admin, staff]}"),
+    Key("forwardAuth.from", "", forward_auth.read_places, _FORWARD_AUTH["places"],
+        meaning="where a token may stand: header, cookie, query"),
+    Key("forwardAuth.cache", "", values.duration(0, 60), 0,
+        meaning="for how long a proxy may remember that a token is good (60s at most); one that is revoked passes for as long"),
+    Key("forwardAuth.body", "", values.read_flag, _FORWARD_AUTH["has_body"],
+        meaning="false: 401 and 403 have no body; nginx opens a connection for each that has one"),
+    Key("forwardAuth.envoy", "", values.read_flag, _FORWARD_AUTH["is_envoy"],
+        meaning="true: tell Envoy which of `headers` to remove from a request (X-Envoy-Auth-Headers-To-Remove)"),
+    Key("forwardAuth.listen", "", addresses.read_listen, None, wants_restart=True,
+        meaning="an address of its own (127.0.0.1:8890, unix:/path) on which there is nothing but this, and all else is 401"),
 )
 # A key a paragraph: what it is, then what it means.
 KEYS: Final = (
@@ -247,6 +273,21 @@ KEYS: Final = (
                 "addresses, or unix for all who use a Unix socket."),
     Key("forwardedFor", "login.forwarded_for", values.read_flag, False,
         meaning="Tell the remote who the client is, how it came, and to which host: X-Forwarded-For, -Proto, -Host."),
+    Key("forwardAuth", "forward_auth", forward_auth.ROUTES, None, items=FORWARD_AUTH, alone=FORWARD_AUTH,
+        meaning="Routes for proxies that ask whether a request may pass: nginx, Traefik, Caddy, HAProxy, Envoy, the Gateway API. "
+                "One section or a list of them. See docs/forward-auth.md."),
+    Key("cookie.name", "cookie.name", forward_auth.read_cookie_name, None,
+        meaning="its name; one that begins with __Host- is safe from other hosts of the domain"),
+    Key("cookie.domain", "cookie.domain", forward_auth.read_cookie_domain, _COOKIE.domain,
+        meaning="send it to all hosts of this domain; default: to the host that set it alone"),
+    Key("cookie.path", "cookie.path", forward_auth.read_cookie_path, _COOKIE.path,
+        meaning="send it to this path and those below it"),
+    Key("cookie.secure", "cookie.secure", values.read_flag, _COOKIE.secure,
+        meaning="send it by https alone"),
+    Key("cookie.httpOnly", "cookie.http_only", values.read_flag, _COOKIE.http_only,
+        meaning="keep it from the page's scripts"),
+    Key("cookie.sameSite", "cookie.same_site", values.choice("Lax", "Strict", "None"), _COOKIE.same_site,
+        meaning="Lax, Strict or None: when other sites' pages send it"),
     Key("cors.origins", "cors.origins", values.list_of(http_names.read_origin), _CORS.origins,
         meaning="of the pages"),
     Key("cors.headers", "cors.headers", values.list_of(http_names.read_script_field_name), _CORS.headers,
@@ -301,6 +342,7 @@ SECTIONS: Final = {
     "timeouts": "Seconds (5, 500ms, 5s, 1m, 24h, 7d).",
     "tls": "TLS for clients, by files in PEM form.",
     "remoteTls": "TLS to a remote with an https URL, by files in PEM form.",
+    "cookie": "The token as a cookie, too, for browsers: set by a login, and read where a token is looked for.",
     "cors": "Web pages whose scripts may call, by their origin (https://app.example.com), or '*' for all of them.",
     "verify": "What a token has to fulfil beside its signature.",
     "log": "To stdout, one line an event. `debug: true` alone means {level: debug, format: text}.",

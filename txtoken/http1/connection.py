@@ -161,7 +161,7 @@ class Connection(EndingChannel):
         if pending is not None:
             pending.cancel()
         self._close_after = True
-        self.respond(self._serving.router.refusal(error))
+        self.respond(self._serving.router.refusal(error, self._request.head))
         self._flush()
         self._linger()
 

@@ -243,6 +243,10 @@ class Handler:
         """
         return not has_idle_body(head)
 
+    def is_for_pages(self) -> bool:
+        """Whether the configuration says which web pages may read the answers (`cors`). Else they say it themselves."""
+        return True
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Router:
@@ -262,8 +266,10 @@ class Router:
         """Whether this request is answered after its body. As `Handler.waits_for_body`."""
         return not has_idle_body(head)
 
-    def refusal(self, error: ProtocolError) -> Response:
-        """Return the answer to bytes that are no request that we serve."""
+    def refusal(self, error: ProtocolError, head: Head | None = None) -> Response:
+        """Return the answer to bytes that are no request that we serve, or to a request for which there is no room: then `head`
+        is its head, where that is known.
+        """
         raise NotImplementedError
 
     def failure(self, error: Exception) -> Response:

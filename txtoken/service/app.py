@@ -19,7 +19,8 @@ from txtoken.http1.messages import Handler, Router
 from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
 from txtoken.service.handlers.check import Check
-from txtoken.service.handlers.jwks import Discovery, Jwks, discovery_paths
+from txtoken.service.handlers.forward_auth import ForwardAuth
+from txtoken.service.handlers.jwks import Discovery, Jwks
 from txtoken.service.handlers.login import ForwardedLines, InThread, Login
 from txtoken.service.keys.build import build_ring
 from txtoken.service.keys.hmac import HmacKey
@@ -31,7 +32,7 @@ from txtoken.service.tokens.issue import CutTokens, TokenIssuer, new_issuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
 from txtoken.service.upstream.remote import Remote
-from txtoken.settings import Config, IssueSettings, RemoteSettings
+from txtoken.settings import Config, ForwardAuthSettings, IssueSettings, RemoteSettings
 from txtoken.version import VERSION
 
 REMEMBERED_TOKENS: Final = 4096  # in each of the memory's two generations, and of 8 MiB: see there
@@ -73,7 +74,9 @@ class App:
         self.remote: Remote
         self.verifier: TokenVerifier
         self.router: Router
+        self._doors: dict[str, Router] = {}  # by their addresses
         self.paths: frozenset[bytes] = frozenset()  # of all routes
+        self.asked: tuple[bytes, ...] = ()  # those of routes that reach below them
         self.route_names: dict[bytes, str] = {}  # of those that are counted one by one
 
     @classmethod
@@ -108,7 +111,14 @@ class App:
         self.verifier = part(
             "verifier",
             # The path alone makes no token another one.
-            (ring, replace(config.check, route=""), config.revocations is None),
+            # What the routes for proxies make of a token is remembered with it.
+            (
+                ring,
+                replace(config.check, route=""),
+                config.revocations is None,
+                config.forward_auth,
+                config.cookie.name,
+            ),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
         self.issuer = issuer = new_issuer(ring, config.issue, self.cut, around.on_dropped_claims)
@@ -125,7 +135,7 @@ class App:
             on_large_token=around.on_large_token,
             on_crash=around.on_crash,
         )
-        check = Check(self.verifier, around.clock, response=config.check.response)
+        check = Check(self.verifier, around.clock, response=config.check.response, cookie=config.cookie.name)
         named: dict[str, tuple[str, dict[str, Handler]]] = {
             config.login.route: ("get_token", {"POST": login}),
             config.check.route: ("check_token", {"GET": check, "POST": check}),
@@ -137,7 +147,9 @@ class App:
         routes = {} if has_admin_port else health_routes(lambda: True, around.is_ready)
         routes |= {path: handlers for path, (_, handlers) in named.items()}
         self.paths = frozenset(path.encode("ascii") for path in routes)
-        self.router = self._route(routes, frozenset(public))
+        self.asked = tuple(settings.route.encode("ascii") for settings in config.forward_auth)
+        self.router = self._route(routes)
+        self._doors = {address: self._door(address) for address in config.process.doors}
 
     def _published(self, ring: KeyRing) -> dict[str, tuple[str, dict[str, Handler]]]:
         """Return the routes that publish public keys, and point to them, by path with their names."""
@@ -151,18 +163,43 @@ class App:
             # Not of the keys that are known now: before the clock is set there are none, and some verifiers read this once.
             algorithms = [algorithm for algorithm in self.config.keys.algorithms if algorithm not in HMAC_ALGORITHMS]
             discovery = Discovery(settings.issuer, settings.route, algorithms, settings.max_age_s)
-            found |= {path: ("discovery", {"GET": discovery}) for path in discovery_paths(settings.issuer)}
+            found |= {path: ("discovery", {"GET": discovery}) for path in settings.discovery_paths}
         return found
 
-    def _route(self, routes: dict[str, dict[str, Handler]], public: frozenset[str]) -> Router:
-        """Make the router. `public` paths are for every web page, whatever `cors` says."""
+    def _route(self, routes: dict[str, dict[str, Handler]]) -> Router:
+        """Make the router."""
         cors, on_crash = self.config.cors, self._surroundings.on_crash
+        asked = self._asked(None)
         if not cors.origins:
-            return Routes(routes, on_crash)
-        for path, handlers in routes.items():
-            if path not in public:
+            return Routes(routes, on_crash, asked)
+        for handlers in routes.values():
+            if all(handler.is_for_pages() for handler in handlers.values()):
                 handlers["OPTIONS"] = Preflight(tuple(handlers), cors)
-        return CrossOriginRoutes(Routes(routes, on_crash), cors, public)
+        return CrossOriginRoutes(Routes(routes, on_crash, asked), cors)
+
+    def _asked(self, address: str | None) -> dict[str, ForwardAuth]:
+        """Return the routes for proxies that are to be on an address of their own, or on the service's (None), by path."""
+        return {
+            settings.route: self._forward_auth(number, settings)
+            for number, settings in enumerate(self.config.forward_auth)
+            if settings.listen == address
+        }
+
+    def _forward_auth(self, number: int, settings: ForwardAuthSettings) -> ForwardAuth:
+        around = self._surroundings
+        return ForwardAuth(number, settings, self.config.cookie.name, self.verifier, around.clock, around.on_crash)
+
+    def _door(self, address: str) -> Router:
+        """Make the router of an address on which there is nothing but routes for proxies. One that the configuration no longer
+        names has none, and refuses all: who asks there must not be let pass.
+        """
+        asked = self._asked(address)
+        none = self._forward_auth(len(self.config.forward_auth), ForwardAuthSettings(""))
+        return Routes({}, self._surroundings.on_crash, asked, denies=next(iter(asked.values()), none))
+
+    def door(self, address: str) -> Router:
+        """Return the router of an address on which there is nothing but routes for proxies."""
+        return self._doors[address]
 
     @property
     def remotes(self) -> tuple[Remote, ...]:

@@ -21,13 +21,10 @@ ALL: Final = "*"
 class CrossOriginRoutes(Router):
     """Routes whose answers say which pages may read them. Answers to bytes that are no request say nothing."""
 
-    __slots__ = ("_by_origin", "_others", "_public", "_routes")
+    __slots__ = ("_by_origin", "_others", "_routes")
 
-    def __init__(self, routes: Router, settings: CorsSettings, public: Collection[str] = ()) -> None:
+    def __init__(self, routes: Router, settings: CorsSettings) -> None:
         self._routes = routes
-        self._public = frozenset(
-            path.encode("ascii") for path in public
-        )  # paths whose answers say themselves who may read them
         self._by_origin: dict[bytes, bytes] = {}
         # What is answered does not depend on the origin when all may read it; else caches have to know that it does.
         self._others = (
@@ -42,10 +39,11 @@ class CrossOriginRoutes(Router):
 
     def find(self, head: Head) -> Handler:
         """Return who answers this request, with the lines for its origin."""
-        if head.path in self._public:
-            return self._routes.find(head)
+        handler = self._routes.find(head)
+        if not handler.is_for_pages():
+            return handler
         lines = self._by_origin.get(head.fields.get(b"origin", b""), self._others)
-        return _Lined(self._routes, self._routes.find(head), lines)
+        return _Lined(self._routes, handler, lines)
 
     def waits(self, head: Head) -> bool:
         """Whether the answer to this request comes later."""
@@ -55,9 +53,9 @@ class CrossOriginRoutes(Router):
         """Whether this request is answered after its body."""
         return self._routes.waits_for_body(head)
 
-    def refusal(self, error: ProtocolError) -> Response:
-        """Return the answer to bytes that are no request that we serve."""
-        return self._routes.refusal(error)
+    def refusal(self, error: ProtocolError, head: Head | None = None) -> Response:
+        """Return the answer to bytes that are no request that we serve, or to a request for which there is no room."""
+        return self._routes.refusal(error, head)
 
     def failure(self, error: Exception) -> Response:
         """Return the answer to a request that made this program fail."""

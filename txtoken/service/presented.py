@@ -1,4 +1,4 @@
-"""Where a request's token stands: header, query, body (contract §3.2). Knows no key, and judges no token.
+"""Where a request's token stands: header, query, body, cookie (contract §3.2). Knows no key, and judges no token.
 
 What a client sends here is looked at within bounds: a body of 1 MiB in which nothing is a token costs no more than one that is.
 """
@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from orjson import JSONDecodeError
 from orjson import loads as read_json
 
-from txtoken.http1.messages import Request
+from txtoken.http1.messages import Head, Request
 
 NAMES: Final = (b"access_token", b"token")  # of a body's member, in the order in which they are looked for
 FIELDS_MAX: Final = 1000  # of a form or query that is searched
@@ -22,17 +22,63 @@ MARKS_MAX: Final = 4096  # brackets and commas of a longer body
 # Percent signs of a form's value that is unescaped: 0.2 µs each. A token needs two, for its dots; with as many every character
 # of one of 16 KiB may be escaped.
 ESCAPES_MAX: Final = 16 * 1024
+COOKIES_MAX: Final = 16  # in one request, that have the name of ours or end with it
+_BLANKS: Final = b" \t"
+_QUOTE: Final = b'"'
+_DOUBTFUL: Final = b","  # in a token: then it is none
 
 
-def presented_token(request: Request) -> bytes:
-    """Find the token that a client presents, in the contract's order (§3.2). Empty when there is none."""
+def presented_token(request: Request, cookie: bytes = b"") -> bytes:
+    """Find the token that a client presents, in the contract's order (§3.2). Empty when there is none. `cookie` is the name of
+    the cookie that may hold it.
+    """
     head = request.head
     token = head.token
     if not token and head.query:
-        token = _form_member(head.query, NAMES[0])
+        token = query_token(head)
     if not token and request.body and head.method == b"POST":
         token = _body_token(request)
+    if not token and cookie:
+        token = cookie_token(head, cookie)
     return token
+
+
+def query_token(head: Head) -> bytes:
+    """Find the token in a request's query. Empty when there is none."""
+    return _form_member(head.query, NAMES[0])
+
+
+def cookie_token(head: Head, name: bytes) -> bytes:
+    """Find the value of the cookie of this name (RFC 6265 §4.2.1), without the quotes that may be around it. Empty when there is
+    none.
+
+    Of two with different values, nobody can say which one the user's browser got from this service, and which from another host
+    of the domain (RFC 6265 §8.6): both together are no token, as two Authorization fields are none.
+    """
+    field = head.fields.get(b"cookie")
+    if field is None:
+        return b""
+    found = b""
+    marker = name + b"="
+    at = field.find(marker)
+    for _ in range(COOKIES_MAX):
+        if at < 0:
+            return found
+        begins = at + len(marker)
+        end = field.find(b";", begins)
+        if end < 0:
+            end = len(field)
+        before = field[max(0, at - COOKIES_MAX) : at].rstrip(_BLANKS)
+        if not before or before.endswith(b";"):
+            value = field[begins:end].strip(_BLANKS)
+            if len(value) > 1 and value.startswith(_QUOTE) and value.endswith(_QUOTE):
+                value = value[1:-1]
+            if value and value != found:
+                if found:
+                    return found + _DOUBTFUL + value
+                found = value
+        at = field.find(marker, end)
+    return _DOUBTFUL  # nobody has so many
 
 
 def _body_token(request: Request) -> bytes:

@@ -1,16 +1,23 @@
-"""(method, path) → handler, built once. Knows which routes there are; 404 and 405 are routes too. Answers nothing itself."""
+"""(method, path) → handler, built once. Knows which routes there are; 404 and 405 are routes too. Answers nothing itself.
+
+The routes for proxies that ask (`ForwardAuth`) are by path alone, and reach below it: the raw path is theirs when it goes on with
+`/`, never decoded and never normalised.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from txtoken.errors import ProtocolError
 from txtoken.http1.messages import Handler, Head, Response, Router
 from txtoken.service.answers import CRASHED, error_response
 from txtoken.service.handlers.fixed import Fixed
+from txtoken.service.handlers.forward_auth import ForwardAuth
 from txtoken.service.handlers.health import Health
 
 HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
+NO_ROOM: Final = 503
 
 
 def health_routes(is_alive: Callable[[], bool], is_ready: Callable[[], bool]) -> dict[str, dict[str, Handler]]:
@@ -20,11 +27,19 @@ def health_routes(is_alive: Callable[[], bool], is_ready: Callable[[], bool]) ->
 
 
 class Routes(Router):
-    """The table of routes. `routes` maps a path to its handlers by method; HEAD comes with GET (RFC 9110 §9.3.2)."""
+    """The table of routes. `routes` maps a path to its handlers by method; HEAD comes with GET (RFC 9110 §9.3.2). `asked` are the
+    routes for proxies by their paths. Where `denies` is set they are alone here, and all other paths are refused as they refuse.
+    """
 
-    __slots__ = ("_by_path", "_not_found", "_on_crash", "_refusals")
+    __slots__ = ("_asked", "_by_path", "_denies", "_not_found", "_on_crash", "_refusals")
 
-    def __init__(self, routes: Mapping[str, Mapping[str, Handler]], on_crash: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, Mapping[str, Handler]],
+        on_crash: Callable[[Exception], None],
+        asked: Mapping[str, ForwardAuth] | None = None,
+        denies: ForwardAuth | None = None,
+    ) -> None:
         self._on_crash = on_crash
         self._by_path: dict[bytes, tuple[dict[bytes, Handler], Handler]] = {}
         for path, handlers in routes.items():
@@ -34,16 +49,31 @@ class Routes(Router):
             allow = b"Allow: " + b", ".join(sorted(by_method))
             not_allowed = Fixed(error_response(405, "method_not_allowed", "this path does not take this method", allow))
             self._by_path[path.encode("ascii")] = by_method, not_allowed
-        self._not_found = Fixed(error_response(404, "not_found", "there is nothing at this path"))
+        self._not_found: Handler = Fixed(error_response(404, "not_found", "there is nothing at this path"))
+        self._denies = denies
+        if denies is not None:
+            self._not_found = Fixed(denies.no_token)
+        self._asked: list[tuple[bytes, ForwardAuth]] = []  # what their paths begin with, the longest first
+        for path, handler in (asked or {}).items():
+            self._by_path[path.encode("ascii")] = {}, handler
+            below = path.encode("ascii") + b"/" * (path != "/")
+            self._asked.append((below, handler))
+        self._asked.sort(key=lambda pair: -len(pair[0]))
         self._refusals: dict[tuple[int, str, str], Response] = {}
 
     def find(self, head: Head) -> Handler:
         """Return who answers this request."""
         entry = self._by_path.get(head.path)
         if entry is None:
-            return self._not_found
+            return self._not_found if (asked := self._asked_at(head)) is None else asked
         by_method, not_allowed = entry
         return by_method.get(head.method, not_allowed)
+
+    def _asked_at(self, head: Head) -> ForwardAuth | None:
+        for below, handler in self._asked:
+            if head.path.startswith(below):
+                return handler
+        return None
 
     def waits(self, head: Head) -> bool:
         """Whether the answer to this request comes later."""
@@ -53,8 +83,15 @@ class Routes(Router):
         """Whether this request is answered after its body."""
         return self.find(head).waits_for_body(head)
 
-    def refusal(self, error: ProtocolError) -> Response:
-        """Return the answer to bytes that are no request that we serve."""
+    def refusal(self, error: ProtocolError, head: Head | None = None) -> Response:
+        """Return the answer to bytes that are no request that we serve, or to a request for which there is no room."""
+        denies = self._denies
+        if denies is None and error.status == NO_ROOM and self._asked:
+            asked = self._asked[0][1] if head is None else self.find(head)
+            denies = asked if isinstance(asked, ForwardAuth) else None
+        if denies is not None and error.status >= 500:
+            # Who asks on behalf of others must not get a 5xx: Envoy may be told to let a request pass then.
+            return denies.refusal(403, error.code, error.public)
         key = error.status, error.code, error.public
         response = self._refusals.get(key)
         if response is None:

@@ -18,9 +18,8 @@ from tests.service.faulty_remote import FaultyRemote, good
 from tests.service.keys.material import jwk, pair, pem
 from tests.serving import NOBODY, Served, serving
 from txtoken.service.app import origin_of
-from txtoken.service.handlers.jwks import discovery_paths
 from txtoken.service.keys.derived import YEAR_2020
-from txtoken.settings import Config
+from txtoken.settings import Config, JwksSettings
 
 JWKS: Final = "/.well-known/jwks.json"
 OPENID: Final = "/.well-known/openid-configuration"
@@ -176,7 +175,7 @@ def test_keys_that_rotate(folder: Path) -> None:
 )
 def test_discovery(folder: Path, issuer: str, paths: list[str]) -> None:
     """Five members, the issuer to the letter, at both places that its path gives."""
-    assert sorted(discovery_paths(issuer)) == sorted(paths)
+    assert sorted(JwksSettings(issuer=issuer).discovery_paths) == sorted(paths)
     for answer in asked(folder, f"{ES256}\nclaims: {{iss: '{issuer}'}}", *paths):
         assert answer.status == 200
         assert json.loads(answer.body) == {

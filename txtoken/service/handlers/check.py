@@ -18,17 +18,18 @@ _CHALLENGE: Final = b"WWW-Authenticate: Bearer"
 class Check(Handler):
     """`GET` or `POST checkTokenRoute`: is this token valid, and what does it say (§3.2)?"""
 
-    __slots__ = ("_as_original", "_clock", "_no_token", "_refusals", "_verifier")
+    __slots__ = ("_as_original", "_clock", "_cookie", "_no_token", "_refusals", "_verifier")
 
-    def __init__(self, verifier: TokenVerifier, clock: Clock, *, response: str) -> None:
+    def __init__(self, verifier: TokenVerifier, clock: Clock, *, response: str, cookie: str = "") -> None:
         self._verifier = verifier
         self._clock = clock
+        self._cookie = cookie.encode("ascii")  # its name; empty: there is none
         self._as_original = response == "original"
         self._no_token = error_response(401, *NO_TOKEN, _CHALLENGE)
         self._refusals: dict[str, Response] = {}
 
     def handle(self, request: Request, client: Client) -> None:
-        token = presented_token(request)
+        token = presented_token(request, self._cookie)
         if not token:
             client.respond(self._no_token)
             return

@@ -14,7 +14,6 @@ from orjson import dumps as write_json
 from txtoken.http1.messages import Client, Handler, Request, Response, response_head
 from txtoken.service.answers import error_response
 from txtoken.service.keys.ring import NO_PUBLIC_KEY, KeyRing
-from txtoken.settings import DISCOVERY_NAMES
 
 # `application/jwk-set+json` (RFC 7517 §8.5) is refused by several verifiers, `application/json` by none.
 _TYPE: Final = b"application/json"
@@ -47,6 +46,9 @@ class Jwks(Handler):
             self._response = Response(200, self._head, body) if body else _NO_PUBLIC_KEYS
         client.respond(self._response)
 
+    def is_for_pages(self) -> bool:
+        return False
+
 
 class Discovery(Handler):
     """Where the keys are, for verifiers that know the issuer alone (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)."""
@@ -66,13 +68,8 @@ class Discovery(Handler):
     def handle(self, request: Request, client: Client) -> None:
         client.respond(self._response)
 
-
-def discovery_paths(issuer: str) -> list[str]:
-    """Return where verifiers look for the documents of an issuer: after its path (OpenID Connect Discovery 1.0 §4), and before it
-    (RFC 8414 §3).
-    """
-    path = urlsplit(issuer).path.rstrip("/")
-    return list(dict.fromkeys(place for name in DISCOVERY_NAMES for place in (path + name, name + path)))
+    def is_for_pages(self) -> bool:
+        return False
 
 
 def origin(issuer: str) -> str:

@@ -13,10 +13,11 @@ REMEMBERED_BYTES_MAX: Final = 8 * 1024 * 1024  # of tokens and verdicts, in each
 
 class Verdict:
     """A valid token: what stands in it (JSON text), the key that it was signed by, and from when until before when it is valid
-    (Unix time). `answer` is for the route that checks tokens: what it made of this verdict, to be written but once.
+    (Unix time). `answer` is for the route that checks tokens: what it made of this verdict, to be written but once. So are
+    `decisions`, of the routes for proxies by their numbers.
     """
 
-    __slots__ = ("answer", "claims", "header", "identity", "key", "token", "valid_from", "valid_until")
+    __slots__ = ("answer", "claims", "decisions", "header", "identity", "key", "token", "valid_from", "valid_until")
 
     def __init__(
         self, token: bytes, header: bytes, claims: bytes, key: Key, valid_from: float, valid_until: float
@@ -28,6 +29,7 @@ class Verdict:
         self.valid_from = valid_from
         self.valid_until = valid_until
         self.answer = b""
+        self.decisions: dict[int, object] | None = None
         self.identity: Identity | None = None  # where there is a list of revocations
 
 
@@ -70,3 +72,8 @@ class Memory:
         self._young[token] = verdict
         # The token is held twice, the second time within the answer, and so is what stands in it.
         self._young_bytes += 2 * (len(token) + len(verdict.claims)) + len(verdict.header)
+
+    def note_held(self, verdict: Verdict, size: int) -> None:
+        """A verdict holds so many bytes more, which counts if it is remembered."""
+        if self.find(verdict.token) is verdict:
+            self._young_bytes += size

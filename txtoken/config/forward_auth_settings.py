@@ -1,0 +1,122 @@
+"""What was given of `forwardAuth` and `cookie`, as settings, and whether it fits the rest (contract §3.5, §3.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from txtoken.config.reader import Reader, Section
+from txtoken.settings import CookieSettings, ForwardAuthSettings, KeySettings, RemoteSettings
+
+HEALTH_ROUTES: Final = ("/livez", "/readyz", "/healthz")
+NAME: Final = "forwardAuth"
+
+
+def cookie_settings(reader: Reader, value: Mapping[str, Any]) -> CookieSettings:
+    """Make the settings of the cookie. Problems go to the reader."""
+    given = [name for name in reader.given if name.startswith("cookie.")]
+    name: str | None = value["cookie.name"]
+    if not name:
+        if given or "cookie" in reader.sections:
+            where, line = reader.where(given[0]) if given else reader.sections["cookie"]
+            reader.complain("cookie.name", where, "is required in this section: __Host-session, say", line)
+        return CookieSettings()
+    prefix = next((start for start in ("__Host-", "__Secure-") if name.lower().startswith(start.lower())), None)
+    if prefix and not value["cookie.secure"]:
+        reader.complain_of("cookie.secure", f"has to be true: browsers drop a {prefix} cookie without it")
+    if prefix == "__Host-":
+        if value["cookie.path"] != "/":
+            reader.complain_of("cookie.path", "has to be /: browsers drop a __Host- cookie with another path")
+        if value["cookie.domain"] is not None:
+            reader.complain_of("cookie.domain", "cannot go with a __Host- name: browsers drop such a cookie")
+    if value["cookie.sameSite"] == "None" and not value["cookie.secure"]:
+        reader.complain_of("cookie.sameSite", "None wants secure: true: browsers drop such a cookie without it")
+    if not value["cookie.secure"] and value["tls.certFile"] is not None:
+        reader.warnings.append(
+            "cookie.secure is false: the cookie is sent by plain HTTP as well, for everybody to read"
+        )
+    return CookieSettings(
+        name,
+        value["cookie.domain"],
+        value["cookie.path"],
+        value["cookie.secure"],
+        value["cookie.httpOnly"],
+        value["cookie.sameSite"],
+    )
+
+
+def forward_auth_settings(
+    reader: Reader, value: Mapping[str, Any], cookie: CookieSettings, others: Iterable[str]
+) -> tuple[ForwardAuthSettings, ...]:
+    """Make the settings of the routes for proxies that ask. `others` are the paths of all other routes."""
+    given = value[NAME]
+    if given is None:
+        return ()
+    sections = given if isinstance(given, list) else [given]
+    if not sections:
+        reader.complain_of(NAME, "holds no section: leave it out, or add one")
+    paths = [*HEALTH_ROUTES, *others]
+    settings: list[ForwardAuthSettings] = []
+    for section in sections:
+        if not section.is_whole:
+            continue
+        made = _settings(reader, section, cookie)
+        _check_route(reader, section, made, paths)
+        if (made.listen, made.route) in {(other.listen, other.route) for other in settings}:
+            reader.complain_in(section, NAME, "route", f"has to differ from that of another section: {made.route}")
+        settings.append(made)
+    return tuple(settings)
+
+
+def _settings(reader: Reader, section: Section, cookie: CookieSettings) -> ForwardAuthSettings:
+    values = section.values
+    places = values["from"]
+    if "from" in section.given and "cookie" in places and not cookie.name:
+        text = "names cookie, and no cookie has a name: add a section cookie with one, or leave cookie out here"
+        reader.complain_in(section, NAME, "from", text)
+    if 0 < values["cache"] < 1:
+        reader.complain_in(section, NAME, "cache", "has to be 0, or from 1s to 60s")
+    if values["cache"] and "query" in places:
+        text = (
+            "cannot go with from: query: a proxy that remembers a verdict by the headers would give it to other tokens"
+        )
+        reader.complain_in(section, NAME, "cache", text)
+    return ForwardAuthSettings(
+        values["route"],
+        values["headers"],
+        values["require"],
+        places,
+        int(values["cache"]),
+        values["body"],
+        values["envoy"],
+        values["listen"],
+    )
+
+
+def _check_route(reader: Reader, section: Section, settings: ForwardAuthSettings, paths: list[str]) -> None:
+    """Refuse a route below which something else is: a proxy that appends its client's path would let that pass."""
+    route = settings.route
+    if route == "/":
+        if settings.listen is None:
+            text = "is every path there is: that goes with listen alone, an address of its own"
+            reader.complain_in(section, NAME, "route", text)
+        return
+    if route.endswith("/"):
+        reader.complain_in(
+            section, NAME, "route", f"covers all paths below it: leave out the / at its end: {route.rstrip('/')}"
+        )
+    elif settings.listen is None:
+        for path in paths:
+            if path == route or path.startswith(route + "/"):
+                text = f"covers {path}, which is another route: choose one that nothing else is below"
+                reader.complain_in(section, NAME, "route", text)
+                break
+
+
+def warn_of_bearer(reader: Reader, keys: KeySettings, remote: RemoteSettings, *, has_doors: bool) -> None:
+    """Warn where the token that the remote is shown would pass as a user's: both are signed by `encKey`, and look the same."""
+    if has_doors and keys.secret is not None and remote.request_key == keys.secret:
+        reader.warnings.append(
+            "requestKey is not set: whoever sees the token that the remote is shown can pass with it here, where forwardAuth or "
+            "refresh takes it for a user's. Give the remote's a key of its own (`txtoken keygen` makes one)"
+        )

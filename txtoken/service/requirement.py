@@ -1,0 +1,62 @@
+"""What a valid token has to say beside being valid (contract §3.5 `require`). Knows no request and no route."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orjson import loads as read_json
+
+from txtoken.service.pointer import Pointer
+from txtoken.service.success import are_equal
+
+_NUMBERS: Final = (int, float)
+
+
+class Required:
+    """A claim, and the values of which one has to be there: the claim is it, or is a list that holds it.
+
+    Values are compared as JSON values: 1 is not true, nor "1", and equals 1.0. `null` is an absent claim as well.
+    """
+
+    __slots__ = ("_has_null", "_numbers", "_others", "_pointer", "_texts", "_truths")
+
+    def __init__(self, pointer: str, values: tuple[bytes, ...]) -> None:
+        self._pointer = Pointer(pointer)
+        parsed = [read_json(value) for value in values]
+        # A list of ten thousand groups is looked through once, and not once for each value.
+        self._texts = frozenset(value for value in parsed if isinstance(value, str))
+        self._truths = frozenset(value for value in parsed if isinstance(value, bool))
+        self._numbers = frozenset(value for value in parsed if type(value) in _NUMBERS)
+        self._has_null = None in parsed
+        self._others: list[object] = [value for value in parsed if isinstance(value, dict | list)]
+
+    def holds(self, claims: object) -> bool:
+        """Whether claims (parsed JSON) say so."""
+        found = self._pointer.find(claims)
+        if self._is_wanted(found):
+            return True
+        return isinstance(found, list) and any(self._is_wanted(item) for item in found if item is not None)
+
+    def _is_wanted(self, value: object) -> bool:
+        if value is None:
+            return self._has_null
+        if isinstance(value, bool):
+            return value in self._truths
+        if isinstance(value, str):
+            return value in self._texts
+        if isinstance(value, int | float):
+            return value in self._numbers
+        return any(are_equal(value, other) for other in self._others)
+
+
+class Requirement:
+    """All claims that one route asks for."""
+
+    __slots__ = ("_required",)
+
+    def __init__(self, require: tuple[tuple[str, tuple[bytes, ...]], ...]) -> None:
+        self._required = [Required(pointer, values) for pointer, values in require]
+
+    def holds(self, claims: object) -> bool:
+        """Whether claims (parsed JSON) fulfil it."""
+        return all(required.holds(claims) for required in self._required)
