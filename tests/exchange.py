@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from txtoken.http1.connection import Connection
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.admin import make_admin_port
+from txtoken.process.inheritance import Inheritance
 from txtoken.process.worker import Worker
 from txtoken.service.upstream.connection import RemoteConnection
 from txtoken.service.upstream.dial import Opened
@@ -77,7 +78,7 @@ class House:
         self.writer = LineWriter(1)
         log = open_log(self.writer, level="error", as_json=True)
         admin_port = None if config.process.admin_port is None else make_admin_port([], 1, loop="", build="")
-        self.worker = Worker(config, log, self.writer, admin_port=admin_port)
+        self.worker = Worker(config, log, self.writer, inheritance=Inheritance(admin_port))
         self._connections: list[Connection | RemoteConnection] = []
         self._silent = socket.socketpair()  # what the kernel is asked about: nothing ever comes
         self.client, self.to_client = self.connect()
@@ -85,7 +86,7 @@ class House:
 
     def connect(self) -> tuple[Connection, Transport]:
         """Let one more client connect."""
-        client, transport = Connection(self.worker._server), Transport()
+        client, transport = Connection(self.worker._entrances.main), Transport()
         client.connection_made(cast("asyncio.Transport", transport))
         self._connections.append(client)
         return client, transport

@@ -55,9 +55,7 @@ class Served:
 
     def access_lines(self) -> list[str]:
         """Return the access lines so far, and end the log."""
-        access_log = self.worker._access_log
-        assert access_log is not None
-        access_log.flush()
+        self.worker._entrances.flush()
         self._writer.close()
         lines = os.pread(self._log_fd, 1 << 20, 0).decode().splitlines()
         return [line for line in lines if '"client":' in line or " client=" in line]

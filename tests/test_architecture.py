@@ -79,7 +79,8 @@ RESERVED: Final = {
     "asyncio": (
         *("txtoken.http1.acceptor", "txtoken.http1.buffers", "txtoken.http1.channel", "txtoken.http1.connection"),
         *("txtoken.http1.places", "txtoken.http1.server", "txtoken.http1.serving", "txtoken.http1.turns"),
-        *("txtoken.process.heartbeat", "txtoken.process.loop", "txtoken.process.threads", "txtoken.process.worker"),
+        *("txtoken.process.entrances", "txtoken.process.heartbeat", "txtoken.process.loop", "txtoken.process.threads"),
+        "txtoken.process.worker",
         *(
             "txtoken.service.upstream.dial",
             "txtoken.service.upstream.dials",
@@ -102,6 +103,7 @@ RESERVED: Final = {
             "txtoken.config.addresses",
             "txtoken.config.certificates",
             "txtoken.config.files",
+            "txtoken.config.forward_auth",
             "txtoken.config.http_names",
         ),
         *("txtoken.config.keyset", "txtoken.config.pointers", "txtoken.config.proxying", "txtoken.config.reader"),

@@ -28,7 +28,9 @@ from txtoken.observe.logs import DirectWriter
 from txtoken.observe.metrics import EVENTS, FIRST_EVENT, Board
 from txtoken.process import supervisor
 from txtoken.process.admin import AdminPort
+from txtoken.process.doors import Door
 from txtoken.process.events import Events
+from txtoken.process.inheritance import NOTHING, Inheritance
 from txtoken.process.places import LIVED_S, Ending, Place, Places
 from txtoken.process.signals import AT_ONCE
 from txtoken.process.supervisor import Supervisor
@@ -295,7 +297,7 @@ def supervised(tmp_path: Path) -> Iterator[Supervisor]:
     """A supervisor of two places that starts no worker, as it is when the service has listened."""
     config = load_text(tmp_path, CONFIG.replace(f"workers: {WORKERS}", "workers: 2"))
     log = logging.getLogger("txtoken.test.supervisor")
-    made = Supervisor(config, lambda: config, [[], []], None, log)
+    made = Supervisor(config, lambda: config, [[], []], NOTHING, log)
     made._is_announced = True
     yield made
     log.setLevel(logging.NOTSET)  # a reload sets it
@@ -343,7 +345,8 @@ def test_a_worker_that_ends_before_all_have_served(
 
 def test_the_numbers_of_a_worker_that_ended(supervised: Supervisor) -> None:
     """When a worker ends, what was so of it at the last moment is no longer shown; a replacement is counted, the end is not."""
-    supervised._admin_port = port = AdminPort((), Board(2), lambda: b"", "")
+    port = AdminPort((), Board(2), lambda: b"", "")
+    supervised._inheritance = Inheritance(port)
     block = port.board.workers[0]
     for replaced in (1, 1):
         block.set_gauge("is_ready", 1)
@@ -446,7 +449,8 @@ def test_reloads_by_signal_and_by_change(supervised: Supervisor, sent: list[sign
 @pytest.mark.parametrize("has_failed", [False, True])
 def test_failed_reloads_are_counted(supervised: Supervisor, *, has_failed: bool) -> None:
     """A configuration that cannot be used is counted as failed, and one that is still being written is not."""
-    supervised._admin_port = port = AdminPort((), Board(2), lambda: b"", "")
+    port = AdminPort((), Board(2), lambda: b"", "")
+    supervised._inheritance = Inheritance(port)
     supervised._reload = FakeReload(None, has_failed=has_failed)  # type: ignore[assignment]
     supervised._look_for_change()
     assert port.board.service.counts[FIRST_EVENT + EVENTS.index("reloads_failed")] == has_failed
@@ -455,7 +459,8 @@ def test_failed_reloads_are_counted(supervised: Supervisor, *, has_failed: bool)
 @pytest.mark.parametrize("key", [KEY, KEY[::-1]])
 def test_a_new_key_has_its_time(supervised: Supervisor, sent: list[signal.Signals], tmp_path: Path, key: str) -> None:
     """A reload that changes the key is noted as such, once; any other is a reload alone."""
-    supervised._admin_port = port = AdminPort((), Board(2), lambda: b"", "")
+    port = AdminPort((), Board(2), lambda: b"", "")
+    supervised._inheritance = Inheritance(port)
     config = load_text(tmp_path, CONFIG.replace(KEY, key))
     supervised._reload = FakeReload(config)  # type: ignore[assignment]
     service = port.board.service
@@ -487,12 +492,12 @@ def test_what_is_due_is_done(supervised: Supervisor, monkeypatch: pytest.MonkeyP
     assert done == ["freeze", *(acts if is_due else ()), "end"]
 
 
-def test_the_sockets_of_the_admin_port_are_closed(supervised: Supervisor) -> None:
-    """At the end the supervisor closes its admin port too."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    supervised._admin_port = AdminPort([sock], Board(2), lambda: b"", "")
+def test_the_sockets_of_other_ports_are_closed(supervised: Supervisor) -> None:
+    """At the end the supervisor closes its admin port too, and the addresses for proxies that ask."""
+    admin, door = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+    supervised._inheritance = Inheritance(AdminPort([admin], Board(2), lambda: b"", ""), None, [Door("", [door])])
     supervised._close_sockets()
-    assert sock.fileno() == -1
+    assert admin.fileno() == door.fileno() == -1
 
 
 def test_many_failures_later_do_not_end_the_service(supervised: Supervisor) -> None:

@@ -27,6 +27,7 @@ from txtoken.demo.configuration import demo_config
 from txtoken.http1.buffers import EASED_BYTES
 from txtoken.process import heap
 from txtoken.process.descriptors import with_room
+from txtoken.process.entrances import Entrances
 from txtoken.process.worker import Worker
 from txtoken.service import app as app_module
 from txtoken.settings import Config, LogSettings, VerifyRules
@@ -210,7 +211,7 @@ def test_remotes_that_are_retired_are_closed_at_the_end(config: Config) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("part", ["new_remote", "TokenVerifier", "Login", "_new_access_log"])
+@pytest.mark.parametrize("part", ["new_remote", "TokenVerifier", "Login", "new_logs"])
 def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     """When any part of the service cannot be built by the new configuration, all of it goes on by the old one, and the same
     configuration is taken over later, when it can be built.
@@ -221,7 +222,8 @@ def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pyt
         worker = house.worker
 
         def parts() -> tuple[object, ...]:
-            return worker._app, worker._app.remote, worker._access_log, worker._server.observer, worker._server.router
+            app, entrances = worker._app, worker._entrances
+            return app, app.remote, entrances._logs, entrances.main.observer, entrances.main.router
 
         before = parts()
 
@@ -230,7 +232,7 @@ def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pyt
 
         new = changed(other(config), issue__ttl_s=60, check__rules=VerifyRules(leeway_s=1))
         with monkeypatch.context() as patched:
-            patched.setattr(Worker if part == "_new_access_log" else app_module, part, fail)
+            patched.setattr(Entrances if part == "new_logs" else app_module, part, fail)
             with pytest.raises(OSError, match="no"):
                 worker.take_over(new)
         assert all(now is then for now, then in zip(parts(), before, strict=True))
@@ -434,9 +436,9 @@ def test_a_handshake_that_failed_is_named_once(config: Config, monkeypatch: pyte
         said: list[str] = []
         monkeypatch.setattr(house.worker._log, "debug", lambda _, extra: said.append(extra["fields"]["cause"]))
         for cause in ("first", "second"):
-            house.worker._server.places.note_tls_failure(cause)
+            house.worker._entrances.main.places.note_tls_failure(cause)
         assert said == ["first"]
-        assert house.worker._server.places.handshakes_failed == 2
+        assert house.worker._entrances.main.places.handshakes_failed == 2
         await house.close()
 
     run(main())
@@ -452,7 +454,7 @@ def test_much_that_was_held_goes_back_to_the_system(config: Config, monkeypatch:
         now = asyncio.get_running_loop().time()
         house.worker._sweep(now)
         assert not given
-        house.worker._server.buffers._most = 2 * EASED_BYTES
+        house.worker._entrances.main.buffers._most = 2 * EASED_BYTES
         house.worker._sweep(now)
         house.worker._sweep(now)
         assert given == [True]

@@ -35,11 +35,22 @@ _PARAMETERS: Final = re.compile(r"[?;&=#]|%(?:25)*(?:3[fbd]|26|23|u003[fbd]|c0%(
 class AccessLog(Observer):
     """Collects access lines, as JSON or as text.
 
-    `routes` are the paths that may stand in a line as they are. `client_behind` finds the client by a peer's address and its
-    `X-Forwarded-For`, where there are trusted proxies.
+    `routes` are the paths that may stand in a line as they are. Of a path below one of `asked` that route alone is shown: the
+    rest is another service's. `client_behind` finds the client by a peer's address and its `X-Forwarded-For`, where there are
+    trusted proxies.
     """
 
-    __slots__ = ("_as_json", "_client_behind", "_known_texts", "_lines", "_now", "_routes", "_start", "_writer")
+    __slots__ = (
+        "_as_json",
+        "_asked",
+        "_client_behind",
+        "_known_texts",
+        "_lines",
+        "_now",
+        "_routes",
+        "_start",
+        "_writer",
+    )
 
     def __init__(
         self,
@@ -47,12 +58,14 @@ class AccessLog(Observer):
         *,
         as_json: bool,
         routes: Collection[bytes] = (),
+        asked: Collection[bytes] = (),
         client_behind: Callable[[str, bytes], str] | None = None,
     ) -> None:
         self._writer = writer
         self._as_json = as_json
         self._client_behind = client_behind
-        self._routes = frozenset(routes)
+        self._routes = frozenset((*routes, *asked))
+        self._asked = [(below, _quoted(below + b"*")) for path in asked if (below := path.rstrip(b"/") + b"/")]
         self._lines: list[bytes] = []
         self._known_texts: Memo[bytes, bytes] = Memo(KNOWN_TEXTS_MAX)
         self._now = 0  # Unix time in milliseconds
@@ -155,6 +168,10 @@ class AccessLog(Observer):
         known = self._known_texts.get(path)
         if known is not None:
             return known
+        if path not in self._routes:
+            for below, shown in self._asked:
+                if path.startswith(below):
+                    return shown
         return self._remember(path, _quoted(path) if path in self._routes else _quoted(_without_parameters(path)))
 
     def _remember(self, text: bytes, shown: bytes) -> bytes:

@@ -19,6 +19,7 @@ from txtoken.observe import metrics
 from txtoken.observe.metrics import (
     BOUNDS_S,
     BUCKETS,
+    DENIALS,
     ERRORS,
     INTERNAL,
     KEY_REASONS,
@@ -38,6 +39,7 @@ OK: Final = "200"
 _USUAL: Final[dict[str, tuple[str, ...]]] = {
     "get_token": ("200", "500", "503"),
     "check_token": ("200", "401"),
+    "forward_auth": ("200", "401", "403"),
     "jwks": ("200",),
     "discovery": ("200",),
     "preflight": (),
@@ -229,8 +231,9 @@ def _requests(sums: _Sums) -> Iterator[Metric]:
 
 def _tokens(sums: _Sums) -> Iterator[Metric]:
     yield _total("txtoken_tokens_issued", "Tokens that were handed out.", sum(sums.responses("get_token", OK)))
-    checked = [(["valid"], sum(sums.responses("check_token", OK)))]
-    checked += [([code], sums.error(code)) for code in TOKEN_REASONS]
+    denied = [([code], sums.error(code)) for code in DENIALS]
+    passed = sum(sum(sums.responses(route, OK)) for route in ("check_token", "forward_auth"))
+    checked = [(["valid"], passed), *denied, *(([code], sums.error(code)) for code in TOKEN_REASONS)]
     yield _labelled_total("txtoken_tokens_checked", "Tokens that were checked, by result.", ["result"], checked)
     yield _labelled_total(
         "txtoken_tokens_refused",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import mmap
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -25,8 +25,10 @@ BOUNDS_S: Final[list[float]] = [
     *(1.0, 2.5, 5.0, 10.0),
 ]
 # `preflight` is OPTIONS on any path, the last one all that is not named.
-ROUTES: Final[list[str]] = ["get_token", "check_token", "jwks", "discovery", "preflight", "other"]
-PREFLIGHT: Final = 4
+ROUTES: Final[list[str]] = ["get_token", "check_token", "forward_auth", "jwks", "discovery", "preflight", "other"]
+FORWARD_AUTH: Final = 2
+PREFLIGHT: Final = 5
+OTHER: Final = 6
 # A `statusMap` can hold others than those that have a name: they are counted by their class.
 STATUSES: Final[list[str]] = [*(str(int(status)) for status in HTTPStatus if status >= HTTPStatus.OK), "4xx", "5xx"]
 
@@ -46,6 +48,8 @@ TOKEN_REASONS: Final[list[str]] = [
     *("no_token", "segments", "malformed", "key", "algorithm", "signature"),
     *("no_expiry", "expired", "not_yet", "issuer", "audience", "revoked"),
 ]
+# Of tokens that are valid, and not good enough for a route that proxies ask.
+DENIALS: Final[list[str]] = ["forbidden", "identity_too_large"]
 REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (see `errors`)
     **dict.fromkeys(
         (
@@ -64,7 +68,7 @@ REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (s
 # not.
 KEY_REASONS: Final[list[str]] = ["signature", "algorithm", "expired"]
 KEY_USES: Final[list[str]] = ["signing", "old", "next"]
-ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *REMOTE_REASONS]
+ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *DENIALS, *REMOTE_REASONS]
 
 # What others count, and a worker copies.
 REFUSED: Final[list[str]] = [f"refused_{reason}_{use}" for reason in KEY_REASONS for use in KEY_USES]
@@ -192,11 +196,13 @@ class Sum:
 
 
 class Meter(Observer):
-    """Counts one worker's responses in its block. `paths` says which path is which of `ROUTES`."""
+    """Counts one worker's responses in its block. `paths` says which path is which of `ROUTES`; what is at or below one of
+    `asked` is forward authentication.
+    """
 
-    __slots__ = ("_counts", "_error_cells", "_route_of", "_status_cells", "_sums", "block")
+    __slots__ = ("_below", "_counts", "_error_cells", "_route_of", "_status_cells", "_sums", "block")
 
-    def __init__(self, block: Block, paths: Mapping[bytes, str]) -> None:
+    def __init__(self, block: Block, paths: Mapping[bytes, str], asked: Sequence[bytes] = ()) -> None:
         self.block = block
         self._counts = block.counts
         self._sums = [Sum() for _ in range(LOOP_S + 1)]
@@ -206,16 +212,27 @@ class Meter(Observer):
             name = str(status) if str(status) in STATUSES else "4xx" if status < 500 else "5xx"
             self._status_cells.append(STATUSES.index(name) * BUCKETS)
         self._error_cells = {error: FIRST_ERROR + place for place, error in enumerate(ERRORS)}
-        self.use(paths)
+        self._below: tuple[bytes, ...] = ()
+        self.use(paths, asked)
 
-    def use(self, paths: Mapping[bytes, str]) -> None:
+    def use(self, paths: Mapping[bytes, str], asked: Sequence[bytes] = ()) -> None:
         """Take over other paths."""
         self._route_of = {path: ROUTES.index(route) for path, route in paths.items()}
+        self._route_of.update(dict.fromkeys(asked, FORWARD_AUTH))
+        self._below = tuple(path + b"/" for path in asked)
 
     def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
-        route = len(ROUTES) - 1
-        if head is not None:
-            route = PREFLIGHT if head.method == b"OPTIONS" else self._route_of.get(head.path, route)
+        route = OTHER if head is None else self._route(head)
+        self.note_of(route, response, elapsed_s)
+
+    def _route(self, head: Head) -> int:
+        route = self._route_of.get(head.path, OTHER)
+        if route == OTHER and self._below and head.path.startswith(self._below):
+            return FORWARD_AUTH
+        return PREFLIGHT if head.method == b"OPTIONS" and route != FORWARD_AUTH else route
+
+    def note_of(self, route: int, response: Response, elapsed_s: float) -> None:
+        """Count a response of one of `ROUTES`."""
         counts = self._counts
         counts[route * ROUTE_CELLS + self._status_cells[response.status] + _bucket(elapsed_s)] += 1
         self._sums[route].seconds += elapsed_s
@@ -255,6 +272,21 @@ class Meter(Observer):
         for place, gauge in enumerate(gauges):
             counts[FIRST_GAUGE + place] = gauge
         self.block.set_moment("beat", time.monotonic())
+
+
+class DoorMeter(Observer):
+    """Counts the responses on an address that is for forward authentication alone, by the worker's meter."""
+
+    __slots__ = ("_meter",)
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
+        self._meter.note_of(FORWARD_AUTH, response, elapsed_s)
+
+    def note_unanswered(self, head: Head | None, outcome: Response, elapsed_s: float, client: Client) -> None:
+        self._meter.note_unanswered(head, outcome, elapsed_s, client)
 
 
 def _bucket(seconds: float) -> int:

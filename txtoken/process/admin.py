@@ -18,6 +18,7 @@ from txtoken.clock import Clock
 from txtoken.http1.messages import Handler
 from txtoken.http1.server import Server
 from txtoken.observe.metrics import KEY_REASONS, KEY_USES, Board, Meter
+from txtoken.process.entrances import Entrances
 from txtoken.process.key_watch import KeyWatch
 from txtoken.process.revoked import RevocationFile
 from txtoken.service.app import App
@@ -55,7 +56,7 @@ def make_admin_port(sockets: Sequence[socket.socket], workers: int, *, loop: str
 class Admin:
     """One worker's part of the admin port: it answers there, and counts what it does elsewhere.
 
-    `paths` says which path is which of `metrics.ROUTES`; `publish` is called before numbers are shown.
+    `paths` and `asked` say which path is which of `metrics.ROUTES`; `publish` is called before numbers are shown.
     """
 
     def __init__(
@@ -63,13 +64,14 @@ class Admin:
         port: AdminPort,
         number: int,
         paths: Mapping[bytes, str],
+        asked: Sequence[bytes],
         clock: Clock,
         publish: Callable[[], None],
         on_crash: Callable[[Exception], None],
     ) -> None:
         self._board = port.board
         self._block = port.board.workers[number]
-        self.meter = Meter(self._block, paths)
+        self.meter = Meter(self._block, paths, asked)
         self._sockets = port.sockets
         self._render = port.render
         self._publish = publish
@@ -85,7 +87,7 @@ class Admin:
         await self.server.listen(self._sockets)
 
     def publish(
-        self, server: Server, app: App, dropped: int, revocation_file: RevocationFile | None, *, ready: bool
+        self, entrances: Entrances, app: App, dropped: int, revocation_file: RevocationFile | None, *, ready: bool
     ) -> None:
         """Copy what is so at this moment, and what was counted elsewhere, to where every process sees it.
 
@@ -93,21 +95,20 @@ class Admin:
         """
         remotes, memory = app.remotes, app.verifier.memory
         cancelled = sum(remote.cancelled for remote in remotes)
-        places = server.places
         refused = app.verifier.refused
         more = [
             *(
                 memory.hits,
                 cancelled,
                 dropped - self._dropped,
-                places.held_back,
-                places.handshakes_failed,
+                entrances.take_held_back(),
+                entrances.take_handshakes_failed(),
                 app.cut.count,
             ),
             *(refused.get((reason, use), 0) for reason in KEY_REASONS for use in KEY_USES),
         ]
         self._dropped = dropped
-        memory.hits = places.held_back = places.handshakes_failed = app.cut.count = 0
+        memory.hits = app.cut.count = 0
         refused.clear()
         for remote in remotes:
             remote.cancelled = 0
@@ -117,9 +118,9 @@ class Admin:
         active = sum(remote.active_count for remote in remotes)
         waiting = sum(remote.waiting_count for remote in remotes)
         gauges = [
-            *(os.getpid(), int(ready), server.connection_count, active, waiting),
+            *(os.getpid(), int(ready), entrances.connection_count, active, waiting),
             *(idle, busy, dialling),
-            *(server.limits.connections, app.config.remote.connections, app.config.remote.waiting),
+            *(entrances.connections_max, app.config.remote.connections, app.config.remote.waiting),
             *self._keys.publish(app.ring, app.config.issue.ttl_s, self._clock.second),
             *((0, 0) if revocation_file is None else (revocation_file.current.count, int(revocation_file.has_failed))),
         ]

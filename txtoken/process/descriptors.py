@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from txtoken.errors import StartError
+from txtoken.process.doors import door_limits
 from txtoken.settings import Config
 
 # Files that are no connections to clients or the remote: listening sockets, the loop's own, the log, the admin port's clients.
@@ -33,7 +34,8 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     connections: those of clients and those to the remote shrink in proportion, to 1 at least.
     """
     limits, remote = config.limits, config.remote
-    wanted = limits.connections + remote.connections
+    doors = len(config.process.doors)
+    wanted = limits.connections + remote.connections + doors * door_limits(limits).connections
     needed = wanted + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -45,7 +47,9 @@ def with_room(config: Config, log: logging.Logger) -> Config:
         return config
     room = soft - (OTHER_FILES if soft >= FEW_FILES else soft // 2)
     remote_connections = max(1, room * remote.connections // wanted)
-    connections = max(1, min(limits.connections, room - remote_connections))
+    connections = max(1, min(limits.connections, room * limits.connections // wanted))
+    if not doors:
+        connections = max(1, min(limits.connections, room - remote_connections))
     fields = {"files": soft, "connections": connections, "remote_connections": remote_connections}
     log.warning(
         "this process may open too few files (ulimit -n): limits.connections and limits.remoteConnections are lowered",

@@ -20,7 +20,8 @@ from txtoken.errors import ConfigError
 from txtoken.process.agreement import DIGEST_BYTES, Agreement, Content
 from txtoken.settings import Config, VerifyRules
 
-FIXED: Final = tuple(key.name for key in KEYS if key.wants_restart)
+DOORS: Final = "forwardAuth.listen"  # of a list of sections
+FIXED: Final = (*(key.name for key in KEYS if key.wants_restart), DOORS)
 SETTLE_S: Final = (
     1.0  # between the two checks that have to see the same bytes: whoever writes a file has finished by then
 )
@@ -157,6 +158,8 @@ class Reload:
             self._settling = found
             return None
         changed = changes(self.config, config)
+        if self.config.process.doors != config.process.doors:
+            changed.append(DOORS)
         usable = replace(
             config,
             process=self.config.process,
@@ -221,6 +224,8 @@ class Reload:
             self._log.warning("verify is no longer in the configuration: tokens are checked by the default rules")
         elif gone := _rules_gone(previous.check.rules, self.config.check.rules):
             self._log.warning("tokens are no longer checked by these rules", extra={"fields": {"keys": gone}})
+        if previous.forward_auth and not self.config.forward_auth:
+            self._log.warning("forwardAuth is no longer in the configuration: proxies that ask are refused")
         if previous.revocations is not None and self.config.revocations is None:
             self._log.warning("revocations is no longer in the configuration: what was revoked is valid again")
         for warning in (*key_changes(previous, self.config, time.time()), *self.config.warnings):

@@ -14,6 +14,7 @@ import select
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, Final, NoReturn
 
@@ -21,9 +22,9 @@ from txtoken.errors import StartError
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.admin import AdminPort, make_admin_port
 from txtoken.process.descriptors import with_room
+from txtoken.process.inheritance import NOTHING, Inheritance
 from txtoken.process.loop import LOOP_NAME, new_event_loop
 from txtoken.process.reload import RETRY_S, Reload
-from txtoken.process.revoked import Loaded
 from txtoken.process.signals import Signals, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import Passed, address, bind
 from txtoken.process.worker import BUILD, Worker
@@ -34,7 +35,7 @@ STDOUT_FD: Final = 1
 
 
 def serve(
-    config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket], revocations: Loaded | None
+    config: Config, load: Callable[[], Config], sockets: Sequence[socket.socket], inheritance: Inheritance
 ) -> int:
     """Run the service in this process until a signal ends it. `load` reads its configuration again. Returns the exit code.
 
@@ -47,7 +48,7 @@ def serve(
         for sock in sockets:
             sock.close()
         raise
-    return serve_as(None, config, load, sockets, admin_port, revocations)
+    return serve_as(None, config, load, sockets, replace(inheritance, admin_port=admin_port))
 
 
 def open_admin(config: Config) -> AdminPort | None:
@@ -69,8 +70,7 @@ def serve_as(
     config: Config,
     load: Callable[[], Config],
     sockets: Sequence[socket.socket],
-    admin_port: AdminPort | None,
-    revocations: Loaded | None,
+    inheritance: Inheritance,
 ) -> int:
     """Be one worker of several, or without `context` the only one, until a signal ends it. Returns the process's exit code."""
     # Several processes that write to one pipe mix their lines up, but for pieces that the kernel takes whole.
@@ -79,18 +79,20 @@ def serve_as(
     try:
         agreement = None if context is None else context.agreement
         reload = Reload(load, config, log, logs_changes=context is None, agreement=agreement)
-        return run_to_the_end(
-            _serve(with_room(config, log), reload, sockets, log, writer, context, admin_port, revocations)
-        )
+        return run_to_the_end(_serve(with_room(config, log), reload, sockets, log, writer, context, inheritance))
     finally:
         end_at_next_signal(context)
-        for sock in (*sockets, *(admin_port.sockets if admin_port is not None else ())):
+        for sock in sockets:
             sock.close()
+        inheritance.close()
         writer.close()
 
 
 def announce(
-    log: logging.Logger, config: Config, sockets: Sequence[socket.socket], admin_port: AdminPort | None = None
+    log: logging.Logger,
+    config: Config,
+    sockets: Sequence[socket.socket],
+    inheritance: Inheritance = NOTHING,
 ) -> None:
     """Say that the service listens, where, and what it does not like about its configuration."""
     for warning in config.warnings:
@@ -109,8 +111,12 @@ def announce(
         "check_token": config.check.route,
         "token_hours": round(config.issue.ttl_s / 3600, 4),
     }
-    if admin_port is not None:
-        fields["admin_addresses"] = [address(sock) for sock in admin_port.sockets]
+    if inheritance.admin_port is not None:
+        fields["admin_addresses"] = [address(sock) for sock in inheritance.admin_port.sockets]
+    if config.forward_auth:
+        fields["forward_auth"] = [settings.route for settings in config.forward_auth]
+    if inheritance.doors:
+        fields["forward_auth_addresses"] = [address(sock) for door in inheritance.doors for sock in door.sockets]
     log.info("listening", extra={"fields": fields})
 
 
@@ -140,8 +146,7 @@ async def _serve(
     log: logging.Logger,
     writer: LineWriter,
     context: WorkerContext | None,
-    admin_port: AdminPort | None,
-    revocations: Loaded | None,
+    inheritance: Inheritance,
 ) -> int:
     signals = Signals(context)
     level, number, on_beat = logging.INFO, 0, None
@@ -152,14 +157,13 @@ async def _serve(
         log,
         writer,
         life_level=level,
-        admin_port=admin_port,
         number=number,
         on_beat=on_beat,
-        revocations=revocations,
+        inheritance=inheritance,
     )
     await worker.start(sockets)
     if context is None:
-        announce(log, config, sockets, admin_port)
+        announce(log, config, sockets, inheritance)
     else:
         context.on_ready()
     # Of several workers none looks at files by itself: the supervisor does, and sends a SIGHUP.

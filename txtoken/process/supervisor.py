@@ -13,19 +13,20 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Final, NoReturn
 
 from txtoken.errors import StartError
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import revoked, running
-from txtoken.process.admin import AdminPort
 from txtoken.process.agreement import Agreement
 from txtoken.process.descriptors import require_files
+from txtoken.process.doors import open_doors
 from txtoken.process.events import Events
+from txtoken.process.inheritance import Inheritance
 from txtoken.process.places import Ending, Places
 from txtoken.process.reload import Reload
-from txtoken.process.revoked import Loaded
 from txtoken.process.running import STDOUT_FD, announce, leave, open_admin
 from txtoken.process.signals import AT_ONCE, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import bind, take_passed, unix_sockets
@@ -54,11 +55,12 @@ def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()
 
 def _serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) -> int:
     listen = () if passed else config.process.addresses
-    revocations = revoked.load(config)  # once: the workers share the memory
-    with unix_sockets(listen) as unix:
+    revocations = revoked.load(config)
+    with unix_sockets(listen) as unix, open_doors(config.process.doors) as doors:
+        inheritance = Inheritance(revocations=revocations, doors=doors)
         shared = [*take_passed(passed), *unix]
         if config.process.workers == 1:
-            return running.serve(config, load, [*bind(listen, config.process.port), *shared], revocations)
+            return running.serve(config, load, [*bind(listen, config.process.port), *shared], inheritance)
         # Bound without SO_REUSEPORT first: with it, a port on which another service has workers would seem free.
         alone = bind(listen, config.process.port)
         port = alone[0].getsockname()[1] if alone else config.process.port
@@ -71,11 +73,11 @@ def _serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) ->
         ]
         for sock in shared:
             sock.close()
-        admin_port = open_admin(config)
+        inheritance = replace(inheritance, admin_port=open_admin(config))
         writer = DirectWriter(STDOUT_FD)
         log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
         try:
-            return Supervisor(config, load, sockets, admin_port, log, writer=writer, revocations=revocations).run()
+            return Supervisor(config, load, sockets, inheritance, log, writer=writer).run()
         finally:
             writer.close()
 
@@ -88,14 +90,13 @@ class Supervisor:
         config: Config,
         load: Callable[[], Config],
         sockets: Sequence[Sequence[socket.socket]],
-        admin_port: AdminPort | None,
+        inheritance: Inheritance,
         log: logging.Logger,
         *,
         writer: DirectWriter | None = None,
-        revocations: Loaded | None = None,
     ) -> None:
         def serve_worker(context: WorkerContext, own: Sequence[socket.socket]) -> int:
-            return running.serve_as(context, self._config, load, own, admin_port, revocations)
+            return running.serve_as(context, self._config, load, own, inheritance)
 
         agreement = Agreement()
         self._config = config
@@ -104,7 +105,7 @@ class Supervisor:
         self._log = log
         self._writer = writer
         self._dropped = 0  # lines of the log that were reported as lost
-        self._admin_port = admin_port
+        self._inheritance = inheritance
         self._events = Events()
         self._places = Places(sockets, self._events, agreement, serve_worker)
         self._is_stopping = False
@@ -117,8 +118,8 @@ class Supervisor:
     def run(self) -> int:
         """Supervise until no worker is left. Returns the exit code."""
         self._events.listen()
-        if self._admin_port is not None:
-            self._admin_port.board.service.set_gauge("pid", os.getpid())
+        if self._inheritance.admin_port is not None:
+            self._inheritance.admin_port.board.service.set_gauge("pid", os.getpid())
         gc.collect()
         gc.freeze()  # workers share the memory of all that is here now: no collection writes to it
         while self._places.worker_count or not self._is_stopping:
@@ -168,7 +169,7 @@ class Supervisor:
         self._log.debug("worker ready", extra={"fields": {"worker": place.number, "pid": place.pid}})
         if not self._is_announced and not self._is_stopping and self._places.are_ready:
             self._is_announced = True
-            announce(self._log, self._config, self._places.sockets, self._admin_port)
+            announce(self._log, self._config, self._places.sockets, self._inheritance)
 
     def _kill_hanging(self) -> None:
         """Kill the workers whose loop has stopped: `_note_ending` follows. At the end `_kill_at` does it."""
@@ -183,8 +184,8 @@ class Supervisor:
     def _note_ending(self, ending: Ending) -> None:
         """Plan the next worker in a place that has become free, or end the service."""
         place = ending.place
-        if self._admin_port is not None:
-            self._admin_port.board.workers[place.number].clear_gauges()
+        if self._inheritance.admin_port is not None:
+            self._inheritance.admin_port.board.workers[place.number].clear_gauges()
         if self._is_stopping:
             if ending.code != OK:
                 self._code = FAILED
@@ -195,8 +196,8 @@ class Supervisor:
             self._code = FAILED
             self._stop()
             return
-        if self._admin_port is not None:
-            self._admin_port.board.service.event("workers_replaced")
+        if self._inheritance.admin_port is not None:
+            self._inheritance.admin_port.board.service.event("workers_replaced")
         place.plan_next(has_served=ending.has_served)
         self._log.error("a worker ended and is replaced", extra={"fields": fields})
 
@@ -216,7 +217,7 @@ class Supervisor:
         if self._is_stopping:
             return
         config = self._reload.read_again(at_once=at_once)
-        board = None if self._admin_port is None else self._admin_port.board
+        board = None if self._inheritance.admin_port is None else self._inheritance.admin_port.board
         if config is None:
             if board is not None and self._reload.has_failed:
                 board.note_failed_reload(board.service)
@@ -256,9 +257,7 @@ class Supervisor:
     def _close_sockets(self) -> None:
         self._close_at = inf
         self._places.close_sockets()
-        if self._admin_port is not None:
-            for sock in self._admin_port.sockets:
-                sock.close()
+        self._inheritance.close()
 
     def _kill_workers(self) -> None:
         self._kill_at = inf

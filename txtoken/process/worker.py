@@ -14,16 +14,14 @@ from typing import Final
 from txtoken.clock import Clock
 from txtoken.config.revocation_file import Signature, carried_by
 from txtoken.http1 import parser
-from txtoken.http1.messages import Observer
 from txtoken.http1.proxies import Proxies
-from txtoken.http1.server import Server
-from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter
 from txtoken.observe.notices import Notices
-from txtoken.observe.observers import as_one
 from txtoken.process import heap
-from txtoken.process.admin import Admin, AdminPort
+from txtoken.process.admin import Admin
+from txtoken.process.entrances import Entrances
 from txtoken.process.heartbeat import Heartbeat
+from txtoken.process.inheritance import NOTHING, Inheritance
 from txtoken.process.revoked import Loaded, RevocationFile
 from txtoken.process.threads import Threads
 from txtoken.service.app import App, Surroundings
@@ -49,10 +47,9 @@ class Worker:
         writer: LineWriter,
         *,
         life_level: int = logging.INFO,
-        admin_port: AdminPort | None = None,
         number: int = 0,
         on_beat: Callable[[], object] | None = None,
-        revocations: Loaded | None = None,
+        inheritance: Inheritance = NOTHING,
     ) -> None:
         self._log = log
         self._number = number
@@ -65,7 +62,7 @@ class Worker:
         self._notices = notices = Notices(log)
         self._surroundings = Surroundings(
             clock=clock,
-            in_turn=lambda work: self._server.turns.call(work),
+            in_turn=lambda work: self._entrances.main.turns.call(work),
             in_thread=Threads().run,
             is_ready=lambda: self._ready and self._app.can_sign(),
             forwarded_lines=lambda trusted: Proxies(trusted).forwarded_lines,
@@ -77,22 +74,26 @@ class Worker:
         self._app = app = App.build(config, self._surroundings)
         self._revocation_file: RevocationFile | None = None
         if config.revocations is not None:
+            revocations = inheritance.revocations
             if revocations is None or revocations.path != config.revocations:  # a reload has named another file since
                 revocations = Loaded(config.revocations, Revocations(carried_by(config)), None)
             self._revocation_file = self._new_revocation_file(config, revocations.revocations, revocations.signature)
             self._revocation_file.catch_up()
             self._use_revocations(self._revocation_file.current)
         self.admin: Admin | None = None
-        if admin_port is not None:
-            self.admin = Admin(admin_port, number, app.route_names, clock, self._publish, notices.crashed)
-        self._access_log = self._new_access_log(app)
-        self._server = Server(app.router, config.limits, config.timeouts, clock, self._observer())
-        self._server.buffers.on_shed = self._note_shed
-        self._server.secure(config.tls.context, notices.handshake_failed)
+        if inheritance.admin_port is not None:
+            self.admin = Admin(
+                inheritance.admin_port,
+                number,
+                app.route_names,
+                app.asked_at(None),
+                clock,
+                self._publish,
+                notices.crashed,
+            )
+        meter = None if self.admin is None else self.admin.meter
+        self._entrances = Entrances(app, inheritance.doors, clock, writer, meter, notices)
         self._heartbeat = Heartbeat(clock, lambda: _beat_s(self._app.config), self._beat, notices.crashed)
-
-    def _observer(self) -> Observer | None:
-        return as_one(self._access_log, None if self.admin is None else self.admin.meter)
 
     def _new_revocation_file(
         self, config: Config, current: Revocations, seen: Signature | None = None
@@ -106,17 +107,10 @@ class Worker:
             for doubt in self._app.doubts(revocations):
                 self._log.warning("revocations: %s", doubt)
 
-    def _new_access_log(self, app: App) -> AccessLog | None:
-        log, trusted = app.config.log, app.config.trusted_proxies
-        if not log.access:
-            return None
-        client_behind = Proxies(trusted).client if trusted else None
-        return AccessLog(self._writer, as_json=log.format == "json", routes=app.paths, client_behind=client_behind)
-
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Begin to serve on sockets that are bound. `stop` closes them."""
         self._heartbeat.start()
-        await self._server.listen(sockets)
+        await self._entrances.listen(sockets)
         self._ready = True
         if self.admin is not None:
             self._publish()
@@ -135,7 +129,7 @@ class Worker:
         self._publish()
         app = App.build(config, self._surroundings, before)
         try:
-            access_log = self._new_access_log(app)
+            logs = self._entrances.new_logs(app)
         except Exception:
             app.discard(before)
             raise
@@ -143,15 +137,12 @@ class Worker:
         app.replace(before)
         self._app = app
         self._take_over_revocations(before.config)
-        if self._access_log is not None:
-            self._access_log.flush()
-        self._access_log = access_log
         if self.admin is not None:
-            self.admin.meter.use(app.route_names)
+            self.admin.meter.use(app.route_names, app.asked_at(None))
         self._log.setLevel(config.log.level.upper())
-        self._server.use(app.router, config.limits, config.timeouts, self._observer())
+        self._entrances.use(app, logs)
         if before.config.tls != config.tls:
-            self._server.secure(config.tls.context, self._notices.handshake_failed)
+            self._entrances.secure(config.tls.context)
         self._log.debug("serving by another configuration")
 
     def _take_over_revocations(self, before: Config) -> None:
@@ -176,11 +167,11 @@ class Worker:
         """Drain (contract §4.3): not ready, `drainDelay`, then nobody new, and up to `timeouts.drain` for who is here."""
         self._ready = False
         self._publish()
-        fields = {"connections": self._server.connection_count}
+        fields = {"connections": self._entrances.connection_count}
         self._log.log(self._life_level, "draining", extra={"fields": fields})
         if self._app.config.timeouts.drain_delay:
             await asyncio.sleep(self._app.config.timeouts.drain_delay)
-        await self._server.drain()
+        await self._entrances.drain()
         if self.admin is not None:
             await self.admin.server.drain()  # only now: until here it told that this worker drains
         await self.abandon()
@@ -189,11 +180,9 @@ class Worker:
     async def abandon(self) -> None:
         """Let go of everything at once."""
         self._heartbeat.stop()
-        self._server.abort()
+        self._entrances.abort()
         if self.admin is not None:
             self.admin.server.abort()
-        if self._access_log is not None:
-            self._access_log.flush()
         await self._app.close()
 
     def _beat(self, now: float, late_s: float) -> None:
@@ -208,14 +197,12 @@ class Worker:
         if self.admin is not None:
             self._publish()  # before anything is let go of that was counting
             self.admin.server.sweep(now)
-        self._server.sweep(now)
-        if self._server.buffers.has_eased():
+        if self._entrances.sweep(now):
             heap.give_back()
         self._app.sweep()
         if self._revocation_file is not None:
             self._revocation_file.look()
-        if self._access_log is not None:
-            self._access_log.flush()
+        self._entrances.flush()
         if self._writer.dropped != self._dropped and not self._writer.is_stuck:
             lines = self._writer.dropped - self._dropped
             self._dropped += lines
@@ -225,10 +212,7 @@ class Worker:
         """Show every process of the service what is so in this one."""
         if self.admin is not None:
             ready = self._ready and self._app.can_sign()
-            self.admin.publish(self._server, self._app, self._writer.dropped, self._revocation_file, ready=ready)
-
-    def _note_shed(self, clients: int, held_bytes: int) -> None:
-        self._notices.buffers_are_full(self._app.config.limits.buffered_bytes, clients, held_bytes)
+            self.admin.publish(self._entrances, self._app, self._writer.dropped, self._revocation_file, ready=ready)
 
 
 def _beat_s(config: Config) -> float:

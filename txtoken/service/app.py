@@ -76,7 +76,6 @@ class App:
         self.router: Router
         self._doors: dict[str, Router] = {}  # by their addresses
         self.paths: frozenset[bytes] = frozenset()  # of all routes
-        self.asked: tuple[bytes, ...] = ()  # those of routes that reach below them
         self.route_names: dict[bytes, str] = {}  # of those that are counted one by one
 
     @classmethod
@@ -147,7 +146,6 @@ class App:
         routes = {} if has_admin_port else health_routes(lambda: True, around.is_ready)
         routes |= {path: handlers for path, (_, handlers) in named.items()}
         self.paths = frozenset(path.encode("ascii") for path in routes)
-        self.asked = tuple(settings.route.encode("ascii") for settings in config.forward_auth)
         self.router = self._route(routes)
         self._doors = {address: self._door(address) for address in config.process.doors}
 
@@ -196,6 +194,12 @@ class App:
         asked = self._asked(address)
         none = self._forward_auth(len(self.config.forward_auth), ForwardAuthSettings(""))
         return Routes({}, self._surroundings.on_crash, asked, denies=next(iter(asked.values()), none))
+
+    def asked_at(self, address: str | None) -> tuple[bytes, ...]:
+        """Return the paths of the routes for proxies on an address of their own, or on the service's (None)."""
+        return tuple(
+            settings.route.encode("ascii") for settings in self.config.forward_auth if settings.listen == address
+        )
 
     def door(self, address: str) -> Router:
         """Return the router of an address on which there is nothing but routes for proxies."""

@@ -1,0 +1,61 @@
+"""Addresses of their own for proxies that ask (`forwardAuth.listen`): on each there is nothing but forward authentication, so
+that a proxy which asks its client's path never finds another route. Decides nothing about a token.
+
+The sockets are bound once, and all workers accept from them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from txtoken.process.sockets import bind, unix_sockets
+from txtoken.settings import MIB, UNIX_PREFIX, Limits
+
+# What part of its limits each takes on: proxies open few connections, keep them, and send no bodies.
+CONNECTIONS_PART: Final = 10
+CONNECTIONS_MIN: Final = 16
+BUFFERED_PART: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One such address, as the configuration writes it, and its sockets."""
+
+    address: str
+    sockets: Sequence[socket.socket]
+
+
+@contextlib.contextmanager
+def open_doors(addresses: Sequence[str]) -> Iterator[list[Door]]:
+    """Bind every address. At the end the files of Unix sockets are removed.
+
+    Raises:
+        StartError: one cannot be bound.
+    """
+    doors: list[Door] = []
+    with contextlib.ExitStack() as stack:
+        stack.callback(close_doors, doors)
+        for address in addresses:
+            if address.startswith(UNIX_PREFIX):
+                doors.append(Door(address, stack.enter_context(unix_sockets([address]))))
+            else:
+                host, _, port = address.rpartition(":")
+                doors.append(Door(address, bind([host.strip("[]")], int(port), key="forwardAuth.listen")))
+        yield doors
+
+
+def close_doors(doors: Sequence[Door]) -> None:
+    """Close all sockets."""
+    for door in doors:
+        for sock in door.sockets:
+            sock.close()
+
+
+def door_limits(limits: Limits) -> Limits:
+    """Return what each of these addresses takes on, by the limits of the service."""
+    connections = min(limits.connections, max(CONNECTIONS_MIN, limits.connections // CONNECTIONS_PART))
+    return replace(limits, connections=connections, buffered_bytes=max(MIB, limits.buffered_bytes // BUFFERED_PART))

@@ -1,0 +1,164 @@
+"""All servers of one worker: the service's own, and one for each address that is for forward authentication alone (a door), with
+the access log of each. Decides nothing about a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import Final
+
+from txtoken.clock import Clock
+from txtoken.http1.messages import Observer
+from txtoken.http1.proxies import Proxies
+from txtoken.http1.server import Server
+from txtoken.observe.access_log import AccessLog
+from txtoken.observe.logs import LineWriter
+from txtoken.observe.metrics import DoorMeter, Meter
+from txtoken.observe.notices import Notices
+from txtoken.observe.observers import as_one
+from txtoken.process.doors import Door, door_limits
+from txtoken.service.app import App
+
+MAIN: Final = None  # in place of a door's address
+
+
+class Entrances:
+    """The servers of one worker. `main` is the service's own. Without a `meter` nothing is counted."""
+
+    def __init__(
+        self,
+        app: App,
+        doors: Sequence[Door],
+        clock: Clock,
+        writer: LineWriter,
+        meter: Meter | None,
+        notices: Notices,
+    ) -> None:
+        self._doors = doors
+        self._writer = writer
+        self._meter = meter
+        self._notices = notices
+        self._logs = self.new_logs(app)
+        config = app.config
+        self.main = Server(app.router, config.limits, config.timeouts, clock, self._observer(MAIN))
+        self._at_doors = [
+            Server(
+                app.door(door.address),
+                door_limits(config.limits),
+                config.timeouts,
+                clock,
+                self._observer(door.address),
+            )
+            for door in doors
+        ]
+        self._watch_buffers()
+        self.secure(config.tls.context)
+
+    @property
+    def _servers(self) -> list[Server]:
+        return [self.main, *self._at_doors]
+
+    @property
+    def connection_count(self) -> int:
+        """Open connections, those that are held back and those that are no more than accepted included."""
+        return sum(server.connection_count for server in self._servers)
+
+    @property
+    def connections_max(self) -> int:
+        """How many there can be."""
+        return sum(server.limits.connections for server in self._servers)
+
+    def new_logs(self, app: App) -> dict[str | None, AccessLog]:
+        """Make the access logs of another configuration, for `use`. None where there are to be none."""
+        log, trusted = app.config.log, app.config.trusted_proxies
+        if not log.access:
+            return {}
+        client_behind = Proxies(trusted).client if trusted else None
+
+        def new_log(address: str | None) -> AccessLog:
+            routes = app.paths if address is MAIN else ()
+            return AccessLog(
+                self._writer,
+                as_json=log.format == "json",
+                routes=routes,
+                asked=app.asked_at(address),
+                client_behind=client_behind,
+            )
+
+        return {address: new_log(address) for address in (MAIN, *(door.address for door in self._doors))}
+
+    def _observer(self, address: str | None) -> Observer | None:
+        meter = self._meter
+        log = self._logs.get(address)
+        return as_one(log, meter if meter is None or address is MAIN else DoorMeter(meter))
+
+    async def listen(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept clients: on `sockets` those of the service, on the doors' own who asks there."""
+        await self.main.listen(sockets)
+        for door, server in zip(self._doors, self._at_doors, strict=True):
+            await server.listen(door.sockets)
+
+    def secure(self, tls: ssl.SSLContext | None) -> None:
+        """Speak TLS with clients that connect from now on, or speak in the clear."""
+        for server in self._servers:
+            server.secure(tls, self._notices.handshake_failed)
+
+    def use(self, app: App, logs: dict[str | None, AccessLog]) -> None:
+        """Answer by another configuration from the next request on. `logs` are from `new_logs`."""
+        self.flush()
+        self._logs = logs
+        config = app.config
+        self.main.use(app.router, config.limits, config.timeouts, self._observer(MAIN))
+        for door, server in zip(self._doors, self._at_doors, strict=True):
+            server.use(
+                app.door(door.address), door_limits(config.limits), config.timeouts, self._observer(door.address)
+            )
+        self._watch_buffers()
+
+    def _watch_buffers(self) -> None:
+        for server in self._servers:
+            held_max = server.limits.buffered_bytes
+            server.buffers.on_shed = lambda clients, held, held_max=held_max: self._notices.buffers_are_full(
+                held_max, clients, held
+            )
+
+    def sweep(self, now: float) -> bool:
+        """Act on deadlines that have passed. `now` is loop time. Returns whether much memory has become free."""
+        for server in self._servers:
+            server.sweep(now)
+        eased = [server.buffers.has_eased() for server in self._servers]  # each forgets that it has once it was asked
+        return any(eased)
+
+    def flush(self) -> None:
+        """Write the access lines that were collected."""
+        for log in self._logs.values():
+            log.flush()
+
+    def take_held_back(self) -> int:
+        """Return how many connections found no place when they came, since the last call."""
+        count = 0
+        for server in self._servers:
+            count += server.places.held_back
+            server.places.held_back = 0
+        return count
+
+    def take_handshakes_failed(self) -> int:
+        """Return how many TLS handshakes failed since the last call."""
+        count = 0
+        for server in self._servers:
+            count += server.places.handshakes_failed
+            server.places.handshakes_failed = 0
+        return count
+
+    async def drain(self) -> None:
+        """Close the sockets, let running requests finish for as long as they may, and end what is left."""
+        await asyncio.gather(*(server.drain() for server in self._servers))
+
+    def abort(self) -> None:
+        """End what is left, at once."""
+        for server in self._servers:
+            server.abort()
+        self.flush()
