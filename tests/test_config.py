@@ -20,7 +20,9 @@ from txtoken.config.signing_secret import EXAMPLE_KEY
 from txtoken.config.table import KEYS, SECTIONS, describe
 from txtoken.errors import ConfigError
 from txtoken.settings import (
+    CookieSettings,
     CorsSettings,
+    ForwardAuthSettings,
     IssueSettings,
     JwksSettings,
     Limits,
@@ -179,6 +181,15 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("issue.data_exclude", "dataFields: {exclude: password}", ("password",)),
     ("jwks", "", JwksSettings()),
     ("jwks", "jwksRoute: /keys", JwksSettings("/keys")),
+    ("cookie", "", CookieSettings()),
+    ("cookie", "cookie: {name: ''}", CookieSettings()),
+    ("cookie", "cookie: {name: s}", CookieSettings("s", None, "/", secure=True, http_only=True, same_site="Lax")),
+    ("cookie", "cookie: {name: s, domain: a.example, path: /a, secure: false, httpOnly: false, sameSite: Strict}",
+     CookieSettings("s", "a.example", "/a", secure=False, http_only=False, same_site="Strict")),
+    ("forward_auth", "", ()),
+    ("forward_auth", "forwardAuth: {}", (ForwardAuthSettings("/forwardAuth"),)),
+    ("process.doors", "forwardAuth: [{listen: '127.0.0.1:0'}, {route: /a}, {route: /, listen: 'unix:/d'}]",
+     ("127.0.0.1:0", "unix:/d")),
     ("check.response", "", "original"),
     ("check.response", "checkResponse: claims", "claims"),
     ("log", "", LogSettings("info", "json", True)),
@@ -362,6 +373,22 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("revocations", "revocations: /", 1, "is not a file"),
     ("jwksRoute", "jwksRoute: jwks.json", 1, "has to be a path that starts with /"),
     ("jwksRoute", "jwksRoute: /getToken", 1, "has to differ from getTokenRoute"),
+    ("forwardAuth", "forwardAuth: text", 1, "has to be a list of sections, or one section"),
+    ("forwardAuth", "forwardAuth: []", 1, "holds no section"),
+    ("cookie.name", "cookie: {name: a b}", 1, "has to be a cookie's name"),
+    ("cookie.name", "cookie: {path: /}", 1, "is required in this section"),
+    ("cookie.name", "cookie: {}", 1, "is required in this section"),
+    ("cookie.domain", "cookie: {name: a, domain: 'a b'}", 1, "has to be a domain"),
+    ("cookie.domain", "cookie: {name: __Host-a, domain: a.example}", 1, "cannot go with a __Host- name"),
+    ("cookie.path", "cookie: {name: a, path: a}", 1, "has to be a path that starts with /"),
+    ("cookie.path", "cookie: {name: a, path: /;x}", 1, "has to be a path that starts with /"),
+    ("cookie.path", "cookie: {name: __host-a, path: /a}", 1, "has to be /"),
+    ("cookie.secure", "cookie: {name: a, secure: 1}", 1, "has to be true or false"),
+    ("cookie.secure", "cookie: {name: __Host-a, secure: false}", 1, "has to be true"),
+    ("cookie.secure", "cookie: {name: __Secure-a, secure: false}", 1, "has to be true"),
+    ("cookie.httpOnly", "cookie: {name: a, httpOnly: x}", 1, "has to be true or false"),
+    ("cookie.sameSite", "cookie: {name: a, sameSite: lax}", 1, "has to be Lax or Strict or None"),
+    ("cookie.sameSite", "cookie: {name: a, sameSite: None, secure: false}", 1, "None wants secure: true"),
     ("claims.iss", "claims: {iss: [a]}", 1, "has to be one value"),
     ("claims.aud", "claims: {aud: [~]}", 1, "holds an item without a value"),
     ("claims.sub", "claims: {sub: id}", 1, "has to begin with /"),
@@ -820,6 +847,9 @@ def test_description_is_a_configuration(tmp_path: Path) -> None:
             "verify: {iss: me, aud: [a, b], maxAge: 1m}\nrequestTokenData: {a: [1, {b: ü}]}\nforwardHeaders: []\n"
             "statusMap: {401: pass, timeout: 504}\ntrustedProxies: [10.0.0.0/8]\ncors: {origins: ['https://a.example']}\n"
             "successStatus: 2xx\nsuccessWhen: {/a: [1, null], /b: ~}\nremoteProxy: http://proxy:3128\n"
+            "cookie: {name: __Host-s, sameSite: Strict}\n"
+            "forwardAuth: [{headers: {X-User: /data/id}, require: {/data/a: [1, null, {b: ü}], /b: x}, cache: 5s},\n"
+            "  {route: /, from: [cookie, query], body: false, envoy: true, listen: '[::1]:9000'}]\n"
         ),
     )
     described = json.loads(orjson.dumps(describe(config)))
@@ -829,7 +859,7 @@ def test_description_is_a_configuration(tmp_path: Path) -> None:
     assert described["expHours"] == 0.5
     assert described["requestTokenData"] == {"a": [1, {"b": "ü"}]}
     assert described["timeouts"]["remote"] == 0.5
-    written = yaml.safe_dump({**described, "encKey": KEY, "requestKey": KEY}, allow_unicode=True)
+    written = yaml.safe_dump({**described, "encKey": KEY, "requestKey": KEY}, allow_unicode=True, sort_keys=False)
     assert load_text(tmp_path, written) == config
 
 
@@ -847,7 +877,7 @@ def test_example_loads_and_is_the_default(tmp_path: Path) -> None:
     assert warning.startswith("encKey is the example file's key")
     full = uncommented(example_text)
     no_defaults = ("encKeyFile", "requestKey", "requestKeyFile", "remoteProxyFile", "adminPort")
-    for name in (*no_defaults, "keys", "jwksRoute", "revocations"):
+    for name in (*no_defaults, "keys", "jwksRoute", "revocations", "forwardAuth"):
         full, count = re.subn(rf"^{name}: .*\n", "", full, flags=re.MULTILINE)
         assert count == 1
     given = yaml.safe_load(full)

@@ -58,7 +58,7 @@ def read_listen(node: yaml.Node) -> str:
         is_right = plain == "localhost" or (ipaddress.ip_address(plain).version == 6) == (plain != host)
     except ValueError:
         is_right = False
-    if not is_right or not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > PORT_MAX:
+    if not is_right or not re.fullmatch("0|[1-9][0-9]{0,4}", port) or int(port) > PORT_MAX:
         raise Wrong("has to be an address with a port, like 127.0.0.1:8890 or '[::1]:8890', or unix:/path", node)
     return text
 

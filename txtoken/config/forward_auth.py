@@ -13,7 +13,7 @@ import yaml
 
 from txtoken.config.pointers import check_pointer
 from txtoken.config.trees import compact, plain
-from txtoken.config.values import Kind, Wrong, kind, list_of, pairs, read_text
+from txtoken.config.values import TEXT, Kind, Wrong, kind, list_of, pairs, read_text
 from txtoken.settings import ForwardAuthSettings
 
 PLACES: Final = ("header", "cookie", "query")
@@ -22,7 +22,7 @@ NAME: Final = "[A-Za-z0-9-]{1,64}"
 REQUIRED_MAX: Final = 32  # claims
 VALUES_MAX: Final = 256  # of one claim
 OTHERS_MAX: Final = 8  # of these, lists and sections: they are compared one by one
-COOKIE_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"  # RFC 6265 §4.1.1, RFC 9110 §5.6.2
+COOKIE_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{0,128}"  # RFC 6265 §4.1.1, RFC 9110 §5.6.2; empty: no cookie
 COOKIE_DOMAIN: Final = r"\.?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 COOKIE_PATH: Final = r"/[!-:<-~]{0,1023}"  # printable ASCII but ;
 
@@ -135,16 +135,16 @@ def read_places(node: yaml.Node) -> tuple[str, ...]:
     return places
 
 
-@kind("string", pattern=COOKIE_NAME)
+@kind(TEXT, pattern=COOKIE_NAME)
 def read_cookie_name(node: yaml.Node) -> str:
-    """The name of a cookie."""
+    """The name of a cookie. The empty one is none."""
     text = read_text(node)
     if not re.fullmatch(COOKIE_NAME, text):
         raise Wrong("has to be a cookie's name: 1 to 128 letters, digits and some marks, as __Host-session")
     return text
 
 
-@kind("string", pattern=COOKIE_DOMAIN)
+@kind(TEXT, pattern=COOKIE_DOMAIN)
 def read_cookie_domain(node: yaml.Node) -> str:
     """The domain that a cookie is sent to, with those below it."""
     text = read_text(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from txtoken.config.addresses import is_local
 from txtoken.config.reader import Reader, Section
 from txtoken.settings import CookieSettings, ForwardAuthSettings, KeySettings, RemoteSettings
 
@@ -15,9 +16,9 @@ NAME: Final = "forwardAuth"
 def cookie_settings(reader: Reader, value: Mapping[str, Any]) -> CookieSettings:
     """Make the settings of the cookie. Problems go to the reader."""
     given = [name for name in reader.given if name.startswith("cookie.")]
-    name: str | None = value["cookie.name"]
+    name: str = value["cookie.name"]
     if not name:
-        if given or "cookie" in reader.sections:
+        if "cookie.name" not in given and (given or "cookie" in reader.sections):
             where, line = reader.where(given[0]) if given else reader.sections["cookie"]
             reader.complain("cookie.name", where, "is required in this section: __Host-session, say", line)
         return CookieSettings()
@@ -31,9 +32,9 @@ def cookie_settings(reader: Reader, value: Mapping[str, Any]) -> CookieSettings:
             reader.complain_of("cookie.domain", "cannot go with a __Host- name: browsers drop such a cookie")
     if value["cookie.sameSite"] == "None" and not value["cookie.secure"]:
         reader.complain_of("cookie.sameSite", "None wants secure: true: browsers drop such a cookie without it")
-    if not value["cookie.secure"] and value["tls.certFile"] is not None:
+    if not value["cookie.secure"] and not all(map(is_local, value["listen"])):
         reader.warnings.append(
-            "cookie.secure is false: the cookie is sent by plain HTTP as well, for everybody to read"
+            "cookie.secure is false: the token is sent by plain HTTP as well, for everybody on the way"
         )
     return CookieSettings(
         name,

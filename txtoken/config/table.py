@@ -276,8 +276,8 @@ KEYS: Final = (
     Key("forwardAuth", "forward_auth", forward_auth.ROUTES, None, items=FORWARD_AUTH, alone=FORWARD_AUTH,
         meaning="Routes for proxies that ask whether a request may pass: nginx, Traefik, Caddy, HAProxy, Envoy, the Gateway API. "
                 "One section or a list of them. See docs/forward-auth.md."),
-    Key("cookie.name", "cookie.name", forward_auth.read_cookie_name, None,
-        meaning="its name; one that begins with __Host- is safe from other hosts of the domain"),
+    Key("cookie.name", "cookie.name", forward_auth.read_cookie_name, _COOKIE.name,
+        meaning="its name, '' for no cookie; one that begins with __Host- is safe from other hosts of the domain"),
     Key("cookie.domain", "cookie.domain", forward_auth.read_cookie_domain, _COOKIE.domain,
         meaning="send it to all hosts of this domain; default: to the host that set it alone"),
     Key("cookie.path", "cookie.path", forward_auth.read_cookie_path, _COOKIE.path,

@@ -65,7 +65,8 @@ class AccessLog(Observer):
         self._as_json = as_json
         self._client_behind = client_behind
         self._routes = frozenset((*routes, *asked))
-        self._asked = [(below, _quoted(below + b"*")) for path in asked if (below := path.rstrip(b"/") + b"/")]
+        below = sorted((path.rstrip(b"/") + b"/" for path in asked), key=len, reverse=True)
+        self._asked = [(start, _quoted(start + b"*")) for start in below]  # the longest first
         self._lines: list[bytes] = []
         self._known_texts: Memo[bytes, bytes] = Memo(KNOWN_TEXTS_MAX)
         self._now = 0  # Unix time in milliseconds

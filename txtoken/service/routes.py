@@ -103,4 +103,4 @@ class Routes(Router):
     def failure(self, error: Exception) -> Response:
         """Return the answer to a request that made this program fail."""
         self._on_crash(error)
-        return CRASHED
+        return CRASHED if self._denies is None else self._denies.denied

@@ -54,7 +54,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What a running service does not take over, so that the pods have to be replaced when it changes. */}}
 {{- define "txtoken.fixed" -}}
 {{- $format := dig "log" "format" "" .Values.config -}}
-listen={{ toJson .Values.config.listen }} workers={{ .Values.workers }} adminPort={{ .Values.adminPort }} log.format={{ $format | default (ternary "text" "json" (eq (toString .Values.config.debug) "true")) }}
+listen={{ toJson .Values.config.listen }} workers={{ .Values.workers }} adminPort={{ .Values.adminPort }} log.format={{ $format | default (ternary "text" "json" (eq (toString .Values.config.debug) "true")) }} forwardAuth.listen={{ toJson .Values.config.forwardAuth }}
 {{- end -}}
 
 {{/* The name of the port that health is on. */}}

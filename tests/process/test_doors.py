@@ -1,0 +1,193 @@
+"""Addresses of their own for proxies that ask (`forwardAuth.listen`), from outside: real processes, one worker and several."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Final
+
+import jwt
+import pytest
+
+from tests.configuring import changed
+from tests.exchange import House
+from tests.running import KEY, PATIENCE_S, ServiceProcess, run, service_process
+from txtoken.demo.configuration import demo_config
+from txtoken.errors import ProtocolError, StartError
+from txtoken.process.doors import CONNECTIONS_MIN, door_limits, open_doors
+from txtoken.service.app import App
+from txtoken.settings import MIB, Config, ForwardAuthSettings, Limits, LogSettings
+
+both_kinds = pytest.mark.parametrize("workers", [1, 2])
+UNKNOWN: Final = ("/livez", "/getToken", "/checkToken", "/metrics", "/", "/fax", "/other/fa", "//fa", "/%66a", "*")
+
+
+def settings(door: str, workers: int = 1, more: str = "") -> str:
+    """Write a configuration."""
+    return (
+        f"port: 0\nlisten: 127.0.0.1\nworkers: {workers}\nencKey: {KEY}\nremote: http://127.0.0.1:9/login\n"
+        f"forwardAuth: {{route: /fa, headers: {{X-User: /data/id}}, listen: {door}{more}}}\n"
+    )
+
+
+def listening(process: ServiceProcess) -> tuple[int, list[str]]:
+    """Wait until the service listens, and return its port and the addresses of its doors."""
+    fields = json.loads(process.line_with('"listening"'))
+    return int(fields["addresses"][0].rpartition(":")[2]), list(fields["forward_auth_addresses"])
+
+
+def ask(place: str, path: str, token: str = "", method: str = "GET") -> tuple[int, str | None]:
+    """Ask on a connection of its own; return the status and the user's header."""
+    client = http.client.HTTPConnection("127.0.0.1", timeout=PATIENCE_S)
+    try:
+        if place.startswith("unix:"):
+            client.sock = socket.socket(socket.AF_UNIX)
+            client.sock.settimeout(PATIENCE_S)
+            client.sock.connect(place.removeprefix("unix:"))
+        else:
+            client.port = int(place.rpartition(":")[2])
+        client.request(method, path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        answer = client.getresponse()
+        return answer.status, answer.headers["X-User"]
+    finally:
+        client.close()
+
+
+def token() -> str:
+    """Sign a token."""
+    return jwt.encode({"data": {"id": "ada"}, "exp": time.time() + 60}, KEY, "HS256")
+
+
+@both_kinds
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_nothing_else_is_there(tmp_path: Path, kind: str, workers: int) -> None:
+    """On its address the route answers by the token, and every other path is 401, with a good token too. The service's own
+    address does not have the route.
+    """
+    path = f"{tmp_path}/door.sock"
+    with service_process(
+        tmp_path, config=settings(f"unix:{path}" if kind == "unix" else "'127.0.0.1:0'", workers)
+    ) as process:
+        port, (door,) = listening(process)
+        for _ in range(4 * workers):
+            assert ask(door, "/fa", token()) == (200, "ada")
+            assert ask(door, "/fa/livez?x=y", token(), "POST") == (200, "ada")
+            assert ask(door, "/fa/../livez", token()) == (200, "ada")
+        assert ask(door, "/fa") == (401, None)
+        for other in UNKNOWN:
+            method = "OPTIONS" if other == "*" else "GET"
+            assert ask(door, other, token(), method) == (401, None)
+            assert ask(door, other, "", method) == (401, None)
+        assert ask(f"127.0.0.1:{port}", "/fa", token())[0] == 404
+        assert ask(f"127.0.0.1:{port}", "/livez")[0] == 200
+        process.send(signal.SIGTERM)
+        assert process.ended()[0] == 0
+    assert not os.path.exists(path)
+
+
+def test_everything_is_below_the_root(tmp_path: Path) -> None:
+    """With `route: /` every path asks: a proxy that sends its client's path needs no prefix."""
+    text = settings("'127.0.0.1:0'").replace("route: /fa", "route: /")
+    with service_process(tmp_path, config=text) as process:
+        _, (door,) = listening(process)
+        for path in UNKNOWN[:-1]:
+            assert ask(door, path, token()) == (200, "ada")
+            assert ask(door, path) == (401, None)
+        line = json.loads(process.line_with('"status":200'))
+        assert line["path"] == "/*"  # the client's path is another service's
+
+
+def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
+    """A door that cannot be bound keeps the service from starting, and the message names the key."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        door = f"127.0.0.1:{taken.getsockname()[1]}"
+        with service_process(tmp_path, config=settings(f"'{door}'")) as process:
+            code, _, errors = process.ended()
+    assert code == 1
+    assert f"cannot listen on {door}: the port is in use" in errors
+    assert "forwardAuth.listen" in errors
+
+
+def test_all_doors_are_closed_when_one_cannot_be_had(tmp_path: Path) -> None:
+    """When one address cannot be bound, those before it are let go of, their files included."""
+    path = f"{tmp_path}/door.sock"
+    with pytest.raises(StartError), open_doors([f"unix:{path}", f"unix:{tmp_path}/none/door.sock"]):
+        pass
+    assert not os.path.exists(path)
+
+
+@both_kinds
+def test_a_reload_moves_no_door(tmp_path: Path, workers: int) -> None:
+    """A reload takes over what is asked at a door; another address waits for a restart, which is said; and a door whose section
+    has gone refuses all.
+    """
+    door = f"unix:{tmp_path}/door.sock"
+    first = settings(door, workers)
+    with service_process(tmp_path, config=first) as process:
+        listening(process)
+        assert ask(door, "/fa", token()) == (200, "ada")
+
+        def reload(text: str, said: str) -> None:
+            (tmp_path / "example_cfg.yml").write_text(text)
+            process.send(signal.SIGHUP)
+            process.line_with(said)
+
+        reload(first.replace("/data/id", "/data/none"), "is taken over")
+        wait_for(lambda: ask(door, "/fa", token()) == (200, ""))
+        reload(settings(f"unix:{tmp_path}/other.sock", workers), "by a restart alone")
+        wait_for(lambda: ask(door, "/fa", token()) == (401, None))
+        reload(first.partition("forwardAuth")[0], "forwardAuth is no longer in the configuration")
+        assert ask(door, "/fa", token()) == (401, None)
+        reload(first, "is taken over")
+        wait_for(lambda: ask(door, "/fa", token()) == (200, "ada"))
+
+
+def wait_for(happens: object) -> None:
+    """Ask until it is so in a worker that is asked, and then in as many more as there may be."""
+    assert callable(happens)
+    ends = time.monotonic() + PATIENCE_S
+    in_a_row = 0
+    while in_a_row < 8:
+        assert time.monotonic() < ends
+        in_a_row = in_a_row + 1 if happens() else 0
+
+
+@pytest.fixture
+def config() -> Config:
+    """Return the configuration of a quiet service."""
+    return demo_config(0, "http://127.0.0.1:9/login", LogSettings(access=False))
+
+
+def with_door(config: Config, **settings_: object) -> Config:
+    """Add a door to a configuration."""
+    door = ForwardAuthSettings("/fa", listen="unix:/door", **settings_)  # type: ignore[arg-type]
+    return changed(config, forward_auth=(door,), process__doors=("unix:/door",))
+
+
+def test_a_door_never_answers_with_5xx(config: Config) -> None:
+    """Whatever cannot be served at a door is refused with a 4xx: an Envoy may let requests pass when it gets a 5xx."""
+
+    async def main() -> None:
+        house = House(with_door(config))
+        app: App = house.worker._app
+        for status in (400, 408, 413, 431, 500, 501, 503, 505):
+            refusal = app.door("unix:/door").refusal(ProtocolError(status, "any", "any"))
+            assert refusal.status == (status if status < 500 else 403)
+            assert app.router.refusal(ProtocolError(status, "any", "any")).status == status
+        assert app.door("unix:/door").failure(RuntimeError()).status == 403
+        await house.close()
+
+    run(main())
+
+
+def test_what_a_door_takes_on() -> None:
+    """A door takes on a part of what the service does, and never more than that."""
+    usual = door_limits(Limits())
+    assert (usual.connections, usual.buffered_bytes, usual.head_bytes) == (1000, 8 * MIB, Limits().head_bytes)
+    assert door_limits(Limits(connections=100)).connections == CONNECTIONS_MIN
+    assert door_limits(Limits(connections=3, buffered_bytes=MIB)) == Limits(connections=3, buffered_bytes=MIB)
