@@ -160,6 +160,22 @@ GOALS: Final = (
         at_most=True,
     ),
     Goal(
+        "CPU per forward authentication",
+        "check",
+        ratio_of("cpu_us", "forward_auth", SUBJECT, "check_token"),
+        1.05,
+        1,
+        at_most=True,
+    ),
+    Goal(
+        "CPU per forward authentication with four claims",
+        "check",
+        ratio_of("cpu_us", "forward_auth_claims", SUBJECT, "check_token"),
+        1.2,
+        1,
+        at_most=True,
+    ),
+    Goal(
         "CPU per check, access log on",
         "off",
         ratio_of("cpu_us", "access_log_check", SUBJECT, "check_token"),

@@ -16,6 +16,10 @@ KIB: Final = 1024
 SUBJECT: Final = "txtoken"  # the service that this suite is about, compiled; the others are its peers
 INTERPRETED: Final = "txtoken_interpreted"  # the same, run from its sources
 FLOOR: Final = "hello"  # the peer that does nothing but answer
+CLAIMS: Final = (
+    "{headers: {X-Auth-Request-User: /data/user, X-Auth-Request-Id: /data/id, X-Auth-Request-Email: /data/email, "
+    "X-Auth-Request-Groups: /data/roles}}"
+)
 
 
 class Tool(Enum):
@@ -68,6 +72,22 @@ SCENARIOS: Final = {
             "check_token_distinct",
             tokens=40_000,
             logins=0.0,
+        ),
+        Scenario(
+            "forward_auth",
+            "forward authentications by one token",
+            "forward_auth",
+            logins=0.0,
+            of_peers=False,
+            settings={"forwardAuth": "{}"},
+        ),
+        Scenario(
+            "forward_auth_claims",
+            "forward authentications by one token, with four claims as headers",
+            "forward_auth_claims",
+            logins=0.0,
+            of_peers=False,
+            settings={"forwardAuth": CLAIMS},
         ),
         Scenario("mixed", "one login to 20 checks", "mixed", logins=1 / 21),
         Scenario("new_connections", "checks, each on a new connection", "new_connections", logins=0.0, of_floor=True),

@@ -33,7 +33,7 @@ function check(status, body, shapes)
   wrong = wrong + 1
 end
 
-local SHAPES = { token = { TOKEN }, verdict = { VALID }, either = { TOKEN, VALID } }
+SHAPES = { token = { TOKEN }, verdict = { VALID }, either = { TOKEN, VALID }, nothing = { "^$" } }
 
 -- A script calls this with the shape that it expects. Without a `response` function wrk does not even collect answers.
 function expect(shape)

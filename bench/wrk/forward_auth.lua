@@ -1,0 +1,6 @@
+-- Forward authentication by one token, the first of BENCH_TOKENS.
+dofile(os.getenv("BENCH_SCRIPTS") .. "/report.lua")
+
+wrk.path = "/forwardAuth/some/path"
+wrk.headers["Authorization"] = "Bearer " .. lines_of(os.getenv("BENCH_TOKENS"))[1]
+expect("nothing")
