@@ -31,6 +31,7 @@ from txtoken.settings import (
     RemoteProxy,
     RemoteTls,
     Secret,
+    ThrottleSettings,
     Timeouts,
     VerifyRules,
 )
@@ -151,6 +152,12 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("login.forwarded_for", "", False),
     ("login.forwarded_for", "forwardedFor: true", True),
     ("login.forward_headers", "forwardHeaders: [X-Forwarded-For]", ("X-Forwarded-For",)),
+    ("throttle", "", None),
+    ("throttle", "throttle: {field: /user}", ThrottleSettings("/user", 10, 300.0, 60.0)),
+    ("throttle", "throttle: {field: /a~1b/0, failures: '3', window: 10s, lockout: 1s}",
+     ThrottleSettings("/a~1b/0", 3, 10.0, 1.0)),
+    ("throttle", "throttle: {field: /user, failures: 100, window: 1d, lockout: 24h}",
+     ThrottleSettings("/user", 100, 86_400.0, 86_400.0)),
     ("cors", "", CorsSettings((), ("Authorization", "Content-Type"), 600.0, False)),
     ("cors", "cors: {origins: '*'}", CorsSettings(("*",))),
     ("cors", "cors: {origins: [https://a.example, 'http://b:81'], headers: [X-A], maxAge: 5s, credentials: true}",
@@ -331,6 +338,14 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("trustedProxies", "trustedProxies: 10.0.0.0/33", 1, "has to be a list of networks like 10.0.0.0/8"),
     ("trustedProxies", "trustedProxies: 10.0.0.1/8", 1, "did you mean 10.0.0.0/8?"),
     ("forwardedFor", "forwardedFor: on", 1, "has to be true or false"),
+    ("throttle.field", "throttle: {field: user}", 1, "has to begin with /"),
+    ("throttle.field", "throttle:\n  failures: 10", 2, "is required in this section"),
+    ("throttle.field", "throttle:\n  field:\n  lockout: 1m", 3, "is required in this section"),
+    ("throttle.failures", "throttle: {field: /user, failures: 0}", 1, "has to be a whole number from 1 to 100"),
+    ("throttle.failures", "throttle: {field: /user, failures: 101}", 1, "has to be a whole number from 1 to 100"),
+    ("throttle.window", "throttle: {field: /user, window: 9s}", 1, "has to be a time from 10 to 86400 seconds"),
+    ("throttle.window", "throttle: {field: /user, window: 2d}", 1, "has to be a time from 10 to 86400 seconds"),
+    ("throttle.lockout", "throttle: {field: /user, lockout: 500ms}", 1, "has to be a time from 1 to 86400 seconds"),
     ("cors.origins", "cors: {origins: null, headers: [X-A]}", 1, "is required in this section"),
     ("cors.origins", "cors:\n  origins: ['*', https://a.example]", 2, "holds * beside other origins"),
     (
@@ -426,6 +441,25 @@ def test_errors_that_never_pass_are_warned_of(tmp_path: Path) -> None:
     (warning,) = load_text(tmp_path, whole("passRemoteErrors: true")).warnings
     assert warning.startswith("passRemoteErrors does nothing")
     assert load_text(tmp_path, whole("passRemoteErrors: true\nstatusMap: gateway")).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("listen", "trusted", "warns"),
+    [
+        ("unix:/run/t.sock", "[]", True),
+        ("unix:/run/t.sock", "[10.0.0.0/8]", True),
+        ("unix:/run/t.sock", "[unix]", False),
+        ("['unix:/run/t.sock', 127.0.0.1]", "[]", False),
+    ],
+)
+def test_a_throttle_behind_a_unix_socket(tmp_path: Path, listen: str, trusted: str, warns: bool) -> None:
+    """A throttle that can only see one client is warned of, and a service without one is not."""
+    text = whole(f"listen: {listen}\ntrustedProxies: {trusted}")
+    assert load_text(tmp_path, text).warnings == ()
+    said = load_text(tmp_path, f"throttle: {{field: /user}}\n{text}").warnings
+    assert [warning.startswith("throttle counts the failed logins of everybody together") for warning in said] == [
+        True
+    ] * warns
 
 
 def test_required_keys(tmp_path: Path) -> None:
@@ -838,7 +872,8 @@ def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
 # Describing, and the example
 
 
-def test_description_is_a_configuration(tmp_path: Path) -> None:
+@pytest.mark.parametrize("throttle", ["", "throttle: {field: /user, failures: 5}\n"])
+def test_description_is_a_configuration(tmp_path: Path, throttle: str) -> None:
     """What is described, under the file's own names and with the secrets put back, loads as the same configuration."""
     config = load_text(
         tmp_path,
@@ -849,7 +884,7 @@ def test_description_is_a_configuration(tmp_path: Path) -> None:
             "successStatus: 2xx\nsuccessWhen: {/a: [1, null], /b: ~}\nremoteProxy: http://proxy:3128\n"
             "cookie: {name: __Host-s, sameSite: Strict}\n"
             "forwardAuth: [{headers: {X-User: /data/id}, require: {/data/a: [1, null, {b: ü}], /b: x}, cache: 5s},\n"
-            "  {route: /, from: [cookie, query], body: false, envoy: true, listen: '[::1]:9000'}]\n"
+            "  {route: /, from: [cookie, query], body: false, envoy: true, listen: '[::1]:9000'}]\n" + throttle
         ),
     )
     described = json.loads(orjson.dumps(describe(config)))
@@ -882,7 +917,8 @@ def test_example_loads_and_is_the_default(tmp_path: Path) -> None:
         assert count == 1
     given = yaml.safe_load(full)
     assert len(given) > len(yaml.safe_load(example_text))
-    plain = load_text(tmp_path, whole("requestTokenData: {service: txtoken}"))
+    # A throttle without a field is no throttle, so the example has one.
+    plain = load_text(tmp_path, whole("requestTokenData: {service: txtoken}\nthrottle: {field: /user}"))
     overrides = {"debug": "false", "encKey": KEY, "remote": REMOTE, "listen": "::"}
     assert load_text(tmp_path, full, {}, overrides) == plain
 

@@ -233,6 +233,16 @@ class LoginSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ThrottleSettings:
+    """How many failed logins are too many."""
+
+    pointer: str  # a JSON Pointer (RFC 6901) to the user's name in the body of a login
+    failures: int = 10  # of a name in a network, and ten times as many of an address
+    window_s: float = 300.0  # in which they are counted
+    lockout_s: float = 60.0  # doubled with each that follows, up to 15 min
+
+
+@dataclass(frozen=True, slots=True)
 class IssueSettings:
     """What tokens are made of."""
 
@@ -332,3 +342,4 @@ class Config:
     cookie: CookieSettings
     forward_auth: tuple[ForwardAuthSettings, ...]
     cors: CorsSettings
+    throttle: ThrottleSettings | None = None  # None: nobody is throttled

@@ -13,7 +13,7 @@ from txtoken.config.certificates import Unusable
 from txtoken.config.reader import Reader
 from txtoken.config.table import BY_NAME, snake
 from txtoken.service.keys.key import BEARER_TYPE, HMAC_ALGORITHMS
-from txtoken.settings import DISCOVERY_NAMES, JwksSettings, KeySettings, RemoteProxy
+from txtoken.settings import DISCOVERY_NAMES, UNIX_PREFIX, JwksSettings, KeySettings, RemoteProxy
 from txtoken.unix_urls import is_http_unix
 
 FORWARDED_FIELDS: Final = frozenset(("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"))
@@ -40,6 +40,7 @@ def check(reader: Reader, value: Mapping[str, Any], environ: Mapping[str, str]) 
     _check_secrets(reader, value, environ)
     _check_status_map(reader, value)
     _check_cors(reader, value)
+    _check_throttle(reader, value)
     _check_remote_tls(reader, value)
     if value["forwardedFor"]:
         for name in value["forwardHeaders"]:
@@ -168,6 +169,21 @@ def _check_cors(reader: Reader, value: Mapping[str, Any]) -> None:
         where, line = reader.where(given[0])
         text = "is required in this section: the origins of the pages that may call"
         reader.complain("cors.origins", where, text, line)
+
+
+def _check_throttle(reader: Reader, value: Mapping[str, Any]) -> None:
+    given = [name for name in reader.given if name.startswith("throttle.")]
+    if not given:
+        return
+    if "throttle.field" not in given:
+        where, line = reader.where(given[0])
+        text = "is required in this section: where the user's name stands in the body of a login, as /user"
+        reader.complain("throttle.field", where, text, line)
+    if "unix" not in value["trustedProxies"] and all(place.startswith(UNIX_PREFIX) for place in value["listen"]):
+        why = "all clients of a Unix socket are one for it"
+        reader.warnings.append(
+            f"throttle counts the failed logins of everybody together: {why} unless trustedProxies names unix"
+        )
 
 
 def tls(reader: Reader, value: Mapping[str, Any], prefix: str, make: Callable[..., _T]) -> _T:

@@ -24,6 +24,7 @@ from txtoken.settings import (
     ProcessSettings,
     RemoteSettings,
     Secret,
+    ThrottleSettings,
     Timeouts,
     VerifyRules,
 )
@@ -110,6 +111,7 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
         cookie=cookie,
         forward_auth=forward_auth,
         cors=CorsSettings(**parts["cors"]),
+        throttle=None if value["throttle.field"] is None else ThrottleSettings(**parts["throttle"]),
     )
 
 

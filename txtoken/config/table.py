@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
-from functools import reduce
 from typing import Any, Final
 
 from txtoken.config import (
@@ -39,6 +38,7 @@ from txtoken.settings import (
     ForwardAuthSettings,
     Limits,
     RemoteSettings,
+    ThrottleSettings,
     Timeouts,
 )
 
@@ -73,8 +73,11 @@ class Key:
         return self.name.rpartition(".")[0]
 
     def value(self, config: Config) -> object:
-        """Return this key's value in a configuration."""
-        return reduce(getattr, self.attribute.split("."), config)
+        """Return this key's value in a configuration. None where its part is not there (`throttle`)."""
+        value: object = config
+        for name in self.attribute.split("."):
+            value = None if value is None else getattr(value, name)
+        return value
 
 
 def snake(name: str) -> str:
@@ -87,6 +90,7 @@ _TIMEOUTS: Final = Timeouts()
 _COOKIE: Final = CookieSettings()
 _CORS: Final = CorsSettings()
 _FORWARD_AUTH: Final = {field.name: field.default for field in fields(ForwardAuthSettings)}
+_THROTTLE: Final = {field.name: field.default for field in fields(ThrottleSettings)}
 _REMOTE: Final = {field.name: field.default for field in fields(RemoteSettings)}
 
 # fmt: off
@@ -288,6 +292,14 @@ KEYS: Final = (
         meaning="keep it from the page's scripts"),
     Key("cookie.sameSite", "cookie.same_site", values.choice("Lax", "Strict", "None"), _COOKIE.same_site,
         meaning="Lax, Strict or None: when other sites' pages send it"),
+    Key("throttle.field", "throttle.pointer", pointers.read_pointer, None,
+        meaning="where the user's name stands in the body of a login: a JSON Pointer, as /user"),
+    Key("throttle.failures", "throttle.failures", values.whole_number(1, 100), _THROTTLE["failures"],
+        meaning="failed logins of a name in a network (/24, /56); ten times as many of an address"),
+    Key("throttle.window", "throttle.window_s", values.duration(10, DAY_S), _THROTTLE["window_s"],
+        meaning="in which they are counted"),
+    Key("throttle.lockout", "throttle.lockout_s", values.duration(1, DAY_S), _THROTTLE["lockout_s"],
+        meaning="for which logins get 429 then; twice as long each time, up to 15m"),
     Key("cors.origins", "cors.origins", values.list_of(http_names.read_origin), _CORS.origins,
         meaning="of the pages"),
     Key("cors.headers", "cors.headers", values.list_of(http_names.read_script_field_name), _CORS.headers,
@@ -343,6 +355,7 @@ SECTIONS: Final = {
     "tls": "TLS for clients, by files in PEM form.",
     "remoteTls": "TLS to a remote with an https URL, by files in PEM form.",
     "cookie": "The token as a cookie, too, for browsers: set by a login, and read where a token is looked for.",
+    "throttle": "Who fails to log in too often has to wait. See docs/operating.md.",
     "cors": "Web pages whose scripts may call, by their origin (https://app.example.com), or '*' for all of them.",
     "verify": "What a token has to fulfil beside its signature.",
     "log": "To stdout, one line an event. `debug: true` alone means {level: debug, format: text}.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from txtoken.http1.messages import UNIX, UNKNOWN, Peer
@@ -25,11 +25,14 @@ _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):
 
 
 class Proxies:
-    """The proxies that are trusted: `trusted` holds networks (`10.0.0.0/8`), and `unix` for all clients of a Unix socket."""
+    """The proxies that are trusted: `trusted` holds networks (`10.0.0.0/8`), and `unix` for all clients of a Unix socket.
+    `on_untrusted` is called with a peer whose word `client_behind` does not take.
+    """
 
-    __slots__ = ("_clients", "_networks", "_peers", "_trusts_unix")
+    __slots__ = ("_clients", "_networks", "_on_untrusted", "_peers", "_trusts_unix")
 
-    def __init__(self, trusted: Sequence[str]) -> None:
+    def __init__(self, trusted: Sequence[str], on_untrusted: Callable[[str], None] | None = None) -> None:
+        self._on_untrusted = on_untrusted
         self._trusts_unix = UNIX in trusted
         self._networks = [_network(text) for text in trusted if text != UNIX]
         self._peers: Memo[str, bool] = Memo(KNOWN_MAX)
@@ -57,6 +60,17 @@ class Proxies:
             if len(forwarded_for) <= KNOWN_TEXT_BYTES_MAX:
                 self._clients.put(forwarded_for, known)
         return known or peer
+
+    def client_behind(self, peer: str, fields: Mapping[bytes, bytes]) -> str:
+        """Find the address of the client of a request with these `fields`, and report a field that is not believed."""
+        forwarded_for = fields.get(b"x-forwarded-for")
+        if forwarded_for is None:
+            return peer
+        if self.trusts(peer):
+            return self.client(peer, forwarded_for)
+        if self._on_untrusted is not None:
+            self._on_untrusted(peer)
+        return peer
 
     def forwarded_lines(self, peer: Peer, fields: Mapping[bytes, bytes]) -> bytes:
         """Write the `X-Forwarded-*` lines for the next hop: the client, the scheme and the host of a request with these `fields`.

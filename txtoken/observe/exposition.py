@@ -29,6 +29,7 @@ from txtoken.observe.metrics import (
     REMOTE_REASONS,
     ROUTES,
     STATUSES,
+    THROTTLED_BY,
     TOKEN_REASONS,
     Board,
 )
@@ -74,6 +75,7 @@ class Exposition(Collector):
         yield from _requests(sums)
         yield from _tokens(sums)
         yield from _remote(sums)
+        yield from _throttle(sums)
         yield from _saturation(sums)
         yield _total(
             "txtoken_tls_handshake_failures",
@@ -273,6 +275,22 @@ def _remote(sums: _Sums) -> Iterator[Metric]:
         "From the request for a login to the remote's reply or failure, waiting for a connection included.",
         sums.histogram(metrics.REMOTE),
         sums.seconds[metrics.REMOTE_S],
+    )
+
+
+def _throttle(sums: _Sums) -> Iterator[Metric]:
+    yield _total("txtoken_login_failures", "Logins that the remote rejected.", sums.total("login_failures"))
+    yield _labelled_total(
+        "txtoken_logins_throttled",
+        "Logins that were refused after too many failures, by whether a name in a network had them or an address.",
+        ["by"],
+        [([by], sums.total(f"throttled_{by}")) for by in THROTTLED_BY],
+    )
+    yield _labelled_total(
+        "txtoken_throttle_lockouts",
+        "How often failures were too many, for a name in a network or for an address.",
+        ["by"],
+        [([by], sums.total(f"lockouts_{by}")) for by in THROTTLED_BY],
     )
 
 

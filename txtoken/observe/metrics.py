@@ -44,6 +44,7 @@ REFUSALS: Final[list[str]] = [
     *("tls_on_plain_port", "version_not_supported"),
 ]
 INTERNAL: Final = "internal"
+THROTTLED_BY: Final[list[str]] = ["name", "address"]  # what failures are counted for (`service/throttle`)
 TOKEN_REASONS: Final[list[str]] = [
     *("no_token", "segments", "malformed", "key", "algorithm", "signature"),
     *("no_expiry", "expired", "not_yet", "issuer", "audience", "revoked"),
@@ -75,6 +76,7 @@ REFUSED: Final[list[str]] = [f"refused_{reason}_{use}" for reason in KEY_REASONS
 TOTALS: Final[list[str]] = [
     *("cache_hits", "given_up", "log_lines_dropped"),
     *("connections_held_back", "tls_handshakes_failed", "tokens_cut"),
+    *("login_failures", "throttled_name", "throttled_address", "lockouts_name", "lockouts_address"),
     *REFUSED,
 ]
 # The state of this moment, which is void when the worker has died.

@@ -9,17 +9,19 @@ from txtoken.errors import RemoteError
 from txtoken.observe.logs import Repeats
 
 LARGE_TOKENS_S: Final = 60.0  # between two warnings of them
+UNTRUSTED_S: Final = 60.0  # likewise
 
 
 class Notices:
     """Log lines that could come with every request, and are written once in a while with the number of those between."""
 
-    __slots__ = ("_large_tokens", "_log", "_repeats")
+    __slots__ = ("_large_tokens", "_log", "_repeats", "_untrusted")
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
         self._repeats = Repeats()
         self._large_tokens = Repeats(LARGE_TOKENS_S)
+        self._untrusted = Repeats(UNTRUSTED_S)
 
     def remote_failed(self, error: RemoteError) -> None:
         """A login got no usable reply."""
@@ -37,6 +39,11 @@ class Notices:
         """Members of a reply did not become claims. It is reported once."""
         text = "these members of the remote's reply are registered claims, and do not come into tokens (dataClaim: '')"
         self._log.warning(text, extra={"fields": {"names": names}})
+
+    def proxy_is_untrusted(self, peer: str) -> None:
+        """A peer that is no trusted proxy says for whom it asks, and the throttle counts it as the client itself."""
+        text = "X-Forwarded-For of a peer that trustedProxies does not name: the throttle takes all its clients for one"
+        self._warn(self._untrusted.due("proxy"), text, {"peer": peer})
 
     def handshake_failed(self, cause: str) -> None:
         """A client's TLS handshake failed."""

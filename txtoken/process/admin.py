@@ -105,6 +105,7 @@ class Admin:
                 entrances.take_handshakes_failed(),
                 app.cut.count,
             ),
+            *app.login_counts.take(),
             *(refused.get((reason, use), 0) for reason in KEY_REASONS for use in KEY_USES),
         ]
         self._dropped = dropped

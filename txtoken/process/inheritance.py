@@ -12,6 +12,7 @@ from typing import Final
 from txtoken.process.admin import AdminPort
 from txtoken.process.doors import Door
 from txtoken.process.revoked import Loaded
+from txtoken.service.throttle.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Inheritance:
     admin_port: AdminPort | None = None
     revocations: Loaded | None = None  # read once: the workers share the memory
     doors: Sequence[Door] = ()
+    throttle_table: Table | None = None  # what workers count in, those that replace others too
 
     @property
     def sockets(self) -> list[socket.socket]:

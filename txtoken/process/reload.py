@@ -228,6 +228,8 @@ class Reload:
             self._log.warning("forwardAuth is no longer in the configuration: proxies that ask are refused")
         if previous.revocations is not None and self.config.revocations is None:
             self._log.warning("revocations is no longer in the configuration: what was revoked is valid again")
+        if previous.throttle is not None and self.config.throttle is None:
+            self._log.warning("throttle is no longer in the configuration: passwords can be guessed without end")
         for warning in (*key_changes(previous, self.config, time.time()), *self.config.warnings):
             self._log.warning(warning)
 

@@ -30,6 +30,7 @@ from txtoken.process.reload import Reload
 from txtoken.process.running import STDOUT_FD, announce, leave, open_admin
 from txtoken.process.signals import AT_ONCE, WorkerContext, end_at_next_signal
 from txtoken.process.sockets import bind, take_passed, unix_sockets
+from txtoken.service.throttle.table import Table
 from txtoken.settings import Config
 
 OK: Final = 0
@@ -57,7 +58,7 @@ def _serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) ->
     listen = () if passed else config.process.addresses
     revocations = revoked.load(config)
     with unix_sockets(listen) as unix, open_doors(config.process.doors) as doors:
-        inheritance = Inheritance(revocations=revocations, doors=doors)
+        inheritance = Inheritance(revocations=revocations, doors=doors, throttle_table=Table())
         shared = [*take_passed(passed), *unix]
         if config.process.workers == 1:
             return running.serve(config, load, [*bind(listen, config.process.port), *shared], inheritance)

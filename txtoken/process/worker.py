@@ -26,6 +26,7 @@ from txtoken.process.revoked import Loaded, RevocationFile
 from txtoken.process.threads import Threads
 from txtoken.service.app import App, Surroundings
 from txtoken.service.revocations import Revocations
+from txtoken.service.throttle.table import Table
 from txtoken.settings import Config
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
@@ -66,6 +67,8 @@ class Worker:
             in_thread=Threads().run,
             is_ready=lambda: self._ready and self._app.can_sign(),
             forwarded_lines=lambda trusted: Proxies(trusted).forwarded_lines,
+            client_behind=lambda trusted: Proxies(trusted, notices.proxy_is_untrusted).client_behind,
+            throttle_table=inheritance.throttle_table or Table(),
             on_remote_failure=notices.remote_failed,
             on_large_token=notices.token_is_large,
             on_dropped_claims=notices.claims_are_dropped,

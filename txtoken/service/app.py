@@ -28,6 +28,9 @@ from txtoken.service.keys.key import BEARER_TYPE, HMAC_ALGORITHMS
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.revocations import Revocations
 from txtoken.service.routes import Routes, health_routes
+from txtoken.service.throttle.counts import LoginCounts
+from txtoken.service.throttle.guard import ClientBehind, Doorman, Guard
+from txtoken.service.throttle.table import Table
 from txtoken.service.tokens.issue import CutTokens, TokenIssuer, new_issuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
@@ -53,6 +56,8 @@ class Surroundings:
     forwarded_lines: Callable[
         [tuple[str, ...]], ForwardedLines
     ]  # how to tell the remote of clients behind these proxies
+    client_behind: Callable[[tuple[str, ...]], ClientBehind]  # how to find a client behind these proxies
+    throttle_table: Table
     on_remote_failure: Callable[[RemoteError], None]
     on_large_token: Callable[[int], None]  # its bytes
     on_dropped_claims: Callable[[str], None]  # their names
@@ -69,6 +74,8 @@ class App:
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
         self.cut: CutTokens = CutTokens() if before is None else before.cut  # which logins that still run count in, too
+        self.login_counts: LoginCounts = LoginCounts() if before is None else before.login_counts
+        self._doorman: Doorman | None = None  # where there is a throttle
         self.ring: KeyRing
         self.issuer: TokenIssuer
         self.remote: Remote
@@ -121,6 +128,7 @@ class App:
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
         self.issuer = issuer = new_issuer(ring, config.issue, self.cut, around.on_dropped_claims)
+        self._doorman = self._new_doorman()
         login = Login(
             self.remote,
             issuer,
@@ -128,6 +136,7 @@ class App:
             around.clock,
             config.login,
             forwarded_lines=around.forwarded_lines(config.trusted_proxies) if config.login.forwarded_for else None,
+            guard=Guard(self.login_counts, self._doorman),
             token_bytes_max=config.issue.token_bytes_max,
             in_thread=around.in_thread,
             on_failure=around.on_remote_failure,
@@ -148,6 +157,14 @@ class App:
         self.paths = frozenset(path.encode("ascii") for path in routes)
         self.router = self._route(routes)
         self._doors = {address: self._door(address) for address in config.process.doors}
+
+    def _new_doorman(self) -> Doorman | None:
+        """Make the throttle of logins, if there is to be one. What was counted by an earlier configuration stays."""
+        settings, around = self.config.throttle, self._surroundings
+        if settings is None:
+            return None
+        client_behind = around.client_behind(self.config.trusted_proxies)
+        return Doorman(settings, around.throttle_table, self.login_counts, client_behind)
 
     def _published(self, ring: KeyRing) -> dict[str, tuple[str, dict[str, Handler]]]:
         """Return the routes that publish public keys, and point to them, by path with their names."""
@@ -213,6 +230,8 @@ class App:
     def replace(self, before: App) -> None:
         """Serve in place of another app from now on. Its requests finish."""
         self._retired = before._retired
+        if self._doorman is None and before._doorman is not None:
+            self._surroundings.throttle_table.clear()  # nothing sweeps it now, and its times would begin again
         if self.remote is not before.remote:
             self._retired.append(before.remote)
 
@@ -241,6 +260,8 @@ class App:
         """Act on the remote's deadlines that have passed, and take over keys whose time has come."""
         self.ring.refresh(self._surroundings.clock.second)
         self.remote.sweep(monotonic())
+        if self._doorman is not None:
+            self._doorman.throttle.sweep()
         for remote in tuple(self._retired):
             remote.sweep(monotonic())
             if not remote.active_count:

@@ -11,18 +11,18 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")  # of an array: no leading zero
 class Pointer:
     """One JSON Pointer. `text` is "" (the whole value) or begins with `/`."""
 
-    __slots__ = ("_steps", "text")
+    __slots__ = ("steps", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         steps = [step.replace("~1", "/").replace("~0", "~") for step in text.split("/")[1:]]
         # A step into an array is an index, or leads nowhere: `-` is the item after the last one.
-        self._steps = [(step, int(step) if _INDEX.fullmatch(step) else -1) for step in steps]
+        self.steps = [(step, int(step) if _INDEX.fullmatch(step) else -1) for step in steps]
 
     def find(self, value: object) -> Any:
         """Return what stands there in parsed JSON. Null stands where nothing does."""
         found: Any = value
-        for name, index in self._steps:
+        for name, index in self.steps:
             if isinstance(found, dict):
                 found = found.get(name)
             elif isinstance(found, list) and 0 <= index < len(found):

@@ -17,6 +17,8 @@ from txtoken.service.failures import Failures
 from txtoken.service.handlers.login import Login
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
+from txtoken.service.throttle.counts import LoginCounts
+from txtoken.service.throttle.guard import Guard
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.upstream.remote import Remote
 from txtoken.settings import IssueSettings, LoginSettings
@@ -59,6 +61,7 @@ class Desk:
         self.failures: list[RemoteError] = []
         self.crashes: list[Exception] = []
         self.large_tokens: list[int] = []
+        self.counts = LoginCounts()
         self.handler = Login(
             remote,
             issuer or TokenIssuer(KeyRing([HmacKey(KEY.encode())]), IssueSettings(TTL_S)),
@@ -66,6 +69,7 @@ class Desk:
             self.clock,
             settings,
             forwarded_lines=None,
+            guard=Guard(self.counts),
             token_bytes_max=32_768,
             in_thread=lambda work, on_end: on_end(work()),
             on_failure=self.failures.append,

@@ -27,6 +27,9 @@ from txtoken.service.answers import CRASHED, NO_STORE, OK_HEAD
 from txtoken.service.failures import Failures
 from txtoken.service.keys.key import Key
 from txtoken.service.success import Success
+from txtoken.service.throttle.guard import Guard, throttled
+from txtoken.service.throttle.names import NOT_READ
+from txtoken.service.throttle.throttle import Attempt
 from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, is_json, read_object
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.upstream.exchange import Exchange, Outcome
@@ -57,6 +60,7 @@ class Login(Handler):
         "_failures",
         "_forward",
         "_forwarded_lines",
+        "_guard",
         "_in_thread",
         "_issuer",
         "_on_crash",
@@ -66,7 +70,6 @@ class Login(Handler):
         "_signing",
         "_success",
         "_token_bytes_max",
-        "_usual_bytes_max",
         "_validate_body",
     )
 
@@ -79,6 +82,7 @@ class Login(Handler):
         settings: LoginSettings,
         *,
         forwarded_lines: ForwardedLines | None,
+        guard: Guard,
         token_bytes_max: int,
         in_thread: InThread,
         on_failure: Callable[[RemoteError], None],
@@ -90,12 +94,12 @@ class Login(Handler):
         self._failures = failures
         self._clock = clock
         self._forwarded_lines = forwarded_lines  # of who sent the request, when the remote is to know
+        self._guard = guard
         self._forward = tuple(
             {name.lower().encode("ascii"): name.encode("ascii") for name in settings.forward_headers}.items()
         )
         self._validate_body = settings.validate_body
         self._token_bytes_max = token_bytes_max
-        self._usual_bytes_max = min(token_bytes_max, LARGE_TOKEN_BYTES)  # a token of more is looked at closer
         # None: every JSON object is a success.
         self._success = Success(settings.success_members) if settings.success_members else None
         self._in_thread = in_thread
@@ -105,10 +109,10 @@ class Login(Handler):
         self._on_crash = on_crash
 
     def handle(self, request: Request, client: Client) -> Pending | None:
-        body = request.body
+        body, document = request.body, NOT_READ
         if self._validate_body and len(body) <= CHECKED_BODY_BYTES_MAX:
             try:
-                read_json(body)
+                document = read_json(body)
             except JSONDecodeError as wrong:
                 if len(body) > RECHECKED_BODY_BYTES_MAX or not is_json(body):
                     client.respond(_not_json(wrong))
@@ -129,9 +133,16 @@ class Login(Handler):
         if self._forwarded_lines is not None:
             lines += self._forwarded_lines(client.peer(), fields)
         login = LoginExchange(self, client, lines, body)
+        doorman = self._guard.doorman
+        if doorman is not None:
+            login.attempt = attempt = doorman.begin(client.address(), fields, body, document)
+            if attempt.wait_s:
+                client.respond(throttled(attempt.wait_s))
+                return None
         try:
             self._remote.post(login)
         except RemoteOverloaded as error:
+            self._guard.take_back(login.attempt)
             client.respond(self._explain(error, None))
             return None
         return login
@@ -146,6 +157,7 @@ class Login(Handler):
         try:
             response = self._answer(login, outcome, remote_s)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the client without an answer
+            self._guard.take_back(login.attempt)
             self._on_crash(error)
             response = CRASHED
         if response is not None:
@@ -153,22 +165,24 @@ class Login(Handler):
 
     def cancel(self, login: LoginExchange) -> None:
         """Give up a login whose client is gone, or was answered."""
+        self._guard.abandon(login.attempt, was_sent=login.connection_number != 0)
         self._remote.cancel(login)
 
     def _answer(self, login: LoginExchange, outcome: Outcome, remote_s: float) -> Response | None:
         """Return the answer. None: a thread signs the token, and answers then."""
         if not isinstance(outcome, bytes):
-            return self._explain(outcome, remote_s)
+            return self._fail(login, outcome, remote_s)
         try:
             reply, data = read_object(outcome, NESTING_MAX)
         except UnusableJson as unusable:
-            return self._explain(RemoteInvalid("bad_json", str(unusable)), remote_s)
+            return self._fail(login, RemoteInvalid("bad_json", str(unusable)), remote_s)
         if self._success is not None and not self._success.agrees(reply):
-            return self._explain(RemoteStatus(REFUSED, body=outcome), remote_s)
+            return self._fail(login, RemoteStatus(REFUSED, body=outcome), remote_s)
         try:
             signing_input = self._issuer.signing_input(data, self._clock.second, reply)
         except (ClaimsUnbuildable, NoSigningKey) as error:
-            return self._explain(error, remote_s)
+            return self._fail(login, error, remote_s)
+        self._guard.succeed(login.attempt)
         key = self._issuer.key
         if key.is_slow:
             self._sign_in_thread(login, key, signing_input, remote_s)
@@ -177,9 +191,9 @@ class Login(Handler):
 
     def _hand_out(self, token: bytes, remote_s: float) -> Response:
         size = len(token)
-        if size > self._usual_bytes_max:
-            if size > self._token_bytes_max:
-                return self._explain(TokenTooLarge(size, self._token_bytes_max), remote_s)
+        if size > self._token_bytes_max:
+            return self._explain(TokenTooLarge(size, self._token_bytes_max), remote_s)
+        if size > LARGE_TOKEN_BYTES:
             self._on_large_token(size)
         return Response(200, OK_HEAD, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
 
@@ -200,6 +214,10 @@ class Login(Handler):
         self._signing += 1
         self._in_thread(lambda: key.sign(signing_input), conclude)
 
+    def _fail(self, login: LoginExchange, error: RemoteError, remote_s: float) -> Response:
+        self._guard.fail(login.attempt, error)
+        return self._explain(error, remote_s)
+
     def _explain(self, error: RemoteError, remote_s: float | None) -> Response:
         self._on_failure(error)
         return self._failures.answer(error, self._clock.second, remote_s)
@@ -208,12 +226,13 @@ class Login(Handler):
 class LoginExchange(Exchange):
     """One client's login on its way."""
 
-    __slots__ = ("_handler", "client", "is_cancelled")
+    __slots__ = ("_handler", "attempt", "client", "is_cancelled")
 
     def __init__(self, handler: Login, client: Client, lines: bytes, body: bytes) -> None:
         super().__init__(lines, body)
         self._handler = handler
         self.client = client
+        self.attempt: Attempt | None = None  # where there is a throttle
         self.is_cancelled = False  # the client is gone, or has been answered
 
     def conclude(self, outcome: Outcome, seconds: float) -> None:

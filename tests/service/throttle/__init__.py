@@ -1,0 +1,1 @@
+"""The throttle of logins, part by part."""

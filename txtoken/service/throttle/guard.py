@@ -1,0 +1,102 @@
+"""The throttle as the login route sees it: who attempts a login, what its outcome means, and what who has to wait is answered.
+Knows no remote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from orjson import dumps as write_json
+
+from txtoken.errors import RemoteError, RemoteStatus
+from txtoken.http1.messages import Response, response_head
+from txtoken.service.answers import NO_STORE
+from txtoken.service.throttle.counts import LoginCounts
+from txtoken.service.throttle.identities import Identities
+from txtoken.service.throttle.names import Names
+from txtoken.service.throttle.table import Table
+from txtoken.service.throttle.throttle import Attempt, Throttle
+from txtoken.settings import ThrottleSettings
+
+# Finds the address of a client by that of its peer, and by the header fields that trusted proxies have written.
+ClientBehind = Callable[[str, Mapping[bytes, bytes]], str]
+# Statuses of the remote that say nothing of a password: it took too long, or has a throttle of its own.
+UNDECIDED: Final = (408, 429)
+_TOO_MANY: Final = response_head(429, NO_STORE)
+
+
+class Doorman:
+    """The throttle of one configuration: finds out who attempts a login."""
+
+    __slots__ = ("_client_behind", "_identities", "_names", "throttle")
+
+    def __init__(
+        self, settings: ThrottleSettings, table: Table, counts: LoginCounts, client_behind: ClientBehind
+    ) -> None:
+        self.throttle = Throttle(settings, table, counts)
+        self._identities = Identities(table.secret)
+        self._names = Names(settings.pointer)
+        self._client_behind = client_behind
+
+    def begin(self, peer: str, fields: Mapping[bytes, bytes], body: bytes, document: object) -> Attempt:
+        """Count an attempt, or refuse it (see `Attempt`). `peer` is an address as in `Peer`, `document` as in `Names.find`."""
+        names = self._names.find(body, document)
+        keys = self._identities.keys(self._client_behind(peer, fields), names)
+        # A success says nothing of other names that stand beside its own, and nothing of others in a network without names:
+        # with one password that he knows an attacker would clear the failures with those that he guesses.
+        return self.throttle.begin(keys, clears=len(names) == 1 and names[0] != "")
+
+
+class Guard:
+    """What the login route does at each attempt and at its outcome, with a throttle or without: wrong logins are counted in any
+    case. Each attempt that `begin` has let in gets one outcome.
+    """
+
+    __slots__ = ("_counts", "doorman")
+
+    def __init__(self, counts: LoginCounts, doorman: Doorman | None = None) -> None:
+        self._counts = counts
+        self.doorman = doorman  # None: nobody is throttled, and attempts are None
+
+    def succeed(self, attempt: Attempt | None) -> None:
+        """The remote took the login."""
+        if attempt is not None and self.doorman is not None:
+            self.doorman.throttle.succeed(attempt)
+
+    def fail(self, attempt: Attempt | None, error: RemoteError) -> None:
+        """There is no token for the client, because the remote rejected the login or for another reason."""
+        is_wrong = isinstance(error, RemoteStatus) and is_rejection(error.status)
+        if is_wrong:
+            self._counts.failures += 1
+        if attempt is not None and self.doorman is not None:
+            if is_wrong:
+                self.doorman.throttle.fail(attempt)
+            else:
+                self.doorman.throttle.take_back(attempt)
+
+    def abandon(self, attempt: Attempt | None, *, was_sent: bool) -> None:
+        """The client does not wait for the outcome. This counts as wrong, unless the remote was not asked yet: where a wrong
+        password takes longer than a right one, an attacker need not wait for the answer.
+        """
+        if attempt is not None and self.doorman is not None:
+            if was_sent:
+                self.doorman.throttle.fail(attempt)
+            else:
+                self.doorman.throttle.take_back(attempt)
+
+    def take_back(self, attempt: Attempt | None) -> None:
+        """Nothing is known of the outcome, and the client can do nothing about that."""
+        if attempt is not None and self.doorman is not None:
+            self.doorman.throttle.take_back(attempt)
+
+
+def is_rejection(status: int) -> bool:
+    """Whether a status of the remote means that the login is wrong."""
+    return 400 <= status < 500 and status not in UNDECIDED
+
+
+def throttled(wait_s: int) -> Response:
+    """Return the answer to an attempt that is refused. It is the same whether the name exists or not."""
+    said = {"message": "Too many failed logins.", "error": f"too many failed logins: try again in {wait_s} s"}
+    return Response(429, _TOO_MANY + b"Retry-After: %d\r\n" % wait_s, write_json(said), error="throttled")

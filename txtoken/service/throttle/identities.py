@@ -1,0 +1,98 @@
+"""Who attempts a login, as keys of the throttle's table: hashes with a secret. Knows addresses and names; counts nothing.
+
+Nobody can choose a name whose entry stands where another's does, and what is kept shows no name. CPython's own hash of bytes is
+keyed (SipHash) and takes 0.07 µs, where blake2b takes 0.4. Its key is the process's, or what PYTHONHASHSEED says, so the table's
+secret is hashed as well. Forked workers, those that replace others too, have both from their supervisor.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+from txtoken.memo import Memo
+
+KNOWN_MAX: Final = 1024  # addresses that are remembered
+IPV4_NETWORK_BYTES: Final = 3  # /24
+IPV6_NETWORK_BYTES: Final = (
+    7  # /56: what one customer of a provider has at least, so one address of IPv6 is no more than this
+)
+_MAPPED: Final = b"\0" * 10 + b"\xff\xff"  # an IPv4 address as IPv6 writes it (RFC 4291 §2.5.5.2)
+_KEY_MASK: Final = (1 << 63) - 1
+# What a hash is of, so that no two of them hash the same text.
+_ADDRESS: Final = b"A"
+_NAME: Final = b"N"
+
+
+def siphash_key(text: bytes) -> int:
+    """Return the key of an entry, by CPython's hash of bytes."""
+    return hash(text) & _KEY_MASK
+
+
+def blake2b_key(text: bytes) -> int:
+    """Return the key of an entry, where CPython's hash has 32 bits or is not keyed well."""
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") & _KEY_MASK
+
+
+def _choose(width: int, algorithm: str) -> Callable[[bytes], int]:
+    return siphash_key if width == 64 and algorithm.startswith("siphash") else blake2b_key
+
+
+keyed: Final[Callable[[bytes], int]] = _choose(sys.hash_info.width, sys.hash_info.algorithm)
+
+
+class Known:
+    """What is known of an address: what the hash of a name begins with there, and the key of the address itself."""
+
+    __slots__ = ("key", "prefix")
+
+    def __init__(self, prefix: bytes, key: int) -> None:
+        self.prefix = prefix
+        self.key = key
+
+
+class Identities:
+    """Makes keys with this secret."""
+
+    __slots__ = ("_known", "_secret")
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._known: Memo[str, Known] = Memo(KNOWN_MAX)
+
+    def keys(self, address: str, names: list[str]) -> list[int]:
+        """Return the key of each name in the network of this address, and that of the address. No name is the name "".
+
+        What is no IP address (clients of a Unix socket, or one that has gone already) is one client.
+        """
+        known = self._known.get(address)
+        if known is None:
+            known = self._find_out(address)
+            self._known.put(address, known)
+        if len(names) == 1:  # nearly always
+            return [keyed(known.prefix + names[0].encode("utf-8", "surrogatepass")), known.key]
+        texts = [known.prefix + name.encode("utf-8", "surrogatepass") for name in dict.fromkeys(names or [""])]
+        return [*map(keyed, texts), known.key]
+
+    def _find_out(self, address: str) -> Known:
+        packed = packed_address(address)
+        network = packed[: IPV4_NETWORK_BYTES if len(packed) == 4 else IPV6_NETWORK_BYTES]
+        single = packed if len(packed) == 4 else network
+        kind = bytes([len(packed)])  # says how long the network is, which the name follows
+        return Known(
+            b"".join((self._secret, _NAME, kind, network)), keyed(b"".join((self._secret, _ADDRESS, kind, single)))
+        )
+
+
+def packed_address(address: str) -> bytes:
+    """Read an address as 4 or 16 bytes. Nothing where it is none."""
+    try:
+        if ":" not in address:
+            return socket.inet_pton(socket.AF_INET, address)
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])  # a zone means something here alone
+    except OSError:
+        return b""
+    return packed[12:] if packed.startswith(_MAPPED) else packed
