@@ -16,6 +16,7 @@ from tests.http1.loopback import Answer, Client
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process.sockets import bind
 from txtoken.process.worker import Worker
+from txtoken.service.throttle.table import Table
 from txtoken.settings import Config
 
 NOBODY: Final = "http://127.0.0.1:9/login"  # the discard port, where nobody listens
@@ -67,11 +68,12 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[Served]:
-    """Serve until the end."""
+async def serving(config: Config, throttle_table: Table | None = None) -> AsyncIterator[Served]:
+    """Serve until the end. A `throttle_table` may have a clock of its own."""
     with tempfile.TemporaryFile() as file:
         writer = LineWriter(file.fileno())
-        worker = Worker(config, open_log(writer, level="error", as_json=True), writer)
+        log = open_log(writer, level="error", as_json=True)
+        worker = Worker(config, log, writer, throttle_table=throttle_table)
         sockets = bind(config.process.addresses, config.process.port)
         served = Served(worker, sockets[0].getsockname()[1], file.fileno(), writer)
         try:

@@ -10,6 +10,7 @@ import hmac
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import jwt
@@ -26,11 +27,15 @@ from txtoken.http1.parser import RequestParser
 from txtoken.process.loop import new_event_loop
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
+from txtoken.service.throttle.counts import LoginCounts
+from txtoken.service.throttle.guard import Doorman
+from txtoken.service.throttle.identities import blake2b_key, siphash_key
+from txtoken.service.throttle.table import Table
 from txtoken.service.tokens.compact import compact_object
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.verify import TokenVerifier
-from txtoken.settings import CheckSettings, Config, IssueSettings, Limits, LogSettings
+from txtoken.settings import CheckSettings, Config, IssueSettings, Limits, LogSettings, ThrottleSettings
 
 SECRET: Final = b"a-key-for-benches-0123456789-abcdefghijk"
 DISTINCT: Final = 5000
@@ -152,6 +157,54 @@ def test_render(benchmark: BenchmarkFixture) -> None:
     assert benchmark(lambda: render(response, b"Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"))
 
 
+# The throttle
+
+
+def doorman() -> Doorman:
+    """A throttle by the default rules."""
+    return Doorman(ThrottleSettings("/user"), Table(), LoginCounts(), lambda peer, _: peer)
+
+
+LOGIN_BODY: Final = b'{"user":"ada","password":"engine"}'
+
+
+def test_throttle_success(benchmark: BenchmarkFixture) -> None:
+    """What the throttle adds to a login that succeeds: the name found and counted, and taken back."""
+    door, document = doorman(), orjson.loads(LOGIN_BODY)
+    benchmark(lambda: door.throttle.succeed(door.begin("192.0.2.7", {}, LOGIN_BODY, document)))
+
+
+def test_throttle_distinct(benchmark: BenchmarkFixture) -> None:
+    """The same for 5 000 people at 500 addresses, in a table in which 100 000 entries stand."""
+    door = doorman()
+    for number in range(50_000):
+        body = orjson.dumps({"user": f"user{number}"})
+        door.throttle.fail(door.begin(f"10.{number & 255}.{number >> 8}.1", {}, body, orjson.loads(body)))
+    bodies = [LOGIN_BODY.replace(b"ada", b"somebody%d" % number) for number in range(DISTINCT)]
+    logins = [(f"192.0.2.{n % 250}", body, orjson.loads(body)) for n, body in enumerate(bodies)]
+    benchmark(in_turn(logins, lambda login: door.throttle.succeed(door.begin(login[0], {}, login[1], login[2]))))
+
+
+def test_throttle_refusal(benchmark: BenchmarkFixture) -> None:
+    """An attempt of a name that is locked."""
+    door, document = doorman(), orjson.loads(LOGIN_BODY)
+    for _ in range(10):
+        door.throttle.fail(door.begin("192.0.2.7", {}, LOGIN_BODY, document))
+    assert benchmark(lambda: door.begin("192.0.2.7", {}, LOGIN_BODY, document)).wait_s > 0
+
+
+def test_throttle_duplicates(benchmark: BenchmarkFixture) -> None:
+    """A login whose name has to be looked for among duplicate members."""
+    door, body = doorman(), LOGIN_BODY.replace(b"engine", b"\\u00e9")
+    benchmark(lambda: door.throttle.succeed(door.begin("192.0.2.7", {}, body, orjson.loads(body))))
+
+
+@pytest.mark.parametrize("make", [siphash_key, blake2b_key])
+def test_throttle_hash(benchmark: BenchmarkFixture, make: Callable[[bytes], int]) -> None:
+    """The key of an entry, by CPython's hash and by blake2b."""
+    benchmark(lambda: make(b"0123456789abcdefN\4\xc0\0\2ada@example.org"))
+
+
 # Whole exchanges
 
 
@@ -159,6 +212,19 @@ def test_whole_get_token(benchmark: BenchmarkFixture, house: House) -> None:
     """A login, from the client's bytes to the answer, on warm connections."""
     benchmark(house.log_in)
     assert house.to_client.written[-1].startswith(b"HTTP/1.1 200")
+
+
+def test_whole_get_token_throttled(benchmark: BenchmarkFixture, config: Config) -> None:
+    """The same with a throttle."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+
+        async def build() -> House:
+            return House(replace(config, throttle=ThrottleSettings("/user")))
+
+        built = runner.run(build())
+        benchmark(built.log_in)
+        assert built.to_client.written[-1].startswith(b"HTTP/1.1 200")
+        runner.run(built.close())
 
 
 def test_whole_check_remembered(benchmark: BenchmarkFixture, house: House, config: Config) -> None:
