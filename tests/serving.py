@@ -14,6 +14,7 @@ from typing import Final
 from tests.configuring import KEY, load_text
 from tests.http1.loopback import Answer, Client
 from txtoken.observe.logs import LineWriter, open_log
+from txtoken.process.inheritance import Inheritance
 from txtoken.process.sockets import bind
 from txtoken.process.worker import Worker
 from txtoken.service.throttle.table import Table
@@ -73,7 +74,7 @@ async def serving(config: Config, throttle_table: Table | None = None) -> AsyncI
     with tempfile.TemporaryFile() as file:
         writer = LineWriter(file.fileno())
         log = open_log(writer, level="error", as_json=True)
-        worker = Worker(config, log, writer, throttle_table=throttle_table)
+        worker = Worker(config, log, writer, inheritance=Inheritance(throttle_table=throttle_table))
         sockets = bind(config.process.addresses, config.process.port)
         served = Served(worker, sockets[0].getsockname()[1], file.fileno(), writer)
         try:
