@@ -68,8 +68,7 @@ def cookie_token(head: Head, name: bytes) -> bytes:
         end = field.find(b";", begins)
         if end < 0:
             end = len(field)
-        before = field[max(0, at - COOKIES_MAX) : at].rstrip(_BLANKS)
-        if not before or before.endswith(b";"):
+        if not field[field.rfind(b";", 0, at) + 1 : at].strip(_BLANKS):  # it is no end of another name, and in no value
             value = field[begins:end].strip(_BLANKS)
             if len(value) > 1 and value.startswith(_QUOTE) and value.endswith(_QUOTE):
                 value = value[1:-1]
