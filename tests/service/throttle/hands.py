@@ -11,9 +11,9 @@ from txtoken.settings import ThrottleSettings
 
 START_S: Final = 1000.25  # of the clock
 RULES: Final = ThrottleSettings("/user")
-NAME: Final = 0x1234_5678_9ABC_DEF0  # keys
-ADDRESS: Final = 0x0FED_CBA9_8765_4321
-OTHER_NAME: Final = 0x1111_2222_3333_4444
+NAME: Final = 0x1_5678_9ABC  # keys
+ADDRESS: Final = 0x0_CBA9_8765
+OTHER_NAME: Final = 0x1_1112_2223
 
 
 class Hand:

@@ -12,7 +12,7 @@ from tests.service.throttle.hands import ADDRESS, NAME, OTHER_NAME, Hand, Room
 from txtoken.service.throttle.counts import ADDRESS as BY_ADDRESS
 from txtoken.service.throttle.counts import NAME as BY_NAME
 from txtoken.service.throttle.counts import LoginCounts
-from txtoken.service.throttle.table import TIME_MASK, Table
+from txtoken.service.throttle.table import KEY_MASK, TIME_MASK, Table
 from txtoken.service.throttle.throttle import Attempt, Throttle
 from txtoken.settings import ThrottleSettings
 
@@ -194,7 +194,7 @@ def test_an_address_is_ten_times_as_patient(room: Room) -> None:
 
 def test_a_hundred_failures_may_be_allowed() -> None:
     """The largest `failures` fits: 100 of a name, 1000 of an address."""
-    room = Room(ThrottleSettings("/user", 100))
+    room = Room(ThrottleSettings("/user", 100), buckets=4096)
     room.fail(99)
     assert room.waits() == 0
     room.fail(1)
@@ -317,7 +317,7 @@ def test_outcomes_of_an_entry_that_made_room(room: Room) -> None:
     attempts = [room.throttle.begin([NAME, ADDRESS], clears=True) for _ in range(3)]
     room.table.clear()
     for place in {*attempts[0].places}:
-        room.table._words[place] = 0xABCDE << 44 | 1000 << 24 | 5 << 14 | 5 << 4
+        room.table._words[place] = 0x2BCDE << 43 | 1000 << 24 | 5 << 14 | 5 << 4
     before = room.words()
     for outcome, attempt in zip(OUTCOMES, attempts, strict=True):
         outcome(room.throttle, attempt)
@@ -412,7 +412,7 @@ def test_memory_does_not_grow() -> None:
     room = Room(buckets=1024)
     size = len(room.table._memory)
     for number in range(1, 50_001):
-        room.fail(1, [number * 0x9E3779B97F4A7C15 & (1 << 63) - 1, number * 0xC2B2AE3D27D4EB4F & (1 << 63) - 1])
+        room.fail(1, [number * 0x9E3779B97F4A7C15 & KEY_MASK, number * 0xC2B2AE3D27D4EB4F & KEY_MASK])
     assert len(room.table._memory) == size == 65_536
     assert len(room.words()) == 1024 * 7
     room.hand.turn(300)

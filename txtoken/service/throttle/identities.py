@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Final
 
 from txtoken.memo import Memo
+from txtoken.service.throttle.table import KEY_MASK
 
 KNOWN_MAX: Final = 1024  # addresses that are remembered
 IPV4_NETWORK_BYTES: Final = 3  # /24
@@ -21,7 +22,6 @@ IPV6_NETWORK_BYTES: Final = (
     7  # /56: what one customer of a provider has at least, so one address of IPv6 is no more than this
 )
 _MAPPED: Final = b"\0" * 10 + b"\xff\xff"  # an IPv4 address as IPv6 writes it (RFC 4291 §2.5.5.2)
-_KEY_MASK: Final = (1 << 63) - 1
 # What a hash is of, so that no two of them hash the same text.
 _ADDRESS: Final = b"A"
 _NAME: Final = b"N"
@@ -29,12 +29,12 @@ _NAME: Final = b"N"
 
 def siphash_key(text: bytes) -> int:
     """Return the key of an entry, by CPython's hash of bytes."""
-    return hash(text) & _KEY_MASK
+    return hash(text) & KEY_MASK
 
 
 def blake2b_key(text: bytes) -> int:
     """Return the key of an entry, where CPython's hash has 32 bits or is not keyed well."""
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") & _KEY_MASK
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") & KEY_MASK
 
 
 def _choose(width: int, algorithm: str) -> Callable[[bytes], int]:
@@ -73,9 +73,8 @@ class Identities:
             known = self._find_out(address)
             self._known.put(address, known)
         if len(names) == 1:  # nearly always
-            return [keyed(known.prefix + names[0].encode("utf-8", "surrogatepass")), known.key]
-        texts = [known.prefix + name.encode("utf-8", "surrogatepass") for name in dict.fromkeys(names or [""])]
-        return [*map(keyed, texts), known.key]
+            return [keyed(known.prefix + _text(names[0])), known.key]
+        return [*[keyed(known.prefix + _text(name)) for name in dict.fromkeys(names or [""])], known.key]
 
     def _find_out(self, address: str) -> Known:
         packed = packed_address(address)
@@ -85,6 +84,11 @@ class Identities:
         return Known(
             b"".join((self._secret, _NAME, kind, network)), keyed(b"".join((self._secret, _ADDRESS, kind, single)))
         )
+
+
+def _text(name: str) -> bytes:
+    # Halves of surrogate pairs are no UTF-8, and JSON allows them.
+    return name.encode() if name.isascii() else name.encode("utf-8", "surrogatepass")
 
 
 def packed_address(address: str) -> bytes:

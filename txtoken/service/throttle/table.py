@@ -4,17 +4,18 @@ An entry is one aligned word of 64 bits. `memoryview` copies it by a `memcpy` of
 machine. So there is no lock: when two workers change an entry at once, one change is lost, and no entry is ever a mixture of two.
 A 32-bit machine (armv7) takes two instructions for a word: there each worker has a table of its own, and counts by itself.
 
-    tag 20 | time 20 | open 10 | failed 10 | level 4     from the highest bit to the lowest
+    tag 19 | time 19 | open 10 | failed 10 | level 4     from the highest bit to the lowest; the two above these are 0
 
-The tag is a part of the key, which is a keyed hash; the bucket's number is another part: 34 bits in all. `open` are attempts
+The tag is a part of the key, which is a keyed hash; the bucket's number is another part: 33 bits in all. `open` are attempts
 without an outcome, `failed` those that failed since `time`. With `LOCKED` in place of `failed`, `time` is when the lock ends.
-`level` is how many locks came one after the other.
+`level` is how many locks came one after the other. Numbers of 62 bits are not boxed in compiled code: a login takes half as long.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import struct
 import sys
 from collections.abc import Callable
 from time import monotonic
@@ -32,13 +33,17 @@ LEVEL_MAX: Final = 15
 FAILED_SHIFT: Final = 4
 OPEN_SHIFT: Final = 14
 TIME_SHIFT: Final = 24
-TAG_SHIFT: Final = 44
+TAG_SHIFT: Final = 43
 COUNT_MASK: Final = 0x3FF
 LOCKED: Final = COUNT_MASK
 COUNT_MAX: Final = COUNT_MASK - 1
-TIME_MASK: Final = 0xFFFFF  # 12 days in seconds, after which it begins again: `sweep` removes what is old long before
-TAG_MASK: Final = 0xFFFFF
+TIME_MASK: Final = 0x7FFFF  # 6 days in seconds, after which it begins again: `sweep` removes what is old long before
+TAG_MASK: Final = 0x7FFFF
+KEY_MASK: Final = 0x1FFFFFFFF  # bits of a key that are used
 
+_unpack: Final = struct.Struct(
+    "8Q"
+).unpack_from  # in the machine's own order: each word is copied by one instruction, too
 _HALF: Final = (TIME_MASK + 1) >> 1
 _EMPTY: Final = bytes(BUCKET_BYTES)
 _NEVER: Final = TIME_MASK + 1  # older than any entry: a free place
@@ -48,7 +53,7 @@ _ARE_WORDS_WHOLE: Final = sys.maxsize > 1 << 32
 class Table:
     """Make it before the workers are forked. Memory of which nothing was written yet costs nothing, so it is made in any case.
 
-    An entry is found by its `key`, of which the low bits are the bucket's number and the next 20 its tag: a hash that nobody can
+    An entry is found by its `key`, of which the low bits are the bucket's number and the next 19 its tag: a hash that nobody can
     compute without `secret`. Times are whole seconds of `clock`, which has to be the same for all processes.
     """
 
@@ -78,7 +83,8 @@ class Table:
 
     def read(self, place: int) -> int:
         """Return the word at a place."""
-        return int(self._words[place])
+        word: int = self._words[place]
+        return word
 
     def locate(self, key: int, now: int) -> int:
         """Return the place of a key's entry, or else the one where it may be put: a free one, or the oldest entry that is not
@@ -91,13 +97,14 @@ class Table:
             self._memory[offset : offset + BUCKET_BYTES] == _EMPTY
         ):  # nearly always: 0.1 µs, where looking at each word takes 0.5
             return first
-        words, tag = self._words, (key >> self._tag_shift) & TAG_MASK
+        memory, tag = self._memory, (key >> self._tag_shift) & TAG_MASK
         free, shortest, shortest_s = -1, first, _NEVER
         for _ in range(min(BUCKETS_WALKED_MAX, self._mask + 1)):
             first = bucket * BUCKET_WORDS
+            words: tuple[int, ...] = _unpack(memory, first * WORD_BYTES)
             oldest, oldest_s = -1, -1
-            for place in range(first, first + ENTRIES):
-                word = int(words[place])
+            for number in range(ENTRIES):
+                word, place = words[number], first + number
                 if word == 0:
                     age_s = _NEVER
                 elif word >> TAG_SHIFT == tag:
@@ -115,7 +122,7 @@ class Table:
                     oldest, oldest_s = place, age_s
             if free < 0:
                 free = oldest
-            if free >= 0 and not _is_ahead(int(words[first + ENTRIES]), now):
+            if free >= 0 and not _is_ahead(words[ENTRIES], now):
                 return free
             bucket = (bucket + 1) & self._mask
         return shortest if free < 0 else free
@@ -130,6 +137,10 @@ class Table:
                 words[last] = (until & TIME_MASK) << TIME_SHIFT | 1
             bucket = (bucket + 1) & self._mask
         words[place] = word
+
+    def put_back(self, place: int, word: int) -> None:
+        """Put back what stood at a place before a `write`."""
+        self._words[place] = word
 
     def sweep(self, kept_s: int) -> None:
         """Look at one bucket, the next one each time, and free what was of no use for `kept_s` seconds. At 4 beats a second all

@@ -32,6 +32,7 @@ BUSY_S: Final = 1  # to wait where nothing is locked, and attempts that are on t
 CLOCKS_APART_S: Final = 1  # of two workers that read the same clock at the end of a second
 _ONE_OPEN: Final = 1 << OPEN_SHIFT
 _ONE_FAILED: Final = 1 << FAILED_SHIFT
+_COUNTED: Final = (1 << TIME_SHIFT) - 1
 _LEVEL_MASK: Final = (1 << FAILED_SHIFT) - 1
 
 
@@ -73,32 +74,27 @@ class Throttle:
         table = self._table
         now = table.now()
         attempt = Attempt(keys, now, clears=clears)
-        words: list[int] = []
-        for key in keys:
+        places, last = attempt.places, len(keys) - 1
+        stood: list[int] = []  # words in whose place this attempt was counted
+        for number, key in enumerate(keys):
             place = table.locate(key, now)
+            places.append(place)
             word = table.read(place)
-            if word >> TAG_SHIFT != table.tag(key):
-                word = 0
-            is_of_address = len(words) == len(keys) - 1
-            wait_s = self._wait_s(word, now, self._address_limit if is_of_address else self._name_limit)
-            if wait_s > attempt.wait_s:
-                attempt.wait_s = wait_s
-                attempt.refused_for = attempt.refused_for or (ADDRESS if is_of_address else NAME)
-            attempt.places.append(place)
-            words.append(word)
+            counted = table.tag(key) << TAG_SHIFT | now << TIME_SHIFT | _ONE_OPEN
+            if word >> TAG_SHIFT == counted >> TAG_SHIFT and word != 0:
+                wait_s = self._wait_s(word, now, self._address_limit if number == last else self._name_limit)
+                if wait_s > attempt.wait_s:
+                    attempt.wait_s = wait_s
+                    attempt.refused_for = attempt.refused_for or (ADDRESS if number == last else NAME)
+                counted = word + _ONE_OPEN if self._is_counting(word, now) else counted | self._level(word, now)
+            if attempt.wait_s == 0:
+                stood.append(word)
+                self._write(key, place, counted)
         if attempt.wait_s:
             attempt.is_open = False
             self._counts.throttled[attempt.refused_for] += 1
-            return attempt
-        for number, key in enumerate(keys):
-            word = words[number]
-            if number and attempt.places[number] in attempt.places[:number]:
-                attempt.places[number] = table.locate(key, now)  # two new entries of one bucket
-            if word != 0 and self._is_counting(word, now):
-                word += _ONE_OPEN
-            else:
-                word = table.tag(key) << TAG_SHIFT | now << TIME_SHIFT | _ONE_OPEN | self._level(word, now)
-            self._write(key, attempt.places[number], word)
+            for number, word in enumerate(stood):
+                table.put_back(places[number], word)
         return attempt
 
     def fail(self, attempt: Attempt) -> None:
@@ -127,25 +123,29 @@ class Throttle:
         if attempt.clears:
             table, key, place = self._table, attempt.keys[0], attempt.places[0]
             if table.read(place) >> TAG_SHIFT == table.tag(key):
-                self._write(key, place, 0)
-        self.take_back(attempt)
+                table.write(key, place, 0, 0)
+        self._take_back(attempt, 1 if attempt.clears else 0)
 
     def take_back(self, attempt: Attempt) -> None:
         """The attempt had no outcome that says anything of its password: it does not count."""
-        if not attempt.is_open:
-            return
-        attempt.is_open = False
-        for number, key in enumerate(attempt.keys):
-            word = self._table.read(attempt.places[number])
-            if self._holds(word, key, attempt.at):
-                word -= _ONE_OPEN
-                if not word & ((1 << TIME_SHIFT) - 1):
-                    word = 0  # neither counts nor a level are left
-                self._write(key, attempt.places[number], word)
+        if attempt.is_open:
+            self._take_back(attempt, 0)
 
     def sweep(self) -> None:
         """Free a few entries that have ended. Call it a few times a second."""
         self._table.sweep(self._window_s)
+
+    def _take_back(self, attempt: Attempt, first: int) -> None:
+        """Take an attempt back for all of its keys from this one on."""
+        attempt.is_open = False
+        for number in range(first, len(attempt.keys)):
+            key, place = attempt.keys[number], attempt.places[number]
+            word = self._table.read(place)
+            if self._holds(word, key, attempt.at):
+                word -= _ONE_OPEN
+                if word & _COUNTED == 0:
+                    word = 0  # neither counts nor a level are left
+                self._write(key, place, word)
 
     def _wait_s(self, word: int, now: int, limit: int) -> int:
         """Return for how long an entry allows no attempt, 0 if it does."""
