@@ -235,6 +235,7 @@ ELSEWHERE: Final = (
     "overloaded",
     "draining",
     "secrets",
+    "throttled",
     *GATEWAY,
 )  # take more than one request: see below
 
@@ -285,6 +286,17 @@ def test_examples_of_a_status_map(tmp_path_factory: pytest.TempPathFactory, remo
     assert [answer.status for answer in answers.values()] == [401, 502]
     for name, answer in answers.items():
         assert_documented(answer, "/getToken", "post", name)
+
+
+def test_example_of_a_throttle(tmp_path_factory: pytest.TempPathFactory, remote: str) -> None:
+    """With `throttle` the attempt after the tenth failure is refused."""
+    with started(tmp_path_factory, remote, "throttle.field=/user") as service:
+        port = service.port
+        wrong = asked("/getToken", "post", HOST, body=LOGINS["wrong"])
+        answers = [receive(send(port, wrong)) for _ in range(11)]
+    assert [answer.status for answer in answers] == [500] * 10 + [429]
+    assert_documented(answers[-1], "/getToken", "post", "throttled")
+    validate(answers[-1].body, API["components"]["schemas"]["Throttled"])
 
 
 def test_examples_of_a_service_without_a_remote(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -11,6 +11,7 @@ http1/     HTTP/1.1. Bytes on one side, requests and responses on the other; eve
 service/   What a token service does. `app` builds all of it from one configuration: `routes` finds the handler, `handlers/`
            answer, a class a route; `upstream/` is the pool of connections that carry logins to the one remote; `keys/` sign and
            verify, `tokens/` make claims into tokens and tokens into verdicts, `revocations` ends tokens before their time;
+           `throttle/` has those wait who guess passwords;
            `success`, `failures`, `cors`, `presented`, `pointer` and `answers` are what the handlers share. Knows no sockets
            but the remote's.
 observe/   What people can see of it: log and access lines, numbers (`metrics`) and how Prometheus reads them (`exposition`).
