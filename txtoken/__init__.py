@@ -12,8 +12,8 @@ service/   What a token service does. `app` builds all of it from one configurat
            answer, a class a route; `upstream/` is the pool of connections that carry logins to the one remote; `keys/` sign and
            verify, `tokens/` make claims into tokens and tokens into verdicts, `revocations` ends tokens before their time;
            `throttle/` has those wait who guess passwords;
-           `success`, `failures`, `cors`, `presented`, `pointer` and `answers` are what the handlers share. Knows no sockets
-           but the remote's.
+           `issuance` hands tokens out, `cookies` writes theirs, `sites` tells whose pages may have one; `success`, `failures`,
+           `forwarded`, `cors`, `presented`, `pointer` and `answers` are what handlers share. Knows no sockets but the remote's.
 observe/   What people can see of it: log and access lines, numbers (`metrics`) and how Prometheus reads them (`exposition`).
 
 `cli/` has a file for each verb and for each noun that verbs share, `demo/` shows the service with a login API of its own,

@@ -16,6 +16,7 @@
         ├── ClaimsUnbuildable    a reply without what a claim is made of                     "invalid"
         ├── NoSigningKey         no key signs at this moment                                 503
         └── TokenTooLarge        a token of this reply would be longer than is checked       "invalid"
+            └── CookieTooLarge   … or than a cookie may be
 
 `code` is stable and short, for logs and metrics. `public` may be shown to a client: it never holds an address, a
 secret or a body. The cause is chained (`raise … from error`) and belongs to the log alone.
@@ -140,6 +141,17 @@ class TokenTooLarge(RemoteError):
         super().__init__(
             "token_too_large",
             f"the token would have {token_bytes} bytes, and limits.tokenBytes allows {token_bytes_max}",
+        )
+
+
+class CookieTooLarge(TokenTooLarge):
+    """A reply whose token would make a longer cookie than browsers keep: they would drop it, and say nothing."""
+
+    def __init__(self, cookie_bytes: int, cookie_bytes_max: int) -> None:
+        RemoteError.__init__(
+            self,
+            "token_too_large",
+            f"the cookie would have {cookie_bytes} bytes with its name, and browsers keep {cookie_bytes_max}",
         )
 
 

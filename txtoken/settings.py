@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final
 from urllib.parse import urlsplit
@@ -258,6 +258,12 @@ class IssueSettings:
     data_claim: str = "data"  # that holds the reply; "": the reply's members are claims themselves
     data_include: tuple[str, ...] | None = None  # members of the reply; None: all
     data_exclude: tuple[str, ...] = ()
+    max_session_s: int | None = None  # from a login on, beyond which no token lives; None: there are no sessions
+
+    @property
+    def life_s(self) -> int:
+        """How long a token lives that a login gives."""
+        return self.ttl_s if self.max_session_s is None else min(self.ttl_s, self.max_session_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +315,26 @@ class ForwardAuthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshSettings:
+    """The route that renews tokens (contract §3.6)."""
+
+    route: str | None = None  # None: nobody can
+    max_session_s: int = 12 * 3600  # from a login on, after which a token is not renewed any more
+    grace_s: int = 0  # for which a token that has expired is taken
+    url: str | None = None  # that is asked before; None: nobody is
+    proxy: RemoteProxy | None = None  # by which
+
+    @property
+    def end_route(self) -> str:
+        """Where a session's cookie is cleared, where there is a cookie."""
+        return (self.route or "").rstrip("/") + "/end"
+
+    def remote(self, like: RemoteSettings) -> RemoteSettings | None:
+        """Return what the exchange with who is asked depends on: all but the URL is as that of logins."""
+        return None if self.url is None else replace(like, url=self.url, proxy=self.proxy)
+
+
+@dataclass(frozen=True, slots=True)
 class CorsSettings:
     """Which web pages' scripts may call the service. Without `origins` it is silent about that, and browsers keep them out."""
 
@@ -340,6 +366,12 @@ class Config:
     issue: IssueSettings
     check: CheckSettings
     cookie: CookieSettings
+    refresh: RefreshSettings
     forward_auth: tuple[ForwardAuthSettings, ...]
     cors: CorsSettings
     throttle: ThrottleSettings | None = None  # None: nobody is throttled
+
+    @property
+    def token_use_s(self) -> int:
+        """How long after it was signed a token may be of use: its key has to be known for as long."""
+        return self.issue.ttl_s + self.refresh.grace_s

@@ -20,7 +20,7 @@ def read_revocations(config: Config) -> Revocations | None:
 
 def ring_at(config: Config, now: float, revocations: Revocations | None) -> KeyRing:
     """Make the keys that are known at `now` (Unix time), without those that are revoked among its signers."""
-    ring = build_ring(config.keys, config.issue.ttl_s)
+    ring = build_ring(config.keys, config.token_use_s)
     ring.refresh(now)
     ring.revoke(frozenset() if revocations is None else revocations.kids)
     return ring

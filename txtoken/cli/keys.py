@@ -130,7 +130,7 @@ def show(options: argparse.Namespace) -> int:
     """`txtoken keys list`: all keys, and what they do now."""
     config = read_config(options)
     revocations = read_revocations(config)
-    table = key_table(lambda moment: ring_at(config, moment, revocations), time.time(), config.issue.ttl_s)
+    table = key_table(lambda moment: ring_at(config, moment, revocations), time.time(), config.issue.life_s)
     if options.output == "json":
         print_json(as_data(table))
     else:

@@ -118,13 +118,27 @@ def remote_proxy(reader: Reader, value: Mapping[str, Any], environ: Mapping[str,
         return chosen
     if chosen == proxying.OFF or remote is None:
         return None
+    return _proxy_of_environment(reader, remote, environ)
+
+
+def proxy_for(reader: Reader, value: Mapping[str, Any], environ: Mapping[str, str], remote: str) -> RemoteProxy | None:
+    """Decide by which proxy another remote is reached, which the key of this name has: by the same rules, but that a proxy which
+    is named goes with a Unix socket, and is not for it.
+    """
+    chosen, url = value["remoteProxyFile"] or value["remoteProxy"], value[remote]
+    if chosen == proxying.OFF or is_http_unix(url):
+        return None
+    return chosen if isinstance(chosen, RemoteProxy) else _proxy_of_environment(reader, url, environ)
+
+
+def _proxy_of_environment(reader: Reader, remote: str, environ: Mapping[str, str]) -> RemoteProxy | None:
     try:
         found = proxying.from_environment(remote, environ)
     except proxying.BadVariable as bad:
         way_out = "Correct it, or say remoteProxy: off"
         reader.complain("remoteProxy", f"environment {bad.variable}", f"{bad}. {way_out}")
         return None
-    reader.warnings += proxying.warnings(remote, environ)
+    reader.warnings += [said for said in proxying.warnings(remote, environ) if said not in reader.warnings]
     return found
 
 
@@ -199,7 +213,8 @@ def tls(reader: Reader, value: Mapping[str, Any], prefix: str, make: Callable[..
 
 def _check_remote_tls(reader: Reader, value: Mapping[str, Any]) -> None:
     asked = [name for name in reader.given if name.startswith("remoteTls.") and value[name] not in (None, True)]
-    if asked and (value["remote"] or "").lower().startswith(("http:", "http+unix:")):
+    remotes = [value[name].lower() for name in ("remote", "refresh.remote") if value[name]]
+    if asked and remotes and all(remote.startswith(("http:", "http+unix:")) for remote in remotes):
         reader.complain_of(asked[0], "is for a remote that speaks TLS: leave remoteTls out, or make remote https://…")
     if not value["remoteTls.verify"]:
         danger = "whoever stands between can read every login, and answer in the remote's place"

@@ -63,7 +63,7 @@ def _other_rotation(before: Config, after: Config) -> Iterator[str]:
         yield f"another alg, every or iss derives other keys: {_REFUSED}"
     elif not all(secret in new.secrets for secret in old.secrets):
         yield f"a secret of the keys that rotate by themselves is gone: {_REFUSED}, where it signed them"
-    elif Schedule(new.every_s, new.lead_s, after.issue.ttl_s).old * new.every_s < before.issue.ttl_s:
+    elif Schedule(new.every_s, new.lead_s, after.token_use_s).old * new.every_s < before.token_use_s:
         yield "with a shorter expHours fewer old keys are known: tokens of the longer life are refused when their key is gone"
 
 

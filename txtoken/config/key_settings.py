@@ -210,7 +210,8 @@ def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> Rot
     if len(set(secrets)) < len(secrets):
         reader.complain_in(section, "keys", "secretFile", "names the same secret twice")
         return None
-    schedule = Schedule(every_s, lead_s, value["expHours"])
+    use_s = value["expHours"] + int(value["refresh.grace"])  # as `Config.token_use_s`
+    schedule = Schedule(every_s, lead_s, use_s)
     count = (schedule.old + 1 + schedule.coming) * len(roots)
     if count > KEYS_MAX:
         text = f"would make {count} keys known at a time, and many verifiers take {KEYS_MAX} at most"
@@ -228,7 +229,7 @@ def _rotation(reader: Reader, section: Section, value: Mapping[str, Any]) -> Rot
         reader.warnings.append(f"keys.lead is 0: {text}")
     rotation = RotationSettings(roots, values["alg"], issuer, every_s, lead_s)
     try:
-        build_derived(rotation, value["expHours"])
+        build_derived(rotation, use_s)
     except KeyMaterialError as error:
         reader.complain_in(section, "keys", "alg", str(error))
         return None

@@ -11,6 +11,7 @@ from txtoken.config.certificates import dialling, listening
 from txtoken.config.forward_auth_settings import cookie_settings, forward_auth_settings, warn_of_bearer
 from txtoken.config.key_settings import key_settings
 from txtoken.config.reader import Reader
+from txtoken.config.refresh_settings import paths_of, refresh_settings
 from txtoken.config.table import BY_VARIABLE, KEYS
 from txtoken.config.values import printable
 from txtoken.settings import (
@@ -85,11 +86,14 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
     tls = checks.tls(reader, value, "tls.", listening)
     jwks = checks.jwks(reader, value, keys)
     cookie = cookie_settings(reader, value)
-    others = [value["getTokenRoute"], value["checkTokenRoute"], *jwks.paths]
+    refresh = refresh_settings(reader, value, environ, cookie, jwks)
+    if refresh.route is not None:
+        parts["issue"]["max_session_s"] = refresh.max_session_s
+    others = [value["getTokenRoute"], value["checkTokenRoute"], *jwks.paths, *paths_of(refresh, cookie)]
     forward_auth = forward_auth_settings(reader, value, cookie, others)
     parts["process"]["doors"] = tuple(dict.fromkeys(door.listen for door in forward_auth if door.listen is not None))
     remote = RemoteSettings(**parts["remote"])
-    warn_of_bearer(reader, keys, remote, has_doors=bool(forward_auth))
+    warn_of_bearer(reader, keys, remote, has_doors=bool(forward_auth) or refresh.route is not None)
     return Config(
         source=reader.source,
         files=(*([reader.source] if reader.source else []), *reader.other_files()),
@@ -109,6 +113,7 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
         issue=IssueSettings(**parts["issue"]),
         check=CheckSettings(**parts["check"]),
         cookie=cookie,
+        refresh=refresh,
         forward_auth=forward_auth,
         cors=CorsSettings(**parts["cors"]),
         throttle=None if value["throttle.field"] is None else ThrottleSettings(**parts["throttle"]),

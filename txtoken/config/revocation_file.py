@@ -19,12 +19,13 @@ Signature = tuple[int, int, int, int]
 
 def carried_by(config: Config) -> Carried:
     """Return what the tokens of a service carry, by its configuration."""
-    issue, keys = config.issue, config.keys
+    issue, keys, has_sessions = config.issue, config.keys, config.refresh.route is not None
     return Carried(
         jti=issue.has_jti,
+        sid=has_sessions,
         kid=bool(keys.entries) or keys.rotation is not None,
         sub=issue.subject is not None,
-        time=issue.has_iat,
+        time=issue.has_iat or has_sessions,
     )
 
 

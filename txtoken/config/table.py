@@ -37,6 +37,7 @@ from txtoken.settings import (
     CorsSettings,
     ForwardAuthSettings,
     Limits,
+    RefreshSettings,
     RemoteSettings,
     ThrottleSettings,
     Timeouts,
@@ -89,6 +90,7 @@ _LIMITS: Final = Limits()
 _TIMEOUTS: Final = Timeouts()
 _COOKIE: Final = CookieSettings()
 _CORS: Final = CorsSettings()
+_REFRESH: Final = RefreshSettings()
 _FORWARD_AUTH: Final = {field.name: field.default for field in fields(ForwardAuthSettings)}
 _THROTTLE: Final = {field.name: field.default for field in fields(ThrottleSettings)}
 _REMOTE: Final = {field.name: field.default for field in fields(RemoteSettings)}
@@ -170,8 +172,8 @@ KEYS: Final = (
         meaning="A keyset in place of encKey, or beside it: a list of keys, or one section for keys that rotate by themselves. "
                 "See docs/keys.md."),
     Key("revocations", "revocations", files.read_path, None,
-        meaning="A file of what is no longer valid, one line each: jti ID, kid NAME, sub SUBJECT before TIME, all before TIME. "
-                "See docs/keys.md."),
+        meaning="A file of what is no longer valid, one line each: jti ID, sid ID, kid NAME, sub SUBJECT before TIME, all before "
+                "TIME. See docs/keys.md."),
     Key("jwksRoute", "jwks.route", http_names.read_route, None,
         meaning="The path that publishes the public keys (GET). Default: /.well-known/jwks.json where there are some."),
     Key("claims.iss", "issue.issuer", values.read_text, None,
@@ -292,6 +294,14 @@ KEYS: Final = (
         meaning="keep it from the page's scripts"),
     Key("cookie.sameSite", "cookie.same_site", values.choice("Lax", "Strict", "None"), _COOKIE.same_site,
         meaning="Lax, Strict or None: when other sites' pages send it"),
+    Key("refresh.route", "refresh.route", http_names.read_route, "/refreshToken",
+        meaning="the path that renews tokens (POST); with a cookie there is <route>/end, too, which clears it"),
+    Key("refresh.maxSession", "refresh.max_session_s", values.duration(1, 366 * DAY_S), _REFRESH.max_session_s,
+        meaning="how long after a login tokens are renewed, and live at most"),
+    Key("refresh.grace", "refresh.grace_s", values.duration(0, DAY_S), _REFRESH.grace_s,
+        meaning="for how long a token is renewed that has expired (a day at most)"),
+    Key("refresh.remote", "refresh.url", urls.read_url, _REFRESH.url,
+        meaning="the URL that its data is POSTed to before; the reply is the new data, or a refusal"),
     Key("throttle.field", "throttle.pointer", pointers.read_pointer, None,
         meaning="where the user's name stands in the body of a login: a JSON Pointer, as /user"),
     Key("throttle.failures", "throttle.failures", values.whole_number(1, 100), _THROTTLE["failures"],
@@ -355,11 +365,14 @@ SECTIONS: Final = {
     "tls": "TLS for clients, by files in PEM form.",
     "remoteTls": "TLS to a remote with an https URL, by files in PEM form.",
     "cookie": "The token as a cookie, too, for browsers: set by a login, and read where a token is looked for.",
+    "refresh": "A token is renewed before it expires, without a login, up to an end. {} turns it on. See docs/sessions.md.",
     "throttle": "Who fails to log in too often has to wait. See docs/operating.md.",
     "cors": "Web pages whose scripts may call, by their origin (https://app.example.com), or '*' for all of them.",
     "verify": "What a token has to fulfil beside its signature.",
     "log": "To stdout, one line an event. `debug: true` alone means {level: debug, format: text}.",
 }
+# Sections that switch something on by being there, and the key that has a value then.
+SWITCHES: Final = {"refresh": "refresh.route"}
 BY_NAME: Final = {key.name: key for key in KEYS}
 BY_VARIABLE: Final = {key.variable: key for key in KEYS}
 
@@ -374,7 +387,7 @@ def describe(config: Config) -> dict[str, object]:
         assert isinstance(place, dict)
         value = key.value(config)
         place[key.name.rpartition(".")[2]] = HIDDEN if key.is_secret and value is not None else key.read.write(value)
-    return described
+    return described | {section: None for section, name in SWITCHES.items() if not BY_NAME[name].value(config)}
 
 
 def changes(before: Config, after: Config) -> list[str]:

@@ -154,6 +154,7 @@ class UnloggedResponse(Response):
         return UnloggedResponse(self.status, self.head + lines, self.body, error=self.error, remote_s=self.remote_s)
 
 
+NO_CONTENT: Final = 204
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE_LINE: Final = b"Connection: close\r\n"
 KEEP_ALIVE_LINE: Final = b"Connection: keep-alive\r\n"
@@ -163,11 +164,11 @@ def render(response: Response, date_line: bytes, connection_line: bytes = b"", *
     """Write a response as one bytes object, so that it leaves in one `write` (one packet, one system call).
 
     `connection_line` is `CLOSE_LINE`, `KEEP_ALIVE_LINE` (for HTTP/1.0) or nothing. Without the body the head stays the
-    same to the letter: the answer to HEAD (RFC 9110 §9.3.2).
+    same to the letter: the answer to HEAD (RFC 9110 §9.3.2). A 204 has neither a body nor a length (§8.6).
     """
     body = response.body
-    parts = response.head, date_line, connection_line, end_of_head(len(body)), body if with_body else b""
-    return b"".join(parts)
+    end = end_of_head(len(body)) if body or response.status != NO_CONTENT else b"\r\n"
+    return b"".join((response.head, date_line, connection_line, end, body if with_body else b""))
 
 
 KNOWN_LENGTHS_MAX: Final = 1024  # the same few sizes come again and again

@@ -78,15 +78,22 @@ class Proxies:
         A trusted proxy's fields are passed on, with its address appended; those of any other client are replaced.
         """
         chain = [] if peer.address in (UNIX, UNKNOWN) else [_shown(peer.address)]
-        scheme, host = peer.scheme.encode("ascii"), fields.get(b"host", b"")
-        if self.trusts(peer.address):
-            if forwarded_for := fields.get(b"x-forwarded-for"):
-                chain.insert(0, forwarded_for)
-            scheme = fields.get(b"x-forwarded-proto") or scheme
-            host = fields.get(b"x-forwarded-host") or host
+        if self.trusts(peer.address) and (forwarded_for := fields.get(b"x-forwarded-for")):
+            chain.insert(0, forwarded_for)
+        scheme, host = self.asked_origin(peer, fields)
         lines = b"X-Forwarded-For: %b\r\n" % b", ".join(chain) if chain else b""
         lines += b"X-Forwarded-Proto: %b\r\n" % scheme
         return lines + b"X-Forwarded-Host: %b\r\n" % host if host else lines
+
+    def asked_origin(self, peer: Peer, fields: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
+        """Return the scheme and the host that a request with these `fields` was for, as its client sees them: as a trusted proxy
+        wrote them, else as they came.
+        """
+        scheme, host = peer.scheme.encode("ascii"), fields.get(b"host", b"")
+        if self.trusts(peer.address):
+            scheme = fields.get(b"x-forwarded-proto") or scheme
+            host = fields.get(b"x-forwarded-host") or host
+        return scheme, host
 
     def _last_believed(self, forwarded_for: bytes) -> str:
         """Walk from the right. Empty when not even the last entry is an address."""

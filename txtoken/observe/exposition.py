@@ -41,6 +41,8 @@ _USUAL: Final[dict[str, tuple[str, ...]]] = {
     "get_token": ("200", "500", "503"),
     "check_token": ("200", "401"),
     "forward_auth": ("200", "401", "403"),
+    "refresh": ("200", "401"),
+    "refresh_end": ("204",),
     "jwks": ("200",),
     "discovery": ("200",),
     "preflight": (),
@@ -232,7 +234,8 @@ def _requests(sums: _Sums) -> Iterator[Metric]:
 
 
 def _tokens(sums: _Sums) -> Iterator[Metric]:
-    yield _total("txtoken_tokens_issued", "Tokens that were handed out.", sum(sums.responses("get_token", OK)))
+    issued = sum(sum(sums.responses(route, OK)) for route in ("get_token", "refresh"))
+    yield _total("txtoken_tokens_issued", "Tokens that were handed out, by logins and renewals.", issued)
     denied = [([code], sums.error(code)) for code in DENIALS]
     passed = sum(sum(sums.responses(route, OK)) for route in ("check_token", "forward_auth"))
     checked = [(["valid"], passed), *denied, *(([code], sums.error(code)) for code in TOKEN_REASONS)]
@@ -254,19 +257,20 @@ def _tokens(sums: _Sums) -> Iterator[Metric]:
 
 
 def _remote(sums: _Sums) -> Iterator[Metric]:
-    outcomes = {"ok": sum(sums.responses("get_token", OK)), **dict.fromkeys(REMOTE_REASONS.values(), 0)}
+    answered = sum(sums.responses("get_token", OK)) + sums.total("renewed_by_remote")
+    outcomes = {"ok": answered, **dict.fromkeys(REMOTE_REASONS.values(), 0)}
     for code, outcome in REMOTE_REASONS.items():
         outcomes[outcome] += sums.error(code)
     outcomes["given_up"] = sums.total("given_up")
     yield _labelled_total(
         "txtoken_remote_requests",
-        "Logins by what the remote made of them; given_up: the client went away before.",
+        "Logins, and renewals that the remote is asked for, by what it made of them; given_up: the client went away before.",
         ["outcome"],
         [([outcome], count) for outcome, count in outcomes.items()],
     )
     yield _labelled_total(
         "txtoken_remote_failures",
-        "Logins that failed at the remote, by outcome and reason.",
+        "Logins and renewals that failed at the remote, by outcome and reason.",
         ["outcome", "reason"],
         [([outcome, code], sums.error(code)) for code, outcome in REMOTE_REASONS.items()],
     )

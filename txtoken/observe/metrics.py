@@ -25,10 +25,13 @@ BOUNDS_S: Final[list[float]] = [
     *(1.0, 2.5, 5.0, 10.0),
 ]
 # `preflight` is OPTIONS on any path, the last one all that is not named.
-ROUTES: Final[list[str]] = ["get_token", "check_token", "forward_auth", "jwks", "discovery", "preflight", "other"]
+ROUTES: Final[list[str]] = [
+    *("get_token", "check_token", "forward_auth", "refresh", "refresh_end"),
+    *("jwks", "discovery", "preflight", "other"),
+]
 FORWARD_AUTH: Final = 2
-PREFLIGHT: Final = 5
-OTHER: Final = 6
+PREFLIGHT: Final = 7
+OTHER: Final = 8
 # A `statusMap` can hold others than those that have a name: they are counted by their class.
 STATUSES: Final[list[str]] = [*(str(int(status)) for status in HTTPStatus if status >= HTTPStatus.OK), "4xx", "5xx"]
 
@@ -39,8 +42,8 @@ LIMITS: Final[list[str]] = [  # on what clients send
     *("head_timeout", "body_timeout", "buffered_bytes"),
 ]
 REFUSALS: Final[list[str]] = [
-    *("bad_body", "bad_framing", "bad_host", "bad_request", "bad_target", "expectation_failed", "host_missing"),
-    *("incomplete_request", "method_not_allowed", "not_found", "not_implemented", "proxy_protocol"),
+    *("bad_body", "bad_framing", "bad_host", "bad_request", "bad_target", "expectation_failed", "foreign_site"),
+    *("host_missing", "incomplete_request", "method_not_allowed", "not_found", "not_implemented", "proxy_protocol"),
     *("tls_on_plain_port", "version_not_supported"),
 ]
 INTERNAL: Final = "internal"
@@ -48,6 +51,7 @@ THROTTLED_BY: Final[list[str]] = ["name", "address"]  # what failures are counte
 TOKEN_REASONS: Final[list[str]] = [
     *("no_token", "segments", "malformed", "key", "algorithm", "signature"),
     *("no_expiry", "expired", "not_yet", "issuer", "audience", "revoked"),
+    *("session_over", "no_auth_time"),
 ]
 # Of tokens that are valid, and not good enough for a route that proxies ask.
 DENIALS: Final[list[str]] = ["forbidden", "identity_too_large"]
@@ -75,7 +79,7 @@ ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *DENIA
 REFUSED: Final[list[str]] = [f"refused_{reason}_{use}" for reason in KEY_REASONS for use in KEY_USES]
 TOTALS: Final[list[str]] = [
     *("cache_hits", "given_up", "log_lines_dropped"),
-    *("connections_held_back", "tls_handshakes_failed", "tokens_cut"),
+    *("connections_held_back", "tls_handshakes_failed", "tokens_cut", "renewed_by_remote"),
     *("login_failures", "throttled_name", "throttled_address", "lockouts_name", "lockouts_address"),
     *REFUSED,
 ]

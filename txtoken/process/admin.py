@@ -104,12 +104,13 @@ class Admin:
                 entrances.take_held_back(),
                 entrances.take_handshakes_failed(),
                 app.cut.count,
+                app.renewed.count,
             ),
             *app.login_counts.take(),
             *(refused.get((reason, use), 0) for reason in KEY_REASONS for use in KEY_USES),
         ]
         self._dropped = dropped
-        memory.hits = app.cut.count = 0
+        memory.hits = app.cut.count = app.renewed.count = 0
         refused.clear()
         for remote in remotes:
             remote.cancelled = 0
@@ -118,11 +119,12 @@ class Admin:
         busy = sum(remote.open_count for remote in remotes) - idle - dialling
         active = sum(remote.active_count for remote in remotes)
         waiting = sum(remote.waiting_count for remote in remotes)
+        count = len(app.in_use)
         gauges = [
             *(os.getpid(), int(ready), entrances.connection_count, active, waiting),
             *(idle, busy, dialling),
-            *(entrances.connections_max, app.config.remote.connections, app.config.remote.waiting),
-            *self._keys.publish(app.ring, app.config.issue.ttl_s, self._clock.second),
+            *(entrances.connections_max, app.config.remote.connections * count, app.config.remote.waiting * count),
+            *self._keys.publish(app.ring, app.config.issue.life_s, self._clock.second),
             *((0, 0) if revocation_file is None else (revocation_file.current.count, int(revocation_file.has_failed))),
         ]
         self.meter.publish(more, gauges)

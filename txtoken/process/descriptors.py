@@ -35,7 +35,8 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     """
     limits, remote = config.limits, config.remote
     doors = len(config.process.doors)
-    wanted = limits.connections + remote.connections + doors * door_limits(limits).connections
+    remotes = 1 if config.refresh.url is None else 2  # with as many connections each
+    wanted = limits.connections + remotes * remote.connections + doors * door_limits(limits).connections
     needed = wanted + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -49,7 +50,7 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     remote_connections = max(1, room * remote.connections // wanted)
     connections = max(1, min(limits.connections, room * limits.connections // wanted))
     if not doors:
-        connections = max(1, min(limits.connections, room - remote_connections))
+        connections = max(1, min(limits.connections, room - remotes * remote_connections))
     fields = {"files": soft, "connections": connections, "remote_connections": remote_connections}
     log.warning(
         "this process may open too few files (ulimit -n): limits.connections and limits.remoteConnections are lowered",

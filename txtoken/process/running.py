@@ -109,7 +109,7 @@ def announce(
         "build": BUILD,
         "get_token": config.login.route,
         "check_token": config.check.route,
-        "token_hours": round(config.issue.ttl_s / 3600, 4),
+        "token_hours": round(config.issue.life_s / 3600, 4),
     }
     if inheritance.admin_port is not None:
         fields["admin_addresses"] = [address(sock) for sock in inheritance.admin_port.sockets]

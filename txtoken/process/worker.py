@@ -67,6 +67,7 @@ class Worker:
             in_thread=Threads().run,
             is_ready=lambda: self._ready and self._app.can_sign(),
             forwarded_lines=lambda trusted: Proxies(trusted).forwarded_lines,
+            asked_origin=lambda trusted: Proxies(trusted).asked_origin,
             client_behind=lambda trusted: Proxies(trusted, notices.proxy_is_untrusted).client_behind,
             throttle_table=inheritance.throttle_table or Table(),
             on_remote_failure=notices.remote_failed,

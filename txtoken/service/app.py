@@ -16,23 +16,30 @@ from typing import Final, TypeVar, cast
 from txtoken.clock import Clock
 from txtoken.errors import RemoteError
 from txtoken.http1.messages import Handler, Router
+from txtoken.service.cookies import TokenCookie
 from txtoken.service.cors import CrossOriginRoutes, Preflight
 from txtoken.service.failures import Failures
+from txtoken.service.forwarded import ForwardedLines, Forwarding
 from txtoken.service.handlers.check import Check
 from txtoken.service.handlers.forward_auth import ForwardAuth
 from txtoken.service.handlers.jwks import Discovery, Jwks
-from txtoken.service.handlers.login import ForwardedLines, InThread, Login
+from txtoken.service.handlers.login import Login
+from txtoken.service.handlers.refresh import Asked, CookieRules, End, Refresh, Renewed
+from txtoken.service.issuance import InThread, Issuance
 from txtoken.service.keys.build import build_ring
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.key import BEARER_TYPE, HMAC_ALGORITHMS
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.revocations import Revocations
 from txtoken.service.routes import Routes, health_routes
+from txtoken.service.sites import AskedOrigin, Guarded, Sites
+from txtoken.service.success import Success
 from txtoken.service.throttle.counts import LoginCounts
 from txtoken.service.throttle.guard import ClientBehind, Doorman, Guard
 from txtoken.service.throttle.table import Table
-from txtoken.service.tokens.issue import CutTokens, TokenIssuer, new_issuer
+from txtoken.service.tokens.issue import CutTokens, TokenIssuer
 from txtoken.service.tokens.memory import Memory
+from txtoken.service.tokens.sessions import SessionIssuer, issuer_for
 from txtoken.service.tokens.verify import TokenVerifier
 from txtoken.service.upstream.remote import Remote
 from txtoken.settings import Config, ForwardAuthSettings, IssueSettings, RemoteSettings
@@ -41,6 +48,8 @@ from txtoken.version import VERSION
 REMEMBERED_TOKENS: Final = 4096  # in each of the memory's two generations, and of 8 MiB: see there
 CLOSE_S: Final = 1.0  # for connections to the remote to close in order; a look-up that hangs must not hold the end up
 _PORTS: Final = {"http": ":80", "https": ":443"}  # that an origin does not name
+
+NO_PART: Final = (None, None)
 
 _T = TypeVar("_T")
 
@@ -56,6 +65,7 @@ class Surroundings:
     forwarded_lines: Callable[
         [tuple[str, ...]], ForwardedLines
     ]  # how to tell the remote of clients behind these proxies
+    asked_origin: Callable[[tuple[str, ...]], AskedOrigin]  # which origin a request behind these proxies was for
     client_behind: Callable[[tuple[str, ...]], ClientBehind]  # how to find a client behind these proxies
     throttle_table: Table
     on_remote_failure: Callable[[RemoteError], None]
@@ -65,7 +75,9 @@ class Surroundings:
 
 
 class App:
-    """The service of one configuration. Make it inside a running loop by `build`; `sweep` it a few times a second."""
+    """The service of one configuration: a part for each thing that is built from it. Make it inside a running loop by `build`;
+    `sweep` it a few times a second.
+    """
 
     def __init__(self, config: Config, surroundings: Surroundings, before: App | None) -> None:
         self.config = config
@@ -74,11 +86,13 @@ class App:
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
         self.cut: CutTokens = CutTokens() if before is None else before.cut  # which logins that still run count in, too
+        self.renewed: Renewed = Renewed() if before is None else before.renewed
         self.login_counts: LoginCounts = LoginCounts() if before is None else before.login_counts
         self._doorman: Doorman | None = None  # where there is a throttle
         self.ring: KeyRing
         self.issuer: TokenIssuer
-        self.remote: Remote
+        # The remote, and perhaps the one that is asked before a token is renewed.
+        self.in_use: tuple[Remote, ...] = ()
         self.verifier: TokenVerifier
         self.router: Router
         self._doors: dict[str, Router] = {}  # by their addresses
@@ -108,12 +122,17 @@ class App:
             return made
 
         # How long a key that rotates by itself is known depends on how long its tokens live.
-        life_s = 0 if config.keys.rotation is None else config.issue.ttl_s
+        life_s = 0 if config.keys.rotation is None else config.token_use_s
         ring = part("keys", (config.keys, life_s), lambda: build_ring(config.keys, life_s))
         self.ring = ring
         ring.refresh(around.clock.second)
         key = None if config.remote.request_key is not None else ring
-        self.remote = part("remote", (config.remote, key), lambda: new_remote(config.remote, ring, around))
+        remote = part("remote", (config.remote, key), lambda: new_remote(config.remote, ring, around))
+        asked = config.refresh.remote(config.remote)
+        refresh_remote = part(
+            "refresh_remote", (asked, key), lambda: None if asked is None else new_remote(asked, ring, around)
+        )
+        self.in_use = (remote,) if refresh_remote is None else (remote, refresh_remote)
         self.verifier = part(
             "verifier",
             # The path alone makes no token another one.
@@ -127,27 +146,35 @@ class App:
             ),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
-        self.issuer = issuer = new_issuer(ring, config.issue, self.cut, around.on_dropped_claims)
+        self.issuer = issuer = issuer_for(ring, config.issue, self.cut, around.on_dropped_claims)
+        cookie = TokenCookie(config.cookie) if config.cookie.name else None
         self._doorman = self._new_doorman()
         login = Login(
-            self.remote,
+            remote,
             issuer,
             Failures(config.login.status_map, passes_bodies=config.login.pass_remote_errors),
             around.clock,
             config.login,
-            forwarded_lines=around.forwarded_lines(config.trusted_proxies) if config.login.forwarded_for else None,
+            forwarded_lines=self._forwarded_lines(),
             guard=Guard(self.login_counts, self._doorman),
             token_bytes_max=config.issue.token_bytes_max,
             in_thread=around.in_thread,
             on_failure=around.on_remote_failure,
             on_large_token=around.on_large_token,
             on_crash=around.on_crash,
+            cookie=cookie,
         )
         check = Check(self.verifier, around.clock, response=config.check.response, cookie=config.cookie.name)
+        sites = None if cookie is None else Sites(config.cors.origins, around.asked_origin(config.trusted_proxies))
         named: dict[str, tuple[str, dict[str, Handler]]] = {
-            config.login.route: ("get_token", {"POST": login}),
+            config.login.route: ("get_token", {"POST": login if sites is None else Guarded(login, sites)}),
             config.check.route: ("check_token", {"GET": check, "POST": check}),
         }
+        if isinstance(issuer, SessionIssuer) and config.refresh.route is not None:
+            refresh = self._refresh(issuer, login.issuance, sites, refresh_remote)
+            named[config.refresh.route] = "refresh", {"POST": refresh}
+            if cookie is not None and sites is not None:
+                named[config.refresh.end_route] = "refresh_end", {"POST": End(cookie, sites)}
         public = self._published(ring)
         named |= public
         self.route_names = {path.encode("ascii"): name for path, (name, _) in named.items()}
@@ -157,6 +184,35 @@ class App:
         self.paths = frozenset(path.encode("ascii") for path in routes)
         self.router = self._route(routes)
         self._doors = {address: self._door(address) for address in config.process.doors}
+
+    def _forwarded_lines(self) -> ForwardedLines | None:
+        config = self.config
+        return self._surroundings.forwarded_lines(config.trusted_proxies) if config.login.forwarded_for else None
+
+    def _refresh(
+        self, issuer: SessionIssuer, issuance: Issuance, sites: Sites | None, remote: Remote | None
+    ) -> Refresh:
+        config, around = self.config, self._surroundings
+        asked = None
+        if remote is not None:
+            members = config.login.success_members
+            asked = Asked(
+                remote,
+                config.issue.data_claim,
+                Forwarding(config.login.forward_headers, self._forwarded_lines()),
+                Success(members) if members else None,
+                self.renewed,
+            )
+        return Refresh(
+            config.refresh,
+            self.verifier,
+            issuer,
+            issuance,
+            around.clock,
+            asked=asked,
+            cookie=None if sites is None else CookieRules(config.cookie.name, sites),
+            on_crash=around.on_crash,
+        )
 
     def _new_doorman(self) -> Doorman | None:
         """Make the throttle of logins, if there is to be one. What was counted by an earlier configuration stays."""
@@ -224,22 +280,27 @@ class App:
 
     @property
     def remotes(self) -> tuple[Remote, ...]:
-        """The remote, and those of earlier configurations that still have requests."""
-        return self.remote, *self._retired
+        """Those in use, and those of earlier configurations that still have requests."""
+        return *self.in_use, *self._retired
+
+    @property
+    def remote(self) -> Remote:
+        """The remote that logins are POSTed to."""
+        return self.in_use[0]
 
     def replace(self, before: App) -> None:
         """Serve in place of another app from now on. Its requests finish."""
         self._retired = before._retired
+        self._retired += [remote for remote in before.in_use if remote not in self.in_use]
         if self._doorman is None and before._doorman is not None:
             self._surroundings.throttle_table.clear()  # nothing sweeps it now, and its times would begin again
-        if self.remote is not before.remote:
-            self._retired.append(before.remote)
 
     def discard(self, before: App | None) -> None:
         """Never serve: let go of what was not taken over from `before`."""
-        made = self.parts.get("remote")
-        if made is not None and (before is None or made[1] is not before.remote):
-            self._close(cast("Remote", made[1]))
+        kept = () if before is None else before.in_use
+        for _, made in (self.parts.get("remote", NO_PART), self.parts.get("refresh_remote", NO_PART)):
+            if isinstance(made, Remote) and made not in kept:
+                self._close(made)
 
     def revoke(self, revocations: Revocations | None) -> None:
         """Refuse what this list names from now on, remembered or not."""
@@ -259,7 +320,8 @@ class App:
     def sweep(self) -> None:
         """Act on the remote's deadlines that have passed, and take over keys whose time has come."""
         self.ring.refresh(self._surroundings.clock.second)
-        self.remote.sweep(monotonic())
+        for remote in self.in_use:
+            remote.sweep(monotonic())
         if self._doorman is not None:
             self._doorman.throttle.sweep()
         for remote in tuple(self._retired):

@@ -118,7 +118,7 @@ class Preflight(Handler):
         ]
         if settings.headers:
             lines.append(_list(b"Access-Control-Allow-Headers", settings.headers))
-        # 200 and not 204: all answers have a Content-Length, which 204 must not have (RFC 9110 §8.6).
+        # 200 and not 204: it is the same to browsers, and has a Content-Length, which some proxies wait for.
         self._response = Response(200, response_head(200, *lines, content_type=b""), b"")
 
     def handle(self, request: Request, client: Client) -> None:

@@ -54,7 +54,7 @@ def explain(verifier: TokenVerifier, token: bytes, now: float) -> Explanation:
         verdict = verifier.verify(token, now)
     except TokenError as error:
         return Explanation(False, error.public, _why_not(error, verifier.ring, header, claims, now), header, claims)
-    if odd := _odd_time(claims):
+    if odd := _odd_time(claims, (*_TIMES, "auth_time")):
         return Explanation(True, None, f"it is valid, but {odd}", header, claims)
     if verdict.valid_until == float("inf"):
         return Explanation(True, None, "it is valid, and never expires", header, claims)
@@ -130,10 +130,10 @@ def _other_method(ring: KeyRing, header: Mapping[str, object], now: float) -> st
     return f"it was signed by another method than its key ({key.kid}) is for ({key.algorithm})"
 
 
-def _odd_time(claims: bytes | None) -> str:
+def _odd_time(claims: bytes | None, names: Iterable[str] = _TIMES) -> str:
     """Name a time that is not a number of seconds. Empty: all are, as far as can be seen."""
     found = _members(claims)
-    for name in _TIMES:
+    for name in names:
         value = found.get(name, 0)
         if isinstance(value, str):
             return f"its `{name}` is text, and has to be a number of seconds"

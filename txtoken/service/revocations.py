@@ -33,7 +33,7 @@ _RELATIONS: Final[dict[str, tuple[str | None, ...]]] = {
     "kid": (None,),
     **dict.fromkeys(("sub", "all"), ("before",)),
 }
-_KEYS: Final = {"jti": " (claims.jti)", "sid": "", "kid": " (keys)", "sub": " (claims.sub)"}
+_KEYS: Final = {"jti": " (claims.jti)", "sid": " (refresh)", "kid": " (keys)", "sub": " (claims.sub)"}
 
 
 class BadLine(ValueError):
@@ -195,7 +195,9 @@ class Revocations:
         if kind != "all" and not getattr(carried, kind):
             raise BadLine(f"speaks of `{kind}`, which the tokens of this service do not carry{_KEYS[kind]}")
         if relation == "before" and not carried.time:
-            raise BadLine("says `before`, and the tokens of this service do not say when they were issued (claims.iat)")
+            raise BadLine(
+                "says `before`, and the tokens of this service do not say when they were issued (claims.iat, refresh)"
+            )
         self._fitting.add(kind)
 
     def _moment(self, text: str) -> float:

@@ -31,7 +31,10 @@ class CutTokens:
 class TokenIssuer:
     """Signs tokens that carry a reply of the remote. What is the same for a second is written once."""
 
-    __slots__ = ("_constant", "_cut", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start")
+    __slots__ = (
+        *("_constant", "_cut", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start"),
+        "expires",
+    )
 
     def __init__(self, ring: KeyRing, settings: IssueSettings, cut: CutTokens | None = None) -> None:
         self._ring = ring
@@ -42,6 +45,7 @@ class TokenIssuer:
         self._second = -1  # the one that the rest is for
         self._key: Key | None = None
         self._is_cut = False  # `exp`, to the key's end
+        self.expires = 0  # `exp` of what `signing_input` has returned last
         self._start = b""  # the header's segment, and a dot
         self._end = b""  # of the claims
 
@@ -89,7 +93,8 @@ class TokenIssuer:
     def _renew(self, now: int) -> None:
         ring, settings = self._ring, self._settings
         ring.refresh(now)
-        key = ring.signer(now, settings.ttl_s)
+        life_s = settings.life_s
+        key = ring.signer(now, life_s)
         if key is None:
             raise NoSigningKey
         if key is not self._key:
@@ -97,9 +102,9 @@ class TokenIssuer:
             header = {"alg": key.algorithm, "typ": settings.typ, **({"kid": key.kid} if key.kid else {})}
             self._start = encode_segment(write_json(header)) + b"."
         # A token does not outlive the key that it is verified by.
-        self._is_cut = key.until < now + settings.ttl_s
-        expires = int(key.until) if self._is_cut else now + settings.ttl_s
-        self._end = b'%b%b,"exp":%d}' % (self._constant, times_of(settings, now), expires)
+        self._is_cut = key.until < now + life_s
+        self.expires = int(key.until) if self._is_cut else now + life_s
+        self._end = b'%b%b,"exp":%d}' % (self._constant, times_of(settings, now), self.expires)
         self._second = now
 
 

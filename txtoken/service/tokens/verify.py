@@ -25,13 +25,13 @@ KNOWN_HEADERS_MAX: Final = 64
 
 NO_TOKEN: Final = ("no_token", "no token present in request")
 _SEGMENTS: Final = ("segments", "token contains an invalid number of segments")
-_MALFORMED: Final = ("malformed", "token is malformed")
+MALFORMED: Final = ("malformed", "token is malformed")
 _KEY: Final = ("key", "signing key is unknown")
 _ALGORITHM: Final = ("algorithm", "signing method (alg) is unavailable.")
 _SIGNATURE: Final = ("signature", "signature is invalid")
 _NO_EXPIRY: Final = ("no_expiry", "token has no expiry")
 _EXPIRED: Final = ("expired", "Token is expired")
-_NOT_YET: Final = ("not_yet", "Token is not valid yet")
+NOT_YET: Final = ("not_yet", "Token is not valid yet")
 _ISSUER: Final = ("issuer", "token issuer is invalid")
 _AUDIENCE: Final = ("audience", "token audience is invalid")
 _REVOKED: Final = ("revoked", "token is revoked")
@@ -85,7 +85,20 @@ class TokenVerifier:
                 self._check_revoked(verdict, now)
         return verdict
 
-    def _judge(self, token: bytes, now: float) -> Verdict:
+    def verify_late(self, token: bytes, now: float, grace_s: float) -> Verdict:
+        """Judge a token afresh, which may have expired up to `grace_s` ago. The rest is as in `verify`."""
+        return self._judge(token, now, grace_s)
+
+    def verify_again(self, verdict: Verdict, now: float) -> None:
+        """See that a token has not been revoked since this verdict.
+
+        Raises:
+            TokenError: it has been.
+        """
+        if self.revocations is not None and verdict.identity is not None:
+            self._check_revoked(verdict, now)
+
+    def _judge(self, token: bytes, now: float, grace_s: float = 0.0) -> Verdict:
         """Judge a token that is not remembered.
 
         Nothing of the payload is parsed before the signature was found good, and of a header that is not known no more than
@@ -96,25 +109,25 @@ class TokenVerifier:
             _refuse(_SEGMENTS)
         header_segment, payload, signature = segments
         if len(token) > self._token_bytes_max or not signature:
-            _refuse(_MALFORMED)
+            _refuse(MALFORMED)
         header = self._known_headers.get(header_segment)
         if header is None or now >= header.key.until:
             header = self._read_header(header_segment, payload, signature, now)
         is_signed = header.key.verify(token[: -len(signature) - 1], signature)
         claims_text = decode_segment(payload)
         if claims_text is None:
-            _refuse(_MALFORMED)
+            _refuse(MALFORMED)
         if not is_signed:
             if decode_segment(signature) is None:
-                _refuse(_MALFORMED)
+                _refuse(MALFORMED)
             self._refuse_of(header.key, _SIGNATURE, now)
         if not header.text:
             self._remember(header_segment, header)
         try:
             claims, claims_text = read_object(claims_text, CLAIMS_NESTING_MAX)
         except UnusableJson:
-            _refuse(_MALFORMED)
-        valid_from, valid_until = self._check_claims(claims, header.key, now)
+            _refuse(MALFORMED)
+        valid_from, valid_until = self._check_claims(claims, header.key, now, grace_s)
         if header.is_bearer:
             _refuse(_AUDIENCE)
         verdict = Verdict(token, header.text, claims_text, header.key, valid_from, min(valid_until, header.key.until))
@@ -132,17 +145,17 @@ class TokenVerifier:
     def _read_header(self, segment: bytes, payload: bytes, signature: bytes, now: float) -> KnownHeader:
         """Read a header that was not seen before in a good token, as far as it takes to find the key."""
         if len(segment) > HEADER_BYTES_MAX:
-            _refuse(_MALFORMED)
+            _refuse(MALFORMED)
         text = decode_segment(segment)
         if text is None or decode_segment(payload) is None or decode_segment(signature) is None:
-            _refuse(_MALFORMED)
+            _refuse(MALFORMED)
         try:
             members = read_json(text)
         except JSONDecodeError:
             members = None  # or it holds an integer past 10^308, which no header needs
         # RFC 7515 §4.1.11: no extension is understood here. RFC 7797: nor is a payload that is not encoded.
         if not isinstance(members, dict) or "crit" in members or "b64" in members:
-            _refuse(_MALFORMED)
+            _refuse(MALFORMED)
         key = self.ring.find(members.get("kid"), now)
         if key is None:
             _refuse(_KEY)
@@ -155,13 +168,13 @@ class TokenVerifier:
         try:
             header.text = compact_object(decode_segment(segment) or b"", CLAIMS_NESTING_MAX)
         except UnusableJson:
-            _refuse(_MALFORMED)
+            _refuse(MALFORMED)
         if len(segment) <= REMEMBERED_TOKEN_BYTES_MAX:
             if len(self._known_headers) >= KNOWN_HEADERS_MAX:
                 self._known_headers.clear()
             self._known_headers[segment] = header
 
-    def _check_claims(self, claims: Mapping[str, object], key: Key, now: float) -> tuple[float, float]:
+    def _check_claims(self, claims: Mapping[str, object], key: Key, now: float, grace_s: float) -> tuple[float, float]:
         """Check the registered claims (RFC 7519 §4.1). Returns from when and until before when they hold."""
         rules = self._rules
         leeway_s = rules.leeway_s
@@ -170,20 +183,20 @@ class TokenVerifier:
         expires = claims.get("exp")
         if type(expires) not in (int, float):
             if "exp" in claims and not rules.require_exp:
-                _refuse(_MALFORMED)
+                _refuse(MALFORMED)
             if rules.require_exp:
                 _refuse(_NO_EXPIRY)
             expires = inf
         assert isinstance(expires, int | float)
         valid_from = -inf if not_before is None else not_before - leeway_s
-        valid_until = expires + leeway_s
+        valid_until = expires + leeway_s + grace_s
         if rules.max_age_s is not None:
             # A token that does not say how old it is counts as too old.
             valid_until = min(valid_until, -inf if issued_at is None else issued_at + rules.max_age_s + leeway_s)
         if valid_until <= now:
             self._refuse_of(key, _EXPIRED, now)
         if valid_from > now:
-            _refuse(_NOT_YET)
+            _refuse(NOT_YET)
         if rules.issuer is not None and claims.get("iss") != rules.issuer:
             _refuse(_ISSUER)
         if rules.audience:
@@ -203,7 +216,7 @@ class TokenVerifier:
 def _number(value: object) -> float:
     """Return a NumericDate (RFC 7519 §2). `true` is not a number."""
     if type(value) is not int and type(value) is not float:
-        _refuse(_MALFORMED)
+        _refuse(MALFORMED)
     assert isinstance(value, int | float)
     return value
 

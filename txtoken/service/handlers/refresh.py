@@ -1,0 +1,249 @@
+"""`refresh.route`: a token of this service becomes the next one of its session; and below it, the session's cookie is cleared
+(contract §3.6). Judges no token itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from txtoken.clock import Clock
+from txtoken.errors import NoSigningKey, RemoteInvalid, RemoteOverloaded, RemoteStatus, TokenError
+from txtoken.http1.messages import Client, Handler, Head, Pending, Request, Response, response_head
+from txtoken.service.answers import CRASHED, NO_STORE, error_response
+from txtoken.service.cookies import TokenCookie
+from txtoken.service.forwarded import Forwarding
+from txtoken.service.handlers.login import REFUSED
+from txtoken.service.issuance import Issuance, Order
+from txtoken.service.presented import cookie_token, presented_token
+from txtoken.service.sites import FOREIGN, Sites
+from txtoken.service.success import Success
+from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, read_object
+from txtoken.service.tokens.memory import Verdict
+from txtoken.service.tokens.sessions import Session, SessionIssuer, session_of
+from txtoken.service.tokens.verify import NO_TOKEN, TokenVerifier
+from txtoken.service.upstream.exchange import Outcome
+from txtoken.service.upstream.remote import Remote
+from txtoken.settings import RefreshSettings
+
+_CHALLENGE: Final = b"WWW-Authenticate: Bearer"
+_CLEARED: Final = response_head(204, NO_STORE, content_type=b"")
+
+
+class Renewed:
+    """How many tokens were renewed after the remote was asked. Of all configurations of a process."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class CookieRules:
+    """The cookie that may hold a token, and whose pages may use it. `name` is its name."""
+
+    __slots__ = ("name", "sites")
+
+    def __init__(self, name: str, sites: Sites) -> None:
+        self.name = name.encode("ascii")
+        self.sites = sites
+
+
+class Asked:
+    """Who is asked before a token is renewed: `remote`, for the data claim of this name. `success` says which of its replies are
+    one; None: every object is.
+    """
+
+    __slots__ = ("data_claim", "forwarding", "remote", "renewed", "success")
+
+    def __init__(
+        self, remote: Remote, data_claim: str, forwarding: Forwarding, success: Success | None, renewed: Renewed
+    ) -> None:
+        self.remote = remote
+        self.data_claim = data_claim
+        self.forwarding = forwarding
+        self.success = success
+        self.renewed = renewed
+
+
+class Refresh(Handler):
+    """`POST refresh.route`: the next token of a session. `asked` and `cookie` are None where there is none."""
+
+    __slots__ = (
+        "_asked",
+        "_clock",
+        "_cookie",
+        "_issuance",
+        "_issuer",
+        "_no_token",
+        "_on_crash",
+        "_refusals",
+        "_settings",
+        "_verifier",
+    )
+
+    def __init__(
+        self,
+        settings: RefreshSettings,
+        verifier: TokenVerifier,
+        issuer: SessionIssuer,
+        issuance: Issuance,
+        clock: Clock,
+        *,
+        asked: Asked | None,
+        cookie: CookieRules | None,
+        on_crash: Callable[[Exception], None],
+    ) -> None:
+        self._settings = settings
+        self._verifier = verifier
+        self._issuer = issuer
+        self._issuance = issuance
+        self._clock = clock
+        self._asked = asked
+        self._cookie = cookie
+        self._on_crash = on_crash
+        self._no_token = error_response(401, *NO_TOKEN, _CHALLENGE)
+        self._refusals: dict[str, Response] = {}
+
+    def handle(self, request: Request, client: Client) -> Pending | None:
+        token, is_allowed = self._presented(request, client)
+        if not token:
+            client.respond(self._no_token)
+            return None
+        if not is_allowed:
+            client.respond(FOREIGN)
+            return None
+        refusal = self._issuance.refusal()
+        if refusal is not None:
+            client.respond(refusal)
+            return None
+        now = self._clock.second
+        try:
+            verdict = self._verifier.verify_late(token, now, self._settings.grace_s)
+            session = session_of(verdict, self._settings.max_session_s, now)
+            if self._asked is not None:
+                return self._ask(self._asked, verdict, session, request, client)
+        except TokenError as error:
+            client.respond(self._refuse(error))
+            return None
+        renewal = Renewal(self, client, verdict, session, b"", b"")
+        response = self._renew(renewal, None, b"", None)
+        if response is None:
+            return renewal
+        client.respond(response)
+        return None
+
+    def waits(self, head: Head) -> bool:
+        return True
+
+    def conclude(self, renewal: Renewal, outcome: Outcome, remote_s: float) -> None:
+        """Answer a renewal `remote_s` seconds after the remote was asked: at once, or when the token was signed in a thread."""
+        try:
+            response = self._answer(renewal, outcome, remote_s)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the client without an answer
+            self._on_crash(error)
+            response = CRASHED
+        if response is not None:
+            renewal.client.respond(response)
+
+    def cancel(self, renewal: Renewal) -> None:
+        """Give up a renewal whose client is gone, or was answered."""
+        if self._asked is not None:
+            self._asked.remote.cancel(renewal)
+
+    def _presented(self, request: Request, client: Client) -> tuple[bytes, bool]:
+        """Find the token, and say whether the page that sends it may: the answer sets the cookie, and a page whose browser sends
+        one needs no token of its own.
+        """
+        token, cookie = presented_token(request), self._cookie
+        if cookie is None:
+            return token, True
+        if token:
+            return token, cookie.sites.may_log_in(request.head, client)
+        return cookie_token(request.head, cookie.name), cookie.sites.may_use_cookie(request.head, client)
+
+    def _ask(
+        self, asked: Asked, verdict: Verdict, session: Session, request: Request, client: Client
+    ) -> Pending | None:
+        lines = asked.forwarding.lines(request.head.fields, client)
+        renewal = Renewal(self, client, verdict, session, lines, session.data(asked.data_claim))
+        try:
+            asked.remote.post(renewal)
+        except RemoteOverloaded as error:
+            client.respond(self._issuance.explain(error, None))
+            return None
+        return renewal
+
+    def _answer(self, renewal: Renewal, outcome: Outcome, remote_s: float) -> Response | None:
+        """Return the answer. None: a thread signs the token, and answers then."""
+        assert self._asked is not None
+        if not isinstance(outcome, bytes):
+            return self._issuance.explain(outcome, remote_s)
+        try:
+            reply, text = read_object(outcome, NESTING_MAX)
+        except UnusableJson as unusable:
+            return self._issuance.explain(RemoteInvalid("bad_json", str(unusable)), remote_s)
+        success = self._asked.success
+        if success is not None and not success.agrees(reply):
+            return self._issuance.explain(RemoteStatus(REFUSED, body=outcome), remote_s)
+        response = self._renew(renewal, reply, text, remote_s)
+        if response is None or response.error is None:
+            self._asked.renewed.count += 1
+        return response
+
+    def _renew(
+        self, renewal: Renewal, reply: Mapping[str, Any] | None, text: bytes, remote_s: float | None
+    ) -> Response | None:
+        """Sign the next token, with this reply for its data where there is one. None: a thread signs it, and answers then."""
+        issuer, now = self._issuer, self._clock.second
+        try:
+            if remote_s is not None:  # the remote has taken its time
+                renewal.session.check_end(now)
+                self._verifier.verify_again(renewal.verdict, now)
+            signing_input, expires = issuer.renew(renewal.session, now, reply, text)
+        except TokenError as error:
+            return self._refuse(error)
+        except NoSigningKey as none:
+            return self._issuance.explain(none, remote_s)
+        return self._issuance.hand_out(renewal, issuer.key, signing_input, expires, remote_s)
+
+    def _refuse(self, error: TokenError) -> Response:
+        response = self._refusals.get(error.code)
+        if response is None:
+            challenge = _CHALLENGE + b' error="invalid_token"'  # RFC 6750 §3.1
+            response = self._refusals[error.code] = error_response(401, error.code, error.public, challenge)
+        return response
+
+
+class Renewal(Order):
+    """One client's renewal on its way. Where the remote is asked it is the exchange with it."""
+
+    __slots__ = ("_handler", "session", "verdict")
+
+    def __init__(
+        self, handler: Refresh, client: Client, verdict: Verdict, session: Session, lines: bytes, body: bytes
+    ) -> None:
+        super().__init__(client, lines, body)
+        self._handler = handler
+        self.verdict = verdict
+        self.session = session
+
+    def conclude(self, outcome: Outcome, seconds: float) -> None:
+        self._handler.conclude(self, outcome, seconds)
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        self._handler.cancel(self)
+
+
+class End(Handler):
+    """`POST <refresh.route>/end`: has the browser drop its cookie. The token in it stays valid until it expires."""
+
+    __slots__ = ("_cleared", "_sites")
+
+    def __init__(self, cookie: TokenCookie, sites: Sites) -> None:
+        self._sites = sites
+        self._cleared = Response(204, _CLEARED + cookie.clear(), b"")
+
+    def handle(self, request: Request, client: Client) -> None:
+        client.respond(self._cleared if self._sites.may_use_cookie(request.head, client) else FOREIGN)

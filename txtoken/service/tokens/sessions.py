@@ -1,0 +1,167 @@
+"""Sessions: tokens that can be renewed, from one login up to an end (contract §3.6). Knows no clock and no sockets: callers say
+what time it is.
+
+A login's token says since when its user is logged in (`auth_time`, OpenID Connect Core §2) and which session it is (`sid`). Each
+renewed one says the same, so that a session can be ended by either, and none outlives the longest session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from math import floor
+from typing import Any, Final
+
+from orjson import Fragment
+from orjson import dumps as write_json
+
+from txtoken.errors import NoSigningKey, TokenError
+from txtoken.service.keys.ring import KeyRing
+from txtoken.service.tokens.claims import RESERVED, select, times_of
+from txtoken.service.tokens.compact import read_object
+from txtoken.service.tokens.issue import ClaimsIssuer, CutTokens, TokenIssuer, new_issuer
+from txtoken.service.tokens.memory import Verdict
+from txtoken.service.tokens.segments import encode_segment
+from txtoken.service.tokens.verify import CLAIMS_NESTING_MAX, MALFORMED, NOT_YET
+from txtoken.settings import IssueSettings
+
+SID_BYTES: Final = 16
+SIDS_A_READ: Final = 256  # that one system call is for
+AHEAD_S_MAX: Final = 60  # by which the clock of who issued a token may be ahead of ours
+# Claims that are new with each token. All others stay.
+_RENEWED: Final = frozenset(("exp", "iat", "nbf", "jti"))
+_NO_AUTH_TIME: Final = ("no_auth_time", "token has no auth_time")
+_OVER: Final = ("session_over", "session is over")
+
+
+class SessionIds:
+    """Names of sessions that nobody can guess, and that no other process gives."""
+
+    __slots__ = ("_at", "_random")
+
+    def __init__(self) -> None:
+        self._random = b""
+        self._at = 0
+
+    def next(self) -> bytes:
+        """Make the next one."""
+        if self._at == len(self._random):
+            self._random = os.urandom(SID_BYTES * SIDS_A_READ)
+            self._at = 0
+        self._at += SID_BYTES
+        return encode_segment(self._random[self._at - SID_BYTES : self._at])
+
+
+class Session:
+    """What a token says that is to be renewed: its `claims`, and their `text` in which no number was rounded. It has to be over
+    at `ends` (Unix time, a whole second).
+    """
+
+    __slots__ = ("claims", "ends", "text")
+
+    def __init__(self, claims: Mapping[str, Any], text: bytes, ends: int) -> None:
+        self.claims = claims
+        self.text = text
+        self.ends = ends
+
+    def check_end(self, now: float) -> None:
+        """See that it is not over.
+
+        Raises:
+            TokenError: it is.
+        """
+        if self.ends <= now:
+            raise TokenError(*_OVER)
+
+    def data(self, name: str) -> bytes:
+        """Return what the data claim of this name holds, as it stands there. With the name "" it is all that is no registered
+        claim.
+
+        Raises:
+            TokenError: there is no such claim: the token is of another configuration.
+        """
+        if not name:
+            return select(self.claims, self.text, [member for member in self.claims if member not in RESERVED])
+        if name not in self.claims:
+            raise TokenError(*MALFORMED)
+        written = write_json(self.claims)
+        exact = self.claims if written == self.text else json.loads(self.text, parse_int=Fragment, parse_float=Fragment)
+        return write_json(exact[name])
+
+
+def session_of(verdict: Verdict, max_session_s: int, now: float) -> Session:
+    """Find out of which session a valid token is.
+
+    Raises:
+        TokenError: of none, or of one that is over or has not begun.
+    """
+    claims, text = read_object(verdict.claims, CLAIMS_NESTING_MAX)
+    since = claims.get("auth_time")
+    if type(since) is not int and type(since) is not float:
+        raise TokenError(*_NO_AUTH_TIME)
+    assert isinstance(since, int | float)
+    if since > now + AHEAD_S_MAX:
+        raise TokenError(*NOT_YET)
+    session = Session(claims, text, floor(since) + max_session_s)
+    session.check_end(now)
+    return session
+
+
+class SessionIssuer(ClaimsIssuer):
+    """Issues the tokens of sessions, and renews them."""
+
+    __slots__ = ("_sids",)
+
+    def __init__(
+        self, ring: KeyRing, settings: IssueSettings, cut: CutTokens | None, on_drop: Callable[[str], object]
+    ) -> None:
+        super().__init__(ring, settings, cut, on_drop)
+        self._sids = SessionIds()
+
+    def _claims(self, text: bytes, reply: Mapping[str, Any]) -> bytes:
+        claims = super()._claims(text, reply)
+        return b'%b,"sid":"%b","auth_time":%d}' % (claims[:-1], self._sids.next(), self._second)
+
+    def renew(
+        self, session: Session, now: int, reply: Mapping[str, Any] | None = None, text: bytes = b""
+    ) -> tuple[bytes, int]:
+        """Return the next token of a session without its signature, by `key`, and when it expires (Unix time).
+
+        Its claims are those that it had, in their order, and then those that each token has of its own. `reply` and `text` (the
+        same as compact JSON) are in place of its data.
+
+        Raises:
+            NoSigningKey: no key signs now.
+        """
+        if not self.can_sign(now):
+            raise NoSigningKey
+        kept = [name for name in session.claims if name not in _RENEWED and not self._is_data(name, reply)]
+        data = b"" if reply is None else self._data.write(reply, text)[1:]
+        stays = select(session.claims, session.text, kept)[1:-1]
+        expires = min(now + self._settings.ttl_s, session.ends)
+        if self.key.until < expires:
+            expires = int(self.key.until)
+            self._cut.count += 1
+        token_id = b"" if self._ids is None else self._ids.write()
+        times = b'%b%b,"exp":%d' % (token_id, times_of(self._settings, now), expires)
+        claims = b",".join(filter(None, (data, stays, times[1:])))
+        return self._start + encode_segment(b"{%b}" % claims), expires
+
+    def _is_data(self, name: str, reply: Mapping[str, Any] | None) -> bool:
+        """Whether a claim is what the reply replaces."""
+        if reply is None:
+            return False
+        return name == self._settings.data_claim if self._settings.data_claim else name not in RESERVED
+
+
+def issuer_for(
+    ring: KeyRing,
+    settings: IssueSettings,
+    cut: CutTokens | None = None,
+    on_drop: Callable[[str], object] = lambda names: None,
+) -> TokenIssuer:
+    """Make the issuer of a service's tokens. As `new_issuer`, for sessions too."""
+    if settings.max_session_s is not None:
+        return SessionIssuer(ring, settings, cut, on_drop)
+    return new_issuer(ring, settings, cut, on_drop)
