@@ -17,7 +17,7 @@ from txtoken.config import values
 from txtoken.config.cpus import usable_cpus
 from txtoken.config.read import load
 from txtoken.config.signing_secret import EXAMPLE_KEY
-from txtoken.config.table import KEYS, SECTIONS, describe
+from txtoken.config.table import KEYS, SECTIONS, SWITCHES, describe
 from txtoken.errors import ConfigError
 from txtoken.settings import (
     CookieSettings,
@@ -28,6 +28,7 @@ from txtoken.settings import (
     Limits,
     ListenTls,
     LogSettings,
+    RefreshSettings,
     RemoteProxy,
     RemoteTls,
     Secret,
@@ -193,6 +194,21 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("cookie", "cookie: {name: s}", CookieSettings("s", None, "/", secure=True, http_only=True, same_site="Lax")),
     ("cookie", "cookie: {name: s, domain: a.example, path: /a, secure: false, httpOnly: false, sameSite: Strict}",
      CookieSettings("s", "a.example", "/a", secure=False, http_only=False, same_site="Strict")),
+    ("refresh", "", RefreshSettings()),
+    ("refresh", "refresh:", RefreshSettings()),
+    ("issue.max_session_s", "", None),
+    ("refresh", "refresh: {}", RefreshSettings("/refreshToken", 43_200, 0, None)),
+    ("issue.max_session_s", "refresh: {}\nexpHours: 1", 43_200),
+    ("issue.life_s", "refresh: {maxSession: 1h}", 3600),
+    ("issue.life_s", "refresh: {maxSession: 1h}\nexpHours: 0.25", 900),
+    ("issue.max_session_s", "refresh.maxSession: 1h", 3600),
+    ("token_use_s", "expHours: 1\nrefresh: {grace: 1d}", 90_000),
+    ("refresh", "refresh: {route: /r/, maxSession: 7d, grace: 24h, remote: 'http+unix://%2Frun%2Fr.sock/'}",
+     RefreshSettings("/r/", 604_800, 86_400, "http+unix://%2Frun%2Fr.sock/")),
+    ("refresh.proxy", "refresh: {remote: 'http://a/'}\nremoteProxy: http://proxy:1", RemoteProxy("http://proxy:1")),
+    ("refresh.proxy", "refresh: {remote: 'http+unix://%2Fr/'}\nremoteProxy: http://proxy:1", None),
+    ("refresh.end_route", "refresh: {}", "/refreshToken/end"),
+    ("refresh.end_route", "refresh: {route: /}", "/end"),
     ("forward_auth", "", ()),
     ("forward_auth", "forwardAuth: {}", (ForwardAuthSettings("/forwardAuth"),)),
     ("process.doors", "forwardAuth: [{listen: '127.0.0.1:0'}, {route: /a}, {route: /, listen: 'unix:/d'}]",
@@ -404,6 +420,24 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("cookie.httpOnly", "cookie: {name: a, httpOnly: x}", 1, "has to be true or false"),
     ("cookie.sameSite", "cookie: {name: a, sameSite: lax}", 1, "has to be Lax or Strict or None"),
     ("cookie.sameSite", "cookie: {name: a, sameSite: None, secure: false}", 1, "None wants secure: true"),
+    ("refresh.route", "refresh: {route: refresh}", 1, "has to be a path that starts with /"),
+    ("refresh.route", "refresh: {route: /livez}", 1, "/livez is taken"),
+    ("refresh.route", "refresh: {route: /getToken}", 1, "has to differ from getTokenRoute"),
+    ("checkTokenRoute", "checkTokenRoute: /refreshToken\nrefresh: {}", 1, "/refreshToken is taken"),
+    ("jwksRoute", "cookie: {name: s}\njwksRoute: /refreshToken/end\nrefresh: {}", 2, "/refreshToken/end is taken"),
+    ("refresh.route", "jwksRoute: /keys\nrefresh: {route: /keys}", 2, "has to differ from jwksRoute"),
+    (
+        "refresh.route",
+        "cookie: {name: s}\ncheckTokenRoute: /r/end\nrefresh: {route: /r}",
+        3,
+        "has to differ from checkTokenRoute: the session ends at /r/end",
+    ),
+    ("refresh.maxSession", "refresh: {maxSession: 0}", 1, "has to be a time from 1 to 31622400 seconds"),
+    ("refresh.grace", "refresh: {grace: 25h}", 1, "has to be a time from 0 to 86400 seconds"),
+    ("refresh.remote", "refresh: {remote: /login}", 1, "has to be an absolute http or https URL"),
+    ("refresh.remote", "refresh: {remote: 'http://u:p@h/'}", 1, "must not hold a user or password"),
+    ("forwardAuth.route", "forwardAuth: {route: /s}\nrefresh: {route: /s/refresh}", 1, "covers /s/refresh"),
+    ("forwardAuth.route", "cookie: {name: s}\nforwardAuth: {route: /s/end}\nrefresh: {route: /s}", 2, "covers /s/end"),
     ("claims.iss", "claims: {iss: [a]}", 1, "has to be one value"),
     ("claims.aud", "claims: {aud: [~]}", 1, "holds an item without a value"),
     ("claims.sub", "claims: {sub: id}", 1, "has to begin with /"),
@@ -882,7 +916,7 @@ def test_description_is_a_configuration(tmp_path: Path, throttle: str) -> None:
             "verify: {iss: me, aud: [a, b], maxAge: 1m}\nrequestTokenData: {a: [1, {b: ü}]}\nforwardHeaders: []\n"
             "statusMap: {401: pass, timeout: 504}\ntrustedProxies: [10.0.0.0/8]\ncors: {origins: ['https://a.example']}\n"
             "successStatus: 2xx\nsuccessWhen: {/a: [1, null], /b: ~}\nremoteProxy: http://proxy:3128\n"
-            "cookie: {name: __Host-s, sameSite: Strict}\n"
+            "cookie: {name: __Host-s, sameSite: Strict}\nrefresh: {maxSession: 2d, remote: 'https://a.example/'}\n"
             "forwardAuth: [{headers: {X-User: /data/id}, require: {/data/a: [1, null, {b: ü}], /b: x}, cache: 5s},\n"
             "  {route: /, from: [cookie, query], body: false, envoy: true, listen: '[::1]:9000'}]\n" + throttle
         ),
@@ -914,6 +948,9 @@ def test_example_loads_and_is_the_default(tmp_path: Path) -> None:
     no_defaults = ("encKeyFile", "requestKey", "requestKeyFile", "remoteProxyFile", "adminPort")
     for name in (*no_defaults, "keys", "jwksRoute", "revocations", "forwardAuth"):
         full, count = re.subn(rf"^{name}: .*\n", "", full, flags=re.MULTILINE)
+        assert count == 1
+    for section in SWITCHES:
+        full, count = re.subn(rf"^{section}:\n(?:  .*\n)+", "", full, flags=re.MULTILINE)
         assert count == 1
     given = yaml.safe_load(full)
     assert len(given) > len(yaml.safe_load(example_text))

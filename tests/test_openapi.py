@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from tests.login_api import QuietServer
 from tests.running import PATIENCE_S, ServiceProcess, service_process
 from txtoken.config.checks import JWKS_ROUTE
 from txtoken.config.signing_secret import EXAMPLE_KEY
-from txtoken.config.table import KEYS
+from txtoken.config.table import BY_NAME, KEYS
 from txtoken.demo.login_api import PASSWORD, PROFILE, USER
 from txtoken.service.routes import HEALTH_PATHS
 from txtoken.settings import JwksSettings
@@ -124,6 +125,14 @@ def publishing_port(tmp_path_factory: pytest.TempPathFactory, remote: str) -> It
         yield service.port
 
 
+@pytest.fixture(scope="module")
+def sessions_port(tmp_path_factory: pytest.TempPathFactory, remote: str) -> Iterator[int]:
+    """The port of a service with a cookie, whose tokens are renewed."""
+    impatient = ("timeouts.body=100ms", "limits.remoteConnections=1", "limits.waiting=0")
+    with started(tmp_path_factory, remote, "cookie.name=__Host-session", "refresh.grace=0", *impatient) as service:
+        yield service.port
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back."""
@@ -169,6 +178,7 @@ def validate(value: object, schema: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(whole).validate(value)
 
 
+SESSIONS: Final = ("/refreshToken", "/refreshToken/end")
 PUBLISHED: Final = [path for path in API["paths"] if path.startswith("/.well-known/")]
 OPERATIONS: Final = {
     (path, method): operation for path, methods in API["paths"].items() for method, operation in methods.items()
@@ -177,6 +187,7 @@ EXAMPLES: Final = [
     (path, method, status, name)
     for (path, method), operation in OPERATIONS.items()
     for status, response in operation["responses"].items()
+    if "content" in resolved(response)  # 204 has none
     for name in resolved(response)["content"][JSON]["examples"]
 ]
 
@@ -215,11 +226,29 @@ LOGINS: Final = {
     "notAnObject": '{"password":"list"}',
     "tooLarge": '{"password":"large"}',
 }
+
+
+def of_session(**claims: object) -> str:
+    """Sign a token of a session."""
+    now = int(time.time())
+    return jwt.encode(
+        {"data": PROFILE, "sid": "s", "auth_time": now, "exp": now + 3600, **claims}, EXAMPLE_KEY, "HS256"
+    )
+
+
 CHECKS: Final = {
     "good": f"Authorization: Bearer {GOOD_TOKEN}",
     "foreign": f"Authorization: Bearer {jwt.encode({'exp': 1}, EXAMPLE_KEY[::-1], 'HS256')}",
     "none": "Authorization: Bearer ",
 }
+RENEWALS: Final = {
+    **CHECKS,
+    "noSession": CHECKS["good"],
+    "good": f"Authorization: Bearer {of_session()}",
+    "over": f"Authorization: Bearer {of_session(auth_time=0)}",
+    "tooLarge": f"Authorization: Bearer {of_session(data='x' * 4000)}",
+}
+FOREIGN: Final = "Sec-Fetch-Site: cross-site"
 REFUSED: Final[dict[str, tuple[str, ...]]] = {
     "malformed": (),
     "slow": (HOST, "Content-Length: 5"),
@@ -248,8 +277,12 @@ def request_for(path: str, method: str, name: str) -> bytes:
         return asked(f"{path}?{'x' * 17_000}", method, HOST)
     if name == "version":
         return asked(path, method, HOST, version="2.0")
+    if name == "foreignSite":
+        return asked(path, method, HOST, FOREIGN, RENEWALS["good"])
     if path == "/getToken":
         return asked(path, method, HOST, body=LOGINS[name])
+    if path == "/refreshToken":
+        return asked(path, method, HOST, RENEWALS[name])
     return asked(path, method, HOST, *([CHECKS[name]] if path == "/checkToken" else []))
 
 
@@ -259,10 +292,12 @@ def request_for(path: str, method: str, name: str) -> bytes:
     ids=lambda part: part.strip("/"),
 )
 def test_examples_are_real_answers(
-    port: int, publishing_port: int, path: str, method: str, status: str, name: str
+    port: int, publishing_port: int, sessions_port: int, path: str, method: str, status: str, name: str
 ) -> None:
     """Each example comes as it stands there, with the headers that stand there."""
-    answer = receive(send(publishing_port if path in PUBLISHED else port, request_for(path, method, name)))
+    has_cookie = path in SESSIONS or name == "foreignSite"
+    chosen = publishing_port if path in PUBLISHED else sessions_port if has_cookie else port
+    answer = receive(send(chosen, request_for(path, method, name)))
     assert str(answer.status) == status
     assert_documented(answer, path, method, name)
 
@@ -322,10 +357,32 @@ def test_example_of_a_service_without_public_keys(tmp_path_factory: pytest.TempP
     assert_documented(answer, path, "get", "secrets")
 
 
-def test_every_route_is_in_it(publishing_port: int) -> None:
+def test_the_end_of_a_session(sessions_port: int) -> None:
+    """The cookie is cleared without a word, as the file says; a login and a renewal set it."""
+    request = asked(SESSIONS[1], "post", HOST, "Sec-Fetch-Site: same-origin")
+    with send(sessions_port, request) as client, http.client.HTTPResponse(client) as response:
+        response.begin()
+        assert (response.status, response.read()) == (204, b"")
+        headers = response.headers
+    said = OPERATIONS[SESSIONS[1], "post"]["responses"]["204"]["headers"]
+    for header in said:
+        validate(headers[header], resolved(said[header])["schema"])
+    assert "Max-Age=0;" in headers["Set-Cookie"]
+    assert headers["Content-Length"] is None
+    for path, request in (
+        ("/getToken", asked("/getToken", "post", HOST, body=LOGINS["good"])),
+        ("/refreshToken", asked("/refreshToken", "post", HOST, RENEWALS["good"])),
+    ):
+        answer = receive(send(sessions_port, request))
+        assert answer.headers["Set-Cookie"].startswith(f"__Host-session={answer.body['token']}; Path=/; Max-Age=")
+        assert_documented(answer, path, "post", "good")
+
+
+def test_every_route_is_in_it(publishing_port: int, sessions_port: int) -> None:
     """The paths are the default ones, and other methods than those of the file are refused with these and HEAD."""
     port = publishing_port
-    defaults = {str(key.default) for key in KEYS if key.name.endswith("TokenRoute")}
+    defaults = {str(key.default) for key in KEYS if key.name.endswith("TokenRoute")} | set(SESSIONS)
+    assert BY_NAME["refresh.route"].default == SESSIONS[0]
     assert set(API["paths"]) == {
         *defaults,
         *HEALTH_PATHS,
@@ -333,7 +390,7 @@ def test_every_route_is_in_it(publishing_port: int) -> None:
         *JwksSettings(issuer="https://login.example").discovery_paths,
     }
     for path, methods in API["paths"].items():
-        answer = receive(send(port, asked(path, "DELETE", HOST)))
+        answer = receive(send(sessions_port if path in SESSIONS else port, asked(path, "DELETE", HOST)))
         allowed = {method.upper() for method in methods} | ({"HEAD"} if "get" in methods else set())
         assert (answer.status, set(answer.headers["Allow"].split(", "))) == (405, allowed)
         validate(answer.body, API["components"]["schemas"]["Error"])

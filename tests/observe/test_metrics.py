@@ -417,8 +417,9 @@ def test_every_code_is_counted() -> None:
     assert remote | {"status", "token_too_large", "no_claim", "no_key"} == set(REMOTE_REASONS)
     protocol = set(codes_of("ProtocolError", "Refusal", "_fail", "error_response", place=1)) | {"bad_body"}
     assert protocol == {*LIMITS, *REFUSALS, INTERNAL}
-    tokens = (ROOT / "txtoken" / "service" / "tokens" / "verify.py").read_text()
-    reasons = re.findall(r'^(?:NO_TOKEN|_[A-Z_]+): Final = \("(\w+)", "', tokens, re.MULTILINE)
+    folder = ROOT / "txtoken" / "service" / "tokens"
+    tokens = (folder / "verify.py").read_text() + (folder / "sessions.py").read_text()
+    reasons = re.findall(r'^_?[A-Z_]+: Final = \("(\w+)", "', tokens, re.MULTILINE)
     assert sorted(reasons) == sorted(TOKEN_REASONS)
     assert len(set(ERRORS)) == len(ERRORS)
 

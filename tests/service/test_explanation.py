@@ -42,6 +42,11 @@ def told(token: str, rules: VerifyRules = RULES, now: float = NOW) -> str:
         ({"iat": NOW - 3600}, "it is older than is accepted (verify.maxAge)"),
         ({"iss": "other"}, "its `iss` is not the one that is asked for (verify.iss)"),
         ({"aud": "other"}, "its `aud` does not name the one that is asked for (verify.aud)"),
+        ({"auth_time": "x"}, "it is valid, but its `auth_time` is text, and has to be a number of seconds"),
+        (
+            {"auth_time": NOW * 1000},
+            "it is valid, but its `auth_time` looks like milliseconds, and has to be in seconds",
+        ),
         ({"exp": (NOW + 90) * 1000}, "it is valid, but its `exp` looks like milliseconds, and has to be in seconds"),
         ({"nbf": NOW * 1000}, "its `nbf` looks like milliseconds, and has to be in seconds"),
         ({"exp": str(NOW + 90)}, "its `exp` is text, and has to be a number of seconds"),

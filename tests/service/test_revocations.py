@@ -142,11 +142,11 @@ def test_bad_lines(line: str, why: str) -> None:
     ("line", "carried", "why"),
     [
         ("jti a", Carried(time=True), "speaks of `jti`, which the tokens of this service do not carry (claims.jti)"),
-        ("sid a", Carried(jti=True), "speaks of `sid`, which the tokens of this service do not carry"),
+        ("sid a", Carried(jti=True), "speaks of `sid`, which the tokens of this service do not carry (refresh)"),
         ("kid a", Carried(jti=True), "speaks of `kid`, which the tokens of this service do not carry (keys)"),
         (f"sub a before {THEN}", Carried(time=True), "speaks of `sub`"),
-        (f"sub a before {THEN}", Carried(sub=True), "do not say when they were issued (claims.iat)"),
-        (f"all before {THEN}", Carried(), "do not say when they were issued (claims.iat)"),
+        (f"sub a before {THEN}", Carried(sub=True), "do not say when they were issued (claims.iat, refresh)"),
+        (f"all before {THEN}", Carried(), "do not say when they were issued (claims.iat, refresh)"),
     ],
 )
 def test_lines_that_could_never_apply(line: str, carried: Carried, why: str) -> None:

@@ -10,8 +10,8 @@ import jwt
 from tests.service.tokens.signing import NOW, SECRET, key_of
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.tokens.compact import read_object
-from txtoken.service.tokens.issue import new_issuer
 from txtoken.service.tokens.segments import decode_segment
+from txtoken.service.tokens.sessions import issuer_for
 from txtoken.settings import IssueSettings
 
 TTL: Final = 60
@@ -21,7 +21,7 @@ def issued(reply: object, now: int = NOW, **settings: Any) -> bytes:
     """Issue a token for a reply: a value, or JSON text."""
     raw = reply if isinstance(reply, bytes) else json.dumps(reply, ensure_ascii=False).encode()
     parsed, text = read_object(raw, 200)
-    issuer = new_issuer(KeyRing([key_of("HS256", "")]), IssueSettings(TTL, **settings))
+    issuer = issuer_for(KeyRing([key_of("HS256", "")]), IssueSettings(TTL, **settings))
     return issuer.issue(text, now, parsed)
 
 
