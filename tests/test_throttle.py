@@ -98,7 +98,7 @@ class Door:
     @property
     def counts(self) -> tuple[int, ...]:
         """Failures, throttled by name and by address, lockouts by name and by address, so far."""
-        counts = self.served.worker._app.login_counts
+        counts = self.served.worker._app.counts.logins
         return counts.failures, *counts.throttled.values(), *counts.lockouts.values()
 
 

@@ -405,8 +405,8 @@ def test_nothing_is_told_twice() -> None:
             5,
         )
         worker._entrances.main.places.handshakes_failed = 6
-        worker._app.verifier.refused, worker._app.cut.count = {("expired", "old"): 7}, 8
-        cut = worker._app.cut
+        worker._app.verifier.refused, worker._app.counts.cut.count = {("expired", "old"): 7}, 8
+        cut = worker._app.counts.cut
         worker.take_over(
             changed(config, process__admin_port=0, remote__url="http://127.0.0.1:9/other", check__response="claims")
         )

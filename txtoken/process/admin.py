@@ -103,14 +103,14 @@ class Admin:
                 dropped - self._dropped,
                 entrances.take_held_back(),
                 entrances.take_handshakes_failed(),
-                app.cut.count,
-                app.renewed.count,
+                app.counts.cut.count,
+                app.counts.renewed.count,
             ),
-            *app.login_counts.take(),
+            *app.counts.logins.take(),
             *(refused.get((reason, use), 0) for reason in KEY_REASONS for use in KEY_USES),
         ]
         self._dropped = dropped
-        memory.hits = app.cut.count = app.renewed.count = 0
+        memory.hits = app.counts.cut.count = app.counts.renewed.count = 0
         refused.clear()
         for remote in remotes:
             remote.cancelled = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final, TypeVar, cast
 
@@ -74,6 +74,15 @@ class Surroundings:
     on_crash: Callable[[Exception], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is counted in all configurations of a process: requests that still run by an earlier one count here, too."""
+
+    cut: CutTokens = field(default_factory=CutTokens)
+    renewed: Renewed = field(default_factory=Renewed)
+    logins: LoginCounts = field(default_factory=LoginCounts)
+
+
 class App:
     """The service of one configuration: a part for each thing that is built from it. Make it inside a running loop by `build`;
     `sweep` it a few times a second.
@@ -85,9 +94,7 @@ class App:
         self.parts: dict[str, tuple[object, object]] = {}  # the settings of each part, and the part
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
-        self.cut: CutTokens = CutTokens() if before is None else before.cut  # which logins that still run count in, too
-        self.renewed: Renewed = Renewed() if before is None else before.renewed
-        self.login_counts: LoginCounts = LoginCounts() if before is None else before.login_counts
+        self.counts: Counts = Counts() if before is None else before.counts
         self._doorman: Doorman | None = None  # where there is a throttle
         self.ring: KeyRing
         self.issuer: TokenIssuer
@@ -146,7 +153,7 @@ class App:
             ),
             lambda: TokenVerifier(ring, config.check, Memory(REMEMBERED_TOKENS)),
         )
-        self.issuer = issuer = issuer_for(ring, config.issue, self.cut, around.on_dropped_claims)
+        self.issuer = issuer = issuer_for(ring, config.issue, self.counts.cut, around.on_dropped_claims)
         cookie = TokenCookie(config.cookie) if config.cookie.name else None
         self._doorman = self._new_doorman()
         login = Login(
@@ -156,7 +163,7 @@ class App:
             around.clock,
             config.login,
             forwarded_lines=self._forwarded_lines(),
-            guard=Guard(self.login_counts, self._doorman),
+            guard=Guard(self.counts.logins, self._doorman),
             token_bytes_max=config.issue.token_bytes_max,
             in_thread=around.in_thread,
             on_failure=around.on_remote_failure,
@@ -201,7 +208,7 @@ class App:
                 config.issue.data_claim,
                 Forwarding(config.login.forward_headers, self._forwarded_lines()),
                 Success(members) if members else None,
-                self.renewed,
+                self.counts.renewed,
             )
         return Refresh(
             config.refresh,
@@ -220,7 +227,7 @@ class App:
         if settings is None:
             return None
         client_behind = around.client_behind(self.config.trusted_proxies)
-        return Doorman(settings, around.throttle_table, self.login_counts, client_behind)
+        return Doorman(settings, around.throttle_table, self.counts.logins, client_behind)
 
     def _published(self, ring: KeyRing) -> dict[str, tuple[str, dict[str, Handler]]]:
         """Return the routes that publish public keys, and point to them, by path with their names."""

@@ -462,7 +462,7 @@ def test_a_remote_that_gives_no_data(
     assert told.status == status
     assert found == {name: found[name] if value is ... else value for name, value in body.items()}
     assert [error.code for error in desk.failures] != []
-    assert desk.app.renewed.count == 0
+    assert desk.app.counts.renewed.count == 0
 
 
 def test_a_remote_that_is_silent(tmp_path: Path) -> None:
@@ -550,7 +550,7 @@ def test_what_happens_while_the_remote_is_asked(tmp_path: Path, what: str, text:
                 response = await client.answer()
                 assert (response.status, json.loads(response.body)) == (401, {"error": text})
                 assert (await other.answer()).status == 200
-                assert desk.app.renewed.count == 1
+                assert desk.app.counts.renewed.count == 1
 
     run(main())
 
@@ -629,7 +629,7 @@ def test_a_reload_with_another_remote(tmp_path: Path) -> None:
                 await two.peers[0].ended()
                 assert (await desk.refresh(signed())).status == 200
                 assert (len(one.requests), len(two.requests)) == (3, 1)
-                assert desk.app.renewed.count == 4
+                assert desk.app.counts.renewed.count == 4
 
     run(main())
 
