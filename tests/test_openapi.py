@@ -23,6 +23,7 @@ import yaml
 from tests.configuring import EXAMPLE_FILE
 from tests.login_api import QuietServer
 from tests.running import PATIENCE_S, ServiceProcess, service_process
+from txtoken.config import table
 from txtoken.config.checks import JWKS_ROUTE
 from txtoken.config.signing_secret import EXAMPLE_KEY
 from txtoken.config.table import BY_NAME, KEYS
@@ -91,6 +92,7 @@ def port(tmp_path_factory: pytest.TempPathFactory, remote: str) -> Iterator[int]
         yield service.port
 
 
+ASKED: Final = "{headers: {X-Auth-Request-User: /data/user, X-Name: /data/name}, require: {/data/user: [ada]}}"
 PRIVATE_KEYS: Final = {  # of RFC 7515 A.3 and RFC 8037 A.1
     "ec.json": {
         "kty": "EC",
@@ -127,8 +129,8 @@ def publishing_port(tmp_path_factory: pytest.TempPathFactory, remote: str) -> It
 
 @pytest.fixture(scope="module")
 def sessions_port(tmp_path_factory: pytest.TempPathFactory, remote: str) -> Iterator[int]:
-    """The port of a service with a cookie, whose tokens are renewed."""
-    impatient = ("timeouts.body=100ms", "limits.remoteConnections=1", "limits.waiting=0")
+    """The port of a service with a cookie, whose tokens are renewed, and which proxies ask."""
+    impatient = ("timeouts.body=100ms", "limits.remoteConnections=1", "limits.waiting=0", f"forwardAuth={ASKED}")
     with started(tmp_path_factory, remote, "cookie.name=__Host-session", "refresh.grace=0", *impatient) as service:
         yield service.port
 
@@ -179,6 +181,7 @@ def validate(value: object, schema: dict[str, Any]) -> None:
 
 
 SESSIONS: Final = ("/refreshToken", "/refreshToken/end")
+FORWARD_AUTH: Final = "/forwardAuth"
 PUBLISHED: Final = [path for path in API["paths"] if path.startswith("/.well-known/")]
 OPERATIONS: Final = {
     (path, method): operation for path, methods in API["paths"].items() for method, operation in methods.items()
@@ -248,6 +251,11 @@ RENEWALS: Final = {
     "over": f"Authorization: Bearer {of_session(auth_time=0)}",
     "tooLarge": f"Authorization: Bearer {of_session(data='x' * 4000)}",
 }
+QUESTIONS: Final = {
+    **CHECKS,
+    "forbidden": f"Authorization: Bearer {of_session(data={'user': 'eve'})}",
+    "identity": f"Authorization: Bearer {of_session(data={'user': USER, 'name': 'x' * 2048})}",
+}
 FOREIGN: Final = "Sec-Fetch-Site: cross-site"
 REFUSED: Final[dict[str, tuple[str, ...]]] = {
     "malformed": (),
@@ -281,6 +289,8 @@ def request_for(path: str, method: str, name: str) -> bytes:
         return asked(path, method, HOST, FOREIGN, RENEWALS["good"])
     if path == "/getToken":
         return asked(path, method, HOST, body=LOGINS[name])
+    if path == FORWARD_AUTH:
+        return asked(path, method, HOST, QUESTIONS[name])
     if path == "/refreshToken":
         return asked(path, method, HOST, RENEWALS[name])
     return asked(path, method, HOST, *([CHECKS[name]] if path == "/checkToken" else []))
@@ -295,7 +305,7 @@ def test_examples_are_real_answers(
     port: int, publishing_port: int, sessions_port: int, path: str, method: str, status: str, name: str
 ) -> None:
     """Each example comes as it stands there, with the headers that stand there."""
-    has_cookie = path in SESSIONS or name == "foreignSite"
+    has_cookie = path in (*SESSIONS, FORWARD_AUTH) or name == "foreignSite"
     chosen = publishing_port if path in PUBLISHED else sessions_port if has_cookie else port
     answer = receive(send(chosen, request_for(path, method, name)))
     assert str(answer.status) == status
@@ -378,10 +388,24 @@ def test_the_end_of_a_session(sessions_port: int) -> None:
         assert_documented(answer, path, "post", "good")
 
 
+def test_a_request_that_may_pass(sessions_port: int) -> None:
+    """Who asks for a request that may pass gets the headers that stand there, and no content; any method and path below do."""
+    said = OPERATIONS[FORWARD_AUTH, "get"]["responses"]["200"]["headers"]
+    for method, path in (("GET", FORWARD_AUTH), ("DELETE", f"{FORWARD_AUTH}/below?x")):
+        request = asked(path, method, HOST, CHECKS["good"])
+        with send(sessions_port, request) as client, http.client.HTTPResponse(client) as response:
+            response.begin()
+            assert (response.status, response.read(), response.headers["Content-Type"]) == (200, b"", None)
+            for header in said:
+                validate(_typed(response.headers[header]), resolved(said[header])["schema"])
+            assert response.headers["X-Auth-Request-User"] == USER
+
+
 def test_every_route_is_in_it(publishing_port: int, sessions_port: int) -> None:
     """The paths are the default ones, and other methods than those of the file are refused with these and HEAD."""
     port = publishing_port
-    defaults = {str(key.default) for key in KEYS if key.name.endswith("TokenRoute")} | set(SESSIONS)
+    defaults = {str(key.default) for key in KEYS if key.name.endswith("TokenRoute")} | {*SESSIONS, FORWARD_AUTH}
+    assert FORWARD_AUTH in {key.default for key in table.FORWARD_AUTH}
     assert BY_NAME["refresh.route"].default == SESSIONS[0]
     assert set(API["paths"]) == {
         *defaults,
@@ -390,6 +414,8 @@ def test_every_route_is_in_it(publishing_port: int, sessions_port: int) -> None:
         *JwksSettings(issuer="https://login.example").discovery_paths,
     }
     for path, methods in API["paths"].items():
+        if path == FORWARD_AUTH:
+            continue  # every method is one of its own
         answer = receive(send(sessions_port if path in SESSIONS else port, asked(path, "DELETE", HOST)))
         allowed = {method.upper() for method in methods} | ({"HEAD"} if "get" in methods else set())
         assert (answer.status, set(answer.headers["Allow"].split(", "))) == (405, allowed)
