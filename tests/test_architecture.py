@@ -29,6 +29,7 @@ ALLOWED: Final = {
         *("txtoken.cli", "txtoken.config", "txtoken.errors", "txtoken.service.keys", "txtoken.settings"),
     ),
     "txtoken.cli.demo": ("txtoken.cli", "txtoken.demo"),
+    "txtoken.cli.export": ("txtoken.cli", "txtoken.export"),
     "txtoken.cli.current_keys": ("txtoken.config", "txtoken.service", "txtoken.settings"),
     "txtoken.cli.key_table": ("txtoken.service.explanation", "txtoken.service.keys", "txtoken.timestamp"),
     "txtoken.cli.keys": ("txtoken.cli", "txtoken.config", "txtoken.errors", "txtoken.service.keys"),
@@ -37,8 +38,16 @@ ALLOWED: Final = {
     "txtoken.cli.jwks_verification": ("txtoken.cli", "txtoken.errors", "txtoken.service.keys"),
     "txtoken.cli.token": ("txtoken.cli", "txtoken.errors", "txtoken.service", "txtoken.settings"),
     "txtoken.demo": (
-        *("txtoken.config", "txtoken.errors", "txtoken.observe.logs", "txtoken.process", "txtoken.settings"),
+        *(
+            "txtoken.config",
+            "txtoken.errors",
+            "txtoken.export",
+            "txtoken.observe.logs",
+            "txtoken.process",
+            "txtoken.settings",
+        ),
     ),
+    "txtoken.export": ("txtoken.errors", "txtoken.settings"),
     "txtoken.config": (
         *("txtoken.errors", "txtoken.service.keys", "txtoken.service.revocations", "txtoken.service.tokens.segments"),
         *("txtoken.settings", "txtoken.timestamp", "txtoken.unix_urls"),
@@ -119,7 +128,7 @@ RESERVED: Final = {
     "cryptography": ("txtoken.service.keys.asymmetric",),
     "uvloop": ("txtoken.process.loop",),
     "signal": (
-        *("txtoken.cli.early_signals", "txtoken.process.events", "txtoken.process.places"),
+        *("txtoken.cli.early_signals", "txtoken.demo.proxy", "txtoken.process.events", "txtoken.process.places"),
         *("txtoken.process.signals", "txtoken.process.supervisor"),
     ),
     # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only an admin port, an

@@ -17,6 +17,7 @@ service/   What a token service does. `app` builds all of it from one configurat
 observe/   What people can see of it: log and access lines, numbers (`metrics`) and how Prometheus reads them (`exposition`).
 
 `cli/` has a file for each verb and for each noun that verbs share, `demo/` shows the service with a login API of its own,
+`export/` writes the configuration of proxies that ask, a module a proxy,
 `config/` reads file and environment into one frozen value, whose parts are `settings`. `errors` is the tree of all that can go
 wrong, `clock` is this second, read once, `memo` is a bounded memory, `timestamp` is a moment as people write it, `unix_urls`
 takes URLs of Unix sockets apart, `compiling` is what mypyc has to know, `version` is the number of this release.

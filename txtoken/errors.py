@@ -4,6 +4,7 @@
     ├── ConfigError          the configuration cannot be used: every problem of it at once   exit 78
     ├── KeyMaterialError     a key cannot be used: what it is, and what is needed
     ├── StartError           the service cannot start: a port in use, an address not ours    exit 1
+    ├── ExportError          a proxy's configuration cannot be made of the service's         exit 1
     ├── ProtocolError        a client's bytes are not a request that we serve                4xx, 5xx
     ├── TokenError           a token is not valid: the contract's text for the reason        401
     └── RemoteError          the remote gave no usable reply
@@ -71,6 +72,12 @@ class StartError(TxtokenError):
     """The service cannot start, though its configuration is good: what is wrong and what to do about it."""
 
     code = "start"
+
+
+class ExportError(TxtokenError):
+    """What a proxy's configuration is made of is missing, or more than one thing: what to add or to choose."""
+
+    code = "export"
 
 
 class ProtocolError(TxtokenError):

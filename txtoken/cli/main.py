@@ -22,6 +22,7 @@ VERBS: Final = {
     "serve": "run the service",
     "check": "validate the configuration and show what would run",
     "schema": "print a JSON Schema of the configuration, by which editors complete and check it",
+    "export": "print the configuration of a proxy that asks whether a request may pass (forwardAuth)",
     "demo": "run the service in front of a login API of its own",
     "keygen": "print a new random key for encKey",
     "keys": "make keys, and show those of the configuration",
