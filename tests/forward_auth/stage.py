@@ -39,6 +39,7 @@ listen: {HOST}
 encKey: {KEY}
 remote: http://127.0.0.1:9/
 log: {{access: false}}
+claims: {{jti: true}}
 revocations: revoked.txt
 reload: off
 cookie: {{name: {COOKIE}}}
@@ -88,8 +89,8 @@ def token(*, key: str = KEY, exp: float = 60.0, **data: object) -> str:
 
 
 def signed(data: Mapping[str, object], key: str = KEY, exp: float = 60.0) -> str:
-    """Sign a token for these data."""
-    return jwt.encode({"data": dict(data), "exp": int(time.time() + exp)}, key, "HS256")
+    """Sign a token for these data. Its `jti` is the user."""
+    return jwt.encode({"data": dict(data), "jti": str(data.get("user")), "exp": int(time.time() + exp)}, key, "HS256")
 
 
 def bearer(**data: object) -> str:
@@ -191,7 +192,11 @@ class Stage:
 
     def ask(self, front: Front, method: str, target: str, *lines: str, body: bytes | None = None) -> Answer:
         """Send one request on a connection of its own."""
-        with self.connect(front) as sock:
+        return self.ask_at(self.start(front), method, target, *lines, body=body)
+
+    def ask_at(self, port: int, method: str, target: str, *lines: str, body: bytes | None = None) -> Answer:
+        """Send one request to the proxy at this port, on a connection of its own."""
+        with socket.create_connection((HOST, port), PATIENCE_S) as sock:
             return exchange(sock, method, target, *lines, body=body, is_last=True)
 
     def stop_service(self) -> None:

@@ -18,7 +18,7 @@ def caddy(site: Site) -> str:
     why_query = (
         "the client's query goes along: a token may stand there"
         if site.looks_at_query
-        else "the ? keeps the client's query out: it may hold what is nobody's business"
+        else "by the ? at its end the client's query is not added to it"
     )
     own = "".join(f"\t\trequest_header -{name}\n" for name in site.headers)
     dropped = (

@@ -85,8 +85,10 @@ def choose_section(sections: tuple[ForwardAuthSettings, ...], wanted: str | None
     if not sections:
         example = "forwardAuth: {route: /forwardAuth, headers: {X-Auth-Request-User: /data/id}}"
         raise ExportError(f"the configuration has no forwardAuth, which is what proxies ask. Add it: {example}")
-    names = ", ".join(section.route if section.listen is None else section.listen for section in sections)
-    found = [section for section in sections if wanted in (None, section.route, section.listen)]
+    names = ", ".join(
+        section.route if section.listen is None else f"{section.route} at {section.listen}" for section in sections
+    )
+    found = [section for section in sections if wanted is None or wanted in (section.route, section.listen)]
     if not found:
         raise ExportError(f"forwardAuth has no section {wanted}. There are: {names}")
     if len(found) > 1:
