@@ -106,6 +106,7 @@ RESERVED: Final = {
         "txtoken.service.upstream.names",
         "txtoken.demo.client",
         "txtoken.demo.login_api",
+        "txtoken.demo.page",
     ),
     "yaml": (
         *(

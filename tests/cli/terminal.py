@@ -20,6 +20,7 @@ COMMANDS: Final = (
     "serve",
     "check",
     "schema",
+    "export",
     "demo",
     "keygen",
     "keys generate",

@@ -8,13 +8,14 @@ import ipaddress
 from txtoken.cli import early_signals
 from txtoken.cli.terminal import say
 from txtoken.demo.login_api import serve_login_api
-from txtoken.demo.service import serve_demo
+from txtoken.demo.proxy import COMMANDS
+from txtoken.demo.service import Ports, serve_demo
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command and its arguments."""
     shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--once", action="store_true", help="make three requests, show them, and end")
+    shape.add_argument("--once", action="store_true", help="make some requests, show them, and end")
     shape.add_argument(
         "--login-only",
         metavar="ADDRESS",
@@ -27,6 +28,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--login-port", type=_port, default=8889, help="of the login API (default: %(default)s, 0: any)"
     )
+    parser.add_argument(
+        "--behind", choices=COMMANDS, help="protect a page by this proxy, which asks txtoken; it has to be installed"
+    )
+    parser.add_argument("--proxy-port", type=_port, default=8080, help="of that proxy (default: %(default)s, 0: any)")
     parser.set_defaults(command=run)
 
 
@@ -35,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
     early_signals.leave_starter()
     if options.login_only is not None:
         return serve_login_api(options.login_only, options.login_port, say)
-    return serve_demo(port=options.port, login_port=options.login_port, once=options.once, say=say)
+    ports = Ports(options.port, options.login_port, options.proxy_port)
+    return serve_demo(ports, options.behind, say, once=options.once)
 
 
 def _port(text: str) -> int:

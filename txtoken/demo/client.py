@@ -39,9 +39,41 @@ async def make_requests(service_url: str, say: Callable[[str], None]) -> bool:
         and second.answer.get("Claims", {}).get("data") == PROFILE,
         "the wrong login gave none": third.status == 500 and third.answer.get("status") == 401,
     }
+    return _told(checks, say)
+
+
+def _told(checks: dict[str, bool], say: Callable[[str], None]) -> bool:
     for text, good in checks.items():
         say(f"{'ok    ' if good else 'FAILED'}  {text}")
     return all(checks.values())
+
+
+async def make_requests_behind(proxy_url: str, service_url: str, say: Callable[[str], None]) -> bool:
+    """Ask for the page that a proxy protects: without a token, with a good one, and with a garbled one. True if all three went
+    as they should.
+    """
+    async with aiohttp.ClientSession(service_url) as client:
+        token = (await _log_in(client, "", PASSWORD)).answer.get("token", "")
+    async with aiohttp.ClientSession(proxy_url) as client:
+        refused = await _read(client, "Without a token the proxy gives no page", "")
+        page = await _read(client, "With one it does, and says whose it is", f"Bearer {token}")
+        garbled = await _read(client, "A garbled one is none", f"Bearer {token[:-8]}AAAAAAAA")
+    for exchange in (refused, page, garbled):
+        _show(exchange, say)
+    checks = {
+        "without a token there was no page": refused.status == 401,
+        "the page knows its reader, and not by what the client said": page.status == 200
+        and f"Hello {USER}." in page.answer,
+        "with a garbled token there was none": garbled.status == 401,
+    }
+    return _told(checks, say)
+
+
+async def _read(client: aiohttp.ClientSession, title: str, authorization: str) -> Exchange:
+    headers = {"X-Auth-Request-User": "root", **({"Authorization": authorization} if authorization else {})}
+    async with client.get("/", headers=headers) as response:
+        shown = f"GET /  X-Auth-Request-User: root{f'  Authorization: {authorization[:23]}…' if authorization else ''}"
+        return Exchange(title, shown, response.status, await response.text())
 
 
 async def _log_in(client: aiohttp.ClientSession, title: str, password: str) -> Exchange:

@@ -10,10 +10,13 @@ from txtoken.settings import LOOPBACK, Config, LogSettings
 
 _NO_FILE: Final = ""
 _KEY_BYTES: Final = 36
+_FORWARD_AUTH: Final = (
+    '{"route": "/forwardAuth", "headers": {"X-Auth-Request-User": "/data/user", "X-Auth-Request-Roles": "/data/roles"}}'
+)
 
 
-def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
-    """Make the demo's configuration, with keys that nobody knows."""
+def demo_config(port: int, login_url: str, log: LogSettings, *, is_asked: bool = False) -> Config:
+    """Make the demo's configuration, with keys that nobody knows. With `is_asked` a proxy can ask who may pass."""
     return load(
         None,
         environ={},
@@ -30,6 +33,7 @@ def demo_config(port: int, login_url: str, log: LogSettings) -> Config:
             "log.level": log.level,
             "log.format": log.format,
             "log.access": str(log.access).lower(),
+            **({"forwardAuth": _FORWARD_AUTH} if is_asked else {}),
         },
         default_path=_NO_FILE,
     )

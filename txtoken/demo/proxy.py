@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from txtoken.errors import StartError
+from txtoken.settings import LOOPBACK
 
 START_S: Final = 10.0
 END_S: Final = 5.0
@@ -56,6 +58,14 @@ def find(name: str) -> str:
     return program
 
 
+def free_port() -> int:
+    """Find a port of loopback that nobody uses now."""
+    with socket.socket() as sock:
+        sock.bind((LOOPBACK, 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
 def running(name: str, folder: Path, text: str, host: str, port: int) -> Iterator[None]:
     """Run a proxy by a configuration until the end of the block. It listens when the block begins.
@@ -64,6 +74,11 @@ def running(name: str, folder: Path, text: str, host: str, port: int) -> Iterato
         StartError: it is not installed, or does not listen.
     """
     command = COMMANDS[name](folder, find(name), text)
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:  # who has the port would be taken for the proxy
+        why = "the port is in use. Choose another with --proxy-port." if error.errno == errno.EADDRINUSE else str(error)
+        raise StartError(f"the demo's {name} cannot listen on {host}:{port}: {why}") from error
     homes = {variable: str(folder) for variable in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - the program is one of two, the folder is ours
@@ -94,8 +109,7 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], name: str, folder: 
     while True:
         if process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection((host, port), 1.0):
-                if process.poll() is None:  # else it is somebody else's port
-                    return
+                return
             if time.monotonic() < deadline:
                 time.sleep(_POLL_S)
                 continue
