@@ -281,3 +281,14 @@ def test_a_preflight_is_empty(tmp_path: Path) -> None:
             assert '"method":"OPTIONS","path":"/getToken","status":200' in line
 
     run(main())
+
+
+def test_public_keys_have_no_preflight(tmp_path: Path) -> None:
+    """What every page may read anyway answers no preflight, and none for the pages of `cors` either."""
+
+    async def main() -> None:
+        async with serving(configuration(tmp_path, f"{LISTED}\njwksRoute: /keys")) as served:
+            answer = await served.ask("OPTIONS", "/keys", f"Origin: {PAGE}")
+            assert (answer.status, answer.fields[b"allow"]) == (405, b"GET, HEAD")
+
+    run(main())

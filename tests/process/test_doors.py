@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
 import signal
 import socket
+import ssl
 import time
 from pathlib import Path
 from typing import Final
@@ -17,9 +19,18 @@ import pytest
 from tests.configuring import changed
 from tests.exchange import House
 from tests.running import KEY, PATIENCE_S, ServiceProcess, run, service_process
+from tests.scrape import scrape
+from tests.service.listener import Listener
+from tests.service.test_routes import head
 from txtoken.demo.configuration import demo_config
 from txtoken.errors import ProtocolError, StartError
-from txtoken.process.doors import CONNECTIONS_MIN, door_limits, open_doors
+from txtoken.http1.buffers import EASED_BYTES
+from txtoken.http1.messages import Request
+from txtoken.observe.logs import LineWriter, open_log
+from txtoken.process import heap
+from txtoken.process.doors import CONNECTIONS_MIN, Door, door_limits, open_doors
+from txtoken.process.inheritance import Inheritance
+from txtoken.process.worker import Worker
 from txtoken.service.app import App
 from txtoken.settings import MIB, Config, ForwardAuthSettings, Limits, LogSettings
 
@@ -51,6 +62,8 @@ def ask(place: str, path: str, token: str = "", method: str = "GET") -> tuple[in
             client.sock.connect(place.removeprefix("unix:"))
         else:
             client.port = int(place.rpartition(":")[2])
+        if "[::1]" in place:
+            client.host = "::1"
         client.request(method, path, headers={"Authorization": f"Bearer {token}"} if token else {})
         answer = client.getresponse()
         return answer.status, answer.headers["X-User"]
@@ -91,15 +104,27 @@ def test_nothing_else_is_there(tmp_path: Path, kind: str, workers: int) -> None:
 
 
 def test_everything_is_below_the_root(tmp_path: Path) -> None:
-    """With `route: /` every path asks: a proxy that sends its client's path needs no prefix."""
-    text = settings("'127.0.0.1:0'").replace("route: /fa", "route: /")
+    """With `route: /` every path asks: a proxy that sends its client's path needs no prefix. All of it is counted as forward
+    authentication, and on the service's own port nothing is.
+    """
+    text = settings("'[::1]:0'").replace("route: /fa", "route: /") + "adminPort: 0\n"
     with service_process(tmp_path, config=text) as process:
-        _, (door,) = listening(process)
+        fields = json.loads(process.line_with('"listening"'))
+        (door,) = fields["forward_auth_addresses"]
+        ask(fields["addresses"][0], "/nothing", token())
         for path in UNKNOWN[:-1]:
             assert ask(door, path, token()) == (200, "ada")
             assert ask(door, path) == (401, None)
         line = json.loads(process.line_with('"status":200'))
         assert line["path"] == "/*"  # the client's path is another service's
+        found = scrape(int(fields["admin_addresses"][0].rpartition(":")[2]))
+        count = len(UNKNOWN) - 1
+        for route, status, times in (
+            ("forward_auth", "200", count),
+            ("forward_auth", "401", count),
+            ("other", "404", 1),
+        ):
+            assert found.value("txtoken_requests_total", route=route, status=status) == times
 
 
 def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
@@ -116,9 +141,14 @@ def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
 def test_all_doors_are_closed_when_one_cannot_be_had(tmp_path: Path) -> None:
     """When one address cannot be bound, those before it are let go of, their files included."""
     path = f"{tmp_path}/door.sock"
-    with pytest.raises(StartError), open_doors([f"unix:{path}", f"unix:{tmp_path}/none/door.sock"]):
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        free = f"127.0.0.1:{found.getsockname()[1]}"
+    with pytest.raises(StartError), open_doors([f"unix:{path}", free, f"unix:{tmp_path}/none/door.sock"]):
         pass
     assert not os.path.exists(path)
+    with open_doors([free]) as doors:
+        assert [sock.fileno() >= 0 for sock in doors[0].sockets] == [True]
+    assert doors[0].sockets[0].fileno() == -1
 
 
 @both_kinds
@@ -181,6 +211,61 @@ def test_a_door_never_answers_with_5xx(config: Config) -> None:
             assert app.router.refusal(ProtocolError(status, "any", "any")).status == status
         assert app.door("unix:/door").failure(RuntimeError()).status == 403
         await house.close()
+
+    run(main())
+
+
+def test_refusals_at_a_door_are_its_route_s(config: Config) -> None:
+    """Without `body` nothing at a door has one, whatever is asked there."""
+
+    async def main() -> None:
+        for has_body in (True, False):
+            house = House(with_door(config, has_body=has_body))
+            door = house.worker._app.door("unix:/door")
+            client = Listener()
+            door.find(head("GET", "/elsewhere")).handle(Request(head("GET", "/elsewhere"), b""), client)
+            assert (client.told[0].status, bool(client.told[0].body)) == (401, has_body)
+            assert bool(door.refusal(ProtocolError(503, "any", "any")).body) == has_body
+            await house.close()
+
+    run(main())
+
+
+def test_a_door_lives_as_the_service_does(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A door speaks TLS when the service does, gives memory back, is counted among the connections, and drains with it."""
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            whole = with_door(config)
+            writer = LineWriter(1)
+            inheritance = Inheritance(doors=[Door("unix:/door", [sock])])
+            worker = Worker(whole, open_log(writer, level="error", as_json=True), writer, inheritance=inheritance)
+            entrances = worker._entrances
+            (door,) = entrances._at_doors
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            entrances.secure(tls)
+            assert door.places.acceptor.tls is tls
+            entrances.secure(None)
+            assert entrances.connections_max == Limits().connections + 1000
+            given: list[bool] = []
+            monkeypatch.setattr(heap, "give_back", lambda: given.append(True))
+            door.buffers._most = 2 * EASED_BYTES
+            worker._sweep(asyncio.get_running_loop().time())
+            assert given == [True]
+            door.places.held_back, door.places.handshakes_failed = 2, 3
+            assert (entrances.take_held_back(), entrances.take_handshakes_failed()) == (2, 3)
+            assert (entrances.take_held_back(), entrances.take_handshakes_failed()) == (0, 0)
+            await worker.start([])
+            client = socket.create_connection(sock.getsockname())
+            client.setblocking(False)
+            await asyncio.get_running_loop().sock_sendall(client, b"GET /fa HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert await asyncio.get_running_loop().sock_recv(client, 1 << 16)
+            assert entrances.connection_count == 1
+            await worker.stop()
+            assert sock.fileno() == -1
+            assert entrances.connection_count == 0
+            client.close()
+            writer.close()
 
     run(main())
 

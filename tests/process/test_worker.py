@@ -26,7 +26,8 @@ from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_p
 from txtoken.demo.configuration import demo_config
 from txtoken.http1.buffers import EASED_BYTES
 from txtoken.process import heap
-from txtoken.process.descriptors import with_room
+from txtoken.process.descriptors import OTHER_FILES, with_room
+from txtoken.process.doors import door_limits
 from txtoken.process.entrances import Entrances
 from txtoken.process.worker import Worker
 from txtoken.service import app as app_module
@@ -75,6 +76,22 @@ def test_room_for_clients(
     for record in caplog.records:
         fields = {"files": hard, "connections": connections, "remote_connections": remote_connections}
         assert record.fields == fields  # type: ignore[attr-defined]  # of `extra`
+
+
+def test_room_for_doors(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each address for proxies that ask needs files for a tenth of the clients; with too few files all shrink alike."""
+    calls: list[int] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limit: calls.append(limit[0]))
+    two = changed(config, process__doors=("unix:/a", "unix:/b"))
+    for soft, connections, remote in ((20_000, 10_000, 256), (1024, 770, 19)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, soft))
+        found = with_room(two, logging.getLogger("txtoken.test"))
+        assert (found.limits.connections, found.remote.connections) == (connections, remote)
+        files = connections + 2 * door_limits(found.limits).connections + remote + OTHER_FILES
+        assert files <= soft
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))
+    with_room(two, logging.getLogger("txtoken.test"))
+    assert calls == [1024, 12_336]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
