@@ -17,7 +17,7 @@ from tests.configuring import load_text
 from tests.running import run
 from tests.service.faulty_remote import FaultyRemote, good, turning
 from tests.serving import NOBODY, Served, serving
-from txtoken.service.handlers import login
+from txtoken.service import issuance
 from txtoken.service.keys.asymmetric import AsymmetricKey
 from txtoken.settings import Config
 
@@ -116,7 +116,7 @@ def test_a_client_that_leaves_meanwhile(
 @pytest.mark.interpreted("lowers a constant")
 def test_too_many_wait(tmp_path: Path, long_key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
     """When too many tokens wait to be signed, logins are refused at once, and the remote is not asked."""
-    monkeypatch.setattr(login, "SIGNING_MAX", 1)
+    monkeypatch.setattr(issuance, "SIGNING_MAX", 1)
 
     async def main() -> None:
         async with (
