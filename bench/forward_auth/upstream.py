@@ -40,16 +40,22 @@ def seen_in(text: bytes | str) -> Seen:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: request after request."""
+    """One connection: request after request. While it is open its transport is in `opened`."""
 
-    def __init__(self, note: Callable[[Seen], None]) -> None:
+    def __init__(self, note: Callable[[Seen], None], opened: set[asyncio.Transport]) -> None:
         self._note = note
+        self._opened = opened
         self._transport: asyncio.Transport | None = None
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._opened.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        assert self._transport is not None
+        self._opened.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -101,13 +107,14 @@ def _take_chunks(data: bytes) -> tuple[bytes, bytes] | None:
         body, data = body + data[:size], data[size + 2 :]
 
 
-async def serve(port: int, note: Callable[[Seen], None]) -> asyncio.Server:
-    """Listen on loopback, and call `note` with every request."""
-    return await asyncio.get_running_loop().create_server(lambda: Connection(note), LOOPBACK, port, backlog=1024)
+async def serve(port: int, note: Callable[[Seen], None], opened: set[asyncio.Transport]) -> asyncio.Server:
+    """Listen on loopback, and call `note` with every request. `opened` are the connections that are there."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: Connection(note, opened), LOOPBACK, port, backlog=1024)
 
 
 async def _main(port: int) -> None:
-    server = await serve(port, lambda _: None)
+    server = await serve(port, lambda _: None, set())
     await server.serve_forever()
 
 

@@ -91,7 +91,7 @@ def test_keys_turn(tmp_path: Path) -> None:
 def test_the_upstream(size: int) -> None:
     """However a request arrives, the upstream says all of it: fields, a body by length, a body in chunks, none."""
     noted: list[Seen] = []
-    connection, transport = Connection(noted.append), Transport()
+    connection, transport = Connection(noted.append, set()), Transport()
     connection._transport = transport  # type: ignore[assignment]  # it writes, and nothing else
     data = (
         b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"

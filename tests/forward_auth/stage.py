@@ -104,7 +104,8 @@ class Protected:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self._loop = asyncio.new_event_loop()
-        self._server = self._loop.run_until_complete(upstream.serve(0, self.seen.append))
+        self._opened: set[asyncio.Transport] = set()
+        self._server = self._loop.run_until_complete(upstream.serve(0, self.seen.append, self._opened))
         self.port: int = self._server.sockets[0].getsockname()[1]
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -113,9 +114,9 @@ class Protected:
         """End it."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE_S)
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
         self._server.close()
+        for transport in tuple(self._opened):
+            transport.abort()
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
