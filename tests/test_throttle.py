@@ -252,6 +252,35 @@ def test_unusable_replies_do_not_count(tmp_path: Path, reply: bytes, more: str) 
     play(tmp_path, scene, THROTTLE + more, broken)
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 200000\r\n\r\n",
+        b"\r\n" + b"x" * 140_000,
+        b"Transfer-Encoding: chunked\r\n\r\n22000\r\n" + b"x" * 0x22000,
+        b"Transfer-Encoding: chunked\r\n\r\nno size\r\n",
+        b"Content-Length: 99\r\n\r\nno",
+    ],
+    ids=["announced", "long", "chunk", "malformed", "cut"],
+)
+def test_a_401_whose_body_is_no_use(tmp_path: Path, rest: bytes) -> None:
+    """A 401 is a failure whatever its body is: it may hold what the attacker has sent."""
+
+    async def echo(peer: Peer) -> None:
+        await peer.request()
+        peer.send(b"HTTP/1.1 401 Unauthorized\r\n" + rest)
+        peer.fin()
+
+    async def scene(at: Door) -> None:
+        for _ in range(10):
+            got = await at.log_in()
+            assert json.loads(got.body)["message"] == "Remote post failed to parse body."
+        assert (await at.log_in()).status == 429
+        assert at.counts == (10, 1, 0, 1, 0)
+
+    play(tmp_path, scene, script=echo)
+
+
 def test_an_unreachable_remote_does_not_count(tmp_path: Path) -> None:
     """While nobody listens at the remote, nobody is locked out, nor while it does not answer in time."""
 

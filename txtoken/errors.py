@@ -134,7 +134,14 @@ class RemoteStatus(RemoteError):
 
 
 class RemoteTruncated(RemoteError):
-    """A reply that ended early, broke HTTP's rules half way, or grew past `limits.replyBytes`."""
+    """A reply that ended early, broke HTTP's rules half way, or grew past `limits.replyBytes`.
+
+    `status` is what its head said: that a login is wrong is known whatever becomes of the body.
+    """
+
+    def __init__(self, code: str, public: str, status: int = 0) -> None:
+        super().__init__(code, public)
+        self.status = status
 
 
 class RemoteInvalid(RemoteError):

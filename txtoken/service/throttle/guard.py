@@ -9,7 +9,7 @@ from typing import Final
 
 from orjson import dumps as write_json
 
-from txtoken.errors import RemoteError, RemoteStatus
+from txtoken.errors import RemoteError, RemoteStatus, RemoteTruncated
 from txtoken.http1.messages import Response, response_head
 from txtoken.service.answers import NO_STORE
 from txtoken.service.throttle.counts import LoginCounts
@@ -66,7 +66,8 @@ class Guard:
 
     def fail(self, attempt: Attempt | None, error: RemoteError) -> None:
         """There is no token for the client, because the remote rejected the login or for another reason."""
-        is_wrong = isinstance(error, RemoteStatus) and is_rejection(error.status)
+        # Where a remote repeats in its 401 what it was sent, an attacker can make the body too long: it is a 401 all the same.
+        is_wrong = isinstance(error, RemoteStatus | RemoteTruncated) and is_rejection(error.status)
         if is_wrong:
             self._counts.failures += 1
         if attempt is not None and self.doorman is not None:

@@ -175,7 +175,7 @@ class ReplyParser:
             elif self._failure is None:
                 self._failure = _malformed(str(error))
                 if self._in_body:
-                    self._failure = RemoteTruncated("truncated", "the reply's body is malformed")
+                    self._failure = RemoteTruncated("truncated", "the reply's body is malformed", self.status)
         if self.complete:
             if whole and self.keep_alive and self.status in self._success_statuses and not self.encoded:
                 self._remember_head(data)
@@ -184,7 +184,7 @@ class ReplyParser:
             if not self._in_body and self._received > HEAD_BYTES_MAX:
                 self._failure = _malformed("its header section is too large")
             elif self._in_body and self._framing_size > FRAMING_BYTES_MAX:
-                self._failure = RemoteTruncated("too_large", "the reply's chunk framing is too large")
+                self._failure = RemoteTruncated("too_large", "the reply's chunk framing is too large", self.status)
         if self._failure is not None:
             raise self._take_failure()
         return False
@@ -192,7 +192,7 @@ class ReplyParser:
     def cut_short(self) -> RemoteError:
         """Return the failure of a reply whose connection ends here."""
         if self._in_body:
-            return RemoteTruncated("truncated", "the reply was cut short")
+            return RemoteTruncated("truncated", "the reply was cut short", self.status)
         return lost_before_reply(None)
 
     def _remember_head(self, data: bytes) -> None:
@@ -211,7 +211,7 @@ class ReplyParser:
         self._field_count += 1
         if self._field_count > FIELDS_MAX:
             if self._in_body:
-                self._fail(RemoteTruncated("too_large", "the reply has too many trailers"))
+                self._fail(RemoteTruncated("too_large", "the reply has too many trailers", self.status))
             self._fail(_malformed("it has too many header lines"))
         if self._in_body:
             return
@@ -240,7 +240,7 @@ class ReplyParser:
         self.keep_alive_timeout_s = _announced_timeout(fields.get(b"keep-alive", b""))
         self.ends_with_connection = coding is None and b"content-length" not in fields
         if int(fields.get(b"content-length", b"0")) > self._reply_bytes_max:
-            self._fail(RemoteTruncated("too_large", "the reply is too large"))
+            self._fail(RemoteTruncated("too_large", "the reply is too large", self.status))
         self._in_body = True
         self._framing_size = 0  # counted from here on; what came with the head does not count
 
@@ -248,13 +248,13 @@ class ReplyParser:
         self._framing_size -= CHUNK_FRAMING_BYTES
         self._chunk_count += 1
         if self._chunk_count > self._chunks_max:
-            self._fail(RemoteTruncated("too_large", "the reply has too many chunks"))
+            self._fail(RemoteTruncated("too_large", "the reply has too many chunks", self.status))
 
     def on_body(self, body: bytes) -> None:
         self.body_size += len(body)
         self._framing_size -= len(body)
         if self.body_size > self._reply_bytes_max:
-            self._fail(RemoteTruncated("too_large", "the reply is too large"))
+            self._fail(RemoteTruncated("too_large", "the reply is too large", self.status))
         self._body += body
 
     def on_message_complete(self) -> None:
