@@ -87,6 +87,7 @@ def test_the_pointer_leads_to_a_name(body: str | bytes, pointer: str, found: lis
         ('{"User":"ada","user":null}', ["ada", ""]),
         ('{"u\u017fer":"ada","user":"bob"}', ["ada", "bob"]),
         ('{"user":"bob","user":4711}', ["bob", ""]),
+        ('{"user":"bob","user":"ada","list":[%s1]}' % ("1," * 7000), ["bob", "ada"]),
         ('{"user":"bob","user":["ada"]}', ["bob", ""]),
         ('{"n":%s,"user":"bob","user":"ada"}' % ("9" * 5000), ["bob", "ada"]),
         ('{"n":-1.5e999,"user":"ada"}', ["ada"]),
@@ -112,6 +113,13 @@ def test_no_duplicate_hides_a_name(body: str, found: list[str]) -> None:
 def test_every_choice_of_duplicates(body: str, found: list[str]) -> None:
     """Whichever of duplicate members a reader follows at each step, the name that it finds is among them."""
     assert names(body, "/a/user") == found
+
+
+def test_letters_that_look_like_others() -> None:
+    """What a reader that ignores case takes for an s or a k is taken for one here."""
+    assert names('{"\u212aunde":"ada","kunde":"bob"}', "/kunde") == ["ada", "bob"]
+    assert names('{"kunde":"bob","\u212aUNDE":"ada"}', "/kunde") == ["bob", "ada"]
+    assert names('{"kunde":"J\u00fcrgen"}', "/kunde") == ["j\u00fcrgen"]
 
 
 def test_many_duplicates() -> None:

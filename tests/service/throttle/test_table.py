@@ -19,6 +19,7 @@ from txtoken.service.throttle.table import (
     LOCKED,
     OPEN_SHIFT,
     TAG_SHIFT,
+    TIME_MASK,
     TIME_SHIFT,
     Table,
 )
@@ -128,6 +129,37 @@ def test_they_are_looked_for_until_they_have_ended(table: Table) -> None:
     assert not has(table, 5, 8, NOW + 900 + WINDOW_S)
 
 
+@pytest.mark.parametrize("now", [NOW, 200_000, 400_000, TIME_MASK - 100])
+def test_it_is_found_when_there_is_room_again(now: int) -> None:
+    """An entry in the next bucket is found after its own one has room, at whatever time."""
+    table = Table(BUCKETS, clock=Hand(now))
+    for tag in range(1, 9):
+        key = key_of(5, tag)
+        time = (now + 60) & TIME_MASK
+        word = tag << TAG_SHIFT | time << TIME_SHIFT | LOCKED << FAILED_SHIFT
+        table.write(key, table.locate(key, now), word, time + WINDOW_S)
+    table.write(key_of(5, 1), table.locate(key_of(5, 1), now), 0, 0)
+    assert has(table, 5, 8, now)
+
+
+@pytest.mark.parametrize("now", [NOW, 200_000, 400_000, TIME_MASK - 100])
+def test_freeing_changes_one_word(now: int) -> None:
+    """To free an entry in the next bucket changes nothing else, at whatever time."""
+    table = Table(BUCKETS, clock=Hand(now))
+    for tag in range(1, 9):
+        key = key_of(5, tag)
+        place = table.locate(key, now)
+        time = (now + 60) & TIME_MASK
+        table.write(key, place, tag << TAG_SHIFT | time << TIME_SHIFT | LOCKED << FAILED_SHIFT, time + WINDOW_S)
+    before = list(table._words)
+    place = table.locate(key_of(5, 8), now)
+    assert place // BUCKET_WORDS == 6
+    table.write(key_of(5, 8), place, 0, 0)
+    assert table.locate(key_of(5, 1), now) // BUCKET_WORDS == 5
+    after = list(table._words)
+    assert [number for number, word in enumerate(before) if word != after[number]] == [place]
+
+
 def test_the_last_one_to_end_says_how_long(table: Table) -> None:
     """Of several entries in the next bucket a short one does not hide a long one, in whatever order they came."""
     for first, second in ((30, 900), (900, 30)):
@@ -148,6 +180,10 @@ def test_walking_over_full_buckets(table: Table) -> None:
     assert place // BUCKET_WORDS == 1
     assert has(table, 126, 99)
     assert table.locate(key_of(127, 98), NOW) // BUCKET_WORDS == 1
+    for bucket in (126, 127, 0):  # they have room again, and it is found beyond them all the same
+        table.write(key_of(bucket, 4), table.locate(key_of(bucket, 4), NOW), 0, 0)
+        assert has(table, 126, 99)
+    assert not table.read(2 * BUCKET_WORDS - 1), "nobody has to look further"
 
 
 def test_when_all_are_locked_the_first_to_end_makes_room(table: Table) -> None:

@@ -250,6 +250,22 @@ def test_a_refused_attempt_counts_nowhere(room: Room) -> None:
     assert room.waits([7, ADDRESS]) == 0
 
 
+def test_what_an_address_refuses_counts_for_no_name(room: Room) -> None:
+    """An attempt that the address refuses leaves the table as it was: neither is it counted for its name, nor has its name made
+    another one's entry go.
+    """
+    by_address(room, 100)
+    for key in range(1, 400):
+        room.fail(1, [key * 0x9E3779B97F4A7C15 & KEY_MASK, key * 0xC2B2AE3D27D4EB4F & KEY_MASK])
+    before = list(room.table._words)
+    for key in range(1, 400):
+        assert room.waits([key * 0x9E3779B97F4A7C15 + 77 & KEY_MASK, ADDRESS]) == MINUTE
+        assert room.waits([NAME, ADDRESS]) == MINUTE
+    assert list(room.table._words) == before
+    room.fail(9, [NAME, 7])
+    assert room.waits([NAME, 7]) == 0
+
+
 # Outcomes that come late, twice or never
 
 

@@ -1,8 +1,8 @@
 """Who attempts a login, as keys of the throttle's table: hashes with a secret. Knows addresses and names; counts nothing.
 
 Nobody can choose a name whose entry stands where another's does, and what is kept shows no name. CPython's own hash of bytes is
-keyed (SipHash) and takes 0.05 µs, where blake2b takes 0.6 (bench/micro). Its key is the process's, or what PYTHONHASHSEED says, so the table's
-secret is hashed as well. Forked workers, those that replace others too, have both from their supervisor.
+keyed (SipHash) and takes 0.05 µs, where blake2b takes 0.6 (bench/micro). Its key is the process's, or what PYTHONHASHSEED says:
+so the table's secret is hashed as well. Forked workers, those that replace others too, have both from their supervisor.
 """
 
 from __future__ import annotations

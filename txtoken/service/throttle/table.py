@@ -112,13 +112,11 @@ class Table:
                 else:
                     age_s = since(word, now)
                     if (word >> FAILED_SHIFT) & COUNT_MASK == LOCKED:
-                        if age_s < 0:
-                            if -age_s < shortest_s:
-                                shortest, shortest_s = place, -age_s
-                            continue
+                        if 0 < -age_s < shortest_s:
+                            shortest, shortest_s = place, -age_s
                     elif age_s < 0:
                         age_s = 0  # another worker's clock has reached the next second
-                if age_s > oldest_s:
+                if age_s > oldest_s:  # of a lock that runs it is less than 0, and never the oldest
                     oldest, oldest_s = place, age_s
             if free < 0:
                 free = oldest
