@@ -56,6 +56,7 @@ class Counter:
         self.crashes: list[Exception] = []
         self.large_tokens: list[int] = []
         self.threads: list[Callable[[], None]] | None = None
+        self.fails: Exception | None = None  # what work in threads ends with
         self._around = Surroundings(
             clock=self.clock,
             in_turn=at_once,
@@ -78,7 +79,7 @@ class Counter:
 
     def _in_thread(self, work: Callable[[], bytes], on_end: Callable[[bytes | Exception], None]) -> None:
         if self.threads is None:
-            asyncio.get_running_loop().call_soon(lambda: on_end(work()))
+            asyncio.get_running_loop().call_soon(lambda: on_end(self.fails or work()))
         else:
             self.threads.append(lambda: on_end(work()))
 

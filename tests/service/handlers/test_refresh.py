@@ -362,6 +362,25 @@ def test_a_token_for_which_a_thread_signs(tmp_path: Path) -> None:
     run(main())
 
 
+def test_a_thread_that_fails(tmp_path: Path) -> None:
+    """When a thread cannot sign, the client gets 500 without the reason, the log gets it, and the place is free again."""
+
+    async def main() -> None:
+        async with counter(tmp_path, "refresh: {}\n") as desk:
+            (key,) = desk.app.ring.keys
+            key.is_slow = True
+            desk.fails = OSError("no")
+            told = await desk.refresh(signed())
+            assert error_of(told) == (500, "the service failed to answer")
+            assert desk.crashes == [desk.fails]
+            desk.crashes.clear()
+            desk.fails = None
+            for _ in range(SIGNING_MAX + 1):
+                assert (await desk.refresh(signed())).status == 200
+
+    run(main())
+
+
 # The remote
 
 
@@ -390,6 +409,13 @@ def test_the_remote_is_asked(tmp_path: Path, text: str, claims: dict[str, object
     assert {"data": {"id": 3}, "user": {"id": 3}}.items() & {} == set()
     name = text.partition(": ")[2].strip().strip("'") if text else "data"
     assert (found[name] if name else {"id": found["id"]}) == {"id": 3}
+
+
+def test_the_remote_is_told_of_the_client(tmp_path: Path) -> None:
+    """With `forwardedFor` the remote that is asked knows who renews, as that of logins does."""
+    _, (request,), _ = asked(tmp_path, good, "forwardedFor: true\n")
+    head = request.partition(b"\r\n\r\n")[0]
+    assert b"\r\nX-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: api.example\r\n" in head
 
 
 def test_the_bearer_of_a_keyset_names_who_is_asked(tmp_path: Path) -> None:
