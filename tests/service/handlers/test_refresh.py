@@ -315,6 +315,27 @@ def test_keys_rotate_between_renewals(tmp_path: Path) -> None:
     run(main())
 
 
+def test_keys_that_rotate_are_known_for_grace(tmp_path: Path) -> None:
+    """A key that rotated out verifies for as long as a token by it may be renewed, grace included."""
+    write_key_files(tmp_path)
+    text = (
+        f"expHours: 1\nrefresh: {{grace: 2h}}\nkeys: {{alg: EdDSA, secretFile: {tmp_path}/root, every: 1h, iss: a}}\n"
+    )
+
+    async def main() -> None:
+        async with FaultyRemote(good).listening() as faulty, counter(tmp_path, text, faulty.url) as desk:
+            desk.clock.second = NOW + 3500  # of the period, which began at NOW
+            token = await desk.log_in()
+            desk.clock.second += HOUR + 2 * HOUR - 1
+            desk.app.sweep()
+            assert (
+                jwt.get_unverified_header(token)["kid"]
+                != jwt.get_unverified_header(token_of(await desk.refresh(token)))["kid"]
+            )
+
+    run(main())
+
+
 def test_no_key_signs(tmp_path: Path) -> None:
     """Where nothing signs, a renewal is 503 as a login is."""
 
@@ -581,6 +602,31 @@ def test_what_happens_while_the_remote_is_asked(tmp_path: Path, what: str, text:
     run(main())
 
 
+def test_a_key_that_ends_while_the_remote_is_asked(tmp_path: Path) -> None:
+    """Where no key signs any more when the remote has answered, a renewal is 503, and nothing crashes."""
+
+    async def main() -> None:
+        opened = asyncio.Event()
+
+        async def play(peer: Any) -> None:
+            await peer.request()
+            await opened.wait()
+            peer.send(answer(b"{}"))
+
+        async with FaultyRemote(good).listening() as login, FaultyRemote(play).listening() as faulty:
+            text = keyset(tmp_path, OLD + ", until: 2027-02-01T00:00:00Z") + f"requestKey: {OTHER_KEY}\n"
+            text = text.replace("refresh: {}", f"refresh: {{remote: '{faulty.url}', maxSession: 60d}}")
+            async with counter(tmp_path, text, login.url) as desk:
+                client, _ = desk.begin("/refreshToken", {"authorization": f"Bearer {await desk.log_in()}"})
+                await faulty.requested(1)
+                desk.clock.second += 40 * 86_400
+                opened.set()
+                response = await client.answer()
+                assert (response.status, response.error) == (503, "no_key")
+
+    run(main())
+
+
 def test_nobody_is_asked_about_a_bad_token(tmp_path: Path) -> None:
     """A token that is refused anyway, or whose data is not there, costs the remote nothing."""
     for token in (signed(exp=NOW), signed(auth_time=...), signed(data=...), signed(key=OTHER_KEY)):
@@ -665,19 +711,22 @@ def test_a_configuration_that_is_let_go_of(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with (
+            FaultyRemote(good).listening() as login,
             FaultyRemote(good).listening() as one,
             FaultyRemote(good).listening() as two,
-            counter(tmp_path, ASKING.replace("REMOTE", one.url)) as desk,
+            counter(tmp_path, ASKING.replace("REMOTE", one.url), login.url) as desk,
         ):
+            await desk.log_in()
             await desk.refresh(signed())
             before = desk.app
             desk.reload(ASKING.replace("REMOTE", two.url))
             await desk.refresh(signed())
             desk.app.discard(before)
             await two.peers[0].ended()
-            assert before.in_use[0].idle_count == 0
-            assert before.in_use[1].idle_count == 1
-            assert not one.peers[0].gone
+            assert [remote.idle_count for remote in before.in_use] == [1, 1]
+            desk.app = before
+            assert await desk.log_in()
+            assert (len(login.peers), len(one.peers)) == (1, 1)
 
     run(main())
 

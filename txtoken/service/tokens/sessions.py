@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from math import floor
 from typing import Any, Final
 
 from orjson import Fragment
@@ -103,7 +102,7 @@ def session_of(verdict: Verdict, max_session_s: int, now: float) -> Session:
     assert isinstance(since, int | float)
     if since > now + AHEAD_S_MAX:
         raise TokenError(*NOT_YET)
-    session = Session(claims, text, floor(since) + max_session_s)
+    session = Session(claims, text, int(since) + max_session_s)
     session.check_end(now)
     return session
 
