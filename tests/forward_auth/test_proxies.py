@@ -47,12 +47,18 @@ ALIASES: Final = (
 def test_a_good_token_passes(stage: Stage, front: Front) -> None:
     """With a good token the request passes with the claims in its headers, its own fields, path and query."""
     seen = stage.ask(
-        front, "GET", "/a/b?c=%20d", bearer(user="ada", roles=["admin", "x,y"]), "X-Other: 1", "User-Agent: test"
+        front,
+        "GET",
+        "/a/b?c=%20d",
+        bearer(user="ada", roles=["admin", "x,y"]),
+        "X-Other: 1",
+        "X-Forwarded-For: 203.0.113.7",
     ).seen
     assert (seen.method, seen.target, seen.body) == ("GET", "/a/b?c=%20d", "")
     assert seen.values(USER) == ["ada"]
     assert seen.values(ROLES) == ["admin,x%2Cy"]
     assert seen.values("X-Other") == ["1"]
+    assert not seen.values("X-Forwarded-For")[-1].endswith("203.0.113.7")  # who it is, and not who it says it is
 
 
 @of(*FRONTS)
@@ -137,6 +143,9 @@ def test_a_clients_own_headers_never_pass(stage: Stage, front: Front, claim: str
     assert {name for name, _ in alike} <= {USER.lower()}
     assert [value for _, value in alike if value] == expected
     assert [value for value in seen.values(ROLES) if value] == []
+    if front.program != "caddy":  # 2.6 sends a field that is empty
+        assert len(alike) == len(expected)
+        assert seen.values(ROLES) == []
     assert not any("spoof" in value for _, value in seen.fields)
 
 

@@ -33,6 +33,7 @@ def envoy(site: Site) -> str:
         typed_config:
           "@type": {_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: clients
+          use_remote_address: true # who the client is comes last in X-Forwarded-For, after what it says itself
           route_config:
             virtual_hosts:
             - name: protected

@@ -118,8 +118,6 @@ defaults
     timeout server 30s
     timeout http-request 10s
     timeout http-keep-alive 60s
-    # One connection for one client at a time where a request may not be sent twice.
-    http-reuse safe
 
 frontend clients
     bind {site.listen} # plain HTTP: `bind :443 ssl crt FILE` is TLS
@@ -127,7 +125,9 @@ frontend clients
     # X_Auth_Request_User is X-Auth-Request-User for CGI, WSGI and PHP: names with any mark but - are dropped.
     http-request del-header [^A-Za-z0-9-] -m reg
 
-    http-request set-header X-Forwarded-For %[src] # in place of what the client says
+    # In place of what the client says.
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
 
     # A fixed URL: no path of a client's reaches another route of txtoken's. The script removes a client's own copies of the claim
     # headers and sets what txtoken says.
