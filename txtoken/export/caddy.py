@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from txtoken.export.site import Site
@@ -28,7 +27,7 @@ def caddy(site: Site) -> str:
         if own
         else ""
     )
-    names = "|".join(re.escape(name) for name in site.headers)
+    names = "|".join(site.headers)
     nominated = (
         f"""\
 		# What `Connection` names is taken off a request before it goes on: a client could take its claims off.

@@ -11,7 +11,7 @@ def envoy(site: Site) -> str:
     """Write a whole bootstrap file."""
     upstream_headers = "".join(f"                    - exact: {name.lower()}\n" for name in site.headers)
     allowed = (
-        f"""
+        f"""\
                 authorization_response:
                   # Set in place of what is there. All else of txtoken's answer stays here.
                   allowed_upstream_headers:
@@ -20,7 +20,7 @@ def envoy(site: Site) -> str:
         if upstream_headers
         else ""
     )
-    cookie = "                    - exact: cookie\n" if site.looks_at_cookie else ""
+    cookie = "                - exact: cookie\n" if site.looks_at_cookie else ""
     return f"""\
 # Envoy asks txtoken before it lets a request pass. Made by `txtoken export envoy`.
 {_about(site)}static_resources:
@@ -56,8 +56,8 @@ def envoy(site: Site) -> str:
               status_on_error: {{code: ServiceUnavailable}} # which clients can tell from one of txtoken's
               allowed_headers: # that txtoken gets, beside Authorization
                 patterns:
-{cookie}                    - exact: x-request-id
-                    - exact: traceparent
+{cookie}                - exact: x-request-id
+                - exact: traceparent
               http_service:
                 server_uri: {{uri: "http://{site.service}", cluster: txtoken, timeout: 2s}}
 {_prefix(site)}{allowed}          - name: envoy.filters.http.router
