@@ -19,7 +19,7 @@ import aiohttp
 from bench.errors import BenchError
 from bench.forward_auth.keyset import Keyset
 from bench.forward_auth.stage import COOKIE, NONCE, Stage
-from bench.forward_auth.upstream import seen_in
+from bench.forward_auth.upstream import SEEN, seen_in
 from bench.stub_remote import LOOPBACK
 
 CONNECTIONS: Final = 16
@@ -30,6 +30,7 @@ RECENT_MAX: Final = 64  # good tokens that are sent again
 _POLL_S: Final = 0.02
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_SEEN: Final = re.compile(rb"(?i)\r\n%b: (.*)\r\n" % SEEN)
 _CLOSES: Final = re.compile(rb"(?i)\r\nconnection: *close")
 GOOD: Final = ("fresh", "again")
 BAD: Final = ("none", "garbled", "another key", "expired", "retired key")
@@ -146,7 +147,10 @@ class Clients:
         found, length = _STATUS.match(head), _LENGTH.search(head)
         status = int(found[1]) if found else 0
         body = b""
-        if question.method != "HEAD" and length is not None:
+        if question.method == "HEAD":
+            seen = _SEEN.search(head)
+            body = seen[1] if seen else b""
+        elif length is not None:
             body = await reader.readexactly(int(length[1]))
         self.findings.counts[question.kind] += 1
         fault = _fault(question, status, body)
@@ -205,8 +209,6 @@ def _fault(question: Question, status: int, body: bytes) -> str:
         return "" if status == 401 else f"status {status}, and not 401"
     if status != 200:
         return f"status {status}, and not 200"
-    if question.method == "HEAD":
-        return ""
     seen = seen_in(body)
     alike = [value for name, value in seen.fields if name.replace("_", "-") == NONCE.lower()]
     if alike != [question.nonce]:

@@ -15,6 +15,7 @@ from typing import Final
 
 from bench.stub_remote import LOOPBACK
 
+SEEN: Final = b"X-Seen"
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+) *\r\n")
 _CHUNKED: Final = re.compile(rb"(?i)\r\ntransfer-encoding: *chunked *\r\n")
 
@@ -65,9 +66,11 @@ class Connection(asyncio.Protocol):
             body = json.dumps(
                 {"method": seen.method, "target": seen.target, "fields": seen.fields, "body": seen.body}
             ).encode()
-            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
+            # An answer to HEAD has no body, so it says the same in a field.
+            rest = b"%b: %b\r\n\r\n" % (SEEN, body) if seen.method == "HEAD" else b"\r\n" + body
             assert self._transport is not None
-            self._transport.write(head + (b"" if seen.method == "HEAD" else body))
+            self._transport.write(head + rest)
 
 
 def _take(data: bytes) -> tuple[Seen, bytes] | None:
