@@ -37,7 +37,9 @@ class LoginApi:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # head and body are two writes, and the second would wait 40 ms for the first
+            disable_nagle_algorithm = (
+                True  # head and body are two writes, and the second would wait 40 ms for the first
+            )
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

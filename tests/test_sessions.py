@@ -161,11 +161,15 @@ def test_the_remote_that_is_asked(tmp_path: Path, api: LoginApi) -> None:
 
 def test_what_is_counted(tmp_path: Path, api: LoginApi) -> None:
     """Renewals, ends and refusals are counted by route and reason, and renewals that asked the remote among its requests."""
-    text = SESSIONS.replace("grace: 60", f"remote: '{api.url}'") + "adminPort: 0\n"
+    text = (
+        SESSIONS.replace("grace: 60", f"remote: '{api.url}'").replace("expHours: 1", "expHours: 3") + "adminPort: 0\n"
+    )
     # Connections to the remote are to stay as long as the test does.
     config = config_of(api.url, text).replace("timeouts: {remoteIdle: 100ms}\n", "")
     with service_process(tmp_path, config=config) as service:
         port, admin = ports_of(service)
+        (listening,) = [json.loads(line) for line in service.lines if '"listening"' in line]
+        assert listening["token_hours"] == 2  # as long as a session
         _, token, _ = post(port, "/getToken", {}, "{}")
         for _ in range(3):
             assert post(port, "/refreshToken", {"Authorization": f"Bearer {token}"})[0] == 200

@@ -281,6 +281,8 @@ def test_list_of_a_key_that_ends_before_its_tokens(terminal: Terminal) -> None:
     )
     assert listed(terminal)["signs"]["kid"] == "k0"
     assert listed(terminal)["next"] == {"from": "2027-01-15T09:00:01Z", "kid": "k1", "alg": "ES256"}
+    terminal.write(Path("example_cfg.yml").read_text() + "refresh: {maxSession: 30m}\n")
+    assert listed(terminal)["next"]["from"] == "2027-01-15T09:30:01Z"  # no token lives longer than its session
 
 
 def test_list_of_a_public_key(terminal: Terminal) -> None:

@@ -142,3 +142,17 @@ def test_a_shorter_life(folder: Path, hours: float, is_told: bool) -> None:
     assert [text.partition(":")[0] for text in key_changes(before, after, time.time())] == [
         "with a shorter expHours fewer old keys are known"
     ] * is_told
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_told"),
+    [
+        ("expHours: 30\nrefresh: {grace: 18h}", "expHours: 30", False),
+        ("expHours: 30\nrefresh: {grace: 19h}", "expHours: 30", True),
+        ("expHours: 49", "expHours: 30\nrefresh: {grace: 19h}", False),
+    ],
+)
+def test_a_shorter_grace(folder: Path, before: str, after: str, is_told: bool) -> None:
+    """The time for which expired tokens are renewed counts as their life does."""
+    found = key_changes(loaded(folder, ROTATING, before), loaded(folder, ROTATING, after), time.time())
+    assert len(list(found)) == is_told

@@ -31,7 +31,7 @@ from txtoken.process.doors import door_limits
 from txtoken.process.entrances import Entrances
 from txtoken.process.worker import Worker
 from txtoken.service import app as app_module
-from txtoken.settings import Config, LogSettings, VerifyRules
+from txtoken.settings import Config, LogSettings, RefreshSettings, VerifyRules
 
 
 @pytest.fixture
@@ -92,6 +92,19 @@ def test_room_for_doors(config: Config, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))
     with_room(two, logging.getLogger("txtoken.test"))
     assert calls == [1024, 12_336]
+
+
+def test_room_for_a_second_remote(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A remote that is asked before tokens are renewed has as many connections as the other one, and both need files."""
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limit: None)
+    for limit, connections, remote_connections in ((20_000, 10_000, 256), (1024, 900, 22)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
+        with_two = changed(config, refresh=RefreshSettings("/r", url="http://127.0.0.1:9/"))
+        found = with_room(with_two, logging.getLogger("txtoken.test"))
+        assert (found.limits.connections, found.remote.connections) == (connections, remote_connections)
+        asked = found.refresh.remote(found.remote)
+        assert asked is not None
+        assert asked.connections == remote_connections
 
 
 @pytest.mark.parametrize("workers", [1, 2])
