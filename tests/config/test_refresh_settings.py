@@ -108,3 +108,17 @@ def test_keys_are_known_for_as_long_as_tokens_are_taken(tmp_path: Path) -> None:
     assert load_text(tmp_path, text + "refresh: {grace: 2h}\n").token_use_s == 3 * 3600
     (problem,) = told(tmp_path, failure(tmp_path, text + "refresh: {grace: 24h}\n"))
     assert "keys known at a time" in problem
+
+
+def test_paths_of_sessions_are_their_own(tmp_path: Path) -> None:
+    """Where public keys are nothing is renewed, and without a cookie another route may be where a session would end."""
+    write_key_files(tmp_path)
+    text = f"keys: [{{alg: ES256, kid: a, keyFile: {tmp_path}/ec.pem}}]\nremote: http://a/\nexpHours: 1\n"
+    for path in ("/.well-known/jwks.json", "/.well-known/openid-configuration"):
+        wrong = f"{text}claims: {{iss: 'https://a.example'}}\nrefresh: {{route: {path}}}\n"
+        (problem,) = told(tmp_path, failure(tmp_path, wrong))
+        assert problem.endswith("refresh.route: has to differ from where the public keys are")
+    ends = "refresh: {}\ncheckTokenRoute: /refreshToken/end\n"
+    assert load_text(tmp_path, whole(ends)).check.route == "/refreshToken/end"
+    (problem,) = told(tmp_path, failure(tmp_path, whole(ends + "cookie: {name: s}\n")))
+    assert "/refreshToken/end is taken" in problem
