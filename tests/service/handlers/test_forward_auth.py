@@ -221,6 +221,7 @@ def test_a_token_without_an_end() -> None:
     assert b"Cache-Control: max-age=30" in lines(gate.bearer(sealed({"data": {}})))
 
 
+@pytest.mark.interpreted("takes the handler's clock away")
 def test_a_fault_of_ours_lets_nobody_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the service fails, the answer is 403 and not a 5xx, which some proxies let pass."""
     gate = Gate()
