@@ -409,6 +409,7 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("cookie.name", "cookie: {name: a b}", 1, "has to be a cookie's name"),
     ("cookie.name", "cookie: {path: /}", 1, "is required in this section"),
     ("cookie.name", "cookie: {}", 1, "is required in this section"),
+    ("throttle.field", "throttle: {}", 1, "is required in this section"),
     ("cookie.domain", "cookie: {name: a, domain: 'a b'}", 1, "has to be a domain"),
     ("cookie.domain", "cookie: {name: __Host-a, domain: a.example}", 1, "cannot go with a __Host- name"),
     ("cookie.path", "cookie: {name: a, path: a}", 1, "has to be a path that starts with /"),
@@ -954,8 +955,7 @@ def test_example_loads_and_is_the_default(tmp_path: Path) -> None:
         assert count == 1
     given = yaml.safe_load(full)
     assert len(given) > len(yaml.safe_load(example_text))
-    # A throttle without a field is no throttle, so the example has one.
-    plain = load_text(tmp_path, whole("requestTokenData: {service: txtoken}\nthrottle: {field: /user}"))
+    plain = load_text(tmp_path, whole("requestTokenData: {service: txtoken}"))
     overrides = {"debug": "false", "encKey": KEY, "remote": REMOTE, "listen": "::"}
     assert load_text(tmp_path, full, {}, overrides) == plain
 

@@ -12,9 +12,10 @@ from tests.running import run
 from tests.service.faulty_remote import FaultyRemote, good
 from tests.service.listener import Listener
 from tests.serving import Served, configuration, serving
+from txtoken.http1.connection import Connection
 from txtoken.http1.messages import Client, Handler, Head, Request
 from txtoken.service.answers import CRASHED
-from txtoken.service.cors import CrossOriginRoutes
+from txtoken.service.cors import CrossOriginRoutes, _Page
 from txtoken.service.routes import Routes
 from txtoken.settings import CorsSettings
 
@@ -292,3 +293,27 @@ def test_public_keys_have_no_preflight(tmp_path: Path) -> None:
             assert (answer.status, answer.fields[b"allow"]) == (405, b"GET, HEAD")
 
     run(main())
+
+
+def test_logins_of_pages_are_throttled(tmp_path: Path) -> None:
+    """Logins from web pages are logins like any other: the throttle knows their address."""
+
+    async def main() -> None:
+        async with (
+            FaultyRemote(good).listening() as faulty,
+            serving(configuration(tmp_path, f"{LISTED}\nthrottle: {{field: /user}}", faulty.url)) as served,
+        ):
+            answer = await fetch(served, LOGIN)
+            assert answer is not None
+            assert answer.status == 200
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", [_Page, Connection])
+def test_a_client_in_place_of_another_is_all_of_it(kind: type[Client]) -> None:
+    """Whoever handlers are given as a client answers for all that they may ask of one."""
+    asked = {name for name in vars(Client) if not name.startswith("_")}
+    assert asked == {"respond", "address", "peer"}
+    for name in asked:
+        assert getattr(kind, name) is not getattr(Client, name), name

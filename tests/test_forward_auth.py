@@ -28,7 +28,7 @@ cookie: {name: __Host-session}
 forwardAuth:
   - route: /fa
     headers: {X-Auth-Request-User: /data/id}
-  - route: /fa/admin
+  - route: /fax-admin
     headers: {X-Auth-Request-User: /data/id}
     require: {/data/groups: [admin]}
 """
@@ -95,15 +95,11 @@ def test_what_is_not(tmp_path: Path, path: str) -> None:
     assert answer.status == 404
 
 
-def test_the_longest_route_decides(tmp_path: Path) -> None:
-    """Of two routes of which one is below the other the longer one decides."""
-    paths = ("/fa/admin", "/fa/admin/x", "/fa/administrator", "/fa/adm")
-    assert [answer.status for answer in asked(tmp_path, *(("GET", path, bearer()) for path in paths))] == [
-        403,
-        403,
-        200,
-        200,
-    ]
+def test_each_route_decides_for_itself(tmp_path: Path) -> None:
+    """Of two routes each has its own rules, at it and below it."""
+    paths = ("/fax-admin", "/fax-admin/x", "/fa", "/fa/fax-admin")
+    statuses = [answer.status for answer in asked(tmp_path, *(("GET", path, bearer()) for path in paths))]
+    assert statuses == [403, 403, 200, 200]
     admin = bearer(groups=["admin"])
     assert {answer.status for answer in asked(tmp_path, *(("GET", path, admin) for path in paths))} == {200}
 
@@ -171,11 +167,11 @@ def test_the_access_line(tmp_path: Path) -> None:
 
     async def main() -> list[str]:
         async with serving(configuration(tmp_path, ROUTES)) as served:
-            for path in ("/fa/reset/secret-0123?code=secret", "/fa", "/fa/admin/x", "/fax/y"):
+            for path in ("/fa/reset/secret-0123?code=secret", "/fa", "/fax-admin/x", "/fax/y"):
                 await served.ask("GET", path, bearer())
             return [json.loads(line)["path"] for line in served.access_lines()]
 
-    assert run(main()) == ["/fa/*", "/fa", "/fa/admin/*", "/fax/y"]
+    assert run(main()) == ["/fa/*", "/fa", "/fax-admin/*", "/fax/y"]
 
 
 def test_metrics(tmp_path: Path) -> None:
@@ -230,8 +226,11 @@ def test_want_of_room_is_no_5xx(tmp_path: Path) -> None:
         full = ProtocolError(503, "buffered_bytes", "the service holds too much for its clients")
         for path, status in (("/fa", 403), ("/fa/x", 403), ("/checkToken", 503), ("/fax", 503)):
             assert router.refusal(full, head("GET", path)).status == status
-        assert router.refusal(full).status == 403
-        assert router.refusal(ProtocolError(501, "not_implemented", "no")).status == 501
+        assert b"Retry-After: 1" in router.refusal(full, head("GET", "/fa")).head
+        for status in (501, 503, 505):  # of bytes of which nobody knows whose question they were
+            assert router.refusal(ProtocolError(status, "any", "any")).status == 403
+        assert router.refusal(ProtocolError(501, "any", "any"), head("GET", "/checkToken")).status == 501
+        assert router.refusal(ProtocolError(431, "any", "any")).status == 431
         await house.close()
         plain = House(configuration(tmp_path))
         assert plain.worker._app.router.refusal(full).status == 503

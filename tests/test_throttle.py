@@ -399,6 +399,25 @@ def test_a_client_that_leaves(tmp_path: Path) -> None:
     play(tmp_path, scene, script=silent)
 
 
+def test_a_login_for_which_there_is_no_room(tmp_path: Path) -> None:
+    """A login that the service itself gives up, because it holds too much for its clients, counts for nobody."""
+
+    async def scene(at: Door) -> None:
+        before = list(at.table._words)
+        client = await at.served.client()
+        body = b'{"user":"ada","pad":"%b"}' % (b"x" * 600_000)
+        await client.send(b"POST /getToken HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await at.remote.requested(1)
+        assert list(at.table._words) != before
+        other = await at.served.client()
+        await other.send(b"POST /getToken HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + b"x" * 590_000)
+        assert [answer.status for answer in await client.to_the_end()] == [503]
+        other.sock.close()
+        await turning(lambda: list(at.table._words) == before)
+
+    play(tmp_path, scene, THROTTLE + "limits: {bufferedBytes: 1MiB}\n", silent)
+
+
 def test_a_client_that_leaves_the_line(tmp_path: Path) -> None:
     """An attempt that waits for a connection to the remote when its client leaves was never made."""
 

@@ -13,7 +13,8 @@ from txtoken.settings import HIDDEN
 
 def test_check_shows_what_would_run(terminal: Terminal) -> None:
     """`check` names the file and every key with the value that counts, the secrets hidden."""
-    ran = terminal.run("check", "--set", "limits.waiting=7", "--set", "refresh.grace=0")  # which turns that section on
+    sections = ("--set", "refresh.grace=0", "--set", "throttle.field=/user")  # which turn these on
+    ran = terminal.run("check", "--set", "limits.waiting=7", *sections)
     assert (ran.code, ran.err) == (OK, "")
     assert ran.out.startswith("The configuration is good (example_cfg.yml). This would run:\n\nport: 0\n")
     lines = [line.strip() for line in ran.out.splitlines()]

@@ -12,7 +12,7 @@ from txtoken.export.proxies import WRITERS
 
 ONE: Final = "forwardAuth: {route: /fa, headers: {X-User: /data/id}}\n"
 TWO: Final = (
-    "forwardAuth: [{route: /fa}, {route: /, listen: '127.0.0.1:8890'}, {route: /fb, listen: '127.0.0.1:8890'}]\n"
+    "forwardAuth: [{route: /fa}, {route: /fc, listen: '127.0.0.1:8890'}, {route: /fb, listen: '127.0.0.1:8890'}]\n"
 )
 AT: Final = ("--set", "port=8888")
 
@@ -63,10 +63,10 @@ def test_without_a_section(terminal: Terminal) -> None:
     terminal.write(CONFIG + TWO)
     ran = terminal.run("export", "caddy", *AT)
     assert (ran.code, ran.out) == (FAILED, "")
-    assert "--section: /fa, / at 127.0.0.1:8890, /fb at 127.0.0.1:8890" in ran.err
+    assert "--section: /fa, /fc at 127.0.0.1:8890, /fb at 127.0.0.1:8890" in ran.err
     ran = terminal.run("export", "caddy", *AT, "--section", "/nothing")
     assert "no section /nothing. There are: /fa" in ran.err
-    assert terminal.run("export", "caddy", *AT, "--section", "/").code == OK
+    assert terminal.run("export", "caddy", *AT, "--section", "/fc").code == OK
     assert terminal.run("export", "caddy", *AT, "--section", "127.0.0.1:8890").code == FAILED  # two are there
 
 

@@ -78,6 +78,8 @@ LINES: Final = (
     (f"require: {{/a: [{', '.join(['{}'] * 9)}]}}", "require", "more than 8 lists or sections"),
     (f"require: {{{', '.join(f'/{n}: 1' for n in range(33))}}}", "require", "more than 32 pointers"),
     (f"headers: {{{', '.join(f'X-{n}: /a' for n in range(33))}}}", "headers", "more than 32 names"),
+    ("require: {/a: 18446744073709551616}", "require", "more than 64 bits"),
+    ("require: {/a: [{b: [-1.0e+300]}]}", "require", "more than 64 bits"),
     ("from: []", "from", "has to be a list of header, cookie and query"),
     ("from: [header, header]", "from", "each once at most"),
     ("from: body", "from", "has to be a list of header, cookie and query"),
@@ -160,14 +162,27 @@ def test_nothing_else_is_below(folder: Path, text: str, covered: str) -> None:
 
 
 def test_what_is_not_below(tmp_path: Path) -> None:
-    """A route that only begins like it is not below it; on an address of its own there is nothing else; two routes for proxies
-    may be one below the other.
-    """
+    """A route that only begins like it is not below it, and on an address of its own there is nothing else."""
     assert loaded(tmp_path, "getTokenRoute: /fax\nforwardAuth: {route: /fa}")
     assert loaded(tmp_path, "forwardAuth: {route: /getToken, listen: '[::1]:8890'}")
-    assert loaded(tmp_path, "forwardAuth: [{route: /a}, {route: /a/b}, {route: /a, listen: 'unix:/a'}]")
-    (problem,) = failure(tmp_path, whole("forwardAuth: [{route: /a}, {route: /a}]")).problems
-    assert "has to differ from that of another section" in problem.text
+    assert loaded(tmp_path, "forwardAuth: [{route: /a}, {route: /ab}, {route: /a/b, listen: 'unix:/a'}]")
+
+
+@pytest.mark.parametrize(
+    ("sections", "why"),
+    [
+        ("{route: /a}, {route: /a}", "has to differ from that of another section: /a"),
+        ("{route: /a}, {route: /a/b}", "/a/b is below /a, another section's"),
+        ("{route: /a/b/c}, {route: /a/b}", "/a/b/c is below /a/b"),
+        ("{route: /, listen: 'unix:/d'}, {route: /x, listen: 'unix:/d'}", "/x is below /"),
+        ("{route: /x, listen: 'unix:/d'}, {route: /, listen: 'unix:/d'}", "/x is below /"),
+    ],
+)
+def test_no_client_chooses_its_judge(tmp_path: Path, sections: str, why: str) -> None:
+    """Where a proxy appends its client's path, no path leads from one section's route to another's."""
+    (problem,) = failure(tmp_path, whole(f"forwardAuth: [{sections}]")).problems
+    assert problem.key == "forwardAuth.route"
+    assert why in problem.text
 
 
 @pytest.mark.parametrize(

@@ -157,3 +157,13 @@ def test_a_huge_claim_is_refused_before_it_is_written(claim: object) -> None:
     with pytest.raises(TooLarge):
         ONE.lines(claims, text)
     assert cost_s(refuse) < 0.004
+
+
+def test_lists_together_have_a_bound() -> None:
+    """Lists that are looked through and turn out to be no value are bounded, too: 32 headers may point to one of thousands."""
+    claims = {"v": ["a"] * 1000 + [None]}
+    text = json.dumps(claims).encode()
+    one = Identity((("X-A", "/v"),), names_missing=False)
+    assert one.lines(claims, text) == b"X-A: \r\n"
+    with pytest.raises(TooLarge):
+        Identity(tuple((f"X-{number}", "/v") for number in range(3)), names_missing=False).lines(claims, text)

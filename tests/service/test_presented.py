@@ -8,7 +8,7 @@ import pytest
 
 from tests.costs import cost_s
 from tests.service.handlers.desk import request
-from txtoken.service.presented import COOKIES_MAX, cookie_token, presented_token
+from txtoken.service.presented import COOKIES_MAX, MARKERS_MAX, cookie_token, presented_token
 
 NAME: Final = b"session"
 
@@ -58,7 +58,14 @@ def test_two_different_ones_are_none() -> None:
     """Of two cookies with the name and different values neither is a token, in whatever order they come."""
     for field in (b"session=a.b.c; session=d.e.f", b"session=d.e.f; x=y; session=a.b.c"):
         assert found(field) in (b"a.b.c,d.e.f", b"d.e.f,a.b.c")
-    assert found(b"session=x; " * COOKIES_MAX + b"session=a.b.c") == b","
+    assert found(b"session=x; " * (COOKIES_MAX - 1) + b"session=x") == b"x"
+    assert found(b"session=x; " * COOKIES_MAX + b"session=x") == b","
+
+
+def test_other_names_are_not_counted() -> None:
+    """Cookies whose name or value only ends like ours do not keep ours from being found, up to far more than there are."""
+    assert found(b"a_session=x; " * 150 + b"session=a.b.c") == b"a.b.c"
+    assert found(b"a_session=x; " * MARKERS_MAX + b"session=a.b.c") == b","
 
 
 def test_no_field_is_slow_to_look_through() -> None:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from txtoken.service.requirement import Requirement
+from tests.costs import cost_s
+from txtoken.service.requirement import OTHERS_LOOKED_AT, Required, Requirement
 
 
 def holds(claims: object, *required: tuple[str, list[object]]) -> bool:
@@ -64,3 +65,22 @@ def test_the_whole_of_the_claims() -> None:
     """The pointer "" is all claims."""
     assert holds({"a": 1}, ("", [{"a": 1}]))
     assert not holds({"a": 1, "exp": 2}, ("", [{"a": 1}]))
+
+
+@pytest.mark.parametrize("claim", [[{"a": n} for n in range(3000)], [[n] for n in range(3000)], ["x"] * 8000])
+def test_no_claim_is_slow_to_look_through(claim: list[object]) -> None:
+    """What fills a token takes a few milliseconds to compare with all that can be asked for, and of objects and lists no more
+    than the first thousand is looked at.
+    """
+    values: list[object] = [{"a": -n} for n in range(1, 9)]
+    assert holds({"v": [*claim[:900], {"a": -1}]}, ("/v", values))
+    required = Required("/v", tuple(json.dumps(value).encode() for value in values))
+    assert cost_s(lambda: required.holds({"v": claim})) < 0.01
+
+
+def test_objects_beyond_a_thousand_are_not_found() -> None:
+    """A requirement is never fulfilled by what was not looked at; texts and numbers are looked at all."""
+    many: list[object] = [{"b": n} for n in range(OTHERS_LOOKED_AT)]
+    assert not holds({"v": [*many, {"a": 1}]}, ("/v", [{"a": 1}]))
+    assert holds({"v": [*many[1:], {"a": 1}]}, ("/v", [{"a": 1}]))
+    assert holds({"v": [*many, "x"]}, ("/v", ["x"]))

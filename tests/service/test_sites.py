@@ -31,7 +31,7 @@ SAID: Final[list[tuple[str, dict[str, str], bool, bool]]] = [
     (COOKIE, {"sec-fetch-site": "same-site", "origin": OWN}, True, False),
     (COOKIE, {"sec-fetch-site": "cross-site", "origin": OWN}, False, False),
     (COOKIE, {"sec-fetch-site": "none", "origin": OWN}, True, False),
-    (COOKIE, {"sec-fetch-site": "same-site", "origin": "http://app.example"}, True, False),
+    (COOKIE, {"sec-fetch-site": "same-site", "origin": "http://app.example"}, False, False),  # it could plant a session
     (COOKIE, {"sec-fetch-site": "none", "origin": "null"}, True, False),
     # What is none of its words says nothing
     (COOKIE, {"sec-fetch-site": "same-origin, cross-site"}, True, False),

@@ -187,10 +187,10 @@ def _check_cors(reader: Reader, value: Mapping[str, Any]) -> None:
 
 def _check_throttle(reader: Reader, value: Mapping[str, Any]) -> None:
     given = [name for name in reader.given if name.startswith("throttle.")]
-    if not given:
+    if not given and "throttle" not in reader.sections:
         return
     if "throttle.field" not in given:
-        where, line = reader.where(given[0])
+        where, line = reader.where(given[0]) if given else reader.sections["throttle"]
         text = "is required in this section: where the user's name stands in the body of a login, as /user"
         reader.complain("throttle.field", where, text, line)
     if "unix" not in value["trustedProxies"] and all(place.startswith(UNIX_PREFIX) for place in value["listen"]):

@@ -22,6 +22,7 @@ NAME: Final = "[A-Za-z0-9-]{1,64}"
 REQUIRED_MAX: Final = 32  # claims
 VALUES_MAX: Final = 256  # of one claim
 OTHERS_MAX: Final = 8  # of these, lists and sections: they are compared one by one
+NUMBER_MAX: Final = 1 << 64
 COOKIE_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{0,128}"  # RFC 6265 §4.1.1, RFC 9110 §5.6.2; empty: no cookie
 COOKIE_DOMAIN: Final = r"\.?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 COOKIE_PATH: Final = r"/[!-:<-~]{0,1023}"  # printable ASCII but ;
@@ -100,6 +101,10 @@ def read_require(node: yaml.Node) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
             raise Wrong(f"holds a list of more than {VALUES_MAX} values", name_node)
         if sum(isinstance(value, list | dict) for value in values) > OTHERS_MAX:
             raise Wrong(f"holds a list with more than {OTHERS_MAX} lists or sections in it", name_node)
+        if not all(map(_is_exact, values)):
+            raise Wrong(
+                "holds a number of more than 64 bits, which would be equal to others: ask for another claim", name_node
+            )
         try:
             required.append((pointer, tuple(map(compact, values))))
         except Wrong as wrong:
@@ -107,6 +112,13 @@ def read_require(node: yaml.Node) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
     if len(required) > REQUIRED_MAX:
         raise Wrong(f"holds more than {REQUIRED_MAX} pointers")
     return tuple(required)
+
+
+def _is_exact(value: object) -> bool:
+    """Whether every number in a value is one that no reader of JSON rounds to it but by its fraction."""
+    if isinstance(value, list | dict):
+        return all(map(_is_exact, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int | float) or -NUMBER_MAX <= value < NUMBER_MAX
 
 
 def _members(node: yaml.Node, example: str) -> Iterator[tuple[yaml.Node, yaml.Node]]:

@@ -63,8 +63,7 @@ def forward_auth_settings(
             continue
         made = _settings(reader, section, cookie)
         _check_route(reader, section, made, paths)
-        if (made.listen, made.route) in {(other.listen, other.route) for other in settings}:
-            reader.complain_in(section, NAME, "route", f"has to differ from that of another section: {made.route}")
+        _check_neighbours(reader, section, made, settings)
         settings.append(made)
     return tuple(settings)
 
@@ -112,6 +111,23 @@ def _check_route(reader: Reader, section: Section, settings: ForwardAuthSettings
                 text = f"covers {path}, which is another route: choose one that nothing else is below"
                 reader.complain_in(section, NAME, "route", text)
                 break
+
+
+def _check_neighbours(
+    reader: Reader, section: Section, settings: ForwardAuthSettings, others: Iterable[ForwardAuthSettings]
+) -> None:
+    """Refuse a route below another one on the same address: a proxy that appends its client's path would let the client choose
+    by which of the two it is judged.
+    """
+    for other in others:
+        if other.listen != settings.listen or (settings.listen is None and "/" in (settings.route, other.route)):
+            continue  # that has no address of its own is said already
+        outer, inner = sorted((settings.route, other.route), key=len)
+        if outer == inner:
+            reader.complain_in(section, NAME, "route", f"has to differ from that of another section: {outer}")
+        elif inner.startswith(outer.rstrip("/") + "/"):
+            text = f"{inner} is below {outer}, another section's: behind some proxies a client's path could choose between them"
+            reader.complain_in(section, NAME, "route", text)
 
 
 def warn_of_bearer(reader: Reader, keys: KeySettings, remote: RemoteSettings, *, has_doors: bool) -> None:

@@ -34,6 +34,8 @@ def refresh_settings(
             reader.complain_of("refresh.route", f"has to differ from {taken[path]}{shown}")
         else:
             reader.complain_of(taken[path], f"{path} is taken: it is of sessions (refresh.route)")
+    if cookie.name and not value["refresh.route"].startswith(cookie.path):
+        reader.warnings.append(f"cookie.path keeps browsers from sending the cookie to refresh.route, {settings.route}")
     if value["expHours"] > settings.max_session_s:
         text = "no token lives longer than its session, which refresh.maxSession makes shorter than that"
         reader.warnings.append(f"expHours is cut to {settings.max_session_s} s: {text}")

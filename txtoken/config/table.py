@@ -372,7 +372,7 @@ SECTIONS: Final = {
     "log": "To stdout, one line an event. `debug: true` alone means {level: debug, format: text}.",
 }
 # Sections that switch something on by being there, and the key that has a value then.
-SWITCHES: Final = {"refresh": "refresh.route"}
+SWITCHES: Final = {"refresh": "refresh.route", "throttle": "throttle.field"}
 BY_NAME: Final = {key.name: key for key in KEYS}
 BY_VARIABLE: Final = {key.variable: key for key in KEYS}
 

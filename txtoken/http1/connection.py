@@ -159,7 +159,7 @@ class Connection(EndingChannel):
             return
         pending, self._pending = self._pending, None
         if pending is not None:
-            pending.cancel()
+            pending.withdraw()
         self._close_after = True
         self.respond(self._serving.router.refusal(error, self._request.head))
         self._flush()

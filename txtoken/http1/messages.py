@@ -216,6 +216,10 @@ class Pending:
         """Cancel it: the client is no longer answered."""
         raise NotImplementedError
 
+    def withdraw(self) -> None:
+        """Cancel it because the service has no room for it: the client has done nothing."""
+        self.cancel()
+
 
 def has_idle_body(head: Head) -> bool:
     """Whether the body of a request has no meaning by its method."""

@@ -20,8 +20,7 @@ from txtoken.errors import ConfigError
 from txtoken.process.agreement import DIGEST_BYTES, Agreement, Content
 from txtoken.settings import Config, VerifyRules
 
-DOORS: Final = "forwardAuth.listen"  # of a list of sections
-FIXED: Final = (*(key.name for key in KEYS if key.wants_restart), DOORS)
+FIXED: Final = tuple(key.name for key in KEYS if key.wants_restart)
 SETTLE_S: Final = (
     1.0  # between the two checks that have to see the same bytes: whoever writes a file has finished by then
 )
@@ -153,13 +152,15 @@ class Reload:
             text = f"tls {how} the configuration: this looks like a file that is half written; if it is meant, restart"
             self._fail(before, (text,))
             return None
+        if missing := [door for door in config.process.doors if door not in self.config.process.doors]:
+            # Its route would be nowhere: not where it was, and not where it is to be.
+            self._fail(before, (f"forwardAuth.listen: {', '.join(missing)} is opened by a restart alone",))
+            return None
         read = {path: found[path] for path in config.files}
         if not self._is_agreed(read):
             self._settling = found
             return None
         changed = changes(self.config, config)
-        if self.config.process.doors != config.process.doors:
-            changed.append(DOORS)
         usable = replace(
             config,
             process=self.config.process,

@@ -187,6 +187,8 @@ class Supervisor:
         place = ending.place
         if self._inheritance.admin_port is not None:
             self._inheritance.admin_port.board.workers[place.number].clear_gauges()
+        if self._inheritance.throttle_table is not None:
+            self._inheritance.throttle_table.forget_open()
         if self._is_stopping:
             if ending.code != OK:
                 self._code = FAILED

@@ -97,6 +97,9 @@ class _Page(Client):
         self.is_answered = True
         self._client.respond(response.with_lines(self._lines))
 
+    def address(self) -> str:
+        return self._client.address()
+
     def peer(self) -> Peer:
         return self._client.peer()
 

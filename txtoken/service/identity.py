@@ -1,7 +1,8 @@
 """Claims as header fields for what is behind a proxy (contract §3.5 `headers`). Knows no request and no route.
 
-A claim holds what the remote said, which may be what a user has chosen: nothing of it can end a line, begin another one, or pass
-for two values. Percent-encoding (RFC 3986 §2.1) does that for every byte that a header field cannot hold.
+A claim holds what the remote said, which may be what a user has chosen: nothing of it can end a line or begin another one, and no
+item of a list can pass for two. Percent-encoding (RFC 3986 §2.1) does that for every byte that a header field cannot hold. A text
+keeps its commas, so where one value must not pass for several the claim has to be a list.
 """
 
 from __future__ import annotations
@@ -47,12 +48,17 @@ class Identity:
         exact: object = None  # the claims, with each number as it stands
         lines, missing = [], []
         room = IDENTITY_BYTES_MAX
+        items = IDENTITY_BYTES_MAX  # of all lists together: one that turns out to be empty is looked at, too
         for name, pointer in self._headers:
             found = pointer.find(claims)
             if _has_fraction(found):  # or it is an integer of more than 64 bits
                 if exact is None:
                     exact = json.loads(text, parse_int=str, parse_float=str)
                 found = pointer.find(exact)
+            if isinstance(found, list):
+                items -= len(found)
+                if items < 0:
+                    raise TooLarge
             value = _value(found, room)
             if not value:
                 missing.append(name)

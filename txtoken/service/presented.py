@@ -22,7 +22,8 @@ MARKS_MAX: Final = 4096  # brackets and commas of a longer body
 # Percent signs of a form's value that is unescaped: 0.2 µs each. A token needs two, for its dots; with as many every character
 # of one of 16 KiB may be escaped.
 ESCAPES_MAX: Final = 16 * 1024
-COOKIES_MAX: Final = 16  # in one request, that have the name of ours or end with it
+COOKIES_MAX: Final = 16  # in one request, that have the name of ours
+MARKERS_MAX: Final = 200  # of those, and of others whose name or value ends with that name: 1 µs each
 _BLANKS: Final = b" \t"
 _QUOTE: Final = b'"'
 _DOUBTFUL: Final = b","  # in a token: then it is none
@@ -60,8 +61,8 @@ def cookie_token(head: Head, name: bytes) -> bytes:
         return b""
     found = b""
     marker = name + b"="
-    at = field.find(marker)
-    for _ in range(COOKIES_MAX):
+    at, count = field.find(marker), 0
+    for _ in range(MARKERS_MAX):
         if at < 0:
             return found
         begins = at + len(marker)
@@ -69,6 +70,9 @@ def cookie_token(head: Head, name: bytes) -> bytes:
         if end < 0:
             end = len(field)
         if not field[field.rfind(b";", 0, at) + 1 : at].strip(_BLANKS):  # it is no end of another name, and in no value
+            count += 1
+            if count > COOKIES_MAX:
+                break
             value = field[begins:end].strip(_BLANKS)
             if len(value) > 1 and value.startswith(_QUOTE) and value.endswith(_QUOTE):
                 value = value[1:-1]

@@ -9,6 +9,7 @@ from orjson import loads as read_json
 from txtoken.service.pointer import Pointer
 from txtoken.service.success import are_equal
 
+OTHERS_LOOKED_AT: Final = 1000  # objects and lists in a claim that are compared one by one: a later one is not found
 _NUMBERS: Final = (int, float)
 
 
@@ -35,7 +36,14 @@ class Required:
         found = self._pointer.find(claims)
         if self._is_wanted(found):
             return True
-        return isinstance(found, list) and any(self._is_wanted(item) for item in found if item is not None)
+        if not isinstance(found, list):
+            return False
+        if any(self._is_wanted(item) for item in found if not (item is None or isinstance(item, dict | list))):
+            return True
+        if not self._others:
+            return False
+        others = [item for item in found if isinstance(item, dict | list)]
+        return any(self._is_wanted(item) for item in others[:OTHERS_LOOKED_AT])
 
     def _is_wanted(self, value: object) -> bool:
         if value is None:

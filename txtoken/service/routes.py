@@ -18,6 +18,7 @@ from txtoken.service.handlers.health import Health
 
 HEALTH_PATHS = ("/livez", "/readyz", "/healthz")
 NO_ROOM: Final = 503
+RETRY: Final = b"Retry-After: 1"
 
 
 def health_routes(is_alive: Callable[[], bool], is_ready: Callable[[], bool]) -> dict[str, dict[str, Handler]]:
@@ -86,17 +87,19 @@ class Routes(Router):
     def refusal(self, error: ProtocolError, head: Head | None = None) -> Response:
         """Return the answer to bytes that are no request that we serve, or to a request for which there is no room."""
         denies = self._denies
-        if denies is None and error.status == NO_ROOM and self._asked:
+        if denies is None and self._asked:
+            # Without a head nobody knows for whom it is.
             asked = self._asked[0][1] if head is None else self.find(head)
             denies = asked if isinstance(asked, ForwardAuth) else None
         if denies is not None and error.status >= 500:
             # Who asks on behalf of others must not get a 5xx: Envoy may be told to let a request pass then.
-            return denies.refusal(403, error.code, error.public)
+            lines = (RETRY,) if error.status == NO_ROOM else ()
+            return denies.refusal(403, error.code, error.public, *lines)
         key = error.status, error.code, error.public
         response = self._refusals.get(key)
         if response is None:
             # There are about forty of them: llhttp's reasons and our own.
-            lines = (b"Retry-After: 1",) if error.status == 503 else ()
+            lines = (RETRY,) if error.status == NO_ROOM else ()
             response = self._refusals[key] = error_response(error.status, error.code, error.public, *lines)
         return response
 

@@ -40,8 +40,9 @@ class Sites:
         if origin in self._named:
             return True
         site = head.fields.get(b"sec-fetch-site")
-        if site == b"same-origin" or site == b"same-site" or site == b"none":
+        if site == b"same-origin" or site == b"none":
             return True
+        # Another host of the domain is the same site, and must not plant a session all the same: `Origin` says which it is.
         return site != b"cross-site" and (origin is None or self._is_own(origin, head, client))
 
     def may_use_cookie(self, head: Head, client: Client) -> bool:

@@ -335,3 +335,19 @@ def test_where_words_are_written_in_two(child: list[int], monkeypatch: pytest.Mo
     assert table.read(0) == 0
     os.close(reading)
     os.close(writing)
+
+
+def test_attempts_of_a_dead_worker_are_forgotten(table: Table) -> None:
+    """Open attempts are taken back, failures and locks stay, and the marks of full buckets are no entries."""
+    for tag in range(1, 8):
+        put(table, 3, tag, NOW + 60, LOCKED)
+    put(table, 3, 9)  # beyond its bucket
+    marks = [table.read(place) for place in range(ENTRIES, BUCKETS * BUCKET_WORDS, BUCKET_WORDS)]
+    open_only, both = key_of(5, 1), key_of(5, 2)
+    for key, word in ((open_only, 3 << OPEN_SHIFT), (both, 3 << OPEN_SHIFT | 2 << FAILED_SHIFT)):
+        table.write(key, table.locate(key, NOW), table.tag(key) << TAG_SHIFT | NOW << TIME_SHIFT | word, NOW + WINDOW_S)
+    table.forget_open()
+    assert not has(table, 5, 1)
+    assert table.read(table.locate(both, NOW)) == table.tag(both) << TAG_SHIFT | NOW << TIME_SHIFT | 2 << FAILED_SHIFT
+    assert all(has(table, 3, tag) for tag in (*range(1, 8), 9))
+    assert marks == [table.read(place) for place in range(ENTRIES, BUCKETS * BUCKET_WORDS, BUCKET_WORDS)]

@@ -138,8 +138,13 @@ class Login(Handler):
             login.client.respond(response)
 
     def cancel(self, login: LoginExchange) -> None:
-        """Give up a login whose client is gone, or was answered."""
+        """Give up a login whose client is gone."""
         self._guard.abandon(login.attempt, was_sent=login.connection_number != 0)
+        self._remote.cancel(login)
+
+    def withdraw(self, login: LoginExchange) -> None:
+        """Give up a login for which the service has no room."""
+        self._guard.take_back(login.attempt)
         self._remote.cancel(login)
 
     def _answer(self, login: LoginExchange, outcome: Outcome, remote_s: float) -> Response | None:
@@ -181,6 +186,10 @@ class LoginExchange(Order):
     def cancel(self) -> None:
         self.is_cancelled = True
         self._handler.cancel(self)
+
+    def withdraw(self) -> None:
+        self.is_cancelled = True
+        self._handler.withdraw(self)
 
 
 def _not_json(error: JSONDecodeError) -> Response:

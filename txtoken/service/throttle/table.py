@@ -140,6 +140,15 @@ class Table:
         """Put back what stood at a place before a `write`."""
         self._words[place] = word
 
+    def forget_open(self) -> None:
+        """Take back all attempts that have no outcome: a worker has died, whose attempts will never have one. Those of other
+        workers are taken back with them, and their failures still count.
+        """
+        for place, word in enumerate(self._words.tolist()):
+            if (word >> OPEN_SHIFT) & COUNT_MASK and place % BUCKET_WORDS != ENTRIES:
+                rest = word & ~(COUNT_MASK << OPEN_SHIFT)
+                self._words[place] = rest if rest & ((1 << OPEN_SHIFT) - 1) else 0
+
     def sweep(self, kept_s: int) -> None:
         """Look at one bucket, the next one each time, and free what was of no use for `kept_s` seconds. At 4 beats a second all
         are looked at in 68 minutes.

@@ -93,8 +93,8 @@ class Throttle:
         if attempt.wait_s:
             attempt.is_open = False
             self._counts.throttled[attempt.refused_for] += 1
-            for number, word in enumerate(stood):
-                table.put_back(places[number], word)
+            for number in range(len(stood) - 1, -1, -1):  # two of them may have had the same place, one after the other
+                table.put_back(places[number], stood[number])
         return attempt
 
     def fail(self, attempt: Attempt) -> None:
