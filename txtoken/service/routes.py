@@ -87,7 +87,7 @@ class Routes(Router):
     def refusal(self, error: ProtocolError, head: Head | None = None) -> Response:
         """Return the answer to bytes that are no request that we serve, or to a request for which there is no room."""
         denies = self._denies
-        if denies is None and self._asked:
+        if denies is None and error.status == NO_ROOM and self._asked:
             # Without a head nobody knows for whom it is.
             asked = self._asked[0][1] if head is None else self.find(head)
             denies = asked if isinstance(asked, ForwardAuth) else None
