@@ -155,7 +155,9 @@ class Entrances:
 
     async def drain(self) -> None:
         """Close the sockets, let running requests finish for as long as they may, and end what is left."""
-        await asyncio.gather(*(server.drain() for server in self._servers))
+        at_doors = [asyncio.ensure_future(server.drain()) for server in self._at_doors]
+        await self.main.drain()  # which begins now: an answer that is given in the next moment says that it is the last one
+        await asyncio.gather(*at_doors)
 
     def abort(self) -> None:
         """End what is left, at once."""
