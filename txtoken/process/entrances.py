@@ -156,7 +156,8 @@ class Entrances:
     async def drain(self) -> None:
         """Close the sockets, let running requests finish for as long as they may, and end what is left."""
         at_doors = [asyncio.ensure_future(server.drain()) for server in self._at_doors]
-        await self.main.drain()  # which begins now: an answer that is given in the next moment says that it is the last one
+        # It begins now: an answer that is given in the next moment says that it is the last one.
+        await self.main.drain()
         await asyncio.gather(*at_doors)
 
     def abort(self) -> None:

@@ -76,9 +76,8 @@ class Identity:
 def _has_fraction(value: object) -> bool:
     if not isinstance(value, list):
         return isinstance(value, float)
-    return any(
-        isinstance(item, float) for item in value[:IDENTITY_BYTES_MAX]
-    )  # of more there is no room for the commas
+    # Of more items there is no room for the commas.
+    return any(isinstance(item, float) for item in value[:IDENTITY_BYTES_MAX])
 
 
 def _value(found: object, room: int) -> bytes:
