@@ -520,3 +520,31 @@ def test_files_that_run_out(tmp_path: Path) -> None:
             assert (answer.status, bool(answer.read())) == (503, True)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         assert ask("GET", "/livez").getresponse().status == 200
+
+
+def test_a_client_that_was_reset_keeps_nobody_from_being_shed(config: Config) -> None:
+    """uvloop raises for each use of a transport that was reset and not yet reported: what is held for others is given up all the
+    same, and so is that client when it is reported.
+    """
+
+    async def main() -> None:
+        house = House(config)
+        server = house.worker._entrances.main
+
+        def gone(*_: object) -> None:
+            raise RuntimeError("the handler is closed")
+
+        (reset, dead), (honest, alive) = house.connect(), house.connect()
+        for name in ("write", "pause_reading", "resume_reading", "write_eof"):
+            setattr(dead, name, gone)
+        for number, client in enumerate((reset, honest)):
+            body = b"x" * (50_000 - number)
+            client.data_received(b"POST /getToken HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n" + body)
+        server.buffers.limit = 10_000
+        server.buffers.shed()
+        assert server.buffers.total == 0
+        assert b"".join(alive.written).startswith(b"HTTP/1.1 503 ")
+        house.lose(reset)
+        await house.close()
+
+    run(main())

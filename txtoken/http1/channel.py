@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
 from txtoken.http1.member import Member
@@ -72,9 +73,18 @@ class Channel(Member):
             if self._more_output is not None:
                 output = b"".join((output, *self._more_output))
                 self._more_output = None
-            self._transport.write(output)
+            self._write(output)
             if self._unseen_bytes > UNCOUNTED_BYTES_MAX:
                 self._look_at_output(len(output))
+
+    def _write(self, data: bytes) -> None:
+        """Write, if the other end is there. uvloop closes a transport that was reset before it calls `connection_lost`, and
+        raises for every use of it until then: the memory of hundreds of such clients would not be given up.
+        """
+        try:  # noqa: SIM105 - `suppress` takes 0.3 µs, which each answer would pay
+            self._transport.write(data)
+        except RuntimeError:
+            pass
 
     def flush(self) -> None:
         if self._output:
@@ -104,7 +114,8 @@ class Channel(Member):
 
     def _stop_reading(self) -> None:
         self._reading = False
-        self._transport.pause_reading()
+        with contextlib.suppress(RuntimeError):  # as in `_write`
+            self._transport.pause_reading()
 
     def _resume_reading(self) -> None:
         if not self._reading:
@@ -113,7 +124,8 @@ class Channel(Member):
     def read_on(self) -> None:
         if self.phase in _READING and not self._reading and not self._transport.is_closing():
             self._reading = True
-            self._transport.resume_reading()
+            with contextlib.suppress(RuntimeError):  # as in `_write`
+                self._transport.resume_reading()
 
     # The other end
 

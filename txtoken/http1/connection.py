@@ -362,7 +362,7 @@ class Connection(EndingChannel):
         elif stage is Stage.BODY and self.phase is not BODY:
             self._enter(BODY, self._serving.timeouts.body)
             if self._parser.expects_continue:
-                self._transport.write(CONTINUE)
+                self._write(CONTINUE)
         if stage is not Stage.IDLE:
             self._count()
             self._serving.buffers.shed()

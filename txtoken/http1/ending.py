@@ -117,7 +117,8 @@ class EndingChannel(Channel):
         self._let_go()
         self._count()
         if transport.can_write_eof():
-            with contextlib.suppress(OSError):  # reset by the client just now, which asyncio's own loop reports
+            # Reset by the client just now, which asyncio's own loop reports, and uvloop by another error (`Channel._write`).
+            with contextlib.suppress(OSError, RuntimeError):
                 transport.write_eof()
             self._resume_reading()
         elif self._client_ends:
