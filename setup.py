@@ -52,6 +52,8 @@ COMPILED = (
     "txtoken/service/keys/ring.py",
     "txtoken/service/pointer.py",
     "txtoken/service/presented.py",
+    "txtoken/service/refusals.py",
+    "txtoken/service/replies.py",
     "txtoken/service/requirement.py",
     "txtoken/service/revocations.py",
     "txtoken/service/routes.py",

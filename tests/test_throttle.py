@@ -30,7 +30,7 @@ from txtoken.http1.proxies import Proxies
 from txtoken.observe import notices
 from txtoken.observe.notices import Notices
 from txtoken.process.reload import Reload
-from txtoken.service.handlers import login
+from txtoken.service import replies
 from txtoken.service.throttle.guard import UNDECIDED, is_rejection
 from txtoken.service.throttle.table import Table
 from txtoken.settings import Config
@@ -461,7 +461,7 @@ def test_a_fault_of_the_service_does_not_count(tmp_path: Path, monkeypatch: pyte
         raise RuntimeError("a fault")
 
     async def scene(at: Door) -> None:
-        monkeypatch.setattr(login, "read_object", broken)
+        monkeypatch.setattr(replies, "read_object", broken)
         assert await at.statuses(12, password="right") == [500] * 12
         assert not any(at.table._words)
 

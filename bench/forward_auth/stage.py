@@ -102,10 +102,10 @@ def staged(front: str, python: str, keyset: Keyset, folder: Path) -> Iterator[St
         command = [python, "-P", "-m", "txtoken", "serve", "-c", str(file)]
         service = stack.enter_context(Process(command, folder=_made(folder / "service")))
         wait_until_ready(service, service_port)
-        section = load(str(file), {}).forward_auth[0]
+        read = load(str(file), {})
         site = Site(
-            section,
-            load(str(file), {}).cookie,
+            read.forward_auth[0],
+            read.cookie,
             Address(LOOPBACK, door_port if is_envoy else service_port),
             Address(LOOPBACK, upstream_port),
             Address(LOOPBACK, port),

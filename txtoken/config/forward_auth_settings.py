@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from txtoken.config.addresses import is_local
+from txtoken.config.http_names import RESERVED_ROUTES
 from txtoken.config.reader import Reader, Section
 from txtoken.settings import CookieSettings, ForwardAuthSettings, KeySettings, RemoteSettings
 
-HEALTH_ROUTES: Final = ("/livez", "/readyz", "/healthz")
 NAME: Final = "forwardAuth"
 
 
@@ -56,7 +56,7 @@ def forward_auth_settings(
     sections = given if isinstance(given, list) else [given]
     if not sections:
         reader.complain_of(NAME, "holds no section: leave it out, or add one")
-    paths = [*HEALTH_ROUTES, *others]
+    paths = [*RESERVED_ROUTES, *others]
     settings: list[ForwardAuthSettings] = []
     for section in sections:
         if not section.is_whole:

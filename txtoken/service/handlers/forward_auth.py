@@ -15,15 +15,14 @@ from txtoken.http1.messages import Client, Handler, Head, Request, Response, res
 from txtoken.service.answers import NO_STORE, error_response
 from txtoken.service.identity import IDENTITY_BYTES_MAX, Identity, TooLarge
 from txtoken.service.presented import cookie_token, query_token
+from txtoken.service.refusals import CHALLENGE, Refusals
 from txtoken.service.requirement import Requirement
 from txtoken.service.tokens.compact import read_object
 from txtoken.service.tokens.memory import Verdict
-from txtoken.service.tokens.verify import CLAIMS_NESTING_MAX, NO_TOKEN, TokenVerifier
+from txtoken.service.tokens.verify import CLAIMS_NESTING_MAX, TokenVerifier
 from txtoken.settings import ForwardAuthSettings
 
-_CHALLENGE: Final = b"WWW-Authenticate: Bearer"
-_INVALID: Final = _CHALLENGE + b' error="invalid_token"'  # RFC 6750 §3.1
-_INSUFFICIENT: Final = _CHALLENGE + b' error="insufficient_scope"'
+_INSUFFICIENT: Final = CHALLENGE + b' error="insufficient_scope"'
 # nginx and APISIX store nothing that is `private`.
 _VARY: Final = b"Vary: Authorization, Cookie"
 # Of a remembered verdict, beside the bytes of its head: the objects around them.
@@ -70,8 +69,8 @@ class ForwardAuth(Handler):
         self._has_body = settings.has_body
         self._identity = Identity(settings.headers, names_missing=settings.is_envoy) if settings.headers else None
         self._requirement = Requirement(settings.require) if settings.require else None
-        self.no_token = self.refusal(401, *NO_TOKEN, _CHALLENGE)
-        self._refusals: dict[str, Response] = {}
+        self._refusals = Refusals(self.refusal)
+        self.no_token = self._refusals.no_token
         self.denied = self.refusal(403, "internal", "the service failed to answer")  # without a decision
 
     def handle(self, request: Request, client: Client) -> None:
@@ -100,7 +99,7 @@ class ForwardAuth(Handler):
         try:
             verdict = self._verifier.verify(token, now)
         except TokenError as error:
-            return self._refuse(error)
+            return self._refusals.of(error)
         decisions = verdict.decisions
         if decisions is not None:
             decision = decisions.get(self._number)
@@ -138,12 +137,6 @@ class ForwardAuth(Handler):
         cache_s = min(self._cache_s, verdict.valid_until - now)
         storing = (b"Cache-Control: max-age=%d" % int(cache_s), _VARY) if cache_s >= 1 else (NO_STORE,)
         return Response(200, response_head(200, *storing, content_type=b"") + lines, b"")
-
-    def _refuse(self, error: TokenError) -> Response:
-        response = self._refusals.get(error.code)
-        if response is None:
-            response = self._refusals[error.code] = self.refusal(401, error.code, error.public, _INVALID)
-        return response
 
     def refusal(self, status: int, code: str, text: str, *lines: bytes) -> Response:
         """Make a refusal, as this route's are."""

@@ -13,18 +13,19 @@ from orjson import dumps as write_json
 from orjson import loads as read_json
 
 from txtoken.clock import Clock
-from txtoken.errors import ClaimsUnbuildable, NoSigningKey, RemoteError, RemoteInvalid, RemoteOverloaded, RemoteStatus
+from txtoken.errors import ClaimsUnbuildable, NoSigningKey, RemoteError, RemoteOverloaded
 from txtoken.http1.messages import Client, Handler, Head, Pending, Request, Response, response_head
 from txtoken.service.answers import CRASHED, NO_STORE
 from txtoken.service.cookies import TokenCookie
 from txtoken.service.failures import Failures
 from txtoken.service.forwarded import ForwardedLines, Forwarding
 from txtoken.service.issuance import InThread, Issuance, Order
+from txtoken.service.replies import read_reply
 from txtoken.service.success import Success
 from txtoken.service.throttle.guard import Guard, throttled
 from txtoken.service.throttle.names import NOT_READ
 from txtoken.service.throttle.throttle import Attempt
-from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, is_json, read_object
+from txtoken.service.tokens.compact import is_json
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.upstream.exchange import Outcome
 from txtoken.service.upstream.remote import Remote
@@ -35,7 +36,6 @@ from txtoken.settings import LoginSettings
 CHECKED_BODY_BYTES_MAX: Final = 64 * 1024
 # And those that are looked at once more where orjson refuses them, which is not for all that RFC 8259 allows.
 RECHECKED_BODY_BYTES_MAX: Final = 16 * 1024
-REFUSED: Final = 401  # what a reply counts as that `successWhen` does not agree with (contract §1.2)
 _BAD_REQUEST: Final = response_head(400, NO_STORE)
 
 
@@ -149,14 +149,10 @@ class Login(Handler):
 
     def _answer(self, login: LoginExchange, outcome: Outcome, remote_s: float) -> Response | None:
         """Return the answer. None: a thread signs the token, and answers then."""
-        if not isinstance(outcome, bytes):
-            return self._fail(login, outcome, remote_s)
-        try:
-            reply, data = read_object(outcome, NESTING_MAX)
-        except UnusableJson as unusable:
-            return self._fail(login, RemoteInvalid("bad_json", str(unusable)), remote_s)
-        if self._success is not None and not self._success.agrees(reply):
-            return self._fail(login, RemoteStatus(REFUSED, body=outcome), remote_s)
+        read = read_reply(outcome, self._success)
+        if isinstance(read, RemoteError):
+            return self._fail(login, read, remote_s)
+        reply, data = read
         try:
             signing_input = self._issuer.signing_input(data, self._clock.second, reply)
         except (ClaimsUnbuildable, NoSigningKey) as error:

@@ -8,25 +8,24 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from txtoken.clock import Clock
-from txtoken.errors import NoSigningKey, RemoteInvalid, RemoteOverloaded, RemoteStatus, TokenError
+from txtoken.errors import NoSigningKey, RemoteError, RemoteOverloaded, TokenError
 from txtoken.http1.messages import Client, Handler, Head, Pending, Request, Response, response_head
-from txtoken.service.answers import CRASHED, NO_STORE, error_response
+from txtoken.service.answers import CRASHED, NO_STORE
 from txtoken.service.cookies import TokenCookie
 from txtoken.service.forwarded import Forwarding
-from txtoken.service.handlers.login import REFUSED
 from txtoken.service.issuance import Issuance, Order
 from txtoken.service.presented import cookie_token, presented_token
+from txtoken.service.refusals import Refusals
+from txtoken.service.replies import read_reply
 from txtoken.service.sites import FOREIGN, Sites
 from txtoken.service.success import Success
-from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, read_object
 from txtoken.service.tokens.memory import Verdict
 from txtoken.service.tokens.sessions import Session, SessionIssuer, session_of
-from txtoken.service.tokens.verify import NO_TOKEN, TokenVerifier
+from txtoken.service.tokens.verify import TokenVerifier
 from txtoken.service.upstream.exchange import Outcome
 from txtoken.service.upstream.remote import Remote
 from txtoken.settings import RefreshSettings
 
-_CHALLENGE: Final = b"WWW-Authenticate: Bearer"
 _CLEARED: Final = response_head(204, NO_STORE, content_type=b"")
 
 
@@ -75,7 +74,6 @@ class Refresh(Handler):
         "_cookie",
         "_issuance",
         "_issuer",
-        "_no_token",
         "_on_crash",
         "_refusals",
         "_settings",
@@ -102,13 +100,12 @@ class Refresh(Handler):
         self._asked = asked
         self._cookie = cookie
         self._on_crash = on_crash
-        self._no_token = error_response(401, *NO_TOKEN, _CHALLENGE)
-        self._refusals: dict[str, Response] = {}
+        self._refusals = Refusals()
 
     def handle(self, request: Request, client: Client) -> Pending | None:
         token, is_allowed = self._presented(request, client)
         if not token:
-            client.respond(self._no_token)
+            client.respond(self._refusals.no_token)
             return None
         if not is_allowed:
             client.respond(FOREIGN)
@@ -124,7 +121,7 @@ class Refresh(Handler):
             if self._asked is not None:
                 return self._ask(self._asked, verdict, session, request, client)
         except TokenError as error:
-            client.respond(self._refuse(error))
+            client.respond(self._refusals.of(error))
             return None
         renewal = Renewal(self, client, verdict, session, b"", b"")
         response = self._renew(renewal, None, b"", None)
@@ -177,15 +174,10 @@ class Refresh(Handler):
     def _answer(self, renewal: Renewal, outcome: Outcome, remote_s: float) -> Response | None:
         """Return the answer. None: a thread signs the token, and answers then."""
         assert self._asked is not None
-        if not isinstance(outcome, bytes):
-            return self._issuance.explain(outcome, remote_s)
-        try:
-            reply, text = read_object(outcome, NESTING_MAX)
-        except UnusableJson as unusable:
-            return self._issuance.explain(RemoteInvalid("bad_json", str(unusable)), remote_s)
-        success = self._asked.success
-        if success is not None and not success.agrees(reply):
-            return self._issuance.explain(RemoteStatus(REFUSED, body=outcome), remote_s)
+        read = read_reply(outcome, self._asked.success)
+        if isinstance(read, RemoteError):
+            return self._issuance.explain(read, remote_s)
+        reply, text = read
         response = self._renew(renewal, reply, text, remote_s)
         if response is None or response.error is None:
             self._asked.renewed.count += 1
@@ -202,17 +194,10 @@ class Refresh(Handler):
                 self._verifier.verify_again(renewal.verdict, now)
             signing_input, expires = issuer.renew(renewal.session, now, reply, text)
         except TokenError as error:
-            return self._refuse(error)
+            return self._refusals.of(error)
         except NoSigningKey as none:
             return self._issuance.explain(none, remote_s)
         return self._issuance.hand_out(renewal, issuer.key, signing_input, expires, remote_s)
-
-    def _refuse(self, error: TokenError) -> Response:
-        response = self._refusals.get(error.code)
-        if response is None:
-            challenge = _CHALLENGE + b' error="invalid_token"'  # RFC 6750 §3.1
-            response = self._refusals[error.code] = error_response(401, error.code, error.public, challenge)
-        return response
 
 
 class Renewal(Order):

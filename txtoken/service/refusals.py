@@ -1,0 +1,32 @@
+"""What a token that is not valid is answered with, on every route that takes one (RFC 6750 §3). Judges none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from txtoken.errors import TokenError
+from txtoken.http1.messages import Response
+from txtoken.service.answers import error_response
+from txtoken.service.tokens.verify import NO_TOKEN
+
+CHALLENGE: Final = b"WWW-Authenticate: Bearer"
+_INVALID: Final = CHALLENGE + b' error="invalid_token"'  # RFC 6750 §3.1
+
+
+class Refusals:
+    """The answers of one route, each made once. `make` is how that route writes an error."""
+
+    __slots__ = ("_by_code", "_make", "no_token")
+
+    def __init__(self, make: Callable[..., Response] = error_response) -> None:
+        self._make = make
+        self._by_code: dict[str, Response] = {}
+        self.no_token = make(401, *NO_TOKEN, CHALLENGE)
+
+    def of(self, error: TokenError) -> Response:
+        """Return the answer to a token that has this fault."""
+        response = self._by_code.get(error.code)
+        if response is None:
+            response = self._by_code[error.code] = self._make(401, error.code, error.public, _INVALID)
+        return response
