@@ -263,6 +263,48 @@ def test_a_full_turn_accepts_some(go: Go) -> None:
     go(main())
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_an_accepted_client_keeps_no_place(go: Go, turns: int) -> None:
+    """Whenever the next clients find no place, a client that was accepted just before gives its place back when it leaves."""
+
+    async def main() -> None:
+        async with house(sweeping=False, limits=Limits(connections=1)) as home:
+            acceptor = home.server.places.acceptor
+            with contextlib.ExitStack() as clients:
+
+                def accept_one() -> None:
+                    clients.enter_context(socket.create_connection(("127.0.0.1", home.ports[0])))
+                    acceptor.catch_up()
+
+                accept_one()
+                for _ in range(turns):
+                    await turn()
+                accept_one()
+                accept_one()
+            async with asyncio.timeout(5):
+                await count(home, 0)
+            assert not home.server.places.members
+
+    go(main())
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_an_accepted_client_is_ended(go: Go, turns: int) -> None:
+    """Whenever all clients are ended, one that was accepted just before is forgotten, too."""
+
+    async def main() -> None:
+        async with house() as home:
+            with socket.create_connection(("127.0.0.1", home.ports[0])):
+                home.server.places.acceptor.catch_up()
+                for _ in range(turns):
+                    await turn()
+                home.server.abort()
+                async with asyncio.timeout(5):
+                    await count(home, 0)
+
+    go(main())
+
+
 def test_the_backlog_is_served_at_the_end(go: Go) -> None:
     """Who had connected when draining began is answered, as far as there are places; who comes later is refused at once."""
 

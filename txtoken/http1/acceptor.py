@@ -52,22 +52,29 @@ class Host:
 
 
 class Greeting(Member):
-    """A client that was accepted, and is no connection yet."""
+    """A client that was accepted, and is no connection yet.
 
-    __slots__ = ("_host", "_task")
+    Only a TLS handshake can last, and be ended. Without TLS the client is a connection in the next turns of the loop, and is
+    ended as one: cancelled between `connection_made` and the end of its task, uvloop closes the transport and never calls
+    `connection_lost`. The connection would keep its place and its memory for as long as the process lives.
+    """
 
-    def __init__(self, host: Host, task: asyncio.Task[None]) -> None:
+    __slots__ = ("_host", "_task", "can_last")
+
+    def __init__(self, host: Host, task: asyncio.Task[None], can_last: bool) -> None:
         super().__init__()
         self._host = host
         self._task = task
+        self.can_last = can_last
         task.add_done_callback(self._note_end)
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         self._host.note_greeted(self)
 
     def abort(self) -> None:
-        """End now."""
-        self._task.cancel()
+        """End now, if it would not by itself."""
+        if self.can_last:
+            self._task.cancel()
 
 
 class Acceptor:
@@ -187,7 +194,8 @@ class Acceptor:
 
     def greet(self, client: socket.socket) -> None:
         """Make a connection of an accepted client, after its TLS handshake where there is one."""
-        self._host.note_greeting(Greeting(self._host, self._loop.create_task(self._shake_hands(client))))
+        task = self._loop.create_task(self._shake_hands(client))
+        self._host.note_greeting(Greeting(self._host, task, can_last=self.tls is not None))
 
     async def _shake_hands(self, client: socket.socket) -> None:
         is_tls = self.tls is not None

@@ -154,7 +154,8 @@ class Places(Host):
 
     def note_greeting(self, greeting: Greeting) -> None:
         self._greetings.add(greeting)
-        self.room.add(greeting)
+        if greeting.can_last:
+            self.room.add(greeting)
 
     def note_greeted(self, greeting: Greeting) -> None:
         self._greetings.discard(greeting)
