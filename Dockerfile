@@ -9,9 +9,9 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends binutils gcc libc6-dev python3-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY constraints-compile.txt constraints-run.txt ./
-RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --no-compile --quiet --require-hashes -r constraints-compile.txt
-RUN python3 -m venv /opt/txtoken && /opt/txtoken/bin/pip install --no-cache-dir --quiet --require-hashes -r constraints-run.txt
+COPY requirements/compile.txt requirements/run.txt requirements/
+RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --no-compile --quiet --require-hashes -r requirements/compile.txt
+RUN python3 -m venv /opt/txtoken && /opt/txtoken/bin/pip install --no-cache-dir --quiet --require-hashes -r requirements/run.txt
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY txtoken txtoken
 # Half of what the wheels hold is for debuggers and C compilers.

@@ -28,7 +28,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 from bench.mutants import Mutant, Position, broken, first_tests, folder_of_tests, in_random_order, mutants_of
 
 ROOT: Final = Path(__file__).parents[1]
-PYTHON: Final = ROOT / ".venv" / "bin" / "python"
+PYTHON: Final = ROOT / ".venv-dev" / "bin" / "python"
 NOT_COPIED: Final = (".git", ".venv*", "build", "dist", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
 # Those need arguments, or break what only the reader sees.
 UNUSED: Final = ("RemoveDecorator", "VariableReplacer", "VariableInserter")

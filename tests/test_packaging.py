@@ -17,7 +17,10 @@ from types import ModuleType
 from typing import Any, Final
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from tests import pinning
 from txtoken.cli import health, serve
 from txtoken.cli.main import VERBS, parse
 from txtoken.config.read import load
@@ -26,8 +29,7 @@ from txtoken.version import VERSION
 ROOT: Final = Path(__file__).parents[1]
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())
-# constraints-api.txt is left out: schemathesis asks for other versions of what only tests use.
-PINS: Final = sorted({*ROOT.glob("constraints*.txt")} - {ROOT / "constraints.txt", ROOT / "constraints-api.txt"})
+REQUIREMENTS: Final = sorted((ROOT / "requirements").iterdir())
 
 
 def instructions(name: str) -> Iterator[str]:
@@ -46,7 +48,7 @@ def test_what_the_image_copies_is_there() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert allowed == copied
     pins = {name for line in instructions("RUN") for name in re.findall(r"-r (\S+)", line)}
-    assert pins == {source for source in copied if source.startswith("constraints")}
+    assert pins == {source for source in copied if source.startswith("requirements/")}
 
 
 def test_what_the_image_runs() -> None:
@@ -78,15 +80,41 @@ def test_what_the_image_says_of_itself() -> None:
     assert any("CFG_FILE=/config/txtoken.yml" in line for line in instructions("ENV"))
 
 
-@pytest.mark.parametrize("file", PINS, ids=lambda file: file.name)
-def test_what_is_built_was_tested(file: Path) -> None:
-    """No environment pins another version than the one that the tests run with."""
-    tested, pinned = (
-        dict(re.findall(r"^([\w.-]+)==(\S+)", path.read_text(), re.MULTILINE))
-        for path in (ROOT / "constraints.txt", file)
-    )
-    assert pinned
-    assert {name: version for name, version in pinned.items() if tested.get(name, version) != version} == {}
+@pytest.mark.parametrize("file", REQUIREMENTS, ids=lambda file: file.name)
+def test_requirements_are_complete(file: Path) -> None:
+    """Every line of a file is the file it starts from, a version, or one of its hashes: no address, no version without a hash."""
+    lines = file.read_text()
+    first, _, rest = lines.partition("\n")
+    lines = rest if first == "-r run.txt" else lines
+    found = pinning.pins(lines)
+    assert found
+    assert "".join(found) == lines
+    name, hashes = r"[\w.-]+==[\w.!+]+( ; [^\\\n]+)?", r"( \\\n    --hash=sha256:[0-9a-f]{64})+\n"
+    assert [pin for pin in found if not re.fullmatch(name + hashes, pin)] == []
+    assert "://" not in lines
+
+
+def test_requirements_agree() -> None:
+    """A package has one version in all files, or versions for different Pythons, which then are the same ones in each file."""
+    versions: dict[str, set[str]] = {}
+    for file in REQUIREMENTS:
+        here: dict[str, set[str]] = {}
+        for name, version in re.findall(r"^([\w.-]+)==([^ ;]+)", file.read_text(), re.MULTILINE):
+            here.setdefault(name, set()).add(version)
+        for name, found in here.items():
+            assert versions.setdefault(name, found) == found, f"{file.name}: {name}"
+
+
+def test_every_use_is_pinned() -> None:
+    """requirements/ has the file of each use, and the run-time dependencies are in run.txt within their bounds."""
+    assert {file.stem for file in REQUIREMENTS} == {"run", *pinning.USES, *pinning.ALONE}
+    assert {*pinning.USES, *pinning.ALONE} <= set(PROJECT["dependency-groups"])
+    run = (ROOT / "requirements" / "run.txt").read_text()
+    pinned = {
+        canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==([^ ;]+)", run, re.MULTILINE)
+    }
+    for wanted in map(Requirement, PROJECT["project"]["dependencies"]):
+        assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)])
 
 
 def submodules(package: str) -> list[str]:

