@@ -50,11 +50,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-NO_CERTIFICATE: Final = "holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
-NO_KEY: Final = "holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
-LOCKED: Final = "is encrypted, and there is nobody to ask for its password: decrypt it"
+NO_CERTIFICATE: Final = "contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+NO_KEY: Final = "contains no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
+LOCKED: Final = "is encrypted, and the service cannot ask for its password: decrypt it"
 NOT_ITS_OWN: Final = "does not belong to the certificate in FOLDER/tls.crt"
-NO_TLS: Final = "is for a remote that speaks TLS: leave remoteTls out, or make remote https://…"
+NO_TLS: Final = "applies only to a remote with TLS: leave remoteTls out, or make remote an https:// URL"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ NO_TLS: Final = "is for a remote that speaks TLS: leave remoteTls out, or make r
     [
         ("tls.der", "tls.key", "certFile", f"FOLDER/tls.der {NO_CERTIFICATE}"),
         ("tls.key", "tls.key", "certFile", f"FOLDER/tls.key {NO_CERTIFICATE}"),
-        ("damaged.crt", "tls.key", "certFile", "FOLDER/damaged.crt holds a certificate that is damaged"),
+        ("damaged.crt", "tls.key", "certFile", "FOLDER/damaged.crt contains a damaged certificate"),
         ("large.crt", "tls.key", "certFile", "FOLDER/large.crt is larger than 1048576 bytes"),
         ("none.crt", "tls.key", "certFile", "names a file that does not exist"),
         ("", "tls.key", "certFile", "FOLDER/ is not a file"),
@@ -93,12 +93,12 @@ def test_pairs_that_cannot_be_used(
 @pytest.mark.parametrize(
     ("section", "problem"),
     [
-        ("tls: {certFile: FOLDER/tls.crt}", "tls.certFile: needs keyFile beside it"),
-        ("tls: {keyFile: FOLDER/tls.key}", "tls.keyFile: needs certFile beside it"),
-        ("tls: {clientCaFile: FOLDER/ca.crt}", "tls.clientCaFile: needs certFile and keyFile beside it"),
+        ("tls: {certFile: FOLDER/tls.crt}", "tls.certFile: needs keyFile as well"),
+        ("tls: {keyFile: FOLDER/tls.key}", "tls.keyFile: needs certFile as well"),
+        ("tls: {clientCaFile: FOLDER/ca.crt}", "tls.clientCaFile: needs certFile and keyFile as well"),
         ("tls: {clientCaFile: FOLDER/tls.key}", f"tls.clientCaFile: FOLDER/tls.key {NO_CERTIFICATE}"),
-        ("remoteTls: {certFile: FOLDER/tls.crt}", "remoteTls.certFile: needs keyFile beside it"),
-        ("remoteTls: {keyFile: FOLDER/tls.key}", "remoteTls.keyFile: needs certFile beside it"),
+        ("remoteTls: {certFile: FOLDER/tls.crt}", "remoteTls.certFile: needs keyFile as well"),
+        ("remoteTls: {keyFile: FOLDER/tls.key}", "remoteTls.keyFile: needs certFile as well"),
         ("remoteTls: {caFile: FOLDER/ca.crt}\nremote: http://h/", f"remoteTls.caFile: {NO_TLS}"),
         ("remoteTls: {serverName: h}\nremote: HTTP://h/", f"remoteTls.serverName: {NO_TLS}"),
         ("remoteTls: {verify: false}\nremote: http://h/", f"remoteTls.verify: {NO_TLS}"),

@@ -244,7 +244,7 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("encKey", "encKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA", 1, "is a PEM, SSH or JWK key"),
     ("encKey", "port: 1\nencKey: !vault aaaaaaaaaaaabbbbbbbbbbbccccccccc", 2, "has a YAML tag"),
     ("remote", "remote: login.internal/login", 1, "has to be an absolute http or https URL"),
-    ("remote", "remote: http://user:pass@h/", 1, "must not hold a user or password"),
+    ("remote", "remote: http://user:pass@h/", 1, "must not contain a user or password"),
     ("remote", "remote: http://h/#top", 1, "must not have a fragment"),
     ("remote", "remote: http://h:99999/", 1, "has a malformed host or port"),
     ("remote", "remote: ''", 1, "has to be a URL in printable ASCII"),
@@ -253,12 +253,12 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("expHours", "expHours: .inf", 1, "has to be a number of hours above 0"),
     ("expHours", "expHours: 24h", 1, "has to be a number of hours above 0"),
     ("getTokenRoute", "getTokenRoute: getToken", 1, "has to be a path that starts with /"),
-    ("getTokenRoute", "getTokenRoute: /readyz", 1, "/readyz is taken"),
+    ("getTokenRoute", "getTokenRoute: /readyz", 1, "/readyz is in use"),
     ("checkTokenRoute", "checkTokenRoute: /check?x", 1, "has to be a path that starts with /"),
     ("checkTokenRoute", "port: 1\ncheckTokenRoute: /getToken", 2, "has to differ from getTokenRoute"),
-    ("requestTokenData", "requestTokenData: hello", 1, "does not hold JSON"),
-    ("requestTokenData", "requestTokenData:\n  a: .nan", 2, "number that JSON has no word for"),
-    ("requestTokenData", "requestTokenData:\n  a: 1\n  b: 2\n  a: 3", 4, "holds a member twice"),
+    ("requestTokenData", "requestTokenData: hello", 1, "is not JSON"),
+    ("requestTokenData", "requestTokenData:\n  a: .nan", 2, "number that JSON cannot express"),
+    ("requestTokenData", "requestTokenData:\n  a: 1\n  b: 2\n  a: 3", 4, "contains a member twice"),
     ("reload", "reload: never", 1, "or off"),
     ("workers", "workers: 0", 1, "has to be a whole number from 1 to 256, or auto"),
     ("workers", "workers: many", 1, "has to be a whole number from 1 to 256, or auto"),
@@ -268,43 +268,48 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("listen", "listen: example.com", 1, "has to be an IP address"),
     ("listen", "listen:\n  - 127.0.0.1\n  - nowhere", 3, "has to be an IP address"),
     ("listen", "listen: unix:run/x", 1, "has to name a Unix socket by its whole path"),
-    ("listen", "listen: []", 1, "names no address"),
+    ("listen", "listen: []", 1, "lists no address"),
     ("encKeyFile", "encKeyFile: /no/such/file", 1, "names a file that does not exist"),
     ("encKeyFile", f"encKeyFile: /dev/null\nencKey: {KEY}", 1, "is not a file"),
-    ("encKey", f"encKeyFile: /dev/null\nencKey: {KEY}", 2, "is given beside encKeyFile: keep one of them"),
-    ("requestKeyFile", f"requestKey: {KEY}\nrequestKeyFile: KEY_FILE", 2, "is given beside requestKey: keep one of"),
+    ("encKey", f"encKeyFile: /dev/null\nencKey: {KEY}", 2, "is set beside encKeyFile: keep one of them"),
+    ("requestKeyFile", f"requestKey: {KEY}\nrequestKeyFile: KEY_FILE", 2, "is set beside requestKey: keep one of"),
     ("requestKey", "requestKey: short", 1, "has to be 32 to 4096 bytes long; this one has 5"),
     ("requestKey", f"requestKey: {'z' * 40}", 1, "is one character repeated"),
     ("successStatus", "successStatus: [200, 302]", 1, "has to be a list of statuses from 200 to 299, or 2xx"),
     ("successStatus", "successStatus:\n  - 200\n  - 2XX", 3, "has to be a list of statuses from 200 to 299, or 2xx"),
-    ("successStatus", "successStatus: []", 1, "names no status"),
-    ("successWhen", "successWhen:\n  /a: 1\n  success: true", 3, "is no JSON Pointer: it has to begin with /"),
+    ("successStatus", "successStatus: []", 1, "lists no status"),
+    ("successWhen", "successWhen:\n  /a: 1\n  success: true", 3, "is not a JSON Pointer: it has to begin with /"),
     ("successWhen", "successWhen:\n  '#/a': 1", 2, "begins with #"),
     ("successWhen", "successWhen:\n  /a: 1\n  /b~2: 1", 3, "with a ~ that is neither"),
     ("successWhen", "successWhen: {/a~: 1}", 1, "with a ~ that is neither"),
-    ("successWhen", "successWhen:\n  /a: 1\n  /a: 2", 3, "holds a member twice"),
-    ("successWhen", "successWhen:\n  /a: 1\n  /b: {c: .nan}", 3, "number that JSON has no word for"),
-    ("successWhen", "successWhen:\n  /b:\n    c: 1\n    d: .nan", 4, "number that JSON has no word for"),
+    ("successWhen", "successWhen:\n  /a: 1\n  /a: 2", 3, "contains a member twice"),
+    ("successWhen", "successWhen:\n  /a: 1\n  /b: {c: .nan}", 3, "number that JSON cannot express"),
+    ("successWhen", "successWhen:\n  /b:\n    c: 1\n    d: .nan", 4, "number that JSON cannot express"),
     ("successWhen", "successWhen: ok", 1, "has to be a section, or text like"),
     ("successWhen", "successWhen: [/a]", 1, "has to be one value, not a list or a section"),
-    ("successWhen", 'successWhen: \'{"/a": 1, "/a": 1}\'', 1, "holds a member twice"),
-    ("successWhen", "successWhen: '{\"a\": 1}'", 1, "is no JSON Pointer"),
+    ("successWhen", 'successWhen: \'{"/a": 1, "/a": 1}\'', 1, "contains a member twice"),
+    ("successWhen", "successWhen: '{\"a\": 1}'", 1, "is not a JSON Pointer"),
     ("remoteProxy", "remoteProxy: on", 1, "has to be a proxy's URL like http://proxy.internal:3128"),
     ("remoteProxy", "remoteProxy: proxy:3128", 1, "of scheme http or https: others are not supported"),
     ("remoteProxy", "remoteProxy: socks5://proxy:1080", 1, "of scheme http or https: others are not supported"),
     ("remoteProxy", "remoteProxy: http://proxy:99999", 1, "malformed host or port"),
     ("remoteProxy", "remoteProxy: http://proxy/path", 1, "must not have a path"),
-    ("remoteProxy", "remote: http+unix://%2Fs/\nremoteProxy: http://p", 2, "cannot go with a remote at a Unix socket"),
+    (
+        "remoteProxy",
+        "remote: http+unix://%2Fs/\nremoteProxy: http://p",
+        2,
+        "cannot be used with a remote at a Unix socket",
+    ),
     ("remoteProxyFile", "remoteProxyFile: /no/such/file", 1, "names a file that does not exist"),
     ("remoteProxyFile", "remoteProxyFile: KEY_FILE", 1, "has to be a proxy's URL"),
     (
         "remoteTls.serverName",
         "remote: http+unix://%2Fs/\nremoteTls: {serverName: h}",
         2,
-        "is for a remote that speaks TLS",
+        "applies only to a remote with TLS",
     ),
-    ("statusMap", "successStatus: 2xx\nstatusMap: {2xx: 502}", 2, "cannot map 2xx, which are all a success"),
-    ("statusMap", "successStatus: [201]\nstatusMap: {201: 502}", 2, "cannot map 201, which is success"),
+    ("statusMap", "successStatus: 2xx\nstatusMap: {2xx: 502}", 2, "cannot map 2xx: all of these are a success"),
+    ("statusMap", "successStatus: [201]\nstatusMap: {201: 502}", 2, "cannot map 201, which is a success"),
     ("requestTokenSeconds", "requestTokenSeconds: 9", 1, "has to be a whole number from 10 to 86400"),
     ("requestTokenSeconds", "requestTokenSeconds: 5m", 1, "has to be a whole number from 10 to 86400"),
     ("validateBody", "validateBody: no", 1, "has to be true or false"),
@@ -336,16 +341,16 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("forwardHeaders", "forwardHeaders:\n  - X-A\n  - X-Tenant-*", 3, "patterns are not supported"),
     ("forwardHeaders", "forwardHeaders: ['X A']", 1, "has to be a list of header field names"),
     ("forwardHeaders", "forwardHeaders: {a: b}", 1, "has to be one value"),
-    ("forwardHeaders", "forwardedFor: true\nforwardHeaders: [x-forwarded-FOR]", 2, "is sent by forwardedFor already"),
+    ("forwardHeaders", "forwardedFor: true\nforwardHeaders: [x-forwarded-FOR]", 2, "forwardedFor already sends"),
     ("statusMap", "statusMap: Gateway", 1, "has to be original, gateway, or a map like"),
     ("statusMap", "statusMap: 502", 1, "has to be original, gateway, or a map like"),
     ("statusMap", "statusMap: [401]", 1, "has to be one value, not a list or a section"),
-    ("statusMap", "statusMap:\n  401: pass\n  4XX: 400", 3, "holds a key that is no status (401), class (4xx)"),
-    ("statusMap", "statusMap:\n  401: pass\n  1xx: 400", 3, "holds a key that is no status (401), class (4xx)"),
-    ("statusMap", "statusMap:\n  401: pass\n  401: 400", 3, "holds a member twice"),
+    ("statusMap", "statusMap:\n  401: pass\n  4XX: 400", 3, "contains a key that is not a status (401), class (4xx)"),
+    ("statusMap", "statusMap:\n  401: pass\n  1xx: 400", 3, "contains a key that is not a status (401), class (4xx)"),
+    ("statusMap", "statusMap:\n  401: pass\n  401: 400", 3, "contains a member twice"),
     ("statusMap", "statusMap: {200: 400}", 1, "cannot map 200"),
-    ("statusMap", "statusMap: {3xx: pass}", 1, "3xx cannot pass: give the status that clients get"),
-    ("statusMap", "statusMap: {timeout: pass}", 1, "timeout cannot pass: give the status that clients get"),
+    ("statusMap", "statusMap: {3xx: pass}", 1, "3xx cannot be pass: set the status that clients get"),
+    ("statusMap", "statusMap: {timeout: pass}", 1, "timeout cannot be pass: set the status that clients get"),
     ("statusMap", "statusMap: {401: 302}", 1, "401 needs a status from 400 to 599, or pass"),
     ("statusMap", "statusMap: {401: [pass]}", 1, "has to be one value, not a list or a section"),
     ("statusMap", "statusMap: '{\"timeout\": 200}'", 1, "timeout needs a status from 400 to 599, or pass"),
@@ -363,7 +368,7 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("throttle.window", "throttle: {field: /user, window: 2d}", 1, "has to be a time from 10 to 86400 seconds"),
     ("throttle.lockout", "throttle: {field: /user, lockout: 500ms}", 1, "has to be a time from 1 to 86400 seconds"),
     ("cors.origins", "cors: {origins: null, headers: [X-A]}", 1, "is required in this section"),
-    ("cors.origins", "cors:\n  origins: ['*', https://a.example]", 2, "holds * beside other origins"),
+    ("cors.origins", "cors:\n  origins: ['*', https://a.example]", 2, "contains * beside other origins"),
     (
         "cors.origins",
         "cors:\n  origins:\n    - https://a.example\n    - https://b.example/",
@@ -377,17 +382,17 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("cors.origins", "cors: {origins: https://a.example/app}", 1, "has to be an origin as browsers send it"),
     ("cors.origins", "cors: {origins: https://*.example}", 1, "has to be an origin as browsers send it"),
     ("cors.origins", "cors: {origins: 'null'}", 1, "null is the origin of every page that hides its own"),
-    ("cors.headers", "cors: {origins: '*', headers: '*'}", 1, "has to name the header fields"),
+    ("cors.headers", "cors: {origins: '*', headers: '*'}", 1, "has to list the header fields"),
     ("cors.headers", "cors: {origins: '*', headers: [X A]}", 1, "has to be a list of header field names"),
     ("cors.maxAge", "cors: {origins: '*', maxAge: 2d}", 1, "has to be a time from 0 to 86400 seconds"),
-    ("cors.credentials", "cors:\n  origins: '*'\n  credentials: true", 3, "cannot go with origins: '*'"),
+    ("cors.credentials", "cors:\n  origins: '*'\n  credentials: true", 3, "cannot be used with origins: '*'"),
     ("tls.certFile", "tls: {certFile: /no/such/file}", 1, "names a file that does not exist"),
     ("tls.keyFile", "tls:\n  keyFile: /dev/null", 2, "is not a file"),
-    ("tls.clientCaFile", "tls: {clientCaFile: KEY_FILE}", 1, "holds no certificate in PEM form"),
-    ("remoteTls.caFile", "remoteTls: {caFile: KEY_FILE}", 1, "holds no certificate in PEM form"),
-    ("remoteTls.certFile", "remoteTls: {certFile: KEY_FILE}", 1, "holds no certificate in PEM form"),
-    ("remoteTls.keyFile", "remoteTls: {keyFile: KEY_FILE}", 1, "holds no private key in PEM form"),
-    ("remoteTls.serverName", "remoteTls: {serverName: 'a b'}", 1, "has to be a host's name"),
+    ("tls.clientCaFile", "tls: {clientCaFile: KEY_FILE}", 1, "contains no certificate in PEM form"),
+    ("remoteTls.caFile", "remoteTls: {caFile: KEY_FILE}", 1, "contains no certificate in PEM form"),
+    ("remoteTls.certFile", "remoteTls: {certFile: KEY_FILE}", 1, "contains no certificate in PEM form"),
+    ("remoteTls.keyFile", "remoteTls: {keyFile: KEY_FILE}", 1, "contains no private key in PEM form"),
+    ("remoteTls.serverName", "remoteTls: {serverName: 'a b'}", 1, "has to be a host name"),
     ("remoteTls.verify", "remoteTls: {verify: maybe}", 1, "has to be true or false"),
     ("verify.leeway", "verify: {leeway: -1}", 1, "has to be a time from 0"),
     ("verify.iss", "verify: {iss: [a]}", 1, "has to be one value"),
@@ -399,19 +404,19 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("log.format", "log: {format: xml}", 1, "has to be json or text"),
     ("log.access", "log: {access: 1}", 1, "has to be true or false"),
     ("keys", "keys: text", 1, "has to be a list of sections, or one section"),
-    ("keys", "keys: []", 1, "holds no key"),
+    ("keys", "keys: []", 1, "contains no key"),
     ("revocations", "revocations: none.txt", 1, "names a file that does not exist"),
     ("revocations", "revocations: /", 1, "is not a file"),
     ("jwksRoute", "jwksRoute: jwks.json", 1, "has to be a path that starts with /"),
     ("jwksRoute", "jwksRoute: /getToken", 1, "has to differ from getTokenRoute"),
     ("forwardAuth", "forwardAuth: text", 1, "has to be a list of sections, or one section"),
-    ("forwardAuth", "forwardAuth: []", 1, "holds no section"),
+    ("forwardAuth", "forwardAuth: []", 1, "contains no section"),
     ("cookie.name", "cookie: {name: a b}", 1, "has to be a cookie's name"),
     ("cookie.name", "cookie: {path: /}", 1, "is required in this section"),
     ("cookie.name", "cookie: {}", 1, "is required in this section"),
     ("throttle.field", "throttle: {}", 1, "is required in this section"),
     ("cookie.domain", "cookie: {name: a, domain: 'a b'}", 1, "has to be a domain"),
-    ("cookie.domain", "cookie: {name: __Host-a, domain: a.example}", 1, "cannot go with a __Host- name"),
+    ("cookie.domain", "cookie: {name: __Host-a, domain: a.example}", 1, "cannot be used with a __Host- name"),
     ("cookie.path", "cookie: {name: a, path: a}", 1, "has to be a path that starts with /"),
     ("cookie.path", "cookie: {name: a, path: /;x}", 1, "has to be a path that starts with /"),
     ("cookie.path", "cookie: {name: __host-a, path: /a}", 1, "has to be /"),
@@ -420,34 +425,34 @@ BAD: Final[list[tuple[str, str, int, str]]] = [
     ("cookie.secure", "cookie: {name: __Secure-a, secure: false}", 1, "has to be true"),
     ("cookie.httpOnly", "cookie: {name: a, httpOnly: x}", 1, "has to be true or false"),
     ("cookie.sameSite", "cookie: {name: a, sameSite: lax}", 1, "has to be Lax or Strict or None"),
-    ("cookie.sameSite", "cookie: {name: a, sameSite: None, secure: false}", 1, "None wants secure: true"),
+    ("cookie.sameSite", "cookie: {name: a, sameSite: None, secure: false}", 1, "None needs secure: true"),
     ("refresh.route", "refresh: {route: refresh}", 1, "has to be a path that starts with /"),
-    ("refresh.route", "refresh: {route: /livez}", 1, "/livez is taken"),
+    ("refresh.route", "refresh: {route: /livez}", 1, "/livez is in use"),
     ("refresh.route", "refresh: {route: /getToken}", 1, "has to differ from getTokenRoute"),
-    ("checkTokenRoute", "checkTokenRoute: /refreshToken\nrefresh: {}", 1, "/refreshToken is taken"),
-    ("jwksRoute", "cookie: {name: s}\njwksRoute: /refreshToken/end\nrefresh: {}", 2, "/refreshToken/end is taken"),
+    ("checkTokenRoute", "checkTokenRoute: /refreshToken\nrefresh: {}", 1, "/refreshToken is in use"),
+    ("jwksRoute", "cookie: {name: s}\njwksRoute: /refreshToken/end\nrefresh: {}", 2, "/refreshToken/end is in use"),
     ("refresh.route", "jwksRoute: /keys\nrefresh: {route: /keys}", 2, "has to differ from jwksRoute"),
     (
         "refresh.route",
         "cookie: {name: s}\ncheckTokenRoute: /r/end\nrefresh: {route: /r}",
         3,
-        "has to differ from checkTokenRoute: the session ends at /r/end",
+        "has to differ from checkTokenRoute: sessions end at /r/end",
     ),
     ("refresh.maxSession", "refresh: {maxSession: 0}", 1, "has to be a time from 1 to 31622400 seconds"),
     ("refresh.grace", "refresh: {grace: 25h}", 1, "has to be a time from 0 to 86400 seconds"),
     ("refresh.remote", "refresh: {remote: /login}", 1, "has to be an absolute http or https URL"),
-    ("refresh.remote", "refresh: {remote: 'http://u:p@h/'}", 1, "must not hold a user or password"),
+    ("refresh.remote", "refresh: {remote: 'http://u:p@h/'}", 1, "must not contain a user or password"),
     ("forwardAuth.route", "forwardAuth: {route: /s}\nrefresh: {route: /s/refresh}", 1, "covers /s/refresh"),
     ("forwardAuth.route", "cookie: {name: s}\nforwardAuth: {route: /s/end}\nrefresh: {route: /s}", 2, "covers /s/end"),
     ("claims.iss", "claims: {iss: [a]}", 1, "has to be one value"),
-    ("claims.aud", "claims: {aud: [~]}", 1, "holds an item without a value"),
+    ("claims.aud", "claims: {aud: [~]}", 1, "contains an item without a value"),
     ("claims.sub", "claims: {sub: id}", 1, "has to begin with /"),
     ("claims.sub", "claims: {sub: /a~2}", 1, "with a ~ that is neither"),
     ("claims.iat", "claims: {iat: 1}", 1, "has to be true or false"),
     ("claims.nbf", "claims: {nbf: now}", 1, "has to be true or false"),
     ("claims.jti", "claims: {jti: uuid}", 1, "has to be true or false"),
     ("claims.typ", "claims: {typ: a b}", 1, "has to be a type of tokens"),
-    ("claims.typ", "claims: {typ: remote+JWT}", 1, "is the type of the token that is shown to the remote"),
+    ("claims.typ", "claims: {typ: remote+JWT}", 1, "is the type of the token that txtoken sends to the remote"),
     ("dataClaim", "dataClaim: sub", 1, "is a claim with a meaning of its own"),
     ("dataFields.include", "dataFields: {include: {}}", 1, "has to be one value"),
     ("dataFields.exclude", "dataFields: {exclude: [{}]}", 1, "has to be one value"),
@@ -474,7 +479,7 @@ def test_every_key_has_a_row() -> None:
 def test_errors_that_never_pass_are_warned_of(tmp_path: Path) -> None:
     """`passRemoteErrors` where no failure is a 4xx is let through with a warning, and elsewhere without."""
     (warning,) = load_text(tmp_path, whole("passRemoteErrors: true")).warnings
-    assert warning.startswith("passRemoteErrors does nothing")
+    assert warning.startswith("passRemoteErrors has no effect")
     assert load_text(tmp_path, whole("passRemoteErrors: true\nstatusMap: gateway")).warnings == ()
 
 
@@ -492,9 +497,9 @@ def test_a_throttle_behind_a_unix_socket(tmp_path: Path, listen: str, trusted: s
     text = whole(f"listen: {listen}\ntrustedProxies: {trusted}")
     assert load_text(tmp_path, text).warnings == ()
     said = load_text(tmp_path, f"throttle: {{field: /user}}\n{text}").warnings
-    assert [warning.startswith("throttle counts the failed logins of everybody together") for warning in said] == [
-        True
-    ] * warns
+    assert [
+        warning.startswith("throttle counts the failed logins of all clients as one client's") for warning in said
+    ] == [True] * warns
 
 
 def test_required_keys(tmp_path: Path) -> None:
@@ -622,7 +627,7 @@ def test_keys_that_everybody_knows_stay_on_this_machine(tmp_path: Path) -> None:
         assert refusal.where.endswith("line 2")
         (warning,) = load_text(tmp_path, whole(f"listen: 127.0.0.1\n{weak}")).warnings
         assert warning.startswith(f"{name} is ")
-        assert "is refused elsewhere" in warning
+        assert "it is accepted only because" in warning
 
 
 @pytest.mark.parametrize(
@@ -691,7 +696,7 @@ def test_what_nobody_sees_in_a_secret_is_named(tmp_path: Path, unseen: str, kind
         config = load_text(tmp_path, f"{text}\n{REQUIRED['remote']}")
         assert secret.encode() in (revealed(config.keys.secret), revealed(config.remote.request_key))
         name = text.partition(":")[0]
-        said = f"{name} holds {', '.join(kinds)}: it signs with that too, and others may not see it"
+        said = f"{name} contains {', '.join(kinds)}: this is part of the secret, and people may overlook it"
         assert config.warnings == ((said,) if kinds else ())
 
 
@@ -704,7 +709,7 @@ def test_good_keys_raise_no_warning(tmp_path: Path) -> None:
 def test_rules_that_no_own_token_fulfils_are_a_warning(tmp_path: Path, rule: str, claim: str) -> None:
     """Who asks for a claim that this service does not write is told that its own tokens will be refused."""
     (warning,) = load_text(tmp_path, whole(f"verify: {{{rule}}}")).warnings
-    assert warning.startswith(f"verify.{rule.partition(':')[0]} refuses every token that this service issues")
+    assert warning.startswith(f"verify.{rule.partition(':')[0]} rejects every token that this service issues")
     assert f"`{claim}`" in warning
 
 
@@ -811,7 +816,7 @@ def test_the_two_ways_to_give_a_secret_are_one_key(tmp_path: Path) -> None:
     assert revealed(load_text(tmp_path, by_file, {"TXTOKEN_ENC_KEY": KEY}).keys.secret) == KEY.encode()
     both = {"TXTOKEN_ENC_KEY": KEY, "TXTOKEN_ENC_KEY_FILE": path}
     (problem,) = failure(tmp_path, whole(""), both).problems
-    assert problem.text == "is given beside encKey: keep one of them"
+    assert problem.text == "is set beside encKey: keep one of them"
     config = load_text(tmp_path, whole(""), {"TXTOKEN_ENC_KEY": KEY}, {"encKeyFile": path})
     assert revealed(config.keys.secret) == OTHER_KEY.encode()
 

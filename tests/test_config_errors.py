@@ -56,7 +56,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_lines(tmp_path: Pat
         "cfg.yml, line 5: limits.bodybytes: is not a known key: did you mean limits.bodyBytes?",
         "cfg.yml, line 6: port: has to be a whole number from 0 to 65535",
         "cfg.yml, line 7: log.level: has to be debug or info or warning or error",
-        "cfg.yml, line 8: port: was given in line 6 already: keep one of them",
+        "cfg.yml, line 8: port: is already set in line 6: keep one of them",
         "cfg.yml, line 9: encKey: has to be 32 to 4096 bytes long; this one has 5. `txtoken keygen` makes one",
         "cfg.yml, line 11: forwardHeaders: Host is never forwarded: it belongs to the connection, or txtoken sets it itself",
     ]
@@ -109,7 +109,7 @@ def test_unknown_keys_without_a_near_one(tmp_path: Path, written: str) -> None:
 def test_keys_that_stand_twice(tmp_path: Path, text: str, key: str, line: int, first: int) -> None:
     """A key that stands twice is an error that names both lines: which one counts is never a guess."""
     (problem,) = failure(tmp_path, whole(text)).problems
-    assert str(problem).endswith(f"cfg.yml, line {line}: {key}: was given in line {first} already: keep one of them")
+    assert str(problem).endswith(f"cfg.yml, line {line}: {key}: is already set in line {first}: keep one of them")
 
 
 # Files that are none
@@ -118,10 +118,10 @@ def test_keys_that_stand_twice(tmp_path: Path, text: str, key: str, line: int, f
 @pytest.mark.parametrize(
     ("content", "where", "why"),
     [
-        (b"port: 1\n\tdebug: true\n", ", line 2", "from column 1 on: a tab is used as indentation"),
-        (b"limits:\n  waiting: 1\n  \theadBytes: 1\n", ", line 3", "from column 3 on: a tab is used as indentation"),
-        (b"listen:\n  -\t127.0.0.1\n", ", line 2", "from column 4 on: a tab is used as indentation"),
-        (b"requestTokenData: |\n\ta\n", ", line 2", "from column 1 on: a tab is used as indentation"),
+        (b"port: 1\n\tdebug: true\n", ", line 2", "from column 1: a tab is used as indentation"),
+        (b"limits:\n  waiting: 1\n  \theadBytes: 1\n", ", line 3", "from column 3: a tab is used as indentation"),
+        (b"listen:\n  -\t127.0.0.1\n", ", line 2", "from column 4: a tab is used as indentation"),
+        (b"requestTokenData: |\n\ta\n", ", line 2", "from column 1: a tab is used as indentation"),
         (b"port: 1\ndebug: \ttrue: x\n", ", line 2", "is not valid YAML"),
         (b"port: 1\nremote: [\n", ", line 3", "is not valid YAML"),
         (b"port: 1\nencKey: 'open\nremote: x\n", ", line 4", "is not valid YAML"),
@@ -130,8 +130,8 @@ def test_keys_that_stand_twice(tmp_path: Path, text: str, key: str, line: int, f
         (b"port: *nowhere\n", ", line 1", "is not valid YAML"),
         (b"port: 1\n---\nport: 2\n", ", line 2", "is not valid YAML"),
         (b"port: !x!y 1\n", ", line 1", "is not valid YAML"),
-        (b"port: 1\ndebug: \x00\n", ", line 2", "holds a character that YAML does not allow"),
-        (b"a: 1\nb: 1\nc: \x1b[31m\n", ", line 3", "holds a character that YAML does not allow"),
+        (b"port: 1\ndebug: \x00\n", ", line 2", "contains a character that YAML does not allow"),
+        (b"a: 1\nb: 1\nc: \x1b[31m\n", ", line 3", "contains a character that YAML does not allow"),
         (b"port: 1 # \xff\n", "", "is not UTF-8 text"),
         ("port: 1".encode("utf-16"), "", "is not UTF-8 text"),
         (bytes(range(256)), "", "is not UTF-8 text"),

@@ -105,7 +105,7 @@ def test_the_configuration_runs(tmp_path: Path) -> None:
     config = load_text(tmp_path, CONFIGURATION.read_text())
     assert len(config.forward_auth) == 3
     (warning,) = config.warnings
-    assert "everybody knows" in warning
+    assert "is public" in warning
 
 
 def modules() -> Path | None:

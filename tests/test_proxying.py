@@ -158,7 +158,7 @@ def test_a_bad_variable_is_an_error_that_names_it(tmp_path: Path, value: str) ->
     """The variable that counts has to hold a proxy's URL: the error names it, and nothing of what it holds."""
     (line,) = told(tmp_path, failure(tmp_path, whole(""), {"http_proxy": value}))
     assert line.startswith("environment http_proxy: remoteProxy: ha")
-    assert line.endswith(". Correct it, or say remoteProxy: off")
+    assert line.endswith(". Correct it, or set remoteProxy: off")
     assert "pässword" not in line
     # One that does not count is nobody's concern here.
     assert load_text(tmp_path, whole(""), {"https_proxy": value}).remote.proxy is None
@@ -174,7 +174,7 @@ def test_a_bad_variable_is_an_error_that_names_it(tmp_path: Path, value: str) ->
             "HTTP_PROXY and http_proxy are set and differ: HTTP_PROXY is used",
         ),
         ({**H, "NO_PROXY": "a", "no_proxy": "b"}, "NO_PROXY and no_proxy are set and differ: NO_PROXY is used"),
-        ({**H, "REQUEST_METHOD": "GET"}, "HTTP_PROXY is ignored beside REQUEST_METHOD"),
+        ({**H, "REQUEST_METHOD": "GET"}, "HTTP_PROXY is ignored because REQUEST_METHOD is set"),
     ],
 )
 def test_variables_that_may_not_mean_what_was_meant(tmp_path: Path, environ: dict[str, str], why: str) -> None:
@@ -296,4 +296,4 @@ def test_a_file_is_watched_and_its_mistakes_hold_nothing_of_it(tmp_path: Path) -
     assert KEY not in dump(error)
     assert "the proxy in proxy has a malformed host or port" in told(tmp_path, error)[0]
     both = failure(tmp_path, whole(f"remoteProxy: off\nremoteProxyFile: {file}"))
-    assert "remoteProxyFile: is given beside remoteProxy: keep one of them" in str(both)
+    assert "remoteProxyFile: is set beside remoteProxy: keep one of them" in str(both)

@@ -231,7 +231,7 @@ def test_rotation(tmp_path: Path, files: Files, login_api: LoginApi, workers: in
         files.key.write_text("broken")
         (problem,) = json.loads(process.line_with("cannot be used, the old one stays"))["problems"]
         assert problem == (
-            "example_cfg.yml, line 5: tls.keyFile: tls.key holds no private key in PEM form "
+            "example_cfg.yml, line 5: tls.keyFile: tls.key contains no private key in PEM form "
             "(-----BEGIN PRIVATE KEY-----)"
         )
         client = connect(port)

@@ -49,12 +49,12 @@ def test_tree_keeps_the_order_of_members_and_writes_utf8() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("plain text", "does not hold JSON"),
-        ("''", "does not hold JSON"),
-        ("'{\"a\": }'", "does not hold JSON"),
-        ("'NaN'", "does not hold JSON"),
-        ("a: .nan", "number that JSON has no word for"),
-        ("a: -.inf", "number that JSON has no word for"),
+        ("plain text", "is not JSON"),
+        ("''", "is not JSON"),
+        ("'{\"a\": }'", "is not JSON"),
+        ("'NaN'", "is not JSON"),
+        ("a: .nan", "number that JSON cannot express"),
+        ("a: -.inf", "number that JSON cannot express"),
         ("a: !!binary aGk=", "tag"),
         ("a: !!set {x}", "tag"),
         ("a: !mine x", "tag"),
@@ -64,7 +64,7 @@ def test_tree_keeps_the_order_of_members_and_writes_utf8() -> None:
         ("a: !!float ''", "malformed value"),
         ("a: !!bool maybe", "malformed value"),
         (f"a: {'9' * 5000}", "malformed value"),
-        ("a: 1\na: 2", "holds a member twice"),
+        ("a: 1\na: 2", "contains a member twice"),
         ("? [a]\n: 1", "one value"),
         ("&a [*a]", "nested deeper than 100 levels"),
         ("&a {x: *a}", "nested deeper than 100 levels"),
@@ -73,7 +73,7 @@ def test_tree_keeps_the_order_of_members_and_writes_utf8() -> None:
         ('a: "\\ud800"', "UTF-8"),
         ("[" * 102 + "]" * 102, "nested deeper than 100 levels"),
         ("'" + "[" * 102 + "]" * 102 + "'", "nested deeper than 100 levels"),
-        ("[" + "1," * 10_000 + "]", "holds more than 10000 values"),
+        ("[" + "1," * 10_000 + "]", "contains more than 10000 values"),
     ],
 )
 def test_tree_is_refused(text: str, why: str) -> None:
@@ -105,7 +105,7 @@ def test_tree_of_the_greatest_depth_is_taken(quote: str) -> None:
 def test_small_file_does_not_become_a_huge_token(text: str) -> None:
     """Aliases count each time they stand, by number and by length."""
     told = str(refused(read_tree, node(f"a: &a {'x' * 5000}\n{text}")))
-    assert told == "holds more than 10000 values, or too much text"
+    assert told == "contains more than 10000 values, or too much text"
 
 
 def test_long_text_is_taken_once() -> None:

@@ -137,5 +137,5 @@ def test_a_tab_as_indentation(text: str, line: int, column: int) -> None:
     """A tab that indents is an error that says so, with its line and its column."""
     with pytest.raises(yaml.YAMLError) as caught:
         compose(text)
-    why = f"is not valid YAML from column {column} on: a tab is used as indentation, which has to be spaces"
+    why = f"is not valid YAML from column {column}: a tab is used as indentation, which has to be spaces"
     assert explain(caught.value, text) == (line, why)

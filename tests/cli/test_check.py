@@ -49,7 +49,7 @@ def test_check_says_warnings(terminal: Terminal) -> None:
     assert ran.code == OK
     assert "\nWarning: encKey is the example file's key" in ran.out
     (warning,) = terminal.run("check", "--output", "json").json["warnings"]
-    assert "is refused elsewhere" in warning
+    assert "it is accepted only because" in warning
     assert EXAMPLE_KEY not in ran.out + warning
 
 

@@ -56,9 +56,9 @@ def test_from_the_environment(tmp_path: Path) -> None:
 
 LINES: Final = (
     ("route: fa", "route", "has to be a path that starts with /"),
-    ("route: /livez", "route", "is taken"),
-    ("route: /fa/", "route", "leave out the / at its end: /fa"),
-    ("route: /", "route", "goes with listen alone"),
+    ("route: /livez", "route", "is in use"),
+    ("route: /fa/", "route", "leave out the trailing /: /fa"),
+    ("route: /", "route", "this needs `listen`"),
     ("route: /getToken", "route", "covers /getToken, which is another route"),
     ("routes: /fa", "routes", "did you mean route?"),
     ("headers: [X-User]", "headers", "has to be a section of names and JSON Pointers"),
@@ -67,12 +67,12 @@ LINES: Final = (
     ("headers: {X_User: /data}", "headers", "letters, digits and -"),
     ("headers: {'X-Üser': /data}", "headers", "letters, digits and -"),
     ("headers: {'': /data}", "headers", "letters, digits and -"),
-    ("headers: {X-User: /a, x-user: /b}", "headers", "names x-user twice"),
-    ("headers: {X-User: /a, X-User: /b}", "headers", "holds a member twice"),
+    ("headers: {X-User: /a, x-user: /b}", "headers", "lists x-user twice"),
+    ("headers: {X-User: /a, X-User: /b}", "headers", "contains a member twice"),
     ("require: admin", "require", "has to be a section of JSON Pointers and values"),
     ("require: {data: 1}", "require", "has to begin with /"),
-    ("require: {/a: []}", "require", "an empty list, which no token has a value of"),
-    ("require: {/a: .inf}", "require", "JSON has no word for"),
+    ("require: {/a: []}", "require", "an empty list, which rejects every token"),
+    ("require: {/a: .inf}", "require", "JSON cannot express"),
     ("require: {/a: !x 1}", "require", "YAML tag"),
     (f"require: {{/a: [{', '.join(map(str, range(257)))}]}}", "require", "more than 256 values"),
     (f"require: {{/a: [{', '.join(['{}'] * 9)}]}}", "require", "more than 8 lists or sections"),
@@ -83,10 +83,10 @@ LINES: Final = (
     ("from: []", "from", "has to be a list of header, cookie and query"),
     ("from: [header, header]", "from", "each once at most"),
     ("from: body", "from", "has to be a list of header, cookie and query"),
-    ("from: [header, cookie]", "from", "no cookie has a name"),
+    ("from: [header, cookie]", "from", "no cookie is configured"),
     ("cache: 61s", "cache", "from 0 to 60 seconds"),
     ("cache: 500ms", "cache", "has to be 0, or from 1s"),
-    ("{cache: 1s, from: query}", "cache", "cannot go with from: query"),
+    ("{cache: 1s, from: query}", "cache", "cannot be used with from: query"),
     ("body: no", "body", "has to be true or false"),
     ("envoy: 1", "envoy", "has to be true or false"),
     ("listen: 127.0.0.1", "listen", "has to be an address with a port"),
@@ -139,7 +139,7 @@ def test_what_is_refused(tmp_path: Path, line: str, inner: str, why: str) -> Non
 def test_names_that_proxies_act_on(tmp_path: Path, name: str) -> None:
     """No claim is ever sent in a field that a proxy, or HTTP itself, acts on."""
     (problem,) = failure(tmp_path, whole(f"forwardAuth: {{headers: {{{name}: /data/id}}}}")).problems
-    assert f"cannot set {name}, which proxies act on" in problem.text
+    assert f"cannot set {name}, which has a meaning for proxies" in problem.text
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_what_is_not_below(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sections", "why"),
     [
-        ("{route: /a}, {route: /a}", "has to differ from that of another section: /a"),
+        ("{route: /a}, {route: /a}", "has to differ from the route of another section: /a"),
         ("{route: /a}, {route: /a/b}", "/a/b is below /a, another section's"),
         ("{route: /a/b/c}, {route: /a/b}", "/a/b/c is below /a/b"),
         ("{route: /, listen: 'unix:/d'}, {route: /x, listen: 'unix:/d'}", "/x is below /"),
@@ -205,4 +205,4 @@ def test_one_key_for_two_purposes(folder: Path, text: str, *, warns: bool) -> No
 def test_a_cookie_in_the_clear_is_warned_of(tmp_path: Path, listen: str, *, warns: bool) -> None:
     """`secure: false` is for trying things out: where others can reach the service a warning says what it means."""
     warnings = load_text(tmp_path, whole(f"listen: {listen}\ncookie: {{name: a, secure: false}}")).warnings
-    assert any("sent by plain HTTP" in warning for warning in warnings) == warns
+    assert any("over plain HTTP" in warning for warning in warnings) == warns

@@ -41,7 +41,7 @@ def test_short_leads(folder: Path) -> None:
     (lead,) = said(f"{{alg: ES256, keyFile: @ec2.pem, kid: b, from: {at(2 * 3600)}}}")
     assert lead.startswith("the key b signs less than 3 h after")
     (changed,) = said(f"{{alg: EdDSA, keyFile: @ed.pem, kid: b, from: {at(4 * 3600)}}}")
-    assert changed.startswith("the key b has another algorithm")
+    assert changed.startswith("the key b has a different algorithm")
     assert said("{alg: EdDSA, keyFile: @ed.pub, kid: b}") == []  # it signs never
     assert said("{alg: EdDSA, keyFile: @ed.pem, kid: b, until: 2020-01-01T00:00:00Z}") == []  # no more
     assert len(said("{alg: EdDSA, keyFile: @ed.pem, kid: b}")) == 2
@@ -55,12 +55,12 @@ def test_short_leads(folder: Path) -> None:
         (
             f"encKey: {KEY}",
             f"encKey: {OTHER_KEY}",
-            ["encKey is another one: tokens that it signed are refused from now on"],
+            ["encKey changed: tokens that it signed are rejected from now on"],
         ),
         (
             f"encKey: {KEY}\nkeys: [{EC}]",
             f"keys: [{EC}]",
-            ["encKey is gone: tokens that it signed are refused from now on"],
+            ["encKey was removed: tokens that it signed are rejected from now on"],
         ),
         (f"encKey: {KEY}", f"encKey: {KEY}\nkeys: [{EC}]", ["lead"]),
         (f"keys: [{EC}]", f"encKey: {KEY}\nkeys: [{EC}]", []),
@@ -92,7 +92,7 @@ def test_short_leads(folder: Path) -> None:
 def test_keys_of_a_list(folder: Path, before: str, after: str, said: list[str]) -> None:
     """A key whose tokens may live and that verifies no more is told of, in whatever form it was given; others are not."""
     texts = {
-        "a": "the key a verifies no more: tokens that it signed are refused from now on",
+        "a": "the key a no longer verifies: tokens that it signed are rejected from now on",
         "lead": "signs less than 3 h after",
     }
     if not before:
@@ -108,21 +108,29 @@ def test_keys_of_a_list(folder: Path, before: str, after: str, said: list[str]) 
     [
         (ROTATING, ROTATING, []),
         (ROTATING, ROTATING.replace("24h", "24h, lead: 12h"), []),
-        (ROTATING, f"[{EC}]", ["are gone: ", "the key a signs less than 3 h", "another algorithm"]),
+        (ROTATING, f"[{EC}]", ["were removed: ", "the key a signs less than 3 h", "a different algorithm"]),
         (
             f"[{EC}]",
             ROTATING,
-            ["the key a verifies no more", "that is derived signs less than 3 h", "another algorithm"],
+            ["the key a no longer verifies", "the derived key signs less than 3 h", "a different algorithm"],
         ),
         (ROTATING, ROTATING.replace("24h", "12h"), ["derives other keys", "less than 3 h"]),
         (ROTATING, ROTATING.replace("iss: a", "iss: b"), ["derives other keys", "less than 3 h"]),
-        (ROTATING, ROTATING.replace("EdDSA", "ES256"), ["derives other keys", "less than 3 h", "another algorithm"]),
+        (
+            ROTATING,
+            ROTATING.replace("EdDSA", "ES256"),
+            ["derives other keys", "less than 3 h", "a different algorithm"],
+        ),
         (ROTATING, ROTATING.replace("EdDSA", "HS256"), ["derives other keys"]),
-        (ROTATING, ROTATING.replace("@root", "@root2"), ["a secret of the keys", "less than 3 h"]),
+        (ROTATING, ROTATING.replace("@root", "@root2"), ["a secret of the self-rotating keys", "less than 3 h"]),
         (ROTATING, ROTATING.replace("@root", "[@root2, @root]"), ["less than 3 h"]),
         (ROTATING, ROTATING.replace("@root", "[@root, @root2]"), []),
         (ROTATING.replace("@root", "[@root, @root2]"), ROTATING.replace("@root", "[@root2, @root]"), []),
-        (ROTATING.replace("@root", "[@root, @root2]"), ROTATING.replace("@root", "@root2"), ["a secret of the keys"]),
+        (
+            ROTATING.replace("@root", "[@root, @root2]"),
+            ROTATING.replace("@root", "@root2"),
+            ["a secret of the self-rotating keys"],
+        ),
     ],
 )
 def test_keys_that_rotate_by_themselves(folder: Path, before: str, after: str, said: list[str]) -> None:
@@ -140,7 +148,7 @@ def test_a_shorter_life(folder: Path, hours: float, is_told: bool) -> None:
     """Where so few old keys are known that tokens which were issued for longer lose theirs, that is told."""
     before, after = (loaded(folder, ROTATING, f"expHours: {value}") for value in (48, hours))
     assert [text.partition(":")[0] for text in key_changes(before, after, time.time())] == [
-        "with a shorter expHours fewer old keys are known"
+        "expHours is shorter, so fewer old keys are kept"
     ] * is_told
 
 

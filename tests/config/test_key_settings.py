@@ -195,8 +195,8 @@ def test_a_bad_environment(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("{keyFile: @ec.pem}", "keys.alg: is required: ES256, say"),
-        ("{alg: , keyFile: @ec.pem}", "keys.alg: is required: ES256, say"),
+        ("{keyFile: @ec.pem}", "keys.alg: is required, for example ES256"),
+        ("{alg: , keyFile: @ec.pem}", "keys.alg: is required, for example ES256"),
         ("{alg: ES512, keyFile: @ec.pem}", "keys.alg: has to be HS256 or"),
         ("{alg: none, keyFile: @ec.pem}", "keys.alg: has to be HS256 or"),
         ("{alg: [ES256], keyFile: @ec.pem}", "keys.alg: has to be"),
@@ -205,7 +205,7 @@ def test_a_bad_environment(folder: Path, text: str) -> None:
         ("{alg: HS256, kid: a}", "keys.secret: is required for HS256"),
         (f"{{alg: HS256, secret: {LONG}}}", "keys.kid: is required for HS256"),
         ("{alg: HS256, secretFile: @secret}", "keys.kid: is required for HS256"),
-        (f"{{alg: HS256, kid: a, secret: {LONG}, secretFile: @secret}}", "keys.secret: is given beside secretFile"),
+        (f"{{alg: HS256, kid: a, secret: {LONG}, secretFile: @secret}}", "keys.secret: is set beside secretFile"),
         (f"{{alg: ES256, secret: {LONG}}}", "keys.secret: is not for ES256: it needs keyFile"),
         (f"{{alg: ES256, keyFile: @ec.pem, secret: {LONG}}}", "keys.secret: is not for ES256"),
         ("{alg: EdDSA, secretFile: @secret}", "keys.secretFile: is not for EdDSA"),
@@ -261,7 +261,7 @@ def test_a_bad_environment(folder: Path, text: str) -> None:
         ),
         ("{alg: ES256, keyFile: @ec.pem, keyFil: x}", "is not a known key"),
         (f"{{alg: ES256, keyFile: @ec.pem, {LONG}: x}}", "is not a known key"),
-        ("{alg: ES256, keyFile: @ec.pem, alg: ES256}", "was given already in this section"),
+        ("{alg: ES256, keyFile: @ec.pem, alg: ES256}", "is already set in this section"),
         ("{alg: ES256, keyFile: [@ec.pem]}", "keys.keyFile: "),
         ("5", "keys: has to be a section"),
         ("[]", "keys: has to be a section"),
@@ -296,7 +296,7 @@ def test_a_key_of_another_kind_is_no_secret(folder: Path, algorithm: str) -> Non
                 continue  # is too short for that, which is told first
             (said,) = problems(folder, text)
             assert said.startswith(f"cfg.yml, line 2: {key}: "), form
-            assert why in said or (text.startswith("keys: {") and "holds a PEM, SSH or JWK key" in said), form
+            assert why in said or (text.startswith("keys: {") and "contains a PEM, SSH or JWK key" in said), form
             assert content.decode("latin-1").strip()[:16] not in said
 
 
@@ -322,17 +322,17 @@ def test_a_bad_name_in_a_jwk(folder: Path, kid: str) -> None:
     [
         (
             ["{alg: ES256, keyFile: @ec.pem, kid: a}", "{alg: EdDSA, keyFile: @ed.pem, kid: a}"],
-            "is another key's name already: a",
+            "is already the name of another key: a",
         ),
-        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pem}"], "keys.keyFile: is a key that stands in"),
-        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.jwk}"], "keys.keyFile: is a key that stands in"),
+        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pem}"], "keys.keyFile: is in this list"),
+        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.jwk}"], "keys.keyFile: is in this list"),
         (
             [f"{{alg: HS256, kid: a, secret: {LONG}}}", f"{{alg: HS256, kid: a, secret: {LONG}}}"],
-            "keys.secret: is a key that stands in",
+            "keys.secret: is in this list",
         ),
-        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pem, kid: b}"], "stands in this list already"),
-        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.jwk, kid: b}"], "stands in this list already"),
-        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pub, kid: b}"], "stands in this list already"),
+        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pem, kid: b}"], "in this list already"),
+        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.jwk, kid: b}"], "in this list already"),
+        (["{alg: ES256, keyFile: @ec.pem}", "{alg: ES256, keyFile: @ec.pub, kid: b}"], "in this list already"),
         (
             ["{alg: RS256, keyFile: @rsa.pem, kid: a}", "{alg: PS256, keyFile: @rsa.pem, kid: b}"],
             "one algorithm",
@@ -367,9 +367,9 @@ LATER: Final = "{alg: ES256, keyFile: @ec2.pem, from: 2098-01-01T00:00:01Z}"
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("keys: []", "holds no key"),
-        ("keys: [{alg: ES256, keyFile: @ec.pub}]", "holds no key that signs now or later"),
-        (f"keys: [{{alg: ES256, keyFile: @ec.pem, until: {PAST}}}]", "holds no key that signs now or later"),
+        ("keys: []", "contains no key"),
+        ("keys: [{alg: ES256, keyFile: @ec.pub}]", "contains no key that signs now or later"),
+        (f"keys: [{{alg: ES256, keyFile: @ec.pem, until: {PAST}}}]", "contains no key that signs now or later"),
         (
             "keys: [{alg: ES256, keyFile: @ec.pem, from: 2099-01-01T00:00:00Z}]",
             "has no key that signs before 2099-01-01T00:00:00Z: keep the",
@@ -380,7 +380,7 @@ LATER: Final = "{alg: ES256, keyFile: @ec2.pem, from: 2098-01-01T00:00:01Z}"
         ),
         (
             "keys: [{alg: ES256, keyFile: @ec.pem, until: 2098-01-01T00:00:00Z}, *later]".replace("*later", LATER),
-            "leaves a gap, from 2098-01-01T00:00:00Z on",
+            "has a gap: no key signs from 2098-01-01T00:00:00Z on",
         ),
     ],
 )
@@ -396,7 +396,7 @@ def test_warnings(folder: Path) -> None:
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
     warnings = loaded(folder, f"keys: [{{alg: ES256, keyFile: @ec.pem, kid: a, until: {soon}}}]").warnings
     assert any(warning.startswith(f"keys ends at {soon}") for warning in warnings)
-    assert any("tokens of the key a end with it" in warning for warning in warnings)
+    assert any("tokens of the key a expire with it" in warning for warning in warnings)
     text = f"keys: [{{alg: ES256, keyFile: @ec.pem, until: {soon}}}, {{alg: ES256, keyFile: @ec2.pem, from: {soon}}}]"
     assert not loaded(folder, text).warnings
 
@@ -427,22 +427,22 @@ def test_a_gap_that_another_fault_leaves_is_not_told(folder: Path) -> None:
         ("{secretFile: @root, alg: RS256, every: 24h, iss: a}", "keys.alg: has to be EdDSA or ES256 or HS256"),
         ("{secretFile: @root, alg: EdDSA, every: 9s, iss: a}", "keys.every: has to be a time from 10"),
         ("{secretFile: @root, alg: EdDSA, every: 367d, iss: a}", "keys.every: has to be a time from 10"),
-        ("{secretFile: @root, alg: EdDSA, every: 86400.5, iss: a}", "keys.every: has to be whole seconds"),
+        ("{secretFile: @root, alg: EdDSA, every: 86400.5, iss: a}", "keys.every: has to be a whole number of seconds"),
         ("{secretFile: @root, alg: EdDSA, every: 24h, lead: -1s, iss: a}", "keys.lead: has to be a time"),
-        ("{secretFile: @root, alg: EdDSA, every: 1h, iss: a}", "would make 27 keys known at a time"),
-        ("{secretFile: @root, alg: EdDSA, every: 1d, lead: 14d, iss: a}", "would make 17 keys known at a time"),
+        ("{secretFile: @root, alg: EdDSA, every: 1h, iss: a}", "would make 27 keys valid at a time"),
+        ("{secretFile: @root, alg: EdDSA, every: 1d, lead: 14d, iss: a}", "would make 17 keys valid at a time"),
         ("{secretFile: [], alg: EdDSA, every: 24h, iss: a}", "keys.secretFile: names no file"),
         (
             "{secretFile: [@root, @root], alg: EdDSA, every: 24h, iss: a}",
-            "keys.secretFile: names the same secret twice",
+            "keys.secretFile: lists the same secret twice",
         ),
         (
             "{secretFile: [@root, @gone], alg: EdDSA, every: 24h, iss: a}",
             "keys.secretFile: names a file that does not exist",
         ),
-        ("{secretFile: @empty, alg: EdDSA, every: 24h, iss: a}", "holds a secret of 0 bytes"),
-        ("{secretFile: @ec.pem, alg: EdDSA, every: 24h, iss: a}", "keys.secretFile: holds a PEM, SSH or JWK key"),
-        ("{secretFile: @ec.jwk, alg: EdDSA, every: 24h, iss: a}", "keys.secretFile: holds a PEM, SSH or JWK key"),
+        ("{secretFile: @empty, alg: EdDSA, every: 24h, iss: a}", "contains a secret of 0 bytes"),
+        ("{secretFile: @ec.pem, alg: EdDSA, every: 24h, iss: a}", "keys.secretFile: contains a PEM, SSH or JWK key"),
+        ("{secretFile: @ec.jwk, alg: EdDSA, every: 24h, iss: a}", "keys.secretFile: contains a PEM, SSH or JWK key"),
         ("{secretFile: @root, alg: EdDSA, every: 24h, iss: a, kid: b}", "is not a known key"),
         ("{secretFile: @root, alg: EdDSA, every: 24h, iss: a, secret: b}", "is not a known key"),
     ],
@@ -468,17 +468,17 @@ def test_room_for_a_second_root(folder: Path) -> None:
     text = "keys: {secretFile: @root, alg: EdDSA, every: 1d, lead: 6d, iss: a}"
     assert loaded(folder, text.replace("6d", "5d")).warnings == ()
     (warning,) = loaded(folder, text).warnings
-    assert warning.startswith("keys.every: 9 keys are known at a time: a second secret")
+    assert warning.startswith("keys.every: 9 keys are valid at a time: a second secret")
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (ROOT[:31], "holds a secret of 31 bytes"),
-        (base64.b64encode(ROOT[:31]), "holds a secret of 31 bytes, decoded: it has"),
-        (b"\xff" * 31, "holds a secret of 31 bytes: it has"),
-        (ROOT[:31].hex().encode(), "holds a secret of 31 bytes"),
-        (ROOT[:24].hex().encode(), "holds a secret of 24 bytes"),
+        (ROOT[:31], "contains a secret of 31 bytes"),
+        (base64.b64encode(ROOT[:31]), "contains a secret of 31 bytes, decoded: it has"),
+        (b"\xff" * 31, "contains a secret of 31 bytes: it has"),
+        (ROOT[:31].hex().encode(), "contains a secret of 31 bytes"),
+        (ROOT[:24].hex().encode(), "contains a secret of 24 bytes"),
         (bytes(32), "looks made by a person"),
         (bytes(range(8)) * 8, "looks made by a person"),
         (base64.b64encode(bytes(48)), "looks made by a person"),
@@ -500,7 +500,7 @@ def test_a_weak_root(folder: Path, content: bytes, problem: str) -> None:
     """A published key lets anyone test guesses: short secrets and words are refused, and not quoted."""
     (folder / "root").write_bytes(content)
     (said,) = problems(folder, ROTATING)
-    assert "keys.secretFile: holds a secret" in said
+    assert "keys.secretFile: contains a secret" in said
     assert problem in said
     assert content[:9].decode("latin-1") not in said
 
@@ -529,7 +529,7 @@ def test_a_short_period_is_a_warning(folder: Path) -> None:
 def test_no_lead_is_a_warning(folder: Path) -> None:
     """No verifier knows a key that is not published before it signs."""
     (warning,) = loaded(folder, "keys: {secretFile: @root, alg: EdDSA, every: 24h, lead: 0s, iss: a}").warnings
-    assert warning.startswith("keys.lead is 0: no key is known before it signs")
+    assert warning.startswith("keys.lead is 0: verifiers do not know keys before they sign")
 
 
 # Wholes

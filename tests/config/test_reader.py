@@ -76,7 +76,7 @@ def test_what_is_empty_is_absent() -> None:
         ),
         (
             "keys:\n- alg: ES256\n  alg: ES256",
-            "cfg.yml, line 3: keys.alg: was given already in this section: keep one of them",
+            "cfg.yml, line 3: keys.alg: is already set in this section: keep one of them",
         ),
         ("keys:\n- alg: ES256\n  ? [a]\n  : x", "cfg.yml, line 3: ?: is not a known key"),
         (f"keys:\n- {{alg: ES256, {KEY}: x}}", "cfg.yml, line 2: ?: is not a known key"),

@@ -98,7 +98,7 @@ def test_all_else_is_as_for_logins(tmp_path: Path) -> None:
     assert (asked.request_token_data, asked.request_key) == (b'{"a":1}', config.remote.request_key)
     assert asked.tls.server_name == "b.example"
     (problem,) = told(tmp_path, failure(tmp_path, whole("refresh: {remote: 'http://a/'}\nremoteTls: {serverName: b}")))
-    assert "is for a remote that speaks TLS" in problem
+    assert "applies only to a remote with TLS" in problem
 
 
 def test_keys_are_known_for_as_long_as_tokens_are_taken(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_keys_are_known_for_as_long_as_tokens_are_taken(tmp_path: Path) -> None:
     text = f"keys: {{alg: ES256, secretFile: {tmp_path}/root, every: 1h, iss: a}}\nremote: http://a/\nexpHours: 1\n"
     assert load_text(tmp_path, text + "refresh: {grace: 2h}\n").token_use_s == 3 * 3600
     (problem,) = told(tmp_path, failure(tmp_path, text + "refresh: {grace: 24h}\n"))
-    assert "keys known at a time" in problem
+    assert "keys valid at a time" in problem
 
 
 def test_paths_of_sessions_are_their_own(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_paths_of_sessions_are_their_own(tmp_path: Path) -> None:
     for path in ("/.well-known/jwks.json", "/.well-known/openid-configuration"):
         wrong = f"{text}claims: {{iss: 'https://a.example'}}\nrefresh: {{route: {path}}}\n"
         (problem,) = told(tmp_path, failure(tmp_path, wrong))
-        assert problem.endswith("refresh.route: has to differ from where the public keys are")
+        assert problem.endswith("refresh.route: has to differ from the path of the public keys")
     ends = "refresh: {}\ncheckTokenRoute: /refreshToken/end\n"
     assert load_text(tmp_path, whole(ends)).check.route == "/refreshToken/end"
     (problem,) = told(tmp_path, failure(tmp_path, whole(ends + "cookie: {name: s}\n")))
-    assert "/refreshToken/end is taken" in problem
+    assert "/refreshToken/end is in use" in problem

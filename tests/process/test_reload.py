@@ -180,7 +180,7 @@ def test_what_changed_is_named_without_values(file: Path, caplog: pytest.LogCapt
     assert reload.read_again() is not None
     record, warning = caplog.records
     assert set(record.fields["keys"]) == {"encKey", "requestKey", "requestTokenData"}  # type: ignore[attr-defined]  # `extra`
-    assert warning.getMessage() == "encKey is another one: tokens that it signed are refused from now on"
+    assert warning.getMessage() == "encKey changed: tokens that it signed are rejected from now on"
     assert OTHER_KEY not in str([record.__dict__, warning.__dict__])
 
 

@@ -1,7 +1,7 @@
-"""File and environment into one frozen `Config` (contract §1). Nothing here is needed after the start, but by a reload.
+"""Turns file and environment into one frozen `Config` (contract §1). After the start, only a reload needs this.
 
-`table` has every key. `reader` collects what was given for it, by the kinds of values that `values` and its neighbours know
-(`addresses`, `http_names`, `urls`, `trees`, `files`, `certificates`, `signing_secret`, `status_map`, `success`, `proxying`).
-`checks` says what has to fit together, `read` makes the `Config` of it all. `yaml_reader` makes nodes of YAML, `cpus` counts
-the processors that may be used, `schema` says it all to editors.
+`table` lists every key. `reader` collects the values, with the converters of `values` and its neighbours (`addresses`,
+`http_names`, `urls`, `trees`, `files`, `certificates`, `signing_secret`, `status_map`, `success`, `proxying`). `checks` compares
+keys with each other, `read` builds the `Config`. `yaml_reader` parses YAML, `cpus` counts the usable CPUs, `schema` writes the
+JSON Schema for editors.
 """

@@ -1,4 +1,4 @@
-"""Addresses of the configuration: what is listened on, and which networks are proxies. Knows no key's name and no socket."""
+"""Addresses in the configuration: listening addresses, and the networks of proxies. Knows no key's name and no socket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from txtoken.config.values import TEXT, Wrong, kind, list_of, read_text
 from txtoken.settings import UNIX_PREFIX
 
-UNIX_PATH_BYTES_MAX: Final = 107  # of Linux's sockaddr_un, without the byte that ends it
+UNIX_PATH_BYTES_MAX: Final = 107  # of Linux's sockaddr_un, without the terminating byte
 PORT_MAX: Final = 65535
 NETWORK: Final = "unix|[0-9A-Fa-f:.]+(?:/[0-9.]+)?"
 
@@ -40,15 +40,15 @@ def read_addresses(node: yaml.Node) -> tuple[str, ...]:
     """One address or a list of them, each once."""
     addresses = list_of(read_address)(node)
     if not addresses:
-        raise Wrong("names no address: leave it out to listen on all")
+        raise Wrong("lists no address: leave it out to listen on all")
     if len(set(addresses)) != len(addresses):
-        raise Wrong("names an address twice")
+        raise Wrong("lists an address twice")
     return addresses
 
 
 @kind("string", pattern=r"(?:[0-9.]+|\[[0-9A-Fa-f:.]+\]|localhost):[0-9]{1,5}|unix:/[\s\S]*[^/]")
 def read_listen(node: yaml.Node) -> str:
-    """An address with its port, or `unix:` and the path of a socket. Returns it as `address` and `port` take it apart."""
+    """An address with its port, or `unix:` and the path of a socket. Returns the text unchanged."""
     text = read_text(node)
     if text.startswith(UNIX_PREFIX):
         return read_address(node)
@@ -64,7 +64,7 @@ def read_listen(node: yaml.Node) -> str:
 
 
 def is_local(address: str) -> bool:
-    """Whether only this machine can reach what listens on an address of `listen`."""
+    """Whether only this machine can reach this address of `listen`."""
     if address == "localhost" or address.startswith(UNIX_PREFIX):
         return True
     parsed = ipaddress.ip_address(address)
@@ -74,7 +74,7 @@ def is_local(address: str) -> bool:
 
 @kind("string", pattern=NETWORK)
 def read_proxies(node: yaml.Node) -> str:
-    """A network whose addresses are proxies, as `10.0.0.0/8`; one address is a network too. `unix` is all Unix sockets."""
+    """A network of proxies, as `10.0.0.0/8`. One address is a network too. `unix` means every Unix socket."""
     text = read_text(node)
     if text == "unix":
         return text
@@ -86,5 +86,5 @@ def read_proxies(node: yaml.Node) -> str:
     except ValueError:
         raise Wrong(wanted, node) from None
     if "/" in text and ipaddress.ip_address(text.partition("/")[0]) != network.network_address:
-        raise Wrong(f"{text} names an address within a network: did you mean {network}?", node)
+        raise Wrong(f"{text} is an address within a network: did you mean {network}?", node)
     return str(network)

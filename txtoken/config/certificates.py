@@ -1,6 +1,6 @@
-"""Certificates and private keys from files, and what TLS is spoken with, made of them. Knows no key's name and no socket.
+"""Certificates and private keys from files, and the TLS contexts built from them. Knows no key's name and no socket.
 
-A private key is read by OpenSSL. Here it is only looked at for what can be told about it, and no text of it is kept.
+OpenSSL reads the private key. This module only inspects it to give clear errors, and keeps no text of it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from txtoken.config.files import exists, read_file
 from txtoken.config.values import TEXT, Wrong, kind, read_text
 from txtoken.settings import ALPN, MIB, ListenTls, PemFile, RemoteTls
 
-PEM_FILE_BYTES_MAX: Final = MIB  # the certificates of all public authorities are a quarter of that
+PEM_FILE_BYTES_MAX: Final = MIB  # a bundle of all public authorities is a quarter of that
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 _PRIVATE_KEY: Final = re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")
 _LOCKED_KEY: Final = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE)
 
 
 class Unusable(Exception):
-    """Why files do not go together: a text for people that holds nothing of their content, and the key of the section to fix."""
+    """These files cannot be used: a text for people without any of their content, and the key of the section to fix."""
 
     def __init__(self, text: str, key: str = "keyFile") -> None:
         super().__init__(text)
@@ -35,42 +35,42 @@ def read_certificates(node: yaml.Node) -> PemFile:
     """A file of certificates in PEM form."""
     path, data = _read(node)
     if _CERTIFICATE not in data:
-        raise Wrong(f"{path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+        raise Wrong(f"{path} contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError):
-        raise Wrong(f"{path} holds a certificate that is damaged") from None
+        raise Wrong(f"{path} contains a damaged certificate") from None
     return PemFile(path, hashlib.sha256(data).digest())
 
 
 @kind(TEXT, write=lambda file: None if file is None else file.path)
 def read_private_key(node: yaml.Node) -> PemFile:
-    """A file with a private key in PEM form, which nobody needs a password for."""
+    """A file with a private key in PEM form, without a password."""
     path, data = _read(node)
     if _LOCKED_KEY.search(data):
-        raise Wrong(f"the key in {path} is encrypted, and there is nobody to ask for its password: decrypt it")
+        raise Wrong(f"the key in {path} is encrypted, and the service cannot ask for its password: decrypt it")
     if not _PRIVATE_KEY.search(data):
-        raise Wrong(f"{path} holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)")
+        raise Wrong(f"{path} contains no private key in PEM form (-----BEGIN PRIVATE KEY-----)")
     return PemFile(path, hashlib.sha256(data).digest())
 
 
 def _read(node: yaml.Node) -> tuple[str, bytes]:
     path = read_text(node)
     if not exists(path):
-        raise Wrong("names a file that does not exist")  # without the name: it may be the key itself, put here
+        raise Wrong("names a file that does not exist")  # without the path: someone may have put the key itself here
     return path, read_file(path, PEM_FILE_BYTES_MAX)
 
 
-def listening(
+def build_listen_tls(
     cert_file: PemFile | None = None, key_file: PemFile | None = None, client_ca_file: PemFile | None = None
 ) -> ListenTls:
-    """Make what clients are spoken to with: TLS 1.2 or newer, and with `client_ca_file` only clients that it vouches for.
+    """Build TLS for clients: TLS 1.2 or newer. With `client_ca_file`, clients must have a certificate that it signed.
 
     Raises:
-        Unusable: certificate and key do not make a pair, or OpenSSL does not take them.
+        Unusable: certificate and key are not a pair, or OpenSSL rejects them.
     """
     if client_ca_file is not None and cert_file is None and key_file is None:
-        raise Unusable("needs certFile and keyFile beside it", "clientCaFile")
+        raise Unusable("needs certFile and keyFile as well", "clientCaFile")
     pair = _pair(cert_file, key_file)
     if pair is None:
         return ListenTls()
@@ -78,7 +78,7 @@ def listening(
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= (
         ssl.OP_NO_RENEGOTIATION
-    )  # of TLS 1.2: a client could make us compute for nothing, again and again
+    )  # TLS 1.2 has it: a client could make the service repeat the handshake, which is expensive
     context.set_alpn_protocols(ALPN)
     _identify(context, *pair)
     if client_ca_file is not None:
@@ -87,17 +87,17 @@ def listening(
     return ListenTls(cert_file, key_file, client_ca_file, context)
 
 
-def dialling(
+def build_remote_tls(
     ca_file: PemFile | None = None,
     cert_file: PemFile | None = None,
     key_file: PemFile | None = None,
     server_name: str | None = None,
     verify: bool = True,
 ) -> RemoteTls:
-    """Make what the remote is spoken to with. With `ca_file` it alone is trusted, else what the system trusts.
+    """Build TLS for the remote. It trusts `ca_file` alone if there is one, else the system's authorities.
 
     Raises:
-        Unusable: certificate and key do not make a pair, or OpenSSL does not take them.
+        Unusable: certificate and key are not a pair, or OpenSSL rejects them.
     """
     pair = _pair(cert_file, key_file)
     if ca_file is None and pair is None and verify:
@@ -119,9 +119,9 @@ def _pair(cert_file: PemFile | None, key_file: PemFile | None) -> tuple[PemFile,
     if cert_file is None and key_file is None:
         return None
     if cert_file is None:
-        raise Unusable("needs certFile beside it", "keyFile")
+        raise Unusable("needs certFile as well", "keyFile")
     if key_file is None:
-        raise Unusable("needs keyFile beside it", "certFile")
+        raise Unusable("needs keyFile as well", "certFile")
     return cert_file, key_file
 
 
@@ -136,19 +136,19 @@ def _identify(context: ssl.SSLContext, cert_file: PemFile, key_file: PemFile) ->
     try:
         context.load_cert_chain(cert_file.path, key_file.path, password=_no_password)
     except ssl.SSLError as error:
-        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):  # of another kind
+        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
             raise Unusable(
                 f"the key in {key_file.path} does not belong to the certificate in {cert_file.path}"
             ) from None
         if error.reason in ("EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"):
             raise Unusable(f"the certificate in {cert_file.path} is too weak: {_reason(error)}", "certFile") from None
         raise Unusable(f"the key in {key_file.path} cannot be used: {_reason(error)}") from None
-    except OSError as error:  # it was there a moment ago
+    except OSError as error:  # it existed a moment ago
         raise Unusable(f"{cert_file.path} or {key_file.path} cannot be read: {_reason(error)}") from None
 
 
 def _no_password() -> str:
-    """OpenSSL asks the terminal for a password, unless it is told one."""
+    """Without this, OpenSSL asks for the password on the terminal."""
     return ""
 
 

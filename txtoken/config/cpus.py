@@ -1,4 +1,4 @@
-"""The number of CPUs that this process may use, by its affinity and its cgroups' quotas. Sets none of them.
+"""The number of CPUs that this process may use, by its affinity and its cgroups' quotas. Changes neither.
 
 A container with a limit of two CPUs sees all CPUs of the machine. Eight workers in it would take turns and be throttled.
 """
@@ -18,7 +18,7 @@ _V1: Final = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 
 def usable_cpus(root: Path = Path("/")) -> int:
-    """Return how many processes can run at a time, 1 at least. A part of a CPU counts as one. `root` holds /proc and /sys."""
+    """Return how many processes can run at a time, at least 1. A part of a CPU counts as one. `root` contains /proc and /sys."""
     # macOS has no affinity.
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota(root)

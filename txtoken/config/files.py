@@ -1,4 +1,4 @@
-"""Files that the configuration names, read within bounds. Knows no key's name, and nothing of what a file holds."""
+"""Files that the configuration names, read within bounds. Knows no key's name, and no file's content."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def _hidden(_: object) -> str:
 
 
 def exists(path: str) -> bool:
-    """Whether there is something at this path, as far as can be seen."""
+    """Whether this path exists, as far as this process can see."""
     try:
         return Path(path).exists()
     except OSError:
-        return "/" in path  # what cannot be looked at is told with the system's reason, unless it is no path at all
+        return "/" in path  # reading it will report the system's reason, unless this is no path at all
 
 
 def read_file(path: str, bytes_max: int) -> bytes:
@@ -43,14 +43,14 @@ def read_file(path: str, bytes_max: int) -> bytes:
 
 
 def read_text_file(node: yaml.Node, bytes_max: int) -> str:
-    """Return the text of the file that a value names, without the one line end at its end, of `bytes_max` at most.
+    """Return the text of the file that a value names, without one trailing line end. At most `bytes_max` long.
 
     Raises:
         Wrong: there is no such file, or no such text in it.
     """
     path = read_text(node)
     if not exists(path):
-        raise Wrong("names a file that does not exist")  # without the name: it may be the secret itself, put here
+        raise Wrong("names a file that does not exist")  # without the path: someone may have put the secret itself here
     try:
         text = read_file(path, bytes_max + _LINE_END_BYTES).decode()
     except UnicodeDecodeError:
@@ -60,12 +60,10 @@ def read_text_file(node: yaml.Node, bytes_max: int) -> str:
 
 @kind(TEXT)
 def read_path(node: yaml.Node) -> str:
-    """The path of a file that is there. It is read later."""
+    """The path of an existing file. It is read later."""
     path = read_text(node)
     if not exists(path):
-        raise Wrong(
-            "names a file that does not exist"
-        )  # without the name: it may be a secret that was meant for another key
+        raise Wrong("names a file that does not exist")  # without the path: it may be a secret meant for another key
     if not Path(path).is_file():
         raise Wrong(f"{printable(path)} is not a file")
     return path
@@ -79,7 +77,7 @@ def read_key_bytes(node: yaml.Node) -> bytes:
 
 @kind(TEXT, write=_hidden)
 def read_secret_bytes(node: yaml.Node) -> bytes:
-    """The content of a file with a secret, without the one line end at its end."""
+    """The content of a file with a secret, without one trailing line end."""
     data = _read_named(node, SECRET_FILE_BYTES_MAX).removesuffix(b"\n").removesuffix(b"\r")
     if not data:
         raise Wrong(f"{printable(read_text(node))} is empty")
@@ -88,7 +86,7 @@ def read_secret_bytes(node: yaml.Node) -> bytes:
 
 @kind(f"array {TEXT}", items=read_secret_bytes.schema, minItems=1, write=_hidden)
 def read_secrets_bytes(node: yaml.Node) -> tuple[bytes, ...]:
-    """The contents of one file with a secret, or of several, to the last byte: a secret may be no text."""
+    """The contents of one or several files with a secret, all bytes of them: a secret need not be text."""
     nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
     if not nodes:
         raise Wrong("names no file")
@@ -98,7 +96,9 @@ def read_secrets_bytes(node: yaml.Node) -> tuple[bytes, ...]:
 def _read_named(node: yaml.Node, bytes_max: int) -> bytes:
     path = read_text(node)
     if not exists(path):
-        raise Wrong("names a file that does not exist", node)  # without the name: it may be the secret itself, put here
+        raise Wrong(
+            "names a file that does not exist", node
+        )  # without the path: someone may have put the secret itself here
     try:
         return read_file(path, bytes_max)
     except Wrong as wrong:

@@ -1,6 +1,4 @@
-"""The keys `forwardAuth` and `cookie`: what proxies that ask are answered, and the cookie that holds a token (contract §3.5,
-§3.6). Answers nothing.
-"""
+"""The values of the keys `forwardAuth` and `cookie` (contract §3.5, §3.6). Answers no request."""
 
 from __future__ import annotations
 
@@ -21,13 +19,13 @@ HEADERS_MAX: Final = 32
 NAME: Final = "[A-Za-z0-9-]{1,64}"
 REQUIRED_MAX: Final = 32  # claims
 VALUES_MAX: Final = 256  # of one claim
-OTHERS_MAX: Final = 8  # of these, lists and sections: they are compared one by one
+OTHERS_MAX: Final = 8  # lists and sections among these: they are compared one by one
 NUMBER_MAX: Final = 1 << 64
 COOKIE_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{0,128}"  # RFC 6265 §4.1.1, RFC 9110 §5.6.2; empty: no cookie
 COOKIE_DOMAIN: Final = r"\.?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 COOKIE_PATH: Final = r"/[!-:<-~]{0,1023}"  # printable ASCII but ;
 
-# Names that proxies, or HTTP itself, act on. What the first of these begins with, and what the others are.
+# Header names with a meaning for proxies or for HTTP itself: prefixes first, then whole names.
 _TAKEN_PREFIXES: Final = ("content-", "x-forwarded-", "x-accel-", "x-envoy-", "proxy-", "sec-")
 _TAKEN: Final = frozenset(
     (
@@ -41,7 +39,7 @@ _T = TypeVar("_T")
 
 
 def _as_written(listed: tuple[ForwardAuthSettings, ...]) -> object:
-    """Write the routes as the file would."""
+    """Write the routes as in the file."""
     return [
         {
             "route": settings.route,
@@ -73,22 +71,20 @@ def read_headers(node: yaml.Node) -> tuple[tuple[str, str], ...]:
         name = _at(name_node, read_text)
         lower = name.lower()
         if not re.fullmatch(NAME, name):
-            raise Wrong(
-                f"names a header field by something else than 1 to 64 letters, digits and -: {name!r}", name_node
-            )
+            raise Wrong(f"has a header name that is not 1 to 64 letters, digits and -: {name!r}", name_node)
         if lower in _TAKEN or lower.startswith(_TAKEN_PREFIXES):
-            raise Wrong(f"cannot set {name}, which proxies act on: choose another name", name_node)
+            raise Wrong(f"cannot set {name}, which has a meaning for proxies: choose another name", name_node)
         if lower in {other.lower() for other, _ in headers}:
-            raise Wrong(f"names {name} twice: upper and lower case are the same here", name_node)
+            raise Wrong(f"lists {name} twice: header names ignore case", name_node)
         headers.append((name, _at(value, lambda node: check_pointer(read_text(node)))))
     if len(headers) > HEADERS_MAX:
-        raise Wrong(f"holds more than {HEADERS_MAX} names")
+        raise Wrong(f"contains more than {HEADERS_MAX} names")
     return tuple(headers)
 
 
 @kind("object", maxProperties=REQUIRED_MAX, write=dict)
 def read_require(node: yaml.Node) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
-    """JSON Pointers into the claims, each with a value or a list of values, of which one has to be there."""
+    """JSON Pointers into the claims, each with the allowed value or a list of allowed values."""
     example = "has to be a section of JSON Pointers and values, as /data/groups: [admin, staff]"
     required = []
     for name_node, value in _members(node, example):
@@ -96,26 +92,27 @@ def read_require(node: yaml.Node) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
         found = _at(value, plain)
         values = found if isinstance(found, list) else [found]
         if not values:
-            raise Wrong("holds an empty list, which no token has a value of", name_node)
+            raise Wrong("contains an empty list, which rejects every token", name_node)
         if len(values) > VALUES_MAX:
-            raise Wrong(f"holds a list of more than {VALUES_MAX} values", name_node)
+            raise Wrong(f"contains a list of more than {VALUES_MAX} values", name_node)
         if sum(isinstance(value, list | dict) for value in values) > OTHERS_MAX:
-            raise Wrong(f"holds a list with more than {OTHERS_MAX} lists or sections in it", name_node)
+            raise Wrong(f"contains a list with more than {OTHERS_MAX} lists or sections in it", name_node)
         if not all(map(_is_exact, values)):
             raise Wrong(
-                "holds a number of more than 64 bits, which would be equal to others: ask for another claim", name_node
+                "contains a number of more than 64 bits, which cannot be compared exactly: require another claim",
+                name_node,
             )
         try:
             required.append((pointer, tuple(map(compact, values))))
         except Wrong as wrong:
             raise Wrong(str(wrong), name_node) from None
     if len(required) > REQUIRED_MAX:
-        raise Wrong(f"holds more than {REQUIRED_MAX} pointers")
+        raise Wrong(f"contains more than {REQUIRED_MAX} pointers")
     return tuple(required)
 
 
 def _is_exact(value: object) -> bool:
-    """Whether every number in a value is one that no reader of JSON rounds to it but by its fraction."""
+    """Whether every number in a value can be compared exactly: JSON readers round larger ones."""
     if isinstance(value, list | dict):
         return all(map(_is_exact, value.values() if isinstance(value, dict) else value))
     return not isinstance(value, int | float) or -NUMBER_MAX <= value < NUMBER_MAX
@@ -128,7 +125,7 @@ def _members(node: yaml.Node, example: str) -> Iterator[tuple[yaml.Node, yaml.No
 
 
 def _at(node: yaml.Node, read: Callable[[yaml.Node], _T]) -> _T:
-    """Read a part of a value. What is wrong is told with the part's line."""
+    """Read a part of a value. Errors name the part's line."""
     try:
         return read(node)
     except Wrong as wrong:
@@ -149,7 +146,7 @@ def read_places(node: yaml.Node) -> tuple[str, ...]:
 
 @kind(TEXT, pattern=COOKIE_NAME)
 def read_cookie_name(node: yaml.Node) -> str:
-    """The name of a cookie. The empty one is none."""
+    """The name of a cookie. Empty: no cookie."""
     text = read_text(node)
     if not re.fullmatch(COOKIE_NAME, text):
         raise Wrong("has to be a cookie's name: 1 to 128 letters, digits and some marks, as __Host-session")
@@ -158,7 +155,7 @@ def read_cookie_name(node: yaml.Node) -> str:
 
 @kind(TEXT, pattern=COOKIE_DOMAIN)
 def read_cookie_domain(node: yaml.Node) -> str:
-    """The domain that a cookie is sent to, with those below it."""
+    """The domain that a cookie is sent to, with its subdomains."""
     text = read_text(node)
     if not re.fullmatch(COOKIE_DOMAIN, text):
         raise Wrong("has to be a domain, as example.com (punycode for other letters)")
@@ -167,7 +164,7 @@ def read_cookie_domain(node: yaml.Node) -> str:
 
 @kind("string", pattern=COOKIE_PATH)
 def read_cookie_path(node: yaml.Node) -> str:
-    """The path that a cookie is sent to, with those below it."""
+    """The path that a cookie is sent to, with the paths below it."""
     text = read_text(node)
     if not re.fullmatch(COOKIE_PATH, text):
         raise Wrong("has to be a path that starts with /, in printable ASCII, without blanks and ;")

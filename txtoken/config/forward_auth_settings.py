@@ -1,4 +1,4 @@
-"""What was given of `forwardAuth` and `cookie`, as settings, and whether it fits the rest (contract §3.5, §3.6)."""
+"""Settings of `forwardAuth` and `cookie`, checked against the other keys (contract §3.5, §3.6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cookie_settings(reader: Reader, value: Mapping[str, Any]) -> CookieSettings:
     if not name:
         if "cookie.name" not in given and (given or "cookie" in reader.sections):
             where, line = reader.where(given[0]) if given else reader.sections["cookie"]
-            reader.complain("cookie.name", where, "is required in this section: __Host-session, say", line)
+            reader.complain("cookie.name", where, "is required in this section, for example __Host-session", line)
         return CookieSettings()
     prefix = next((start for start in ("__Host-", "__Secure-") if name.lower().startswith(start.lower())), None)
     if prefix and not value["cookie.secure"]:
@@ -29,12 +29,12 @@ def cookie_settings(reader: Reader, value: Mapping[str, Any]) -> CookieSettings:
         if value["cookie.path"] != "/":
             reader.complain_of("cookie.path", "has to be /: browsers drop a __Host- cookie with another path")
         if value["cookie.domain"] is not None:
-            reader.complain_of("cookie.domain", "cannot go with a __Host- name: browsers drop such a cookie")
+            reader.complain_of("cookie.domain", "cannot be used with a __Host- name: browsers drop such a cookie")
     if value["cookie.sameSite"] == "None" and not value["cookie.secure"]:
-        reader.complain_of("cookie.sameSite", "None wants secure: true: browsers drop such a cookie without it")
+        reader.complain_of("cookie.sameSite", "None needs secure: true: browsers drop such a cookie without it")
     if not value["cookie.secure"] and not all(map(is_local, value["listen"])):
         reader.warnings.append(
-            "cookie.secure is false: the token is sent by plain HTTP as well, for everybody on the way"
+            "cookie.secure is false: browsers send the token over plain HTTP too, where a man in the middle can read it"
         )
     return CookieSettings(
         name,
@@ -49,13 +49,13 @@ def cookie_settings(reader: Reader, value: Mapping[str, Any]) -> CookieSettings:
 def forward_auth_settings(
     reader: Reader, value: Mapping[str, Any], cookie: CookieSettings, others: Iterable[str]
 ) -> tuple[ForwardAuthSettings, ...]:
-    """Make the settings of the routes for proxies that ask. `others` are the paths of all other routes."""
+    """Make the settings of the forward-auth routes. `others` are the paths of all other routes."""
     given = value[NAME]
     if given is None:
         return ()
     sections = given if isinstance(given, list) else [given]
     if not sections:
-        reader.complain_of(NAME, "holds no section: leave it out, or add one")
+        reader.complain_of(NAME, "contains no section: leave it out, or add one")
     paths = [*RESERVED_ROUTES, *others]
     settings: list[ForwardAuthSettings] = []
     for section in sections:
@@ -72,14 +72,14 @@ def _settings(reader: Reader, section: Section, cookie: CookieSettings) -> Forwa
     values = section.values
     places = values["from"]
     if "from" in section.given and "cookie" in places and not cookie.name:
-        text = "names cookie, and no cookie has a name: add a section cookie with one, or leave cookie out here"
+        text = (
+            "contains cookie, but no cookie is configured: add a section `cookie` with a name, or leave cookie out here"
+        )
         reader.complain_in(section, NAME, "from", text)
     if 0 < values["cache"] < 1:
         reader.complain_in(section, NAME, "cache", "has to be 0, or from 1s to 60s")
     if values["cache"] and "query" in places:
-        text = (
-            "cannot go with from: query: a proxy that remembers a verdict by the headers would give it to other tokens"
-        )
+        text = "cannot be used with from: query: a proxy that caches by headers would apply a cached answer to other tokens"
         reader.complain_in(section, NAME, "cache", text)
     return ForwardAuthSettings(
         values["route"],
@@ -94,21 +94,21 @@ def _settings(reader: Reader, section: Section, cookie: CookieSettings) -> Forwa
 
 
 def _check_route(reader: Reader, section: Section, settings: ForwardAuthSettings, paths: list[str]) -> None:
-    """Refuse a route below which something else is: a proxy that appends its client's path would let that pass."""
+    """Reject a route above another one: a proxy that appends its client's path would let requests reach that one."""
     route = settings.route
     if route == "/":
         if settings.listen is None:
-            text = "is every path there is: that goes with listen alone, an address of its own"
+            text = "covers every path: this needs `listen`, an address of its own"
             reader.complain_in(section, NAME, "route", text)
         return
     if route.endswith("/"):
         reader.complain_in(
-            section, NAME, "route", f"covers all paths below it: leave out the / at its end: {route.rstrip('/')}"
+            section, NAME, "route", f"covers all paths below it: leave out the trailing /: {route.rstrip('/')}"
         )
     elif settings.listen is None:
         for path in paths:
             if path == route or path.startswith(route + "/"):
-                text = f"covers {path}, which is another route: choose one that nothing else is below"
+                text = f"covers {path}, which is another route: choose a path with no other route below it"
                 reader.complain_in(section, NAME, "route", text)
                 break
 
@@ -116,24 +116,25 @@ def _check_route(reader: Reader, section: Section, settings: ForwardAuthSettings
 def _check_neighbours(
     reader: Reader, section: Section, settings: ForwardAuthSettings, others: Iterable[ForwardAuthSettings]
 ) -> None:
-    """Refuse a route below another one on the same address: a proxy that appends its client's path would let the client choose
-    by which of the two it is judged.
+    """Reject a route below another one on the same address: behind a proxy that appends its client's path, the client could
+    choose between the two.
     """
     for other in others:
         if other.listen != settings.listen or (settings.listen is None and "/" in (settings.route, other.route)):
-            continue  # that has no address of its own is said already
+            continue  # _check_route has reported this
         outer, inner = sorted((settings.route, other.route), key=len)
         if outer == inner:
-            reader.complain_in(section, NAME, "route", f"has to differ from that of another section: {outer}")
+            reader.complain_in(section, NAME, "route", f"has to differ from the route of another section: {outer}")
         elif inner.startswith(outer.rstrip("/") + "/"):
-            text = f"{inner} is below {outer}, another section's: behind some proxies a client's path could choose between them"
+            what = f"{inner} is below {outer}, another section's route"
+            text = f"{what}: behind some proxies a client's path could choose between them"
             reader.complain_in(section, NAME, "route", text)
 
 
 def warn_of_bearer(reader: Reader, keys: KeySettings, remote: RemoteSettings, *, has_doors: bool) -> None:
-    """Warn where the token that the remote is shown would pass as a user's: both are signed by `encKey`, and look the same."""
+    """Warn if the token sent to the remote would pass as a user's token: `encKey` signs both, and they look the same."""
     if has_doors and keys.secret is not None and remote.request_key == keys.secret:
         reader.warnings.append(
-            "requestKey is not set: whoever sees the token that the remote is shown can pass with it here, where forwardAuth or "
-            "refresh takes it for a user's. Give the remote's a key of its own (`txtoken keygen` makes one)"
+            "requestKey is not set: anyone who sees the token that txtoken sends to the remote can use it here, because "
+            "forwardAuth and refresh accept it as a user's token. Set requestKey (`txtoken keygen` makes one)"
         )

@@ -11,11 +11,11 @@ from txtoken.config.values import TEXT, Wrong, kind, read_text
 
 RESERVED_ROUTES: Final = ("/livez", "/readyz", "/healthz")
 ROUTE: Final = '/[!"$->@-~]*'  # printable ASCII without # and ?
-FIELD_NAME: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}"  # RFC 9110 §5.1; the length is a bound of ours
+FIELD_NAME: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}"  # RFC 9110 §5.1; the maximum length is ours
 FORWARDED_FIELD_NAME: Final = FIELD_NAME.replace("*", "")
 ORIGIN: Final = r"\*|[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?"
 
-# What txtoken sets itself, what belongs to one connection (RFC 9110 §7.6.1), and what holds the client's credentials.
+# Fields that txtoken sets itself, that belong to one connection (RFC 9110 §7.6.1), or that hold the client's credentials.
 NEVER_FORWARDED: Final = frozenset(
     (
         *("accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "expect"),
@@ -30,18 +30,16 @@ def read_script_field_name(node: yaml.Node) -> str:
     """The name of a header field that scripts of web pages may send."""
     text = _field_name(node)
     if text == "*":
-        raise Wrong("has to name the header fields: browsers take * for a name where credentials are sent", node)
+        raise Wrong("has to list the header fields: with credentials, browsers treat * as a name", node)
     return text
 
 
 @kind(TEXT, pattern=FORWARDED_FIELD_NAME)
 def read_field_name(node: yaml.Node) -> str:
-    """The name of a header field that may be forwarded. `*` is legal in one (RFC 9110 §5.6.2), but nobody uses it so."""
+    """The name of a header field that may be forwarded. `*` is legal in one (RFC 9110 §5.6.2), but not used in practice."""
     text = _field_name(node)
     if "*" in text:
-        raise Wrong(
-            "holds a *, which stands for nothing here: patterns are not supported, each field has to be named", node
-        )
+        raise Wrong("contains a *: patterns are not supported, list each field", node)
     if text.lower() in NEVER_FORWARDED:
         raise Wrong(f"{text} is never forwarded: it belongs to the connection, or txtoken sets it itself", node)
     return text
@@ -62,19 +60,19 @@ def read_route(node: yaml.Node) -> str:
     if not re.fullmatch(ROUTE, text):
         raise Wrong("has to be a path that starts with /, in printable ASCII, without ? and #")
     if text in RESERVED_ROUTES:
-        raise Wrong(f"{text} is taken: the service's health is there")
+        raise Wrong(f"{text} is in use: it is a health route of the service")
     return text
 
 
 @kind("string", pattern=ORIGIN)
 def read_origin(node: yaml.Node) -> str:
-    """An origin as browsers send it (RFC 6454 §6.1): `https://app.example.com`; or `*`."""
+    """An origin as browsers send it (RFC 6454 §6.1), such as `https://app.example.com`, or `*`."""
     text = read_text(node)
     if text == "*":
         return text
     example = "an origin as browsers send it, like https://app.example.com or http://127.0.0.1:3000"
     if text == "null":
-        raise Wrong("null is the origin of every page that hides its own, an attacker's too", node)
+        raise Wrong("null is the origin of every page that hides its own, including an attacker's", node)
     match = re.fullmatch(
         r"([A-Za-z][A-Za-z0-9+.-]*)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?(/?)", text
     )

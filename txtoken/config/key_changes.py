@@ -1,4 +1,4 @@
-"""What other keys mean for tokens that were issued, and for verifiers that cache keys. Compares, and changes nothing."""
+"""Warnings about a change of keys: what it does to issued tokens, and to verifiers that cache keys. Changes nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from txtoken.service.keys.derived import Schedule
 from txtoken.service.keys.key import HMAC_ALGORITHMS, Key
 from txtoken.settings import Config, KeySettings, RotationSettings
 
-LEAD_S_MIN: Final = 3 * 3600  # after which no verifier that is known refuses a new key, but for .NET's (docs/verify.md)
-_REFUSED: Final = "tokens that were issued before are refused from now on"
+LEAD_S_MIN: Final = 3 * 3600  # after which all known verifiers accept a new key, except .NET's (docs/verify.md)
+_REJECTED: Final = "tokens that were issued before are rejected from now on"
 
 
 def key_changes(before: Config, after: Config, now: float) -> list[str]:
-    """Say what a new configuration's keys do to tokens and verifiers, at `now` (Unix time)."""
+    """Return warnings about what a new configuration's keys do to tokens and verifiers, at `now` (Unix time)."""
     old, new = _built(before.keys), _built(after.keys)
     return [
         *_other_secret(before.keys, after.keys),
@@ -33,38 +33,38 @@ def _built(keys: KeySettings) -> list[Key]:
 
 def _other_secret(before: KeySettings, after: KeySettings) -> Iterator[str]:
     if before.secret is not None and before.secret != after.secret:
-        what = "gone" if after.secret is None else "another one"
-        yield f"encKey is {what}: tokens that it signed are refused from now on"
+        what = "was removed" if after.secret is None else "changed"
+        yield f"encKey {what}: tokens that it signed are rejected from now on"
 
 
 def _gone(before: Sequence[Key], after: Sequence[Key], now: float) -> Iterator[str]:
-    """Say which listed keys verify no more, with tokens that have not ended."""
+    """Warn of listed keys that no longer verify, although their tokens have not expired."""
     left = {_identity(key) for key in after if key.until > now}
     for key in before:
         if key.begins <= now < key.until and _identity(key) not in left:
-            yield f"the key {key.kid} verifies no more: tokens that it signed are refused from now on"
+            yield f"the key {key.kid} no longer verifies: tokens that it signed are rejected from now on"
 
 
 def _identity(key: Key) -> tuple[str, str, object]:
-    """Return what a key is to a verifier, in whatever form and file it was given."""
+    """Return what makes a key the same key to a verifier, in whatever form and file it was given."""
     members = key.public_members()
-    proof = key.sign(b"") if members is None else tuple(members.items())  # the first is of a secret
+    proof = key.sign(b"") if members is None else tuple(members.items())  # an HMAC key has no public members
     return key.kid, key.algorithm, proof
 
 
 def _other_rotation(before: Config, after: Config) -> Iterator[str]:
-    """Say whether keys that rotate by themselves are others, or fewer."""
+    """Warn if the self-rotating keys are different, or fewer."""
     old, new = before.keys.rotation, after.keys.rotation
     if old is None:
         return
     if new is None:
-        yield f"the keys that rotate by themselves are gone: {_REFUSED}"
+        yield f"the self-rotating keys were removed: {_REJECTED}"
     elif _family(old) != _family(new):
-        yield f"another alg, every or iss derives other keys: {_REFUSED}"
+        yield f"a changed alg, every or iss derives other keys: {_REJECTED}"
     elif not all(secret in new.secrets for secret in old.secrets):
-        yield f"a secret of the keys that rotate by themselves is gone: {_REFUSED}, where it signed them"
+        yield f"a secret of the self-rotating keys was removed: {_REJECTED} if it signed them"
     elif Schedule(new.every_s, new.lead_s, after.token_use_s).old * new.every_s < before.token_use_s:
-        yield "with a shorter expHours fewer old keys are known: tokens of the longer life are refused when their key is gone"
+        yield "expHours is shorter, so fewer old keys are kept: tokens issued before are rejected once their key is dropped"
 
 
 def _family(rotation: RotationSettings) -> tuple[str, int, str]:
@@ -81,7 +81,7 @@ class Added:
 
 
 def _added(before: Sequence[Key], after: Sequence[Key], now: float) -> Iterator[Added]:
-    """Find listed keys that sign and were not published before."""
+    """Find new listed keys that sign: they were not published before."""
     known = {_identity(key) for key in before}
     for key in after:
         if key.can_sign and key.until > now and key.public_members() is not None and _identity(key) not in known:
@@ -89,20 +89,20 @@ def _added(before: Sequence[Key], after: Sequence[Key], now: float) -> Iterator[
 
 
 def _derived(before: KeySettings, after: KeySettings) -> Iterator[Added]:
-    """Find keys that rotate by themselves and were not published before."""
+    """Find new self-rotating keys: they were not published before."""
     old, new = before.rotation, after.rotation
     if new is None or new.algorithm in HMAC_ALGORITHMS:
         return
     if old is None or _family(old) != _family(new) or new.secrets[0] not in old.secrets:
-        yield Added("the key that is derived", new.algorithm, -inf)
+        yield Added("the derived key", new.algorithm, -inf)
 
 
 def _short_leads(added: Iterable[Added], algorithms: Sequence[str], now: float) -> Iterator[str]:
-    """Say which keys sign too soon after they are first published, and whether their algorithm is another than these: verifiers
-    cache keys, and some learn the algorithm when they start.
+    """Warn of keys that sign too soon after they are first published, or have an algorithm other than these: verifiers cache
+    keys, and some learn the algorithm only when they start.
     """
     for key in added:
         if key.begins < now + LEAD_S_MIN:
-            yield f"{key.name} signs less than 3 h after it was published: verifiers that cache keys may not know it"
+            yield f"{key.name} signs less than 3 h after it was published: verifiers that cache keys may not know it yet"
         if algorithms and key.algorithm not in algorithms:
-            yield f"{key.name} has another algorithm: restart verifiers that learn it at start before it signs"
+            yield f"{key.name} has a different algorithm: restart verifiers that learn it only at start, before the key signs"

@@ -1,4 +1,4 @@
-"""The key `keys`: what one key of a keyset may be (contract §5). Signs nothing."""
+"""The values of the key `keys`: one key of a keyset (contract §5). Signs nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ read_algorithm: Final = choice(*ALGORITHMS)
 
 
 def _as_written(listed: tuple[tuple[KeyEntry, ...], RotationSettings | None]) -> object:
-    """Write a keyset as the file would, without what is secret of it."""
+    """Write a keyset as in the file, with secrets hidden."""
     entries, rotation = listed
     if rotation is not None:
         times = {"every": rotation.every_s, "lead": rotation.lead_s, "iss": rotation.issuer}

@@ -19,19 +19,21 @@ def read_pointer(node: yaml.Node) -> str:
     try:
         return check_pointer(text)
     except Wrong as wrong:
-        raise Wrong(str(wrong).replace("holds a key that is", "is"), node) from None
+        raise Wrong(str(wrong).replace("contains a key that is", "is"), node) from None
 
 
 def check_pointer(text: str) -> str:
     """Check the syntax of a JSON Pointer.
 
     Raises:
-        Wrong: it is none.
+        Wrong: it is not one.
     """
     if text.startswith("#"):
-        raise Wrong("holds a pointer that begins with #: leave that out, as in /success")
+        raise Wrong("contains a pointer that begins with #: leave that out, as in /success")
     if text and not text.startswith("/"):
-        raise Wrong("holds a key that is no JSON Pointer: it has to begin with /, as in /success or /user/roles/0")
+        raise Wrong(
+            "contains a key that is not a JSON Pointer: it has to begin with /, as in /success or /user/roles/0"
+        )
     if not re.fullmatch(POINTER, text, re.DOTALL):
-        raise Wrong("holds a JSON Pointer with a ~ that is neither ~0 (for ~) nor ~1 (for /)")
+        raise Wrong("contains a JSON Pointer with a ~ that is neither ~0 (for ~) nor ~1 (for /)")
     return text

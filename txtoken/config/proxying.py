@@ -1,8 +1,8 @@
-"""By which HTTP proxy the remote is reached: the key `remoteProxy`, and the variables that all programs share. Dials nothing.
+"""The HTTP proxy for the remote: the key `remoteProxy`, and the environment variables that programs share. Dials nothing.
 
-HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read as golang.org/x/net/http/httpproxy reads them, which the original used, but for two
-things: a value that is no proxy's URL is an error here and not ignored, and beside REQUEST_METHOD (which makes HTTP_PROXY a
-header of the client's: golang.org/s/cgihttpproxy) HTTP_PROXY is ignored and not an error of each request.
+HTTP_PROXY, HTTPS_PROXY and NO_PROXY mean what they mean to golang.org/x/net/http/httpproxy, which the original used, with two
+differences. A value that is not a proxy's URL is an error here, and not ignored. Beside REQUEST_METHOD, with which a client's
+header could set HTTP_PROXY (golang.org/s/cgihttpproxy), HTTP_PROXY is ignored, and not an error of each request.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ PROXY_URL_BYTES_MAX: Final = 4 * KIB
 PROXY_URL: Final = r"[Hh][Tt][Tt][Pp][Ss]?://[!-~]+"
 
 _EXAMPLE: Final = "http://proxy.internal:3128"
-_USERINFO: Final = re.compile(
-    r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*"
-)  # what Go takes: @ need not be escaped
+_USERINFO: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")  # as Go: @ need not be escaped
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PORTS: Final = {"http": 80, "https": 443}
 _IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -38,7 +36,7 @@ _IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def shown(proxy: RemoteProxy | str | None) -> str:
-    """Write a proxy as the file would, without what is secret of it."""
+    """Write a proxy as in the file, with secrets hidden."""
     if proxy is None or isinstance(proxy, str):
         return proxy or OFF
     return proxy.url if proxy.authorization is None else proxy.url.replace("://", f"://{HIDDEN}@", 1)
@@ -51,11 +49,11 @@ def shown(proxy: RemoteProxy | str | None) -> str:
     write=shown,
 )
 def read_proxy(node: yaml.Node) -> RemoteProxy | str:
-    """`env`, `off`, or the URL of a proxy. What is wrong with that is said without it: it may hold a password."""
+    """`env`, `off`, or the URL of a proxy. Errors do not quote the URL: it may contain a password."""
     text = read_text(node)
     if text == ENVIRONMENT:
         return ENVIRONMENT
-    if text.lower() in (OFF, "false"):  # YAML makes false of an unquoted off
+    if text.lower() in (OFF, "false"):  # YAML reads an unquoted off as false
         return OFF
     proxy = parse_proxy(text)
     if urlsplit(text).path not in ("", "/") or "?" in text or "#" in text:
@@ -65,7 +63,7 @@ def read_proxy(node: yaml.Node) -> RemoteProxy | str:
 
 @kind(TEXT)
 def read_proxy_file(node: yaml.Node) -> RemoteProxy | str:
-    """The same from a file, without the one line end at its end."""
+    """The same from a file, without one trailing line end."""
     text = read_text_file(node, PROXY_URL_BYTES_MAX)
     try:
         return read_proxy(scalar(text, node))
@@ -74,10 +72,10 @@ def read_proxy_file(node: yaml.Node) -> RemoteProxy | str:
 
 
 def parse_proxy(text: str) -> RemoteProxy:
-    """Read the URL of a proxy; user and password become a field of the request (RFC 7617).
+    """Read the URL of a proxy. User and password become a header field (RFC 7617).
 
     Raises:
-        Wrong: it is none. The text holds nothing of it.
+        Wrong: it is not one. The text quotes nothing of it.
     """
     wanted = f"has to be a proxy's URL like {_EXAMPLE}"
     if not re.fullmatch("[!-~]+", text):
@@ -102,14 +100,14 @@ def _basic(userinfo: str) -> Secret:
     user, _, password = userinfo.partition(":")
     decoded_user, decoded = unquote_to_bytes(user), unquote_to_bytes(password)
     if b":" in decoded_user:
-        raise Wrong("has a user with a colon in it, which HTTP cannot say")
+        raise Wrong("has a user with a colon in it, which HTTP cannot express")
     if re.search(rb"[\x00-\x1f\x7f]", decoded_user + decoded):
-        raise Wrong("has a user or password with control characters in it, which HTTP cannot say")
+        raise Wrong("has a user or password with control characters in it, which HTTP cannot express")
     return Secret(b"Basic " + base64.b64encode(decoded_user + b":" + decoded))
 
 
 class BadVariable(Exception):
-    """An environment variable that should name a proxy, and what is wrong with it."""
+    """An environment variable does not name a proxy: its name, and what is wrong."""
 
     def __init__(self, variable: str, text: str) -> None:
         super().__init__(text)
@@ -117,10 +115,10 @@ class BadVariable(Exception):
 
 
 def from_environment(remote: str, environ: Mapping[str, str]) -> RemoteProxy | None:
-    """Return the proxy that the environment names for this remote; None: it is reached directly.
+    """Return the proxy that the environment names for this remote. None: no proxy.
 
     Raises:
-        BadVariable: the variable that counts does not hold a proxy's URL.
+        BadVariable: the variable that applies is not a proxy's URL.
     """
     if is_http_unix(remote):
         return None
@@ -137,7 +135,7 @@ def from_environment(remote: str, environ: Mapping[str, str]) -> RemoteProxy | N
 
 
 def warnings(remote: str, environ: Mapping[str, str]) -> list[str]:
-    """Say what of the environment's proxies may not be what was meant. `from_environment` has found nothing wrong."""
+    """Return warnings about the environment's proxies, after `from_environment` has accepted them."""
     if is_http_unix(remote):
         return []
     scheme = urlsplit(remote).scheme
@@ -148,7 +146,9 @@ def warnings(remote: str, environ: Mapping[str, str]) -> list[str]:
         if environ.get(upper) and environ.get(lower) and environ[upper] != environ[lower]
     ]
     if scheme == "http" and environ.get("REQUEST_METHOD") and _first(environ, upper, lower)[1]:
-        said.append(f"{upper} is ignored beside REQUEST_METHOD, with which a client could have set it: use remoteProxy")
+        said.append(
+            f"{upper} is ignored because REQUEST_METHOD is set, so that a client could have set it: use remoteProxy"
+        )
     return said
 
 
@@ -157,7 +157,7 @@ def _first(environ: Mapping[str, str], *names: str) -> tuple[str, str]:
 
 
 def _is_proxied(host: str, port: int, no_proxy: str) -> bool:
-    """Whether NO_PROXY leaves this host to the proxy. Loopback is never proxied."""
+    """Whether this host is reached by the proxy, by NO_PROXY. Loopback never is."""
     address = _address(host)
     if host == "localhost" or (address is not None and address.is_loopback):
         return False
@@ -183,7 +183,7 @@ def _names(entry: str, host: str, address: _IpAddress | None, port: int) -> bool
 
 
 def _split(entry: str) -> tuple[str, str]:
-    """Part an entry into its host and its port, as net.SplitHostPort does: what is not both is a host."""
+    """Split an entry into host and port, as net.SplitHostPort does. An entry that is not both is a host."""
     match = re.fullmatch(r"\[([^\[\]]*)\]:([^\[\]:]*)|([^\[\]:]*):([^\[\]:]*)", entry)
     if match is None:
         return entry, ""
@@ -191,7 +191,7 @@ def _split(entry: str) -> tuple[str, str]:
 
 
 def _address(text: str) -> _IpAddress | None:
-    """Read an address as Go compares it: one of IPv4 as IPv6 writes it is one of IPv4."""
+    """Read an address as Go compares it: an IPv4-mapped IPv6 address is IPv4."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -201,7 +201,7 @@ def _address(text: str) -> _IpAddress | None:
 
 
 def _network(text: str) -> _IpNetwork | None:
-    """Read an entry in CIDR notation, whose address may be any of the network."""
+    """Read an entry in CIDR notation. Its address may be any one of the network."""
     _, slash, length = text.partition("/")
     if not slash or not re.fullmatch("[0-9]{1,3}", length) or (len(length) > 1 and length[0] == "0"):
         return None

@@ -1,4 +1,4 @@
-"""File and environment into one frozen `Config`, or every problem at once (contract §1). Starts nothing."""
+"""Turns file and environment into one frozen `Config`, or reports every problem at once (contract §1). Starts nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from txtoken.config import checks
-from txtoken.config.certificates import dialling, listening
+from txtoken.config.certificates import build_listen_tls, build_remote_tls
 from txtoken.config.forward_auth_settings import cookie_settings, forward_auth_settings, warn_of_bearer
 from txtoken.config.key_settings import key_settings
 from txtoken.config.reader import Reader
@@ -30,7 +30,7 @@ from txtoken.settings import (
     VerifyRules,
 )
 
-DEFAULT_PATH: Final = "example_cfg.yml"  # as the original: in the working directory
+DEFAULT_PATH: Final = "example_cfg.yml"  # in the working directory, as the original
 
 
 def load(
@@ -39,13 +39,13 @@ def load(
     overrides: Mapping[str, str] | None = None,
     default_path: str = DEFAULT_PATH,
 ) -> Config:
-    """Read the configuration: `overrides` (dotted names) count more than `environ`, that more than the file.
+    """Read the configuration: `overrides` (dotted names) win over `environ`, and that wins over the file.
 
     The file is `path`, else the environment's CFG_FILE, else `example_cfg.yml` in the working directory. That last one
-    may be missing when the environment or `overrides` give what is required. Without a `default_path` ("") no file is looked for.
+    may be missing if the environment or `overrides` set what is required. With `default_path` "" there is no default.
 
     Raises:
-        ConfigError: it cannot be used. Every problem is told.
+        ConfigError: it cannot be used. It lists every problem.
     """
     source = path or environ.get("CFG_FILE") or ""
     if not source and (os.path.exists(default_path) or not _is_complete(environ, overrides or {})):
@@ -77,13 +77,13 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
         "url": value["remote"] or "",
         "request_key": Secret(request_key.encode()) if request_key else secret,
         "proxy": checks.remote_proxy(reader, value, environ),
-        "tls": checks.tls(reader, value, "remoteTls.", dialling),
+        "tls": checks.tls(reader, value, "remoteTls.", build_remote_tls),
     }
     parts["check"]["rules"] = VerifyRules(**parts["check"]["rules"])
     log = parts["log"]
     log["level"] = log["level"] or ("debug" if log["debug"] else "info")
     log["format"] = log["format"] or ("text" if log["debug"] else "json")
-    tls = checks.tls(reader, value, "tls.", listening)
+    tls = checks.tls(reader, value, "tls.", build_listen_tls)
     jwks = checks.jwks(reader, value, keys)
     cookie = cookie_settings(reader, value)
     refresh = refresh_settings(reader, value, environ, cookie, jwks)
@@ -121,7 +121,7 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
 
 
 def _parts(value: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Sort values by the part of the configuration that they belong to, and the attribute there."""
+    """Group values by their part of the configuration, and their attribute there."""
     parts: dict[str, Any] = {}
     for key in KEYS:
         for attribute in filter(None, (key.attribute, key.also)):

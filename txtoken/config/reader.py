@@ -1,4 +1,4 @@
-"""What was given for each key, by file, environment and overrides, and all that is wrong with it. Knows no meaning of a key."""
+"""The values of file, environment and overrides for each key, and all problems with them. Knows no meaning of a key."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from txtoken.config.values import NULL_TAG, Wrong, printable, scalar
 from txtoken.errors import ConfigError, Problem
 from txtoken.settings import MIB
 
-# What Kubernetes (and Docker's links) set in every container beside a Service that is called txtoken…: not meant for us.
+# Kubernetes (and Docker's links) set these in every container beside a Service with a name like txtoken…: not meant for us.
 _SERVICE_LINK: Final = re.compile(
     r"TXTOKEN_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)",
     re.ASCII,
 )
 _SERVICE_LINK_PORT: Final = re.compile(r"TXTOKEN_(?:\w+_)?PORT=(?:tcp|udp|sctp)://.*", re.ASCII)
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,31}")  # what is longer than any key's name may be a secret
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,31}")  # a longer name is no key's, and may contain a secret
 
-_CLOSE: Final = 0.7  # of difflib's ratio: a variable's name that is so near to a key's was meant to be it
-FILE_BYTES_MAX: Final = MIB  # of a configuration file; what is larger is some other file
+_CLOSE: Final = 0.7  # difflib's ratio, from which a variable counts as a misspelt key
+FILE_BYTES_MAX: Final = MIB  # of a configuration file; a larger one is some other file
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value as it was given, and where."""
+    """A value as it was written, and where."""
 
     node: yaml.Node
     source: str  # file, environment or --set
@@ -48,20 +48,20 @@ class Section:
         self.given: dict[str, Given] = {}
         self.where = where
         self.line = line
-        self.is_whole = True  # nothing is wrong with a single value
+        self.is_whole = True  # no single value is wrong
 
 
 class Reader:
-    """Collects what was given and all that is wrong with it."""
+    """Collects the given values, and all problems with them."""
 
     def __init__(self, source: str) -> None:
-        self.source = source  # the file's path, as it is shown
+        self.source = source  # the file's path, as messages show it
         self.given: dict[str, Given] = {}
-        self.sections: dict[str, tuple[str, int]] = {}  # where those of the file stand, empty ones too
-        self.file_failed = False  # it could not be read at all: that keys are missing is then no news
+        self.sections: dict[str, tuple[str, int]] = {}  # where the file has them, empty ones too
+        self.file_failed = False  # it could not be read: missing keys are then not reported
         self.warnings: list[str] = []
         self._problems: list[tuple[int, Problem]] = []
-        self._files: list[str] = []  # that sections name
+        self._files: list[str] = []  # named in sections
 
     def complain(self, key: str, where: str, text: str, line: int = 0) -> None:
         self._problems.append((line, Problem(key, where, text)))
@@ -72,18 +72,16 @@ class Reader:
             raise ConfigError(tuple(problem for _, problem in sorted(self._problems, key=lambda pair: pair[0])))
 
     def give(self, name: str, given: Given) -> None:
-        """Take a value from a source that counts more than those before."""
+        """Set a value from a source that wins over the earlier ones."""
         earlier = self.given.get(name)
         if earlier is not None and earlier.source == given.source:  # dotted, and in its section
-            self.complain(name, given.where, f"was given in line {earlier.line} already: keep one of them", given.line)
+            self.complain(name, given.where, f"is already set in line {earlier.line}: keep one of them", given.line)
         self.given[name] = given
         rival = self.given.get(BY_NAME[name].instead_of)
         if rival is None:
             return
         if rival.source == given.source:
-            self.complain(
-                name, given.where, f"is given beside {BY_NAME[name].instead_of}: keep one of them", given.line
-            )
+            self.complain(name, given.where, f"is set beside {BY_NAME[name].instead_of}: keep one of them", given.line)
         else:
             del self.given[BY_NAME[name].instead_of]
 
@@ -98,8 +96,8 @@ class Reader:
             self.complain("", "configuration file", f"{wrong}. Name another with --config or CFG_FILE.")
         except UnicodeDecodeError:
             self.complain("", shown, "is not UTF-8 text")
-        except (ValueError, OverflowError):  # of PyYAML, for an escape like \UFFFFFFFF
-            self.complain("", shown, "holds a character that YAML does not allow")
+        except (ValueError, OverflowError):  # PyYAML raises these for an escape like \UFFFFFFFF
+            self.complain("", shown, "contains a character that YAML does not allow")
         except yaml.YAMLError as error:
             line, problem = yaml_reader.explain(error, text)
             self.complain("", f"{shown}, line {line}" if line else shown, problem, line)
@@ -120,7 +118,7 @@ class Reader:
             where, line = _place(path, key_node), _line(key_node)
             key = prefix + key_node.value if isinstance(key_node, yaml.ScalarNode) else prefix
             if key in first_lines and key != prefix:
-                text = f"was given in line {first_lines[key]} already: keep one of them"
+                text = f"is already set in line {first_lines[key]}: keep one of them"
                 self.complain(_shown(key), where, text, line)
                 continue
             first_lines[key] = line
@@ -143,7 +141,7 @@ class Reader:
 
     def read_environment(self, environ: Mapping[str, str]) -> None:
         for variable, text in environ.items():
-            # What is empty counts as absent: `${PORT:-}` of a compose file sets it all the same.
+            # An empty value counts as absent: `${PORT:-}` in a compose file sets the variable, too.
             if not text or not variable.startswith(ENVIRONMENT_PREFIX) or _is_service_link(variable, text):
                 continue
             key = BY_VARIABLE.get(variable)
@@ -164,7 +162,7 @@ class Reader:
                 self.complain("", f"--set {_shown(name)}", f"is not a known key{_nearest(name, BY_NAME)}")
 
     def value(self, name: str) -> Any:
-        """Convert one value. What is wrong with it is noted, and the default stands in."""
+        """Convert one value. If it is wrong, report that and return the default."""
         key = BY_NAME[name]
         given = self.given.get(name)
         if given is None:
@@ -183,14 +181,14 @@ class Reader:
             return key.default
 
     def _sections(self, key: Key, given: Given) -> Section | list[Section] | None:
-        """Convert a list of sections, or one section. None: it is neither."""
+        """Convert a list of sections, or one section. None: it is neither of them."""
         node = given.node
-        if given.source != "file":  # JSON, or YAML, in one text
-            with contextlib.suppress(yaml.YAMLError, ValueError, OverflowError, RecursionError):  # it is one value then
+        if given.source != "file":  # JSON or YAML in one text
+            with contextlib.suppress(yaml.YAMLError, ValueError, OverflowError, RecursionError):  # then it is one value
                 node = yaml_reader.compose(str(node.value)) or node
         if isinstance(node, yaml.SequenceNode):
             lines = [_line(item) if given.source == "file" else 0 for item in node.value]
-            # Of several in one line, which one it is.
+            # Which one, if a line has several.
             entries = [f", entry {place}" * (lines.count(line) > 1) for place, line in enumerate(lines, 1)]
             sections = zip(node.value, entries, strict=True)
             return [self._section(key.items, item, key.name, given, entry) for item, entry in sections]
@@ -218,7 +216,7 @@ class Reader:
                 self.complain(_shown(f"{name}.{inner}"), where, f"is not a known key{_nearest(inner, by_name)}", at)
                 section.is_whole = False
             elif inner in section.given:
-                self.complain(f"{name}.{inner}", where, "was given already in this section: keep one of them", at)
+                self.complain(f"{name}.{inner}", where, "is already set in this section: keep one of them", at)
             elif _is_given(value):
                 count = len(self._problems)
                 section.given[inner] = Given(value, given.source, where, at)
@@ -231,18 +229,18 @@ class Reader:
         return section
 
     def complain_in(self, section: Section, name: str, inner: str, text: str) -> None:
-        """Say what is wrong with a value of a section, or with the section where it has none of that name."""
+        """Report a problem with a value of a section, or with the section if it does not have that value."""
         given = section.given.get(inner)
         where, line = (given.where, given.line) if given else (section.where, section.line)
         self.complain(f"{name}.{inner}" if inner else name, where, text, line)
 
     def other_files(self) -> list[str]:
-        """Name the files that secrets and certificates were read from."""
+        """Return the files that secrets and certificates were read from."""
         named = [str(given.node.value) for name, given in self.given.items() if BY_NAME[name].is_file]
         return [*named, *self._files]
 
     def complain_of(self, name: str, text: str) -> None:
-        """Say what is wrong with a value that was read without fault."""
+        """Report a problem with a value that was read without error."""
         where, line = self.where(name)
         self.complain(name, where, text, line)
 
@@ -265,7 +263,7 @@ def _place(path: str, node: yaml.Node) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return an unknown name as it may be told. `encKey:…` without a space after the colon is a name with a secret in it."""
+    """Return an unknown name as a message may show it. `encKey:…` without a space after the colon is a name with a secret."""
     section, _, last = name.rpartition(".")
     is_section = section in SECTIONS or (section in BY_NAME and bool(BY_NAME[section].items))
     return name if _NAME.fullmatch(last) and (not section or is_section) else "?"
@@ -276,12 +274,12 @@ def _is_service_link(variable: str, text: str) -> bool:
 
 
 def _nearest_variable(variable: str) -> str:
-    """Name the variable that was meant, where one is close. Deployment tools set others: TXTOKEN_VERSION, TXTOKEN_IMAGE."""
+    """Suggest the variable that was meant, if one is close. Deployment tools set others: TXTOKEN_VERSION, TXTOKEN_IMAGE."""
     name = variable.removeprefix(ENVIRONMENT_PREFIX).upper()
     sections = {snake(section).upper(): section for section in SECTIONS}
     if name in sections:
         first = next(key for key in KEYS if key.name.startswith(f"{sections[name]}."))
-        return f": each key of a section has a variable of its own, like {first.variable}"
+        return f": each key of a section has its own variable, like {first.variable}"
     known = [key.removeprefix(ENVIRONMENT_PREFIX) for key in BY_VARIABLE]
     near = difflib.get_close_matches(name[:80], known, n=1, cutoff=_CLOSE)
     return f": did you mean {ENVIRONMENT_PREFIX}{near[0]}?" if near else ""

@@ -1,4 +1,4 @@
-"""The file that `revocations` names: its lines, and the first one that cannot be used. Knows no service that runs."""
+"""Reads the file that `revocations` names, or reports the first line that is wrong. Knows no running service."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from txtoken.errors import ConfigError, Problem
 from txtoken.service.revocations import BadLine, Carried, Revocations
 from txtoken.settings import Config
 
-LINES_A_STEP = 256  # 0.3 ms, so that its reader can look at the time in between
+LINES_A_STEP = 256  # 0.3 ms, so that the caller can check the time in between
 
-# What says whether a file is the one that was read: a file of 40 MB is not read every ten seconds to see that.
+# Identifies a file's content without reading it: a file of 40 MB must not be read every ten seconds.
 Signature = tuple[int, int, int, int]
 
 
 def carried_by(config: Config) -> Carried:
-    """Return what the tokens of a service carry, by its configuration."""
+    """Return which claims the tokens of a service carry, by its configuration."""
     issue, keys, has_sessions = config.issue, config.keys, config.refresh.route is not None
     return Carried(
         jti=issue.has_jti,
@@ -30,7 +30,7 @@ def carried_by(config: Config) -> Carried:
 
 
 def signature_of(path: str) -> Signature | None:
-    """Return what tells this content of a file from another one. None: there is no such file."""
+    """Return what identifies this content of a file. None: there is no such file."""
     try:
         found = os.stat(path)
     except OSError:
@@ -39,10 +39,10 @@ def signature_of(path: str) -> Signature | None:
 
 
 def fill(revocations: Revocations, path: str) -> Iterator[None]:
-    """Read a file's lines into a list, which is whole when this has nothing more to yield. It yields after each few lines.
+    """Read a file's lines into a list. Yields after every few lines; the list is complete when the iterator ends.
 
     Raises:
-        ConfigError: it cannot be read, or a line says nothing that can be revoked.
+        ConfigError: it cannot be read, or a line is wrong.
     """
     number = 0
     try:

@@ -1,8 +1,8 @@
-"""The configuration as a JSON Schema (draft 2020-12), so that editors can complete and check the file. Knows no key: what each
-one means, may hold and defaults to comes from `table`.
+"""The configuration as a JSON Schema (draft 2020-12), so that editors can complete and check the file. Knows no key: meanings,
+types and defaults come from `table`.
 
-All that the service takes the schema takes too. It cannot say everything: bounds hold for `8888` but not for `"8888"`, and what
-is required may come from the environment.
+The schema accepts everything that the service accepts. It cannot express everything: bounds apply to `8888` but not to `"8888"`,
+and required keys may come from the environment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def schema() -> dict[str, object]:
         if section:
             place = properties.setdefault(section, _section(section))["properties"]
             reference = f"#/properties/{section}/properties/{name}"
-            dotted[f"^{re.escape(key.name)}$"] = {"$ref": reference}  # taken too, but not what an editor should offer
+            dotted[f"^{re.escape(key.name)}$"] = {"$ref": reference}  # accepted too, but an editor should not offer it
         else:
             place = properties
         place[name] = _property(key)
@@ -42,7 +42,7 @@ def _section(name: str) -> dict[str, object]:
 
 
 def _sections(key: Key) -> dict[str, Any]:
-    """Say what a list of sections may be, or one section in its place."""
+    """Describe a list of sections, or one section in its place."""
     listed = {"type": "array", "minItems": 1, "items": {"type": "object", **_members(key.items)}}
     return {"type": ["array", "object"], "anyOf": [{"type": "null"}, listed, {"type": "object", **_members(key.alone)}]}
 

@@ -1,6 +1,6 @@
-"""What a secret that signs tokens may be: its length, what makes it weak, and what in it cannot be seen. Knows no key's name.
+"""Secrets that sign tokens: their length, weaknesses and invisible characters. Knows no key's name.
 
-No message holds any part of a secret.
+No message quotes any part of a secret.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from txtoken.config.values import TEXT, Wrong, kind, read_text, scalar
 from txtoken.service.keys.hmac import is_other_key
 from txtoken.settings import KIB
 
-EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.yml: everybody knows it
+EXAMPLE_KEY: Final = "replace-this-key-before-anyone-uses-it"  # of example_cfg.yml: it is public
 
 SECRET_BYTES_MIN: Final = 32  # RFC 7518 §3.2: as long as the hash that HS256 makes
 SECRET_BYTES_MAX: Final = 4 * KIB
@@ -24,10 +24,10 @@ CHARACTER_BYTES_MAX: Final = 4  # of UTF-8
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _LINE_ENDS: Final = "\n\r\v\f\x85\u2028\u2029"
 _BLANKS: Final = "\t \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-_EMPTY_LETTERS: Final = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters and marks by their category, of no width
+_EMPTY_LETTERS: Final = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters and marks without width
 
 
-# A schema counts characters, of which 8 can be 32 bytes.
+# A schema counts characters, and 8 characters can be 32 bytes.
 @kind(TEXT, minLength=SECRET_BYTES_MIN // CHARACTER_BYTES_MAX, maxLength=SECRET_BYTES_MAX, writeOnly=True)
 def read_secret(node: yaml.Node) -> str:
     """A secret, exactly as written, 32 bytes to 4 KiB of UTF-8."""
@@ -37,13 +37,13 @@ def read_secret(node: yaml.Node) -> str:
         wanted = f"has to be {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes long"
         raise Wrong(f"{wanted}; this one has {length}. `txtoken keygen` makes one")
     if is_other_key(text.encode()):
-        raise Wrong("is a PEM, SSH or JWK key, which HS256 must not use. `txtoken keygen` makes one that it can")
+        raise Wrong("is a PEM, SSH or JWK key, which HS256 must not use. `txtoken keygen` makes a suitable one")
     return text
 
 
 @kind(TEXT)
 def read_secret_file(node: yaml.Node) -> str:
-    """A secret from a file, without the one line end at its end."""
+    """A secret from a file, without one trailing line end."""
     text = read_text_file(node, SECRET_BYTES_MAX)
     try:
         return read_secret(scalar(text, node))
@@ -52,14 +52,14 @@ def read_secret_file(node: yaml.Node) -> str:
 
 
 def weakness(secret: str) -> str:
-    """Say why anybody could guess this secret. Empty: no reason is known."""
+    """Return why anyone could guess this secret. Empty: no reason is known."""
     if secret == EXAMPLE_KEY:
-        return "is the example file's key, which everybody knows"
+        return "is the example file's key, which is public"
     return "is one character repeated" if len(set(secret)) == 1 else ""
 
 
 def invisible(secret: str) -> list[str]:
-    """Name the kinds of characters in a secret that nobody sees, and that were most likely not meant to be in it."""
+    """Return the kinds of invisible characters in a secret. They are most likely a mistake."""
     inner = secret.strip(_BYTE_ORDER_MARK + _LINE_ENDS)
     found = {
         "a line end": any(character in _LINE_ENDS for character in secret),
@@ -77,5 +77,5 @@ def _is_control(character: str) -> bool:
 
 def _has_no_width(character: str) -> bool:
     if character == _BYTE_ORDER_MARK:
-        return False  # is named as what it is
+        return False  # has its own name
     return unicodedata.category(character) == "Cf" or character in _EMPTY_LETTERS

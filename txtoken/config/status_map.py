@@ -1,4 +1,4 @@
-"""The key `statusMap`: which status a client sees for what the remote did (contract §3.3). Answers nothing itself."""
+"""The values of the key `statusMap`: which status a client gets for the remote's failure (contract §3.3). Answers no request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOLD_STATUS_SCHEMA: Final = {
     additionalProperties=False,
 )
 def read_status_map(node: yaml.Node) -> str | dict[str, str]:
-    """`original`, `gateway`, or a map: a section, or a text that holds JSON. What is told to clients for what the remote did."""
+    """`original`, `gateway`, or a map: a section, or a text with JSON."""
     if not isinstance(node, yaml.MappingNode):
         text = read_text(node)
         if text in ("original", "gateway"):
@@ -38,12 +38,12 @@ def read_status_map(node: yaml.Node) -> str | dict[str, str]:
             members = None
         if not isinstance(members, dict):
             raise Wrong('has to be original, gateway, or a map like {"401": "pass", "4xx": 400, "timeout": 504}')
-        return {_failure(name): _told_status(name, str(told)) for name, told in members.items()}
+        return {_failure(name): _client_status(name, str(status)) for name, status in members.items()}
     status_map = {}
     for key, value in pairs(node):
         try:
             name = _failure(read_text(key))
-            status_map[name] = _told_status(name, read_text(value))
+            status_map[name] = _client_status(name, read_text(value))
         except Wrong as wrong:
             raise Wrong(str(wrong), key) from None
     return status_map
@@ -51,14 +51,14 @@ def read_status_map(node: yaml.Node) -> str | dict[str, str]:
 
 def _failure(name: str) -> str:
     if not re.fullmatch(FAILURE, name):
-        raise Wrong("holds a key that is no status (401), class (4xx), timeout, unreachable or invalid")
+        raise Wrong("contains a key that is not a status (401), class (4xx), timeout, unreachable or invalid")
     return name
 
 
-def _told_status(name: str, told: str) -> str:
+def _client_status(name: str, told: str) -> str:
     if told == "pass":
         if name[0] not in "45":
-            raise Wrong(f"{name} cannot pass: give the status that clients get, from 400 to 599")
+            raise Wrong(f"{name} cannot be pass: set the status that clients get, from 400 to 599")
     elif not re.fullmatch(TOLD_STATUS, told):
         raise Wrong(f"{name} needs a status from 400 to 599, or pass")
     return told

@@ -1,4 +1,4 @@
-"""Which replies of the remote are a login: the keys `successStatus` and `successWhen` (contract §1.2). Reads no reply."""
+"""The values of the keys `successStatus` and `successWhen`: which replies are a login (contract §1.2). Reads no reply."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from txtoken.config.pointers import check_pointer
 from txtoken.config.trees import compact, plain
 from txtoken.config.values import TEXT, Wrong, kind, list_of, pairs, read_text
 
-STATUSES: Final = frozenset(range(200, 300))  # that can be a success
+STATUSES: Final = frozenset(range(200, 300))  # statuses that can be a success
 ALL: Final = "2xx"
 POINTERS_MAX: Final = 64  # each is looked up in every reply
 
@@ -44,7 +44,7 @@ def read_statuses(node: yaml.Node) -> frozenset[int]:
     """Statuses from 200 to 299, one or a list; `2xx` is all of them."""
     texts = _read_list(node)
     if not texts:
-        raise Wrong("names no status: leave it out for 200 alone")
+        raise Wrong("lists no status: leave it out to accept 200 alone")
     return STATUSES if ALL in texts else frozenset(map(int, texts))
 
 
@@ -55,7 +55,7 @@ def read_statuses(node: yaml.Node) -> frozenset[int]:
     write=lambda members: {pointer: orjson.Fragment(value) for pointer, value in members},
 )
 def read_members(node: yaml.Node) -> tuple[tuple[str, bytes], ...]:
-    """JSON Pointers, each with the value that is asked for as compact JSON: a section, or a text that holds a JSON object."""
+    """JSON Pointers, each with the expected value as compact JSON: a section, or a text with a JSON object."""
     if isinstance(node, yaml.MappingNode):
         members = []
         for key, value in pairs(node):
@@ -66,17 +66,17 @@ def read_members(node: yaml.Node) -> tuple[tuple[str, bytes], ...]:
     else:
         members = [(check_pointer(name), compact(value)) for name, value in _object(read_text(node))]
     if len(members) > POINTERS_MAX:
-        raise Wrong(f"holds more than {POINTERS_MAX} pointers")
+        raise Wrong(f"contains more than {POINTERS_MAX} pointers")
     return tuple(members)
 
 
 def _object(text: str) -> list[tuple[str, Any]]:
-    """Read a text that holds a JSON object, as pairs: of two members with one name none is lost unseen."""
+    """Read a text with a JSON object, as pairs, so that duplicate members are found."""
     wanted = 'has to be a section, or text like {"/success": true, "/errors": null}'
     try:
         if not isinstance(orjson.loads(text), dict):
             raise Wrong(wanted)
-        found = json.loads(text, object_pairs_hook=_members)  # once more, for integers of any size
+        found = json.loads(text, object_pairs_hook=_members)  # again, for integers of any size
     except (ValueError, UnicodeEncodeError, RecursionError):
         raise Wrong(wanted) from None
     return list(found.items())
@@ -85,5 +85,5 @@ def _object(text: str) -> list[tuple[str, Any]]:
 def _members(found: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(found)
     if len(members) < len(found):
-        raise Wrong("holds a member twice")
+        raise Wrong("contains a member twice")
     return members

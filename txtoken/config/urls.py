@@ -1,4 +1,4 @@
-"""URLs and names of hosts in the configuration: the remote's, and the name in its certificate. Knows no request."""
+"""URLs and host names in the configuration: the remote's, and the name in its certificate. Knows no request."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_url(node: yaml.Node) -> str:
     if url.scheme.lower() not in ("http", "https") or not host:
         raise Wrong(f"has to be an absolute http or https URL, {example}")
     if "@" in url.netloc:
-        raise Wrong("must not hold a user or password: txtoken presents a token of its own (requestTokenData)")
+        raise Wrong("must not contain a user or password: txtoken sends a token of its own (requestTokenData)")
     if "#" in text:
         raise Wrong("must not have a fragment (#…): it is never sent")
     if port == 0 or not is_host_and_port(url.netloc):
@@ -47,32 +47,32 @@ def read_url(node: yaml.Node) -> str:
 
 
 def _check_http_unix(text: str) -> None:
-    """Refuse a URL whose host is no percent-encoded absolute path of a socket."""
+    """Reject a URL whose host is not the percent-encoded absolute path of a socket."""
     if "#" in text:
         raise Wrong("must not have a fragment (#…): it is never sent")
     host = encoded_path(text)
     path = os.fsencode(socket_path(text))
     example = f"like {HTTP_UNIX_EXAMPLE}"
     if "@" in host or ":" in host:
-        raise Wrong(f"must not hold a user, password or port beside a socket's path, {example}")
+        raise Wrong(f"must not contain a user, password or port beside a socket's path, {example}")
     if _ESCAPED_WRONGLY.search(host) or not path.startswith(b"/") or path.endswith(b"/") or b"\0" in path:
-        raise Wrong(f"has to name the socket by its whole path, percent-encoded as the host, {example}")
+        raise Wrong(f"has to contain the socket's whole path, percent-encoded as the host, {example}")
     if len(path) > UNIX_PATH_BYTES_MAX:
         raise Wrong(f"names a socket whose path is longer than {UNIX_PATH_BYTES_MAX} bytes")
 
 
 @kind(TEXT)
 def read_server_name(node: yaml.Node) -> str:
-    """The name, or address, that a certificate has to be made out to."""
+    """The name or address that a certificate has to contain."""
     text = read_text(node)
     if not _is_host_name(text.lower()) and not _is_ipv6(text):
-        raise Wrong("has to be a host's name, like login.internal, or an IP address")
+        raise Wrong("has to be a host name, like login.internal, or an IP address")
     return text
 
 
 def is_host_and_port(text: str) -> bool:
-    """Whether this is a URL's host, IPv6 addresses in brackets, and perhaps a port. Its range is not looked at."""
-    # urlsplit of older patch releases overlooks what stands between a bracket and the port.
+    """Whether this is a URL's host, with IPv6 addresses in brackets, and perhaps a port. The port's range is not checked."""
+    # urlsplit of older patch releases ignores text between a bracket and the port.
     match = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::[0-9]*)?", text)
     if match is None:
         return False
@@ -81,11 +81,11 @@ def is_host_and_port(text: str) -> bool:
 
 def _is_ipv6(host: str) -> bool:
     try:
-        return "%" not in str(ipaddress.IPv6Address(host))  # an address with a zone is no URL's
+        return "%" not in str(ipaddress.IPv6Address(host))  # a URL cannot contain a zone
     except ValueError:
         return False
 
 
 def _is_host_name(host: str) -> bool:
-    """Tell whether resolvers take it: one that they refuse to look at would break each request (RFC 1035 §2.3.4)."""
+    """Whether resolvers accept this name. One that they reject would break every request (RFC 1035 §2.3.4)."""
     return len(host) <= 253 and re.fullmatch(r"(?:[a-z0-9_~-]{1,63}\.)*[a-z0-9_~-]{1,63}\.?", host) is not None

@@ -1,8 +1,7 @@
-"""What a value of the configuration may be: converters from YAML nodes, each for one kind. Knows no key's name.
+"""Converters from YAML nodes to values of the configuration, one for each kind. Knows no key's name.
 
-A converter takes a node and not what YAML makes of it, so that `encKey: 1e5…` stays the text that was written, and so
-that what is wrong can be told with its line. It returns a value or raises `Wrong`. Beside it stands what a JSON Schema can
-say of what it takes.
+A converter takes a node and not YAML's value, so that `encKey: 1e5…` stays the text that was written, and so that an error can
+name its line. It returns a value or raises `Wrong`. It also carries the JSON Schema of what it accepts.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ DAY_S: Final = 24 * 3600
 WEEK_S: Final = 7 * DAY_S
 WORKERS_MAX: Final = 256
 
-# Another tag asks for something that nobody here does: decoding base64, decrypting, looking up a variable.
+# Other tags ask for something that this reader does not do: decode base64, decrypt, look up a variable.
 TEXT_TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 )
@@ -33,7 +32,7 @@ T = TypeVar("T", covariant=True)
 
 
 class Wrong(Exception):
-    """What is wrong with one value. `node` says where, when not at the value itself."""
+    """One value is wrong. The text says how; `node` says where, if not at the value itself."""
 
     def __init__(self, text: str, node: yaml.Node | None = None) -> None:
         super().__init__(text)
@@ -42,13 +41,13 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """A converter and the JSON Schema of what it takes, for editors: these see what YAML makes of a node, so that a text
-    may come as a number, and most bounds hold for numbers only. What the converter takes, the schema takes too.
+    """A converter and the JSON Schema of what it accepts, for editors. They see YAML's value of a node, so a text may look like a
+    number, and most bounds apply to numbers only. The schema accepts everything that the converter accepts.
     """
 
     read: Callable[[yaml.Node], T]
     schema: Mapping[str, Any]
-    write: Callable[[Any], object]  # a value as the file would say it, for orjson to write
+    write: Callable[[Any], object]  # returns a value as in the file, for orjson
 
     def __call__(self, node: yaml.Node) -> T:
         """Return the node's value, or raise `Wrong`."""
@@ -63,8 +62,8 @@ def kind(
     write: Callable[[Any], object] = lambda value: value,
     **schema: object,
 ) -> Callable[[Callable[[yaml.Node], T]], Kind[T]]:
-    """Say of a converter what JSON types it takes, which pattern the whole of a text matches, which single values it refuses,
-    how the file writes what was read, and what else a schema can say.
+    """Make a `Kind` of a converter: the JSON types it accepts, the pattern of a whole text, the values it rejects, how the file
+    writes a value, and other parts of the schema.
     """
     if pattern is not None:
         schema["pattern"] = f"^(?:{pattern})$"
@@ -73,7 +72,7 @@ def kind(
     return lambda read: Kind(read, {"type": types.split(), **schema}, write)
 
 
-TEXT: Final = "string number boolean"  # what YAML may make of a text without quotes
+TEXT: Final = "string number boolean"  # the types that YAML may give to a text without quotes
 WHOLE_NUMBER: Final = "0|[1-9][0-9]{0,18}"
 SIZE: Final = "([0-9]{1,18}) ?(KiB|MiB|)"
 DURATION: Final = r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d|)"
@@ -95,7 +94,7 @@ def read_text(node: yaml.Node) -> str:
         raise Wrong("has a YAML tag (!…) that has no meaning here")
     text = str(node.value)
     if printable(text) != text:
-        raise Wrong("holds characters that UTF-8 cannot write")
+        raise Wrong("contains characters that UTF-8 cannot encode")
     return text
 
 
@@ -245,7 +244,7 @@ def list_of(item: Kind[str]) -> Kind[tuple[str, ...]]:
             if node.tag != "tag:yaml.org,2002:seq":
                 raise Wrong("has a YAML tag (!…) that has no meaning here")
             if any(each.tag == NULL_TAG for each in nodes):
-                raise Wrong("holds an item without a value")
+                raise Wrong("contains an item without a value")
         else:
             parts = [part.strip() for part in read_text(node).split(",")]
             nodes = [scalar(part, node) for part in parts if part]
@@ -255,22 +254,22 @@ def list_of(item: Kind[str]) -> Kind[tuple[str, ...]]:
 
 
 def printable(text: str) -> str:
-    """Return the text in a form that UTF-8 can write: file names and arguments may hold bytes that are no text."""
+    """Return the text in a form that UTF-8 can encode: file names and arguments may contain bytes that are not text."""
     return text.encode(errors="backslashreplace").decode()
 
 
 def pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """Return a section's names and values. A name that stands twice is wrong."""
+    """Return a section's names and values. A duplicate name is wrong."""
     seen = set()
     for key, value in node.value:
         name = read_text(key)
         if name in seen:
-            raise Wrong("holds a member twice", key)
+            raise Wrong("contains a member twice", key)
         seen.add(name)
         yield key, value
 
 
 def scalar(text: str, like: yaml.Node | None = None) -> yaml.ScalarNode:
-    """Make a node of a text that does not come from YAML. `like` lends it its place."""
+    """Make a node of a text that does not come from YAML. It gets the place of `like`."""
     mark = like.start_mark if like is not None else None
     return yaml.ScalarNode("tag:yaml.org,2002:str", text, start_mark=mark)

@@ -1,7 +1,7 @@
-"""YAML text as nodes, by PyYAML's own scanner, with tabs where libyaml takes them too. Knows no key.
+"""Parses YAML text into nodes, with PyYAML's scanner, and accepts tabs where libyaml does. Knows no key.
 
-PyYAML's scanner takes no tab outside of quotes, so that a file with one after a colon, which other programs read, would be
-refused. libyaml is not everywhere (32-bit ARM has no wheel with it), has no limit to its depth, and quotes lines in its messages.
+PyYAML's scanner accepts no tab outside of quotes: it rejects a file with a tab after a colon, which other programs read. libyaml
+is not available everywhere (32-bit ARM has no wheel with it), has no depth limit, and quotes lines in its messages.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _ENDS: Final = "\0" + _BREAKS
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader; the methods of its scanner that look at blanks are libyaml's here (its scanner.c)."""
+    """PyYAML's loader. The scanner's methods that handle blanks follow libyaml (its scanner.c)."""
 
-    scan_line_break: Callable[[], str]  # which has no types where it is defined
-    _takes_tabs = False  # as blanks, wherever one is looked for
+    scan_line_break: Callable[[], str]  # PyYAML defines it without types
+    _takes_tabs = False  # as blanks, wherever the scanner looks for one
 
     def peek(self, index: int = 0) -> str:
         """Return the next character, a tab as a blank where it is one."""
@@ -44,7 +44,7 @@ class _Loader(yaml.SafeLoader):
                 self.allow_simple_key = True
 
     def scan_plain_spaces(self, indent: int, start_mark: Any) -> list[str]:
-        """Return what stands between two words of a plain text, line ends folded."""
+        """Return the text between two words of a plain scalar, with line ends folded."""
         length = 0
         while self.peek(length) in " \t":
             length += 1
@@ -73,15 +73,15 @@ class _Loader(yaml.SafeLoader):
         return self.column == 0 and self.prefix(3) in ("---", "...") and self.peek(3) in " \t" + _ENDS
 
     def scan_tag(self) -> Any:
-        """Scan a tag, behind which a tab may stand."""
+        """Scan a tag, which a tab may follow."""
         return self._with_tabs(super().scan_tag)
 
     def scan_directive(self) -> Any:
-        """Scan a directive, in which and behind which tabs may stand."""
+        """Scan a directive, which may contain tabs and be followed by them."""
         return self._with_tabs(super().scan_directive)
 
     def scan_block_scalar_indicators(self, start_mark: Any) -> Any:
-        """Scan what follows `|` or `>`."""
+        """Scan the header of a block scalar, after `|` or `>`."""
         return self._with_tabs(super().scan_block_scalar_indicators, start_mark)
 
     def scan_block_scalar_ignored_line(self, start_mark: Any) -> None:
@@ -97,7 +97,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def compose(text: str) -> yaml.Node | None:
-    """Read a document. None: nothing is in it.
+    """Read a document. None: it is empty.
 
     Raises:
         yaml.YAMLError: it is not YAML. `explain` says where and why.
@@ -109,13 +109,11 @@ def compose(text: str) -> yaml.Node | None:
 
 
 def explain(error: yaml.YAMLError, text: str) -> tuple[int, str]:
-    """Say in which line, and why, YAML ends to be YAML. PyYAML's own message quotes the line, which may be the one with the
-    secret.
-    """
+    """Return the line and reason of a YAML error. PyYAML's own message quotes the line, which may be the one with the secret."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        return text.count("\n", 0, getattr(error, "position", 0)) + 1, "holds a character that YAML does not allow"
-    where = f"is not valid YAML from column {mark.column + 1} on"
+        return text.count("\n", 0, getattr(error, "position", 0)) + 1, "contains a character that YAML does not allow"
+    where = f"is not valid YAML from column {mark.column + 1}"
     if mark.buffer[mark.pointer : mark.pointer + 1] == "\t":
         return mark.line + 1, f"{where}: a tab is used as indentation, which has to be spaces"
     problem = re.sub(r"['\"].*", "…", str(getattr(error, "problem", "")), flags=re.DOTALL)
