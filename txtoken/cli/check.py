@@ -8,9 +8,12 @@ from collections.abc import Mapping
 
 import orjson
 
+from txtoken.cli.configuration import read_config
 from txtoken.cli.current_keys import read_revocations, ring_at
 from txtoken.cli.exit_codes import OK
-from txtoken.cli.terminal import add_config_options, add_output_option, print_json, read_config, say
+from txtoken.cli.json_output import print_json
+from txtoken.cli.options import add_config_options, add_output_option
+from txtoken.cli.terminal import say
 from txtoken.config.table import describe
 from txtoken.errors import ConfigError, KeyMaterialError, Problem
 from txtoken.service.keys.build import asymmetric

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
+from txtoken.cli.configuration import read_config
 from txtoken.cli.exit_codes import OK
-from txtoken.cli.terminal import add_config_options, read_config, say
+from txtoken.cli.options import add_config_options
+from txtoken.cli.terminal import complain
 from txtoken.export.proxies import WRITERS
 from txtoken.export.site import LISTEN, UPSTREAM, Address, Site, choose_section, place_of, read_address
 
@@ -45,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.write(WRITERS[options.proxy](site))
     sys.stdout.flush()
     if section.cache_s and options.proxy != "nginx":
-        say(f"Note: cache is for nginx; {options.proxy} remembers no verdicts.", sys.stderr)
+        complain(f"Note: cache is for nginx; {options.proxy} remembers no verdicts.")
     return OK
 
 

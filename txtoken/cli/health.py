@@ -9,8 +9,11 @@ import ssl
 import time
 from typing import Final
 
+from txtoken.cli.configuration import read_config
 from txtoken.cli.exit_codes import FAILED, OK
-from txtoken.cli.terminal import add_config_options, add_output_option, print_json, read_config, say
+from txtoken.cli.json_output import print_json
+from txtoken.cli.options import add_config_options, add_output_option
+from txtoken.cli.terminal import say
 from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX, Config
 
 TIMEOUT_S: Final = 2.0

@@ -9,7 +9,6 @@ import argparse
 import http.client
 import json
 import re
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,9 @@ import jwt
 import orjson
 
 from txtoken.cli.exit_codes import FAILED, OK
-from txtoken.cli.terminal import print_json, read_token, say
+from txtoken.cli.given_text import read_token
+from txtoken.cli.json_output import print_json
+from txtoken.cli.terminal import complain, say
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import asymmetric
 from txtoken.service.keys.key import BEARER_TYPE
@@ -43,13 +44,13 @@ def verify(options: argparse.Namespace) -> int:
         keys = read_keys(options.jwks)
         claims = claims_of(read_token(options.token), keys, options.iss, options.aud, options.alg)
     except NoKeys as error:
-        say(f"txtoken: --jwks: {_printable(error)}", sys.stderr)
+        complain(f"txtoken: --jwks: {_printable(error)}")
         return FAILED
     except NotValid as error:
         if options.output == "json":
             print_json({"valid": False, "error": _printable(error)})
         else:
-            say(f"not valid: {_printable(error)}", sys.stderr)
+            complain(f"not valid: {_printable(error)}")
         return FAILED
     # This library writes integers of any size; half a pair of surrogates becomes the escape that it was.
     text = json.dumps(claims, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")

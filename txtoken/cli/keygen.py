@@ -7,7 +7,9 @@ import secrets
 from typing import Final
 
 from txtoken.cli.exit_codes import OK
-from txtoken.cli.terminal import add_output_option, print_json, say
+from txtoken.cli.json_output import print_json
+from txtoken.cli.options import add_output_option
+from txtoken.cli.terminal import say
 
 KEY_BYTES: Final = 36  # make 48 characters of base64url, where encKey wants 32 bytes at least
 

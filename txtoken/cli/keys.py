@@ -6,16 +6,18 @@ import argparse
 import os
 import re
 import secrets
-import sys
 import time
 from typing import Any, Final
 
 import orjson
 
+from txtoken.cli.configuration import read_config
 from txtoken.cli.current_keys import read_revocations, ring_at
 from txtoken.cli.exit_codes import FAILED, OK, USAGE
+from txtoken.cli.json_output import print_json
 from txtoken.cli.key_table import as_data, as_text, key_table
-from txtoken.cli.terminal import add_config_options, add_output_option, print_json, read_config, say
+from txtoken.cli.options import add_config_options, add_output_option
+from txtoken.cli.terminal import complain, say
 from txtoken.config.keyset import KID
 from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.build import asymmetric
@@ -55,7 +57,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def generate(options: argparse.Namespace) -> int:
     """`txtoken keys generate`: a new key, to standard output or to a new file."""
     if wrong := _surplus(options):
-        say(f"txtoken: {wrong}", sys.stderr)
+        complain(f"txtoken: {wrong}")
         return USAGE
     try:
         text, kid = _generated(options)
@@ -64,10 +66,10 @@ def generate(options: argparse.Namespace) -> int:
             return OK
         _write_new(options.out, text)
     except KeyMaterialError as error:
-        say(f"txtoken: {options.alg} {error}", sys.stderr)
+        complain(f"txtoken: {options.alg} {error}")
         return FAILED
     except NotWritten as error:
-        say(f"txtoken: {options.out}: {error}", sys.stderr)
+        complain(f"txtoken: {options.out}: {error}")
         return FAILED
     say(f"Written to {options.out}: {options.alg}{f', kid {kid}' if kid else ''}")
     return OK
@@ -143,7 +145,7 @@ def jwks(options: argparse.Namespace) -> int:
     config = read_config(options)
     published = ring_at(config, time.time(), read_revocations(config)).jwks
     if not published:
-        say(f"txtoken: {NO_PUBLIC_KEY}", sys.stderr)
+        complain(f"txtoken: {NO_PUBLIC_KEY}")
         return FAILED
     say(published.decode())
     return OK

@@ -11,7 +11,8 @@ from typing import Final
 
 from txtoken.cli import early_signals
 from txtoken.cli.exit_codes import BAD_CONFIG, FAILED
-from txtoken.cli.terminal import prepare_streams, print_json, say
+from txtoken.cli.json_output import print_json
+from txtoken.cli.terminal import complain, prepare_streams
 from txtoken.errors import ConfigError, TxtokenError
 from txtoken.version import VERSION
 
@@ -45,16 +46,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             problems = [{"key": p.key, "where": p.where, "text": p.text} for p in error.problems]
             print_json({"valid": False, "problems": problems})
         else:
-            say(str(error), sys.stderr)
+            complain(str(error))
         return BAD_CONFIG
     except TxtokenError as error:
-        say(f"txtoken: {error}", sys.stderr)
+        complain(f"txtoken: {error}")
         return FAILED
     except OSError as error:
         # A reader who has seen enough needs no word, a full disk does. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
-            say(f"txtoken: {error.strerror or error}", sys.stderr)
+            complain(f"txtoken: {error.strerror or error}")
         return FAILED
     except KeyboardInterrupt:
         return FAILED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from txtoken.cli.exit_codes import OK
-from txtoken.cli.terminal import print_json
+from txtoken.cli.json_output import print_json
 from txtoken.config.schema import schema
 
 

@@ -7,7 +7,8 @@ import os
 from typing import Final
 
 from txtoken.cli import early_signals
-from txtoken.cli.terminal import add_config_options, read_config
+from txtoken.cli.configuration import read_config
+from txtoken.cli.options import add_config_options
 from txtoken.errors import StartError
 from txtoken.process import supervisor
 

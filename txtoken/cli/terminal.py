@@ -1,23 +1,25 @@
-"""What verbs share: the options that several of them take, what they read, and what they print. Knows no verb."""
+"""The terminal: standard streams that are safe to use, text for people, and its colours. Knows no verb and no configuration.
+
+Every command loads this module, so it loads nothing that takes long: no typing, no argparse.
+"""
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
-import re
 import sys
-from typing import Final, TextIO
 
-import orjson
-
-from txtoken.config import read as configuration
-from txtoken.settings import Config
-
-_JSON_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-_QUOTES: Final = b" \t\r\n\"'`"
-# What precedes a token where it is copied from: quotes, a field's name, and the authentication scheme.
-_BEFORE_TOKEN: Final = re.compile(rb"[\s\"'`]*(?:authorization\s*:[\s\"'`]*)?(?:bearer\s+[\s\"'`]*)?", re.IGNORECASE)
+# What a style is to a terminal (ECMA-48 §8.3.117).
+STYLES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
 
 
 def prepare_streams() -> None:
@@ -36,67 +38,27 @@ def prepare_streams() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name the configuration: `--config` and `--set`."""
-    parser.add_argument(
-        "-c", "--config", metavar="FILE", help="configuration file (default: $CFG_FILE, else ./example_cfg.yml)"
-    )
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        type=_pair,
-        action="append",
-        default=[],
-        help="override one key, e.g. limits.bodyBytes=4096",
-    )
+def say(text: str) -> None:
+    """Print a text for people to standard output."""
+    print(text, flush=True)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError("wants KEY=VALUE, for example --set port=9000")
-    return key, value
+def complain(text: str) -> None:
+    """Print what went wrong to standard error."""
+    print(text, file=sys.stderr, flush=True)
 
 
-def add_output_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--output`."""
-    parser.add_argument("--output", choices=("text", "json"), default="text", help="for people or for programs")
-
-
-def read_config(options: argparse.Namespace) -> Config:
-    """Read the configuration that the options and this process's environment name.
-
-    Raises:
-        ConfigError: it cannot be used.
+def has_colour(*, error: bool = False) -> bool:
+    """Whether standard output, or standard error, is a terminal that shows colours, and nobody asked for none: by `NO_COLOR` with
+    any value but the empty one, or by `TERM=dumb`.
     """
-    return configuration.load(options.config, os.environ, dict(options.set))
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return (sys.stderr if error else sys.stdout).isatty()
 
 
-def read_argument(value: str) -> bytes:
-    """Read an argument, or standard input for `-`: others on the machine can read what stands in a command line."""
-    if value != "-":
-        return os.fsencode(value).strip()
-    return sys.stdin.buffer.read().strip() if sys.stdin is not None else b""
-
-
-def read_token(value: str) -> bytes:
-    """Read a token as people copy it: in an answer's JSON, in a header field, in quotes, on lines that were wrapped."""
-    text = read_argument(value)
-    member = re.search(rb'"(?:access_token|token)"\s*:\s*"([^"]*)"', text) if text[:1] == b"{" else None
-    if member is not None:
-        text = member[1]
-    before = _BEFORE_TOKEN.match(text)
-    assert before is not None  # it matches nothing, too
-    text = text[before.end() :]
-    return b"".join(text.rstrip(_QUOTES).split())
-
-
-def say(text: str, stream: TextIO | None = None) -> None:
-    """Print a text for people, to standard output unless another stream is given."""
-    print(text, file=stream or sys.stdout, flush=True)
-
-
-def print_json(value: object) -> None:
-    """Print a value for programs."""
-    sys.stdout.write(orjson.dumps(value, option=_JSON_OPTIONS).decode())
-    sys.stdout.flush()
+def painted(text: str, *styles: str, error: bool = False) -> str:
+    """Return a text in these styles (`bold`, `red`, …), or as it is where standard output (or error) shows no colours."""
+    if not text or not has_colour(error=error):
+        return text
+    return f"\x1b[{';'.join(STYLES[style] for style in styles)}m{text}\x1b[0m"

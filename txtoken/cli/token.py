@@ -6,24 +6,19 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 import time
 from dataclasses import replace
 from typing import Final
 
 import orjson
 
+from txtoken.cli.configuration import read_config
 from txtoken.cli.current_keys import read_revocations, ring_at
 from txtoken.cli.exit_codes import FAILED, OK, USAGE
-from txtoken.cli.terminal import (
-    add_config_options,
-    add_output_option,
-    print_json,
-    read_argument,
-    read_config,
-    read_token,
-    say,
-)
+from txtoken.cli.given_text import read_argument, read_token
+from txtoken.cli.json_output import print_json
+from txtoken.cli.options import add_config_options, add_output_option
+from txtoken.cli.terminal import complain, say
 from txtoken.errors import TokenError
 from txtoken.service.explanation import explain as explain_token
 from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, read_object
@@ -75,7 +70,7 @@ def issue(options: argparse.Namespace) -> int:
     try:
         reply, data = read_object(read_argument(options.data), NESTING_MAX)
     except UnusableJson as error:
-        say(f"txtoken: DATA is {error}. It has to be a JSON object, as the remote would reply.", sys.stderr)
+        complain(f"txtoken: DATA is {error}. It has to be a JSON object, as the remote would reply.")
         return USAGE
     settings = config.issue if options.hours is None else replace(config.issue, ttl_s=options.hours)
     now = int(time.time())
@@ -92,15 +87,12 @@ def verify(options: argparse.Namespace) -> int:
     """`txtoken token verify`: the claims of a valid token, or why it is not valid."""
     if options.jwks is not None:
         if options.config is not None or options.set:
-            say("txtoken: --jwks needs no configuration: leave out --config and --set", sys.stderr)
+            complain("txtoken: --jwks needs no configuration: leave out --config and --set")
             return USAGE
         code: int = importlib.import_module("txtoken.cli.jwks_verification").verify(options)
         return code
     if options.iss is not None or options.aud is not None or options.alg:
-        say(
-            "txtoken: --iss, --aud and --alg are for --jwks: the configuration has verify.iss and verify.aud",
-            sys.stderr,
-        )
+        complain("txtoken: --iss, --aud and --alg are for --jwks: the configuration has verify.iss and verify.aud")
         return USAGE
     verifier = _verifier(read_config(options))
     try:
@@ -109,7 +101,7 @@ def verify(options: argparse.Namespace) -> int:
         if options.output == "json":
             print_json({"valid": False, "error": error.public})
         else:
-            say(f"not valid: {error.public}", sys.stderr)
+            complain(f"not valid: {error.public}")
         return FAILED
     if options.output == "json":
         print_json({"valid": True, "claims": orjson.Fragment(verdict.claims)})
