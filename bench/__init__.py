@@ -20,7 +20,9 @@ What calls what, from the top:
     figures, results   what was measured, as values and as JSON
     comparison         two results beside each other
     goals              the ratios that the service has to reach
-    report, plots      a result as a page and as pictures
+    claims             what a result permits to say, or that it is undecided
+    report             a result as a page
+    plots, svg         a claim as a picture, and how a picture is written
     micro/             single steps, in process
     rotation/          keys that rotate under load, a program of its own
     withstand/         the abuse battery, a program of its own: attacks, and an honest client meanwhile

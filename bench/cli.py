@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib
 import os
 import shutil
 import signal
@@ -25,6 +24,7 @@ from bench.errors import BenchError
 from bench.machine import this_machine
 from bench.processes import ROOT, on_cores, raise_open_files
 from bench.progress import Bar
+from bench.report import make
 from bench.runner import Run
 from bench.scenarios import CONNECTIONS, SCENARIOS, SUBJECT, Scenario
 from bench.services import Service, known_services
@@ -108,9 +108,7 @@ def compare_results(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """`bench report`."""
-    # matplotlib takes a second to load, and nothing else needs it.
-    made = importlib.import_module("bench.report").make(options.results)
-    for path in made:
+    for path in make(options.results):
         print(f"written: {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
     return DONE
 

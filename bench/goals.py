@@ -11,7 +11,7 @@ from enum import Enum
 from math import inf
 from typing import Final
 
-from bench.figures import BUSY_MARK
+from bench.figures import BUSY_MARK, interval
 from bench.results import Result
 from bench.scenarios import SUBJECT
 
@@ -58,6 +58,14 @@ class Standing:
     reached: Reached
     by_cpu: float | None = None
     rounds: tuple[float, ...] = ()
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the rounds leave no doubt that the goal is reached: their whole interval does."""
+        between = interval(self.rounds)
+        return between is not None and (
+            between[1] <= self.goal.must if self.goal.at_most else between[0] >= self.goal.must
+        )
 
 
 def standings(result: Result, subject: str = SUBJECT) -> list[Standing]:

@@ -1,6 +1,6 @@
 """A result as a page: bench/results/README.md, written from the JSON and from nothing else.
 
-Knows tables and words; the pictures are drawn by `bench.plots`, the goals judged by `bench.goals`.
+Knows tables and words. `bench.plots` draws the pictures, `bench.claims` computes the sentences, `bench.goals` judges the goals.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from bench import plots, results
+from bench.claims import APART_MAX, LEVEL, PERCENT, Claim, is_near, written
 from bench.errors import BenchError
-from bench.figures import SHOWN, Measurement
-from bench.goals import bound, standings
+from bench.figures import SHOWN, Measurement, interval
+from bench.goals import Reached, bound, standings
 from bench.results import FOLDER, Result
-from bench.scenarios import FLOOR, INTERPRETED, SCENARIOS, SUBJECT
+from bench.scenarios import FLOOR, INTERPRETED, NAMES, SCENARIOS, SUBJECT
 
 PAGE: Final = "README.md"
 
@@ -32,13 +33,13 @@ def make(paths: Sequence[Path], folder: Path = FOLDER) -> list[Path]:
     texts = []
     for path, result in chosen:
         drawn = plots.draw(result, path.parent)
-        made += drawn
+        made += [picture for _, picture in drawn]
         place = path.parent.resolve()
         where = f"{place.relative_to(folder.resolve())}/" if place.is_relative_to(folder.resolve()) else f"{place}/"
-        pictures = [f"{where}{one.name}" for one in drawn if one.suffix == ".svg"]
+        pictures = [(claim, f"{where}{picture.name}") for claim, picture in drawn]
         texts.append("\n".join(page_of(result, f"{where}{path.name}", pictures)))
     page = folder / PAGE
-    page.write_text("\n".join(("\n".join(HEAD), *texts)).rstrip() + "\n")
+    page.write_text("\n".join(("\n".join(HEAD), *texts, "\n".join(reading_guide()))).rstrip() + "\n")
     return [*made, page]
 
 
@@ -54,21 +55,46 @@ def newest(folder: Path) -> list[tuple[Path, Result]]:
 
 
 HEAD: Final = (
-    "# What the benches gave",
+    "# Bench results",
     "",
-    "Written by `scripts/bench report` from the JSON files beside it. Do not edit: measure again.",
-    "",
-    "Each figure is the median of its rounds; ± is half of the distance between the lowest and the highest round. CPU is",
-    "user and system time of the service's whole process tree, divided by the requests that were answered: the figure",
-    "that depends least on what else the machine does. Every service has one process, and where the machine has two cores",
-    "or more, a core of its own. wrk sends as fast as answers come, so its latencies are those of a service at its limit",
-    "(closed loop); those of the open loop count from the moment at which a request was to be sent.",
+    "`scripts/bench report` writes this page and its pictures from the JSON files beside it. Do not edit them: measure again.",
     "",
 )
+GUIDE: Final = (
+    "Each figure is the median of its rounds; ± is half of the distance between the lowest and the highest round. Bold is",
+    "the best of a column, hello left aside. CPU is user and system time of the service's whole process tree, divided by",
+    "the number of answered requests: it depends least on what else the machine does. Every service has one process and,",
+    "where the machine has two cores or more, one core of its own. wrk sends as fast as answers come (closed loop), so its",
+    "latencies are those of a service at its limit. Latencies of the open loop count from when a request was due.",
+    "",
+    "The sentences at the top compare txtoken with the best peer. The interval of a ratio comes from the ratios of single",
+    "rounds, by Wilcoxon's signed-rank test.",
+    "",
+    f"- A ratio is published if its interval excludes 1 and ends within {APART_MAX * 100:g} % of it.",
+    f"- Two services are level if the whole interval is within {LEVEL * 100:g} % of 1.",
+    "- Anything else is undecided. Fewer than six rounds have no interval.",
+    f"- So is a figure whose own interval ends more than {APART_MAX * 100:g} % from its median; its interval is shown.",
+    "",
+)
+ABOUT: Final = {
+    SUBJECT: "this project, compiled",
+    INTERPRETED: "this project, run from its sources",
+    FLOOR: "a server that does nothing but answer, on the same event loop and parser: the floor",
+}
 
 
-def page_of(result: Result, source: str, pictures: Sequence[str]) -> Iterator[str]:
-    """Write one result's part of the page. `source` and `pictures` are paths as the page sees them."""
+def reading_guide() -> Iterator[str]:
+    """Say what the figures are, and what the command line calls the services."""
+    yield "## How to read this page"
+    yield ""
+    yield from GUIDE
+    yield "| service | `--service` | what it is |"
+    yield "|---|---|---|"
+    yield from (f"| {name} | `{service}` | {ABOUT.get(service, 'a peer')} |" for service, name in NAMES.items())
+
+
+def page_of(result: Result, source: str, pictures: Sequence[tuple[Claim, str]]) -> Iterator[str]:
+    """Write one result's part of the page. `source` and those beside the claims are paths as the page sees them."""
     machine = result.machine
     yield f"## {machine.arch}: {machine.cpu}, {machine.cores} cores"
     yield ""
@@ -78,12 +104,16 @@ def page_of(result: Result, source: str, pictures: Sequence[str]) -> Iterator[st
     if result.is_smoke:
         yield "**A smoke run: too short for its figures to mean anything.**"
         yield ""
+    yield from (f"- {claim.sentence}" for claim, _ in pictures)
+    if SUBJECT in result.services:
+        yield f"- {_goals_in_short(result)}"
+    yield ""
     where = f"Linux {machine.kernel}, {machine.memory_mib:,} MiB"
     yield f"Revision {result.revision}, {result.started[:10]}, {where}. [{source}]({source})"
     yield ""
-    yield from (f"![{Path(picture).stem}]({picture})" for picture in pictures)
+    yield from (f"![{claim.title}]({picture})" for claim, picture in pictures)
     yield ""
-    for subject, title in ((SUBJECT, "What has to be reached"), (INTERPRETED, "The same, run from its sources")):
+    for subject, title in ((SUBJECT, "Goals"), (INTERPRETED, "The same goals, not compiled")):
         if subject in result.services:
             yield f"### {title}"
             yield ""
@@ -103,8 +133,18 @@ def page_of(result: Result, source: str, pictures: Sequence[str]) -> Iterator[st
     yield ""
 
 
+def _goals_in_short(result: Result) -> str:
+    judged = [one for one in standings(result) if one.reached is not Reached.UNKNOWN]
+    failed = [f"{one.goal.what} against {one.goal.against}" for one in judged if one.reached is Reached.NOT]
+    by_cpu = sum(one.reached is Reached.BY_CPU for one in judged)
+    limited = f" ({by_cpu} by CPU time alone)" if by_cpu else ""
+    missed = f" Not reached: {', '.join(failed)}." if failed else ""
+    sure = f"{sum(one.is_sure for one in judged)} with their whole {PERCENT} interval"
+    return f"Goals: the medians reach {len(judged) - len(failed)} of {len(judged)}{limited}, {sure}.{missed}"
+
+
 def _goals(result: Result, subject: str) -> Iterator[str]:
-    yield f"| {subject}'s | against | must | aim | measured | in single rounds | by CPU time alone | |"
+    yield f"| {NAMES[subject]} | against | must | aim | measured | in single rounds | by CPU time alone | |"
     yield "|---|---|---|---|---:|---:|---:|---|"
     for standing in standings(result, subject):
         goal = standing.goal
@@ -130,18 +170,20 @@ def _scenario(result: Result, name: str) -> Iterator[str]:
         cells = [
             "void" if one.is_void else _cell(one, field, is_best=best[field] == one.service) for field, _, _ in figures
         ]
-        yield f"| {one.service} | " + " | ".join(cells) + " |"
+        yield f"| {NAMES.get(one.service, one.service)} | " + " | ".join(cells) + " |"
     yield ""
     for one in measured:
         for mark in one.marks:
-            yield f"- {one.service}: {mark}"
+            yield f"- {NAMES.get(one.service, one.service)}: {mark}"
     if any(one.marks for one in measured):
         yield ""
 
 
 def _best(measured: Sequence[Measurement], field: str, *, more_is_better: bool) -> str:
     known = [
-        (value, one.service) for one in measured if one.service != FLOOR and (value := one.median(field)) is not None
+        (value, one.service)
+        for one in measured
+        if one.service != FLOOR and (value := one.median(field)) is not None and not _is_undecided(one, field)
     ]
     if len(known) < 2:
         return ""
@@ -152,17 +194,26 @@ def _cell(one: Measurement, field: str, *, is_best: bool) -> str:
     value, apart = one.median(field), one.spread(field)
     if value is None:
         return ""
+    if _is_undecided(one, field):
+        low, high = interval(one.values(field)) or (min(one.values(field)), max(one.values(field)))
+        return f"undecided: {written(low)} to {written(high)}"
     text = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
     if is_best:
         text = f"**{text}**"
     return text if apart is None else f"{text} ± {apart / 2:.0%}"
 
 
+def _is_undecided(one: Measurement, field: str) -> bool:
+    """Return whether the rounds lie too far apart. Too few of them for an interval are shown with their ±."""
+    value, between = one.median(field), interval(one.values(field))
+    return value is not None and between is not None and not is_near(value, between)
+
+
 def _left_out(result: Result) -> Iterator[str]:
     if result.skipped or result.notes:
-        yield "### Left out"
+        yield "### Not measured"
         yield ""
         for service, scenario, why in result.skipped:
-            yield f"- {service}{f', `{scenario}`' if scenario else ''}: {why}"
+            yield f"- {NAMES.get(service, service)}{f', `{scenario}`' if scenario else ''}: {why}"
         yield from (f"- {note}" for note in result.notes)
         yield ""

@@ -16,6 +16,17 @@ KIB: Final = 1024
 SUBJECT: Final = "txtoken"  # the service that this suite is about, compiled; the others are its peers
 INTERPRETED: Final = "txtoken_interpreted"  # the same, run from its sources
 FLOOR: Final = "hello"  # the peer that does nothing but answer
+# What people call the services. The keys are what the command line takes.
+NAMES: Final = {
+    SUBJECT: "txtoken",
+    INTERPRETED: "txtoken, not compiled",
+    FLOOR: "hello (does nothing but answer)",
+    "go": "the Go original",
+    "nginx_lua": "nginx + LuaJIT",
+    "node_fastify": "Node.js + Fastify",
+    "aiohttp_plain": "aiohttp",
+    "fastapi_httpx": "FastAPI + httpx",
+}
 CLAIMS: Final = (
     "{headers: {X-Auth-Request-User: /data/user, X-Auth-Request-Id: /data/id, X-Auth-Request-Email: /data/email, "
     "X-Auth-Request-Groups: /data/roles}}"
