@@ -79,7 +79,7 @@ def test_rounds_that_contradict_each_other_are_undecided() -> None:
 
 
 def test_a_small_lead_within_the_noise_is_undecided() -> None:
-    """An interval on both sides of 1 decides nothing, however near its ends are, unless both are so near that the two are level."""
+    """An interval on both sides of 1 decides nothing, however near its ends are, except that the two are level."""
     noise = (1.0, 0.86, 1.12, 0.98, 1.1, 0.9, 1.02)
     made = claim(rounds("txtoken", 20.0, noise), rounds("nginx_lua", 21.0))
     assert plain(made.title) == "Logins: undecided between txtoken and nginx + LuaJIT"
