@@ -1,4 +1,4 @@
-"""What a tree of processes used of CPU and memory, read from /proc.
+"""CPU time and memory of a tree of processes, read from /proc.
 
 Knows nothing of services: it is given the tree's root by its process id.
 """
@@ -35,7 +35,7 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What is used here of one line of /proc/PID/stat (proc_pid_stat(5))."""
+    """The fields of /proc/PID/stat that are used here (proc_pid_stat(5))."""
 
     pid: int
     parent: int
@@ -60,13 +60,13 @@ def parse_memory(rollup: str) -> int:
 
 
 def parse_busy_s(stat: str) -> float:
-    """Read how long the machine's CPUs have been busy from /proc/stat (proc_stat(5)), whoever used them."""
+    """Read how long the machine's CPUs have been busy from /proc/stat (proc_stat(5)), for all processes."""
     user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in stat.split()[1:9])
     return (user + nice + system + irq + softirq + steal) / TICKS_PER_S
 
 
 def tree_of(root: int, stats: dict[int, Stat]) -> list[Stat]:
-    """Choose the root, its descendants, and whoever else is left in the session that the root leads."""
+    """Choose the root, its descendants, and the other processes of the session that the root leads."""
     members = {pid for pid, stat in stats.items() if pid == root or stat.session == root}
     while True:
         born = {pid for pid, stat in stats.items() if stat.parent in members} - members
@@ -76,17 +76,17 @@ def tree_of(root: int, stats: dict[int, Stat]) -> list[Stat]:
 
 
 def children_of(parent: int) -> list[int]:
-    """Name the processes that a living one has started, the oldest first."""
+    """Return the children of a running process, the oldest first."""
     return sorted(stat.pid for stat in _stats().values() if stat.parent == parent)
 
 
 def tree_cpu(root: int) -> Cpu:
-    """Add up the CPU time of a living tree since its start."""
+    """Add up the CPU time of a running tree since its start."""
     return sum((stat.cpu for stat in tree_of(root, _stats())), Cpu(0.0, 0.0))
 
 
 def tree_memory_kib(root: int) -> int:
-    """Add up the resident memory of a living tree."""
+    """Add up the resident memory of a running tree."""
     total = 0
     for stat in tree_of(root, _stats()):
         try:

@@ -30,10 +30,10 @@ from bench.stub_remote import LOOPBACK, reply_object
 
 KEY_BYTES: Final = 36
 LOGIN_PATH: Final = "/login"
-OUT_RUN: Final = 3  # times that the remote has to be faster than the service
-ALL_BUT_CUT: Final = 0.98  # of the logins have to reach the remote; where a mix is cut off its share is not exact
-OTHERS: Final = 0.1  # cores that may be busy with something else before a figure is marked
-BUSY: Final = 0.9  # of its core: a service that used less was held up by something else
+REMOTE_FASTER: Final = 3  # times that the remote has to be faster than the service
+ALL_BUT_CUT: Final = 0.98  # of the logins have to reach the remote: the share of a mix that is cut off is not exact
+OTHERS: Final = 0.1  # cores that other programs may use before a figure is marked
+BUSY: Final = 0.9  # of its core: a service that used less was limited by something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Settings:
     seconds: int
     warm_up_s: int
     threads: int  # of wrk
-    service_cores: frozenset[int] | None  # None: wherever the kernel likes
+    service_cores: frozenset[int] | None  # None: the kernel chooses
     load_cores: frozenset[int] | None
     open_loop_share: float  # of the saturation of
     open_loop_reference: str
@@ -77,7 +77,7 @@ class Attempt:
         self._log: LineCount | None = None
 
     def measure(self) -> tuple[Round, Curve]:
-        """Do all of it.
+        """Do all of this.
 
         Raises:
             BenchError: the service does not start, or an answer is wrong before the measuring begins.
@@ -133,7 +133,7 @@ class Attempt:
     def _watch(
         self, process: Process, remote: Process, remote_port: int, judge: Judge, idle_bytes: float | None
     ) -> tuple[Round, Curve]:
-        """Measure what runs and is warm."""
+        """Measure the service, which runs and is warm."""
         wrong: list[str] = []
 
         def glance() -> None:
@@ -155,7 +155,7 @@ class Attempt:
         if self._service.is_faithful and self._scenario.tool is not Tool.LOCUST and reached < ALL_BUT_CUT * expected:
             wrong.append(f"only {reached} of {expected:.0f} logins reached the remote")
         if not load.requests:
-            raise BenchError("not one request was answered")
+            raise BenchError("no request was answered")
         if self._log is not None:
             process.end()  # so that it writes its last lines
         return self._round(load, cpu, remote_cpu, others_cores, memory_kib, idle_bytes, wrong), load.curve
@@ -174,11 +174,11 @@ class Attempt:
         errors = load.errors + len(wrong)
         marks = list(load.marks)
         if wrong:
-            marks.append(f"{len(wrong)} things went wrong under load: {wrong[0]}")
+            marks.append(f"{len(wrong)} faults under load, the first: {wrong[0]}")
         service_cores, remote_cores = cpu.total_s / seconds, remote_cpu.total_s / seconds
         marks += self._limits_met(load, service_cores, remote_cores)
         if others_cores > OTHERS:
-            marks.append(f"something else kept {others_cores:.2f} cores of the machine busy")
+            marks.append(f"other programs kept {others_cores:.2f} cores of the machine busy")
         if self._log is not None and (lost := load.requests - self._log.count()) > 0:
             marks.append(f"{lost} of {load.requests} lines of the access log are missing")
         return Round(
@@ -205,18 +205,18 @@ class Attempt:
         )
 
     def _limits_met(self, load: Load, service_cores: float, remote_cores: float) -> Iterator[str]:
-        """Say what, beside the service, may have held a figure down."""
+        """Say what, besides the service, may have limited a figure."""
         shared = self._settings.load_cores
         if shared and load.generator_cpu_s / load.seconds + remote_cores > BUSY_MARK * len(shared):
             yield "load generator and remote together used all of their cores"
-        # What follows is of use only where everything goes as fast as it can.
+        # The rest applies only where everything runs as fast as it can.
         if self._scenario.tool is not Tool.WRK or self._scenario.delay_ms:
             return
         logins_per_s = self._scenario.logins * load.requests / load.seconds
-        if self._service.is_faithful and self._remote_capacity < OUT_RUN * logins_per_s:
-            yield f"the remote does not out-run the service {OUT_RUN} times: {self._remote_capacity:,.0f}/s is all it can"
+        if self._service.is_faithful and self._remote_capacity < REMOTE_FASTER * logins_per_s:
+            yield f"the remote, at {self._remote_capacity:,.0f}/s, is less than {REMOTE_FASTER} times as fast as the service"
         if service_cores < BUSY * self._scenario.processes:
-            yield f"the service used {service_cores:.2f} cores: something else was the limit"
+            yield f"the service used {service_cores:.2f} cores: the limit was elsewhere"
 
     def _load(self, glance: Callable[[], None]) -> Load:
         settings, cores = self._settings, self._settings.load_cores

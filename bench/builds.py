@@ -1,4 +1,4 @@
-"""Which build of the service is measured: the compiled one, or the sources. Makes none."""
+"""Which build of the service is measured: the compiled one, or the sources. Builds nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from bench.errors import BenchError
 from bench.processes import ROOT
 
-COMPILED: Final = ROOT / ".venv-compiled" / "bin" / "python"  # what scripts/compile makes
+COMPILED: Final = ROOT / ".venv-compiled" / "bin" / "python"  # made by scripts/compile
 
 
 def add_build_option(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_build_option(parser: argparse.ArgumentParser) -> None:
         "--build",
         choices=("auto", "compiled", "source"),
         default="auto",
-        help="auto: the compiled one where scripts/compile has made it, else the sources",
+        help="auto: the compiled build if scripts/compile made one, else the sources",
     )
 
 
@@ -31,5 +31,5 @@ def python_of(build: str) -> str:
     if build == "source" or (build == "auto" and not COMPILED.exists()):
         return sys.executable
     if not COMPILED.exists():
-        raise BenchError("there is no compiled build here: scripts/compile makes one")
+        raise BenchError("there is no compiled build: run scripts/compile first")
     return str(COMPILED)

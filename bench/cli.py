@@ -1,4 +1,4 @@
-"""Arguments become one command, a command becomes an exit code. Knows what people type and read; measures nothing itself.
+"""Arguments become one command, a command becomes an exit code. Knows what people type and read. Measures nothing itself.
 
 Exit codes: 0 done, 1 failure, 2 wrong usage.
 """
@@ -31,8 +31,8 @@ from bench.services import Service, known_services
 
 DONE: Final = 0
 FAILED: Final = 1
-OPEN_FILES: Final = 10_500  # for 10 000 idle connections and what else there is
-THREADS_MAX: Final = 2  # of wrk: one drives any of the services
+OPEN_FILES: Final = 10_500  # for 10 000 idle connections and everything else
+THREADS_MAX: Final = 2  # of wrk: one thread can load any of the services
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return FAILED
-    except BrokenPipeError:  # whoever reads has seen enough
+    except BrokenPipeError:  # the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
@@ -69,8 +69,8 @@ def run(options: argparse.Namespace) -> int:
         try:
             measuring.go()
         except KeyboardInterrupt:
-            interrupted = True  # what was measured until now is kept
-            bar.say("interrupted: what was measured until now is kept")
+            interrupted = True  # the rounds so far are kept
+            bar.say("interrupted: the rounds so far are kept")
     label = options.label or (
         "smoke" if options.smoke else datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d-%H%M")
     )
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         revision=_revision(),
         machine=machine,
         versions=_versions(services),
-        settings=_told(settings)
+        settings=_recorded(settings)
         | {
             "smoke": options.smoke,
             "connections": CONNECTIONS,
@@ -118,7 +118,7 @@ def _services(options: argparse.Namespace) -> list[Service]:
     for pair in options.peer:
         name, equals, path = pair.partition("=")
         if not equals:
-            raise BenchError(f"--peer wants NAME=PATH, for example go=./txtoken; {pair} has no path")
+            raise BenchError(f"--peer needs NAME=PATH, for example go=./txtoken; {pair} has no path")
         binaries[name] = Path(path)
     known = known_services(binaries)
     names = options.service or list(known)
@@ -135,7 +135,7 @@ def _scenarios(options: argparse.Namespace, open_files: int) -> list[Scenario]:
     chosen = [scenario for name, scenario in SCENARIOS.items() if not options.only or name in options.only]
     if open_files < OPEN_FILES and any(scenario.idle for scenario in chosen):
         print(
-            f"idle_10k is left out: it needs {OPEN_FILES} open files, {open_files} are allowed (ulimit -n)",
+            f"idle_10k is skipped: it needs {OPEN_FILES} open files, the limit is {open_files} (ulimit -n)",
             file=sys.stderr,
         )
         chosen = [scenario for scenario in chosen if not scenario.idle]
@@ -150,7 +150,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         open_loop_share = float(share)
     except ValueError:
         raise BenchError(
-            f"--open-loop wants SHARE@SERVICE, for example 0.6@nginx_lua, not {options.open_loop}"
+            f"--open-loop needs SHARE@SERVICE, for example 0.6@nginx_lua, not {options.open_loop}"
         ) from None
     return Settings(
         rounds=1 if options.smoke else options.rounds,
@@ -165,12 +165,12 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _told(settings: Settings) -> dict[str, Any]:
-    """Write the settings for the record: which core by number says nothing, how many does."""
-    told = asdict(settings)
+def _recorded(settings: Settings) -> dict[str, Any]:
+    """Write the settings for the record: how many cores, not which."""
+    recorded = asdict(settings)
     for name in ("service_cores", "load_cores"):
-        told[name] = None if told[name] is None else len(told[name])
-    return told
+        recorded[name] = None if recorded[name] is None else len(recorded[name])
+    return recorded
 
 
 def _versions(services: Sequence[Service]) -> dict[str, str]:
@@ -201,38 +201,51 @@ def _parser() -> argparse.ArgumentParser:
     def names(text: str) -> list[str]:
         return [name for name in text.split(",") if name]
 
-    about = "measure; writes bench/results/<arch>/<label>.json"
+    about = "measure, and write bench/results/<arch>/<label>.json"
     running = commands.add_parser("run", help=about, description=about)
     running.set_defaults(command=run)
-    running.add_argument("--smoke", action="store_true", help="one round of 2 s each: does everything work here?")
-    running.add_argument("--only", type=names, metavar="SCENARIO,…", help=f"of {', '.join(SCENARIOS)}")
-    running.add_argument("--service", type=names, metavar="NAME,…", help=f"of {', '.join(known_services({}))}")
+    running.add_argument(
+        "--smoke", action="store_true", help="one round of 2 s each, to see whether the suite works here"
+    )
+    running.add_argument(
+        "--only", type=names, metavar="SCENARIO,…", help=f"only these scenarios: {', '.join(SCENARIOS)}"
+    )
+    running.add_argument(
+        "--service", type=names, metavar="NAME,…", help=f"only these services: {', '.join(known_services({}))}"
+    )
     running.add_argument(
         "--peer",
         action="append",
         default=[],
         metavar="go=PATH",
-        help="add a program that reads the original's configuration",
+        help="add the Go original, from the program that you built",
     )
-    running.add_argument("--rounds", type=_positive, default=3, help="default: %(default)s")
-    running.add_argument("--seconds", type=_positive, default=10, help="of each measurement (default: %(default)s)")
-    running.add_argument("--warm-up", type=_positive, default=2, help="seconds before (default: %(default)s)")
+    running.add_argument(
+        "--rounds",
+        type=_positive,
+        default=3,
+        help="rounds of each measurement, 6 or more for claims (default: %(default)s)",
+    )
+    running.add_argument("--seconds", type=_positive, default=10, help="seconds of each round (default: %(default)s)")
+    running.add_argument(
+        "--warm-up", type=_positive, default=2, help="seconds of warm-up before each round (default: %(default)s)"
+    )
     running.add_argument("--label", type=_label, help="name of the result (default: the time, or smoke)")
     running.add_argument(
         "--open-loop",
         metavar="SHARE@SERVICE",
         default="0.6@nginx_lua",
-        help="the open loop's rate, as a share of what a service reaches in get_token (default: %(default)s)",
+        help="rate of the open loop, as a share of what a service reaches in get_token (default: %(default)s)",
     )
-    running.add_argument("--rate", type=float, help="the open loop's rate in requests/s, in place of a share")
+    running.add_argument("--rate", type=float, help="rate of the open loop in requests/s, instead of a share")
     running.add_argument(
         "--no-pin",
         dest="pin",
         action="store_false",
-        help="leave it to the kernel which core does what (default: the first is the service's alone)",
+        help="let the kernel choose the cores (default: the first core serves only the service)",
     )
 
-    about = "two results of one machine beside each other: medians, spread, verdict"
+    about = "compare two results of one machine: medians, spread, verdict"
     comparing = commands.add_parser("compare", help=about, description=about)
     comparing.set_defaults(command=compare_results)
     comparing.add_argument("first", type=Path, metavar="A")

@@ -1,6 +1,6 @@
 """Two results of one machine beside each other: medians, how far the rounds lie apart, and a verdict.
 
-Knows no files; whoever wants to know why something changed has to look elsewhere.
+Knows no files and no reasons for a change.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ JUDGED: Final = (
     ("cpu_us", "CPU µs", False),
     ("p99_ms", "p99 ms", False),
     ("memory_kib", "memory KiB", False),
-    ("idle_connection_bytes", "bytes an idle connection", False),
+    ("idle_connection_bytes", "bytes per idle connection", False),
 )
-NOISE: Final = 0.02  # a difference below is none, however close together the rounds lie
+NOISE: Final = 0.02  # a smaller difference is none, however close together the rounds are
 
 
 class Verdict(Enum):
@@ -104,7 +104,7 @@ def outline(one: Result, other: Result, changes: Sequence[Change]) -> Iterator[s
             f"{change.after:12,.2f} {_share(change.spread_after):>7}  {ratio:>6}  {change.verdict.value}"
         )
     if not changes:
-        yield "They have no measurement in common."
+        yield "The results have no measurement in common."
 
 
 def _share(value: float | None) -> str:

@@ -30,7 +30,7 @@ SHOWN: Final = (
 # The percentiles of a curve. wrk and the open loop are asked for the same ones.
 PERCENTILES: Final = (10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 100.0)
 CONFIDENCE: Final = 0.95  # of an interval
-# Of the cores that a load generator can use: past that it, and not the service, may be the limit.
+# Of the cores that a load generator can use: above it, the generator may be the limit.
 BUSY_MARK: Final = 0.95
 
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
@@ -73,11 +73,11 @@ class Round:
     service_cores: float  # that were busy, of the service, the load generator and the remote
     generator_cores: float
     remote_cores: float
-    others_cores: float  # busy with what is none of the bench
+    others_cores: float  # busy with other programs
     errors: int
-    void: bool  # errors: the figures are no figures
+    void: bool  # it had errors: its figures do not count
     idle_connection_bytes: float | None = None
-    marks: tuple[str, ...] = ()  # what a reader has to know before believing it
+    marks: tuple[str, ...] = ()  # what a reader has to know about the figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Measurement:
 
     @property
     def marks(self) -> list[str]:
-        """What its rounds were marked with: marks that differ in their numbers alone are told once, with how often."""
+        """The marks of its rounds. Marks that differ only in their numbers are listed once, with their count."""
         found: dict[str, list[str]] = {}
         for one in self.rounds:
             for mark in one.marks:

@@ -23,11 +23,11 @@ KIB: Final = 1024
 
 
 class Reached(Enum):
-    """How a figure stands to what is asked for."""
+    """Whether a figure reaches its goal."""
 
-    AIM = "pass, and the aim"
+    AIM = "pass, aim reached"
     MUST = "pass"
-    BY_CPU = "pass by CPU time alone: the load generator was at its limit"
+    BY_CPU = "pass by CPU time only: the load generator was at its limit"
     NOT = "FAIL"
     UNKNOWN = "not measured"
 
@@ -69,12 +69,12 @@ class Standing:
 
 
 def standings(result: Result, subject: str = SUBJECT) -> list[Standing]:
-    """Hold what a result says of `subject` against every goal."""
+    """Judge a result of `subject` by every goal."""
     return [stand(goal, result, subject) for goal in GOALS]
 
 
 def stand(goal: Goal, result: Result, subject: str = SUBJECT) -> Standing:
-    """Hold it against one."""
+    """Judge it by one goal."""
     value = goal.figure(result, subject)
     if value is None:
         return Standing(goal, None, Reached.UNKNOWN)
@@ -83,7 +83,7 @@ def stand(goal: Goal, result: Result, subject: str = SUBJECT) -> Standing:
     by_cpu = None if goal.cpu is None else goal.cpu(result, subject)
     sign = -1 if goal.at_most else 1
     if sign * value < sign * goal.must:
-        # A service that was not asked for all it can do has no requests/s to judge.
+        # If the load generator was the limit, the requests/s say nothing about the service.
         limited = (result.median(subject, goal.scenario, "generator_cores") or 0) >= BUSY_MARK
         passes = limited and by_cpu is not None and by_cpu >= goal.must
         return Standing(goal, value, Reached.BY_CPU if passes else Reached.NOT, by_cpu, rounds)
@@ -92,7 +92,7 @@ def stand(goal: Goal, result: Result, subject: str = SUBJECT) -> Standing:
 
 
 def bound(goal: Goal, value: float) -> str:
-    """Write what is asked for."""
+    """Write what is required."""
     return f"{'at most' if goal.at_most else 'at least'} {value:g} {goal.unit}"
 
 
@@ -129,7 +129,7 @@ def throughput(what: str, scenario: str, peer: str, name: str, must: float, aim:
 GOALS: Final = (
     throughput("getToken requests/s", "get_token", "go", "the Go original", 6, 8),
     throughput("getToken requests/s", "get_token", NGINX, NGINX_NAME, 1.3, 1.6),
-    throughput("getToken requests/s", "get_token", "aiohttp_plain", "aiohttp_plain", 11, 15),
+    throughput("getToken requests/s", "get_token", "aiohttp_plain", "aiohttp", 11, 15),
     Goal("getToken CPU", "hello, the floor", ratio_of("cpu_us", "get_token", "hello"), 4.3, 3.5, at_most=True),
     throughput("checkToken requests/s, repeated", "check_token", NGINX, NGINX_NAME, 1.5, 2),
     throughput("checkToken requests/s, all different", "check_token_distinct", NGINX, NGINX_NAME, 0.95, 1.15),
@@ -143,16 +143,16 @@ GOALS: Final = (
         strict_aim=True,
     ),
     Goal(
-        "CPU per login at 1 000 connections",
-        "at 64",
+        "CPU per login at 1,000 connections",
+        "64 connections",
         ratio_of("cpu_us", "connections_1000", SUBJECT, "get_token"),
         1.25,
         1.1,
         at_most=True,
     ),
     Goal(
-        "CPU per check at 1 000 connections",
-        "at 64",
+        "CPU per check at 1,000 connections",
+        "64 connections",
         ratio_of("cpu_us", "connections_1000_check", SUBJECT, "check_token"),
         1.25,
         1.1,
@@ -161,7 +161,7 @@ GOALS: Final = (
     Goal("resident memory of an idle connection", "", idle_kib, 4, 2.5, unit="KiB", at_most=True),
     Goal(
         "CPU per login, access log on",
-        "off",
+        "access log off",
         ratio_of("cpu_us", "access_log", SUBJECT, "get_token"),
         1.25,
         1.12,
@@ -185,7 +185,7 @@ GOALS: Final = (
     ),
     Goal(
         "CPU per check, access log on",
-        "off",
+        "access log off",
         ratio_of("cpu_us", "access_log_check", SUBJECT, "check_token"),
         1.25,
         1.12,

@@ -1,4 +1,4 @@
-"""Connections that only exist: opened, used once, and then kept without a word.
+"""Idle connections: opened, used once, and then kept silent.
 
 Knows one request to send on each, and nothing of what is measured meanwhile.
 """
@@ -19,7 +19,7 @@ ANSWER_S: Final = 10.0
 
 @contextlib.contextmanager
 def idle_connections(port: int, token: str, count: int) -> Iterator[None]:
-    """Keep `count` connections open. Each has been answered once: a client that never asked is cheaper to keep.
+    """Keep `count` connections open. Each has been answered once: a connection that was never used costs less.
 
     Raises:
         BenchError: not every one was answered.

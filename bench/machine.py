@@ -22,7 +22,7 @@ _FOREIGN_CPUINFO: Final = {
     "x86_64": re.compile(r"^CPU implementer", re.MULTILINE),
     "aarch64": re.compile(r"^vendor_id", re.MULTILINE),
 }
-# The parts that ARM boards and servers are made of most: /proc/cpuinfo names them by number alone.
+# The most usual parts of ARM boards and servers: /proc/cpuinfo names them by number alone.
 _ARM_PARTS: Final = {
     "0xd03": "Cortex-A53",
     "0xd07": "Cortex-A57",
@@ -37,7 +37,7 @@ _ARM_PARTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What has to be the same for two figures to be compared, and the kernel, which is only told."""
+    """What has to be equal before two figures are compared, and the kernel, which is only recorded."""
 
     arch: str
     cpu: str
@@ -48,7 +48,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Look at the machine that this runs on."""
+    """Describe the machine that this runs on."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     arch = platform.machine()
     model = Path("/proc/device-tree/model")
@@ -76,7 +76,7 @@ def cpu_name(cpuinfo: str, board: str) -> str:
 
 
 def is_emulated(arch: str, cpuinfo: str, child_executable: str) -> bool:
-    """Whether instructions are translated (qemu-user): seen in who runs a child, or in a CPU of another kind."""
+    """Whether instructions are translated (qemu-user): another program runs a child, or the CPU is of another kind."""
     foreign = _FOREIGN_CPUINFO.get(arch)
     return Path(child_executable).name.startswith("qemu-") or (
         foreign is not None and foreign.search(cpuinfo) is not None
@@ -90,7 +90,9 @@ def check_comparable(one: Machine, other: Machine) -> None:
         Incomparable: they are of different machines, or one CPU is emulated.
     """
     if one.emulated != other.emulated:
-        raise Incomparable("one of them ran on an emulated CPU: its figures say nothing about a real one")
+        raise Incomparable(
+            "one of them ran on an emulated CPU: its figures cannot be compared with those of a real one"
+        )
     differing = [
         f"{name}: {mine} and {theirs}"
         for name, mine, theirs in (

@@ -37,7 +37,7 @@ PATHS: Final = (
     *("txtoken/service/upstream/remote.py", "txtoken/observe"),
 )
 MARK: Final = "MUTANT_RUN"  # in the environment of all that a run starts; tests pass no TXTOKEN_… on
-PATIENCE_S: Final = 20.0  # beside three times what the tests take when nothing is broken
+PATIENCE_S: Final = 20.0  # added to three times the duration of the tests when nothing is broken
 
 
 def find(source: str) -> Iterator[tuple[str, int, Position]]:
@@ -63,7 +63,7 @@ def sources(paths: list[str]) -> list[Path]:
     for path in paths:
         place = (ROOT / path).resolve()
         if not place.exists():
-            raise SystemExit(f"{path} is not there")
+            raise SystemExit(f"{path} does not exist")
         found += sorted(place.rglob("*.py")) if place.is_dir() else [place]
     return [file.relative_to(ROOT) for file in found if file.name != "__init__.py"]
 
@@ -127,7 +127,7 @@ def diff(mutant: Mutant, source: str, text: str) -> str:
 
 
 def main() -> int:
-    """Run the command. Returns its exit code: 0 also where mutants survived, for that is what one wants to know."""
+    """Run the command. Returns its exit code: also 0 if mutants survived: that is a finding, no failure."""
     parser = argparse.ArgumentParser(prog="scripts/mutate", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("paths", nargs="*", default=[*PATHS], metavar="PATH", help="modules or folders")
     parser.add_argument("--sample", type=int, default=150, metavar="N", help="how many mutants (150)")

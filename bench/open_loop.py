@@ -26,7 +26,7 @@ from bench.stub_remote import LOOPBACK
 LATENCY_US_MAX: Final = 60_000_000
 SIGNIFICANT_FIGURES: Final = 3
 READ_BYTES: Final = 256 * 1024
-AFTER_S: Final = 5.0  # for the last answers; whoever has none by then counts as an error, with the time it waited
+AFTER_S: Final = 5.0  # for the last answers: a request without one by then is an error, with the time that it waited
 EVENTS_MAX: Final = 256
 
 

@@ -1,4 +1,4 @@
-"""A process that the bench started: on which cores it runs, what it says, how it ends.
+"""A process that the bench started: its cores, its output, its end.
 
 Knows no services. Everything is ended by the process id it was given; nothing is looked for by name.
 """
@@ -21,7 +21,7 @@ from bench.errors import BenchError, Ended
 from bench.stub_remote import LOOPBACK
 
 END_S: Final = 5.0  # that a process gets between SIGTERM and SIGKILL
-SAID_CHARACTERS: Final = 600  # of what it said last, when it ended too early
+SAID_CHARACTERS: Final = 600  # of its last output, shown if it ends too early
 ROOT: Final = Path(__file__).parent.parent
 
 
@@ -37,7 +37,7 @@ class Process:
         cores: frozenset[int] | None = None,
         output: IO[bytes] | None = None,
     ) -> None:
-        """Start it. It says what it has to say into a file in `folder`, or its stdout into `output`."""
+        """Start it. Its output goes to a file in `folder`; its stdout to `output`, if there is one."""
         self._said = folder / "said"
         self._is_ended = False
         with self._said.open("wb") as said, on_cores(cores):
@@ -90,7 +90,7 @@ class Process:
             raise BenchError(f"did not end within {seconds:g} s: {self.said()}") from None
 
     def end(self) -> None:
-        """End it and whatever it started. Ending twice is no matter."""
+        """End it and all that it started. Ending it twice is harmless."""
         if self._is_ended:
             return
         if self._process.poll() is None:
@@ -194,7 +194,7 @@ class LineCount:
 
 @contextlib.contextmanager
 def on_cores(cores: frozenset[int] | None) -> Iterator[None]:
-    """Let what is started meanwhile run on these cores. A process inherits them from whoever starts it."""
+    """Run what is started meanwhile on these cores. A process inherits them from its parent."""
     before = os.sched_getaffinity(0)
     if cores:
         os.sched_setaffinity(0, cores)
@@ -205,7 +205,7 @@ def on_cores(cores: frozenset[int] | None) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """Find a TCP port that nobody uses now."""
+    """Find a free TCP port."""
     with socket.socket() as sock:
         sock.bind((LOOPBACK, 0))
         return int(sock.getsockname()[1])

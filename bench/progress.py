@@ -13,20 +13,20 @@ REFRESH_S = 1.0  # drawing costs the load generator's core a little
 
 
 class Bar:
-    """A context manager. Where nobody watches (no terminal), only the lines are written."""
+    """A context manager. Without a terminal, only the lines are written."""
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
         self._text = ""
 
     def begin(self, steps: int) -> None:
-        """There will be so many steps."""
+        """Take the number of steps."""
         self._bar = tqdm(
             total=steps, mininterval=REFRESH_S, leave=False, disable=not sys.stderr.isatty(), dynamic_ncols=True
         )
 
     def step(self, text: str) -> None:
-        """The next step begins."""
+        """Begin the next step."""
         if self._bar is not None:
             if self._text:
                 self._bar.update()

@@ -1,4 +1,4 @@
-"""The stub remote as a process, and how much of it there is: it has to be so fast that it is never what is measured.
+"""The stub remote as a process, and its capacity: it has to be so fast that it is never the limit.
 
 Knows how `bench.stub_remote` is started; what it does is its own.
 """
@@ -55,7 +55,7 @@ def capacity(folder: Path, service_cores: frozenset[int] | None, load_cores: fro
     tokens.write_text("")
     with started_remote(folder / "remote", service_cores) as (process, port):
         load = wrk.Wrk("remote", port, CONNECTIONS, CAPACITY_S, 1, tokens, folder, load_cores)
-        wrk.run(load, _nothing)  # once to warm up
+        wrk.run(load, _nothing)  # to warm up
         before = process.cpu()
         found = wrk.run(load, _nothing)
         used = process.cpu() - before

@@ -1,4 +1,4 @@
-"""One run: every service in every scenario, round by round, interleaved, so that a busy minute of the machine hits all alike.
+"""One run: every service in every scenario, round by round, interleaved, so that a busy minute of the machine affects all alike.
 
 Knows whose turn it is and what to do with a failure; what one round consists of is `bench.attempt`'s.
 """
@@ -19,7 +19,7 @@ from bench.services import Service
 
 
 class Watcher(Protocol):
-    """Is told how the run goes on."""
+    """Receives the progress of the run."""
 
     def begin(self, steps: int) -> None: ...
 
@@ -29,7 +29,7 @@ class Watcher(Protocol):
 
 
 class Run:
-    """The whole of it. `measurements` and `skipped` grow as it goes on."""
+    """One run. `measurements` and `skipped` grow meanwhile."""
 
     def __init__(
         self, services: Sequence[Service], scenarios: Sequence[Scenario], settings: Settings, watcher: Watcher
@@ -47,7 +47,7 @@ class Run:
         self.remote_capacity = 0.0  # requests/s
 
     def go(self) -> None:
-        """Measure everything. What fails is skipped with its reason; the rest goes on."""
+        """Measure everything. What fails is skipped with its reason."""
         self._prepare()
         # An open loop's rate is a share of what a closed loop reached, so it comes when those are done.
         closed = [scenario for scenario in self._scenarios if scenario.tool is not Tool.OPEN_LOOP]
@@ -59,7 +59,7 @@ class Run:
         for scenarios in (closed, opened):
             for number in range(self._settings.rounds):
                 for scenario in scenarios:
-                    # Who comes first changes from round to round.
+                    # The order changes from round to round.
                     turn = number % max(1, len(self._services))
                     for service in self._services[turn:] + self._services[:turn]:
                         if _takes_part(service, scenario):
@@ -99,7 +99,7 @@ class Run:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                 one, curve = self._attempt(service, scenario, Path(folder)).measure()
         except (BenchError, OSError) as error:
-            # What cannot be had once is not tried again: the next round would only take longer to say the same.
+            # What is unavailable is not tried again: the next round would fail for the same reason.
             self._given_up.add(pair)
             self.has_failed |= not isinstance(error, Unavailable)
             self._skip(*pair, str(error))
@@ -132,7 +132,7 @@ class Run:
             rate = round(reference * settings.open_loop_share)
         own = self._saturation(service.name)
         if own is not None and own <= rate:
-            raise Unavailable(f"{rate:.0f}/s is more than the {own:.0f}/s that it can do")
+            raise Unavailable(f"{rate:,.0f}/s is more than the {own:,.0f}/s that it reaches")
         self._rates[service.name] = rate
         return rate
 
@@ -156,7 +156,7 @@ def _line(service: str, scenario: str, one: Round) -> str:
         f"p50 {one.p50_ms:.2f}  p99 {one.p99_ms:.2f} ms  {one.memory_kib / 1024:.0f} MiB"
     )
     if one.idle_connection_bytes is not None:
-        text += f"  {one.idle_connection_bytes / 1024:.1f} KiB an idle connection"
+        text += f"  {one.idle_connection_bytes / 1024:.1f} KiB per idle connection"
     if one.void:
         text += "  VOID"
     return text + "".join(f"\n    ! {mark}" for mark in one.marks)

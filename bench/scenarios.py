@@ -1,6 +1,6 @@
 """What is measured, by name: which load on which route, with what settings of the service and its remote.
 
-Knows no numbers of rounds or seconds, which are a run's, and no services but their names.
+Knows no rounds and no seconds, which belong to a run, and only the names of services.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class Scenario:
     idle: int = 0  # connections beside the load
     logins: float = 1.0  # share of the requests: the others are checks
     of_peers: bool = True  # whether the peers take part, too
-    of_floor: bool = False  # whether the one does that answers everything alike
+    of_floor: bool = False  # whether the floor takes part
     logs: bool = False  # whether the service writes its access log
-    processes: int = 1  # of the service: with more than one it is not held to one core
+    processes: int = 1  # of the service: several are not pinned to one core
     settings: dict[str, str] = field(default_factory=dict)  # of the subject: config keys
 
 
@@ -77,7 +77,7 @@ SCENARIOS: Final = {
             logins=0.0,
         ),
         Scenario(
-            # The cache has no switch: this is so many tokens that none which remembers thousands is of any use.
+            # The cache has no switch: so many tokens make any cache of some thousands useless.
             "check_token_uncached",
             "checks of 40 000 different tokens in turn",
             "check_token_distinct",
@@ -109,7 +109,7 @@ SCENARIOS: Final = {
             idle=10_000,
             logins=0.0,
             of_floor=True,
-            settings={"limits.connections": "12000"},  # by default 10 000 are the most, and the load needs its own
+            settings={"limits.connections": "12000"},  # the default is 10 000, and the load needs some too
         ),
         Scenario("big_reply_1k", "logins with a reply of 1 KiB", "get_token", reply_bytes=KIB),
         Scenario("big_reply_8k", "logins with a reply of 8 KiB", "get_token", reply_bytes=8 * KIB),

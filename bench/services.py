@@ -1,4 +1,4 @@
-"""The service and its peers: how each is started, told where the remote is, found ready, and which versions it is made of.
+"""The service and its peers: how each is started and found ready, and which versions it consists of.
 
 Knows no load and no figures. A peer is a folder of peers/ with a `run` that serves both routes on 127.0.0.1:PORT, posts
 logins to REMOTE and signs with KEY, all three from its environment (FOLDER is for files of its own). `run --prepare`
@@ -29,8 +29,8 @@ from bench.scenarios import FLOOR, INTERPRETED, SUBJECT, Scenario
 from bench.stub_remote import LOOPBACK
 
 PEERS: Final = Path(__file__).parent / "peers"
-GO: Final = "go"  # the original: not in the repository, a person builds it
-BAD_CONFIG: Final = 78  # EX_CONFIG of sysexits.h: the subject does not know a key, say
+GO: Final = "go"  # the original: not in the repository, you build it
+BAD_CONFIG: Final = 78  # EX_CONFIG of sysexits.h, for example for an unknown key
 COMPILE: Final = ROOT / "scripts" / "compile"
 READY_S: Final = 30.0  # the slowest imports 300 modules; on an emulated CPU that takes its time
 READY_POLL_S: Final = 0.02
@@ -61,7 +61,7 @@ class Service:
         return self.name != FLOOR
 
     def prepare(self) -> None:
-        """Let it fetch or build what it needs, before anything is measured.
+        """Fetch or build what it needs, before anything is measured.
 
         Raises:
             Unavailable: something is missing; the text says what.
@@ -70,11 +70,11 @@ class Service:
             return
         if self.binary is not None:
             if not os.access(self.binary, os.X_OK):
-                raise Unavailable(f"{self.binary} is not a program that can be run")
+                raise Unavailable(f"{self.binary} is not executable")
             return
         command = [str(COMPILE)] if self.name == SUBJECT else [str(PEERS / self.name / "run"), "--prepare"]
         try:
-            # Its output is a tool's talk; what is missing is said on the last line of stderr.
+            # Only the last line of stderr matters: it says what is missing.
             made = subprocess.run(
                 command,
                 env={**os.environ, **_environment({})},
@@ -116,13 +116,13 @@ class Service:
         return command, {}
 
     def versions(self) -> dict[str, str]:
-        """Which versions of what it is made of, as far as its own tools tell."""
+        """Which versions it consists of, as far as its own tools report them."""
         if self.binary is not None:
             return {self.name: _said(["go", "version", str(self.binary)]).rpartition(" ")[2] or "unknown"}
         return {name: _version(name) for name in MADE_OF.get(self.name, ())}
 
 
-# What tells most about each: distributions of the running Python, or programs.
+# What matters most for each: distributions of the running Python, or programs.
 MADE_OF: Final[Mapping[str, Sequence[str]]] = {
     SUBJECT: ("txtoken", "Python", "uvloop", "httptools", "aiohttp", "orjson", "PyJWT"),
     INTERPRETED: ("txtoken", "Python", "uvloop", "httptools", "aiohttp", "orjson", "PyJWT"),
@@ -164,7 +164,7 @@ def wait_until_ready(process: Process, judge: Judge) -> None:
 
 
 def _write_config(place: Place, extra: Mapping[str, object]) -> Path:
-    """Write a configuration of the original's eight keys, and what else the subject is told."""
+    """Write a configuration of the original's eight keys, and the further keys of the subject."""
     config = {
         "port": place.port,
         "debug": False,

@@ -1,6 +1,6 @@
-"""The API behind the service: answers every POST alike, after a constant delay. uvloop and httptools, nothing between.
+"""The API behind the service: answers every POST alike, after a constant delay. only uvloop and httptools.
 
-Knows no users: a body that holds `refuse` gets 401, any other 200. `GET /stats` tells what it cost itself.
+Knows no users: a body that holds `refuse` gets 401, any other 200. `GET /stats` reports its own cost.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Stub:
         self.requests = 0
 
     def stats(self) -> bytes:
-        """Tell how many requests there were, and the CPU time of this process."""
+        """Report the number of requests and the CPU time of this process."""
         return json.dumps({"requests": self.requests, "cpu_s": time.process_time()}).encode()
 
 

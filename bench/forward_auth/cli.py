@@ -80,6 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/forward-auth-under-load", description=about)
     parser.add_argument("--proxy", choices=FRONTS, default="nginx", help="default: %(default)s")
     parser.add_argument("--requests", type=int, default=REQUESTS, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=SEED, help="of what is sent (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="seed of the random requests (default: %(default)s)")
     add_build_option(parser)
     return parser

@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "of each to their end. Exit code 0: nothing failed."
     )
     parser = argparse.ArgumentParser(prog="scripts/rotate-under-load", description=about)
-    parser.add_argument("--seconds", type=int, default=SECONDS, help="of load (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="duration of the load (default: %(default)s)")
     parser.add_argument("--algorithm", choices=("ES256", "EdDSA"), default="ES256")
     add_build_option(parser)
     return parser

@@ -18,7 +18,7 @@ _MAX_AGE: Final = re.compile(r"\bmax-age=(\d+)")
 
 
 class JwksCache:
-    """Verifies tokens as a service would that was told nothing but the address of the JWKS."""
+    """Verifies tokens as a service would that knows only the address of the JWKS."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, algorithm: str, issuer: str) -> None:
         self._session = session

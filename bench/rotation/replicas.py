@@ -22,7 +22,7 @@ SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What the services are told."""
+    """The configuration of the services."""
 
     algorithm: str
     every_s: int

@@ -7,7 +7,7 @@ What calls what, from the top:
     catalog            all rows by name: `floods`, `answers`, `remotes`, `meddling`, `life`
     floods             connections that hold, drip, drop, never read, never stop
     answers            every kind of answer, 100 000 times
-    remotes            a remote that fails in every way, logs that nobody takes, names that do not resolve
+    remotes            a remote that fails in every way, logs that are not read, names that do not resolve
     meddling           signals, files and workers that are tampered with
     life               trials of the end and of what comes back, each with a verdict of its own
     stage              service, remote and honest client as processes, each on its core

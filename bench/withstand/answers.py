@@ -98,7 +98,7 @@ def _kept(
 ) -> Attack:
     return Attack(
         f"answer: {name}",
-        f"{COUNT:,} answers of {status}",
+        f"{COUNT:,} answers with {status}",
         _piped(make),
         first_share=FIRST_SHARE,
         expected=frozenset((status,)),
@@ -112,7 +112,7 @@ def _ended(
 ) -> Attack:
     return Attack(
         f"answer: {name}",
-        f"{COUNT:,} connections that are answered with {status} and closed",
+        f"{COUNT:,} connections answered with {status} and closed",
         _closing(first),
         first_share=FIRST_SHARE,
         expected=frozenset((status,)),
@@ -124,7 +124,7 @@ def _ended(
 def _failed(what: str, status: int = 500, count: int = COUNT, *, quick: bool = False) -> Attack:
     return Attack(
         f"remote: {what.replace('_', ' ')}",
-        f"{count:,} logins that the remote answers so",
+        f"{count:,} logins with this reply of the remote",
         _single(asking(what), count),
         first_share=FIRST_SHARE,
         expected=frozenset((status,)),
@@ -178,7 +178,7 @@ ANSWERS: Final = (
     _ended("HTTP/2", 505, _request("GET / HTTP/2.0")),
     Attack(
         "answer: head timeout",
-        f"{SLOW_COUNT:,} heads that stop half way, 408",
+        f"{SLOW_COUNT:,} heads that stop halfway, 408",
         _closing(CHECK[:-2], SLOW_COUNT, 2000),
         first_share=FIRST_SHARE,
         expected=frozenset((408,)),
@@ -186,7 +186,7 @@ ANSWERS: Final = (
     ),
     Attack(
         "answer: body timeout",
-        f"{SLOW_COUNT:,} bodies that stop half way, 408",
+        f"{SLOW_COUNT:,} bodies that stop halfway, 408",
         _closing(login(b"{}")[:-1], SLOW_COUNT, 2000),
         first_share=FIRST_SHARE,
         expected=frozenset((408,)),
@@ -194,7 +194,7 @@ ANSWERS: Final = (
     ),
     Attack(
         "answer: too many wait",
-        f"{SLOW_COUNT:,} logins while the remote stalls and no more may wait, 503",
+        f"{SLOW_COUNT:,} logins while the remote stalls and the queue is full, 503",
         _single(asking("stall"), SLOW_COUNT, 200),
         first_share=FIRST_SHARE,
         expected=frozenset((503, 500)),

@@ -1,4 +1,4 @@
-"""What a row is made of: an attack by a swarm, or by somebody who meddles with the service's files, signals and processes.
+"""A row: an attack by a swarm, or interference with the service's files, signals and processes.
 
 Knows no attack by name.
 """
@@ -43,7 +43,7 @@ class Attack:
     lanes: str = ""  # of the honest client: those that begin so
     workers: int = 1
     settings: Mapping[str, Any] = field(default_factory=dict)
-    log: str = ""  # where stdout goes: `full`, a device with no room; `stuck`, a pipe that nobody reads; else nowhere
+    log: str = ""  # where stdout goes: `full`, a full device; `stuck`, a pipe without a reader; else nowhere
     may_break: bool = False  # connections of the honest client, because their worker is killed
     is_quick: bool = False  # stands in for its kind in a quick run
 

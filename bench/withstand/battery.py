@@ -1,4 +1,4 @@
-"""One row: start, a calm second, the attack until it leaves no more behind than before. Knows no attack by name.
+"""One row: start, a calm second, the attack until as much memory and as many files are in use as before. Knows no attack by name.
 
 An attack that could not be made is a void row, never a held one; a service that ends is a row that did not hold.
 """
@@ -116,7 +116,7 @@ def _meddled(attack: Attack, stage: Stage, scale: Scale) -> Done:
 
 
 def judged(done: Done, plan: Plan, expected: frozenset[int]) -> Done:
-    """Void an attack that did too little, and name answers that nobody should have got. Pure."""
+    """Void an attack that did too little, and name answers that are wrong. Pure."""
     if done.void:
         return done
     counts = done.counts

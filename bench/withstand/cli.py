@@ -34,13 +34,13 @@ SECONDS: Final = 8.0
 
 
 class Progress(Protocol):
-    """Shows how far it is."""
+    """Shows the progress."""
 
     def begin(self, steps: int) -> None:
-        """There will be so many steps."""
+        """Take the number of steps."""
 
     def step(self, text: str) -> None:
-        """The next step begins."""
+        """Begin the next step."""
 
     def say(self, text: str) -> None:
         """Write a line that stays."""
@@ -57,11 +57,11 @@ class Lines:
         self._steps = self._step = 0
 
     def begin(self, steps: int) -> None:
-        """There will be so many steps."""
+        """Take the number of steps."""
         self._steps = steps
 
     def step(self, text: str) -> None:
-        """The next step begins."""
+        """Begin the next step."""
         self._step += 1
         if sys.stderr.isatty():
             print(f"{self._step}/{self._steps} {text} …", end="\r", file=sys.stderr, flush=True)
@@ -74,7 +74,7 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def chosen(names: Sequence[str] | None, *, is_quick: bool) -> list[Attack | Trial]:
-    """Choose rows: those named, or whose name begins so; without a name all, or those of a quick run.
+    """Choose rows: those named, or whose name begins with one of the names; without names all rows, or those of a quick run.
 
     Raises:
         BenchError: there is no such row.
@@ -111,7 +111,7 @@ def chosen(names: Sequence[str] | None, *, is_quick: bool) -> list[Attack | Tria
 
 def _run(options: argparse.Namespace, chosen_rows: Sequence[Attack | Trial]) -> int:
     if (files := raise_open_files()) < OPEN_FILES_MIN:
-        raise BenchError(f"{OPEN_FILES_MIN} open files are needed, {files} are allowed (ulimit -n)")
+        raise BenchError(f"{OPEN_FILES_MIN} open files are needed, the limit is {files} (ulimit -n)")
     python = python_of(options.build)
     scale = QUICK if options.quick else Scale(options.seconds, options.times)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
@@ -126,7 +126,7 @@ def _run(options: argparse.Namespace, chosen_rows: Sequence[Attack | Trial]) -> 
                 for line in lines(rows[-1]):
                     progress.say(line)
         except KeyboardInterrupt:
-            progress.say("interrupted: not all rows were played")
+            progress.say("interrupted: not all rows were run")
     print("\n".join(table(rows)))
     if options.json is not None:
         about: dict[str, Any] = {
@@ -150,22 +150,25 @@ def _parser() -> argparse.ArgumentParser:
     about = "Attack the service while an honest client measures itself. Exit code 0: all rows held."
     parser = argparse.ArgumentParser(prog="scripts/withstand", description=about)
     parser.add_argument(
-        "--only", action="append", metavar="NAME", help="this row, or all whose names begin so; may be repeated"
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="only this row, or all rows whose names begin with NAME; may be repeated",
     )
-    parser.add_argument("--list", action="store_true", help="name the rows, and play none")
+    parser.add_argument("--list", action="store_true", help="list the rows and exit")
     parser.add_argument(
         "--quick", action="store_true", help="one row of each kind, with a twentieth of the counts: 4 minutes"
     )
     parser.add_argument(
-        "--seconds", type=float, default=SECONDS, help="of an attack without a count (default: %(default)g)"
+        "--seconds", type=float, default=SECONDS, help="duration of an attack that has no count (default: %(default)g)"
     )
     parser.add_argument(
         "--times",
         type=float,
         default=1.0,
         metavar="N",
-        help="N times the counts: 10, and what takes long is asked 100 000 times",
+        help="multiply all counts by N; with 10, even the slow answers are requested 100,000 times",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements to FILE")
     add_build_option(parser)
     return parser

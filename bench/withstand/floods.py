@@ -53,7 +53,7 @@ def body_limit(stage: Stage) -> int:
 
 
 def unsigned_token(size: int) -> str:
-    """Make a token of somebody else's: long runs of digits, which are dear to read."""
+    """Make a token of another issuer: long runs of digits, which are expensive to read."""
     payload = (b"9" * 299 + b"x") * (size * 3 // 4 // 300 - 1)
     return b".".join(encode(part) for part in (b'{"alg":"HS256"}', payload, b"s" * 32)).decode()
 
@@ -73,7 +73,7 @@ def _idle(stage: Stage, scale: Scale) -> Plan:
 
 
 def _silent(stage: Stage, scale: Scale) -> Plan:
-    """One more than there is room for, so that somebody has to go."""
+    """One more than the limit, so that one connection has to be closed."""
     return Plan(stage.subject.port, stage.subject.settings["limits"]["connections"] + 200, scale.seconds)
 
 
@@ -130,20 +130,27 @@ def _dense(stage: Stage, scale: Scale) -> Plan:
 
 
 FLOODS: Final = (
-    Attack("drip", "3 000 connections that send a byte every three seconds", _drip, is_quick=True),
-    Attack("unread", "3 000 that pipeline checks and never read an answer", _unread, is_quick=True),
-    Attack("idle", "3 000 that ask once and stay", _idle, is_quick=True),
-    Attack("silent", "200 more than there is room for, without a byte", _silent),
-    Attack("silent admin", "200 on the admin port, without a byte", _silent_admin),
-    Attack("churn", "50 000 opened and reset", _churn(b""), first_share=0.5, is_quick=True),
-    Attack("churn half", "50 000 opened and reset in the middle of a head", _churn(CHECK[:-9]), first_share=0.5),
-    Attack("churn login", "50 000 that log in and are gone before the answer", _churn(asking("ok")), first_share=0.5),
-    Attack("heads", "3 900 heads of 63 KiB without an end", _heads, is_quick=True),
-    Attack("bodies", "3 900 bodies that stop a byte before their end", _bodies),
-    Attack("chunks", "3 900 bodies of the smallest chunks, without an end", _chunks),
+    Attack("drip", "3,000 connections that send one byte every three seconds", _drip, is_quick=True),
+    Attack("unread", "3,000 connections that pipeline checks and never read an answer", _unread, is_quick=True),
+    Attack("idle", "3,000 connections that send one request and stay open", _idle, is_quick=True),
+    Attack("silent", "200 connections more than the limit, which send nothing", _silent),
+    Attack("silent admin", "200 connections to the admin port, which send nothing", _silent_admin),
+    Attack("churn", "50,000 connections opened and reset", _churn(b""), first_share=0.5, is_quick=True),
+    Attack(
+        "churn half", "50,000 connections opened and reset in the middle of a head", _churn(CHECK[:-9]), first_share=0.5
+    ),
+    Attack(
+        "churn login",
+        "50,000 clients that log in and disconnect before the answer",
+        _churn(asking("ok")),
+        first_share=0.5,
+    ),
+    Attack("heads", "3,900 heads of 63 KiB that never end", _heads, is_quick=True),
+    Attack("bodies", "3,900 bodies that stop one byte before their end", _bodies),
+    Attack("chunks", "3,900 bodies of the smallest chunks that never end", _chunks),
     Attack(
         "behind",
-        "3 900 logins that stall, 63 KiB of requests after each, nothing is read",
+        "3,900 logins that stall, 63 KiB of requests after each, no answer is read",
         _behind,
         lanes="check",
         is_quick=True,
@@ -154,13 +161,13 @@ FLOODS: Final = (
         _pipelining(300, (CHECK * 650,)),
         is_quick=True,
     ),
-    Attack("pipeline 3000", "3 000 clients that pipeline checks without a pause", _pipelining(3000, (CHECK * 650,))),
+    Attack("pipeline 3000", "3,000 clients that pipeline checks without a pause", _pipelining(3000, (CHECK * 650,))),
     Attack(
         "pipeline logins", "100 clients that pipeline logins without a pause", _pipelining(100, (asking("ok") * 100,))
     ),
     Attack(
         "unsigned tokens",
-        "16 clients with tokens of 30 KiB that nobody signed",
+        "16 clients with unsigned tokens of 30 KiB",
         _unsigned,
         expected=frozenset((401,)),
         is_quick=True,

@@ -110,7 +110,7 @@ def _names_come_back(python: str, scale: Scale) -> Row:
 
 
 def _worker_stopped(python: str, _scale: Scale) -> Row:
-    name, about = "worker stopped", "SIGSTOP to one of two: it is replaced, and new clients are served"
+    name, about = "worker stopped", "SIGSTOP to one of two workers: it is replaced, and new clients are served"
     with _stage(python, workers=WORKERS) as stage:
         _wait(lambda: len(stage.subject.workers()) == WORKERS, "the workers do not start")
         stopped = stage.subject.workers()[0]
@@ -170,7 +170,7 @@ LIFE: Final = (
     Trial("SIGTERM, names hang, 1", "look-ups hang at the end, one worker", _sigterm_names(1), is_quick=True),
     Trial("SIGTERM, names hang, 2", "look-ups hang at the end, two workers", _sigterm_names(2)),
     Trial("names come back", "look-ups hang for 20 s, then the next login succeeds", _names_come_back, is_quick=True),
-    Trial("worker stopped", "SIGSTOP to one of two: it is replaced", _worker_stopped, is_quick=True),
+    Trial("worker stopped", "SIGSTOP to one of two workers: it is replaced", _worker_stopped, is_quick=True),
     Trial("log pipe non-blocking", "stdout is a non-blocking pipe of one page", _small_pipe, is_quick=True),
 )
 

@@ -1,7 +1,7 @@
 """The remote: good to the honest client, and to everybody else what their login asks for (`{"do": "reset"}`).
 
 Keeps account of the honest client's nonces: which came twice (a login is never sent twice), and which came on a connection on
-which a stray reply was sent before. HTTP/1.1 cannot tell that reply from the answer, so such a login may fail.
+which a stray reply was sent before. HTTP/1.1 cannot distinguish that reply from the answer, so such a login may fail.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Account:
         self.excused: list[str] = []
         # Connections that ended under a login which had a stray reply for its own: the next one was lost on them.
         self.snares = 0
-        self.is_stalled = False  # as a whole: nobody is answered
-        self.greets = False  # every fourth connection starts with a reply that nobody asked for
+        self.is_stalled = False  # nothing is answered
+        self.greets = False  # every fourth connection starts with an unrequested reply
         self.random = random.Random(SEED)  # noqa: S311 - it chooses a fault, no key
 
     def control(self, word: str) -> None:

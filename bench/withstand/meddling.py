@@ -129,13 +129,16 @@ def _ending(number: signal.Signals) -> Callable[[Stage, float], Mapping[str, int
 MEDDLING: Final = (
     Attack("SIGHUP storm", "a hundred SIGHUPs a second, every tenth with a changed file", meddle=_storm, is_quick=True),
     Attack(
-        "half-written file", "the configuration cut anywhere, ten times a second", meddle=_half_written, is_quick=True
+        "half-written file",
+        "the configuration file truncated at random, ten times a second",
+        meddle=_half_written,
+        is_quick=True,
     ),
-    Attack("symlink swaps", "configuration and secret swapped as a kubelet does", meddle=_swapped),
-    Attack("vanished secret", "the secret gone, empty, short, a folder", meddle=_vanished),
+    Attack("symlink swaps", "configuration and secret replaced as a kubelet does", meddle=_swapped),
+    Attack("vanished secret", "the secret file missing, empty, too short, a folder", meddle=_vanished),
     Attack(
         "workers killed",
-        "SIGKILL to one of two, each second",
+        "SIGKILL to one of two workers, every second",
         meddle=_ending(signal.SIGKILL),
         workers=2,
         may_break=True,
@@ -143,7 +146,7 @@ MEDDLING: Final = (
     ),
     Attack(
         "workers replaced",
-        "SIGTERM to one of two, each second",
+        "SIGTERM to one of two workers, every second",
         meddle=_ending(signal.SIGTERM),
         workers=2,
         may_break=True,

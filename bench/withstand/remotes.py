@@ -1,4 +1,4 @@
-"""A remote that fails in every way for others while the honest client's logins go on, and logs that nobody takes.
+"""A remote that fails in every way for others while the honest client's logins continue, and logs that are not read.
 
 Where each login costs a new connection to the remote there are few attackers: what a crowd of them has to wait for is the
 kernel's and the remote's accepting. All stay below `limits.remoteConnections`: connections to the remote are not shared out
@@ -30,7 +30,7 @@ def _doing(what: str, clients: int = CLIENTS) -> Callable[[Stage, Scale], Plan]:
 
 
 def _greeting(stage: Stage, scale: Scale) -> Plan:
-    """Every fourth connection starts with a reply that nobody asked for, and each login ends its connection."""
+    """Every fourth connection starts with an unrequested reply, and each login ends its connection."""
     stage.remote.ask("greet")
     return Plan(stage.subject.port, 8, scale.seconds, again=(asking("empty"),), batch=1)
 
@@ -53,15 +53,15 @@ def _checks(stage: Stage, scale: Scale) -> Plan:
 
 REMOTES: Final = (
     Attack("remote stalls", "150 logins that are never answered", _doing("stall"), is_quick=True),
-    Attack("remote stalls for all", "1 500 logins; the remote answers nobody for half a second, then all, and so on",
+    Attack("remote stalls for all", "1,500 logins; the remote alternates: half a second silent, then all answers",
            _doing("ok", 1500), _stalling, lanes="check"),
-    Attack("remote drips", "150 logins, a byte of the reply each 100 ms", _doing("drip")),
-    Attack("remote resets", "connections reset in place of a reply", _doing("reset", DIALLING)),
-    Attack("remote answers twice", "a stray reply after each reply, at once", _doing("twice", DIALLING), is_quick=True),
-    Attack("remote answers late", "a stray reply 5 ms after each reply", _doing("late", DIALLING), is_quick=True),
-    Attack("remote answers early", "connections that begin with a reply that nobody asked for", _greeting),
-    Attack("remote never ends", "replies without an end", _doing("endless", DIALLING)),
+    Attack("remote drips", "150 logins, one byte of the reply every 100 ms", _doing("drip")),
+    Attack("remote resets", "connections reset instead of a reply", _doing("reset", DIALLING)),
+    Attack("remote answers twice", "an unrequested reply directly after each reply", _doing("twice", DIALLING), is_quick=True),
+    Attack("remote answers late", "an unrequested reply 5 ms after each reply", _doing("late", DIALLING), is_quick=True),
+    Attack("remote answers early", "connections that begin with an unrequested reply", _greeting),
+    Attack("remote never ends", "replies that never end", _doing("endless", DIALLING)),
     Attack("remote flaps", "all of these at random", _doing("flap", DIALLING), is_quick=True),
-    Attack("log disk full", "stdout is a device with no room", _checks, log="full", is_quick=True),
-    Attack("log pipe full", "stdout is a pipe that nobody reads", _checks, log="stuck", is_quick=True),
+    Attack("log disk full", "stdout is a full device", _checks, log="full", is_quick=True),
+    Attack("log pipe full", "stdout is a pipe without a reader", _checks, log="stuck", is_quick=True),
 )  # fmt: skip

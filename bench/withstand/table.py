@@ -31,20 +31,20 @@ HEADS: Final = (
 KIB: Final = 1024
 NAME_WIDTH: Final = 30
 ABOUT: Final = (
-    "p50, p99, max, failed: of the honest client. MiB: VmRSS before, VmHWM, VmRSS a second after. files: open in the service. "
-    "CPU idle: of one core, a second after."
+    "p50, p99, max, failed: of the honest client. MiB: VmRSS before, VmHWM, VmRSS one second afterwards. files: open in the "
+    "service. CPU idle: share of one core, one second afterwards."
 )
 
 
 def verdict(row: Row) -> str:
-    """Say in one word what became of a row."""
+    """Return a row's verdict as one word."""
     if void(row):
         return "void"
     return "held" if held(row) else "FAILED"
 
 
 def lines(row: Row) -> list[str]:
-    """Write one row: its figures, then whatever did not hold."""
+    """Write one row: its figures, then its problems."""
     said = [_line(cells) for cells in _cells(row)]
     if reason := void(row):
         said.append(f"    void: {reason}")

@@ -84,6 +84,6 @@ def _of_run(row: Row, run: Run) -> Iterator[str]:
     if run.after.peak_kib > PEAK_KIB_MAX:
         yield f"memory {run.after.peak_kib / 1024:.0f} MiB at most"
     if row.before is not None and run.after.files > row.before.files:
-        yield f"{run.after.files} files open after it, {row.before.files} before"
+        yield f"{run.after.files} files open afterwards, {row.before.files} before"
     if run.idle_share is not None and run.idle_share > IDLE_SHARE_MAX:
-        yield f"{run.idle_share:.1%} CPU when idle again"
+        yield f"{run.idle_share:.1%} CPU afterwards, when idle"

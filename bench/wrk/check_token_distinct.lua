@@ -1,4 +1,4 @@
--- Checks of all tokens of BENCH_TOKENS in turn: whoever remembers fewer than there are has always forgotten the next.
+-- Checks of all tokens of BENCH_TOKENS in turn: a cache of fewer tokens never has the next one.
 dofile(os.getenv("BENCH_SCRIPTS") .. "/report.lua")
 
 local requests, count, turn = {}, 0, 0

@@ -38,7 +38,7 @@ def test_only_what_both_have_is_compared() -> None:
     other = result(measured("txtoken", "get_token"), measured("txtoken", "mixed"))
     changes = compare(one, other)
     assert {(change.service, change.scenario) for change in changes} == {("txtoken", "get_token")}
-    assert "bytes an idle connection" not in {change.figure for change in changes}
+    assert "bytes per idle connection" not in {change.figure for change in changes}
 
 
 def test_void_is_not_compared() -> None:

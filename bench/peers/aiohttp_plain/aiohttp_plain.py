@@ -73,7 +73,7 @@ async def get_token(request: web.Request) -> web.Response:
 
 
 async def check_token(request: web.Request) -> web.Response:
-    """Verify a token and tell what it says."""
+    """Verify a token and return its claims."""
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     try:
         complete = jwt.decode_complete(token, KEY, [ALGORITHM], options={"require": ["exp"]})

@@ -54,7 +54,7 @@ async def get_token(credentials: Annotated[dict[str, Any], Body()]) -> JSONRespo
 
 
 async def check_token(authorization: Annotated[str, Header()] = "") -> JSONResponse:
-    """Verify a token and tell what it says."""
+    """Verify a token and return its claims."""
     token = authorization.removeprefix("Bearer ")
     try:
         complete = jwt.decode_complete(token, KEY, [ALGORITHM], options={"require": ["exp"]})

@@ -83,7 +83,7 @@ local function fail(message, detail)
   answer(500, '{"message":"' .. message .. '"' .. detail .. "}")
 end
 
--- cjson makes arrays and objects the same kind of table: the first character that counts tells them apart.
+-- cjson makes arrays and objects the same kind of table: the first character distinguishes them.
 local function decode_object(text)
   if not find(text, "^%s*{") then return nil end
   local fine, value = pcall(json_decode, text)
