@@ -51,6 +51,18 @@ def _single(request: bytes, count: int = COUNT, clients: int = CLIENTS) -> Calla
     return plan
 
 
+def _batched(make: Make) -> Callable[[Stage, Scale], Plan]:
+    """One request after the other: each waits for the remote."""
+
+    def plan(stage: Stage, scale: Scale) -> Plan:
+        requests = tuple(make(stage.key.encode()))
+        return Plan(
+            stage.subject.port, CLIENTS, scale.time(SECONDS), again=requests, batch=1, answers=scale.count(COUNT)
+        )
+
+    return plan
+
+
 def _closing(first: bytes, count: int = COUNT, clients: int = CLIENTS) -> Callable[[Stage, Scale], Plan]:
     def plan(stage: Stage, scale: Scale) -> Plan:
         answers = scale.count(count)
@@ -67,6 +79,27 @@ def _claims(**claims: object) -> dict[str, object]:
 
 def _signed(**claims: object) -> Make:
     return lambda key: [check(token(key, _claims(**claims, jti=str(number)))) for number in range(VARIANTS)]
+
+
+def _renewals(**claims: object) -> Make:
+    """Tokens of one session each, to be renewed."""
+
+    def make(key: bytes) -> list[bytes]:
+        begun = int(time.time())
+        tokens = (token(key, _claims(auth_time=begun, sid=f"session-{number}", **claims)) for number in range(VARIANTS))
+        return [_bearer("POST /refreshToken HTTP/1.1", one) for one in tokens]
+
+    return make
+
+
+def _bearer(line: str, token: str) -> bytes:
+    return _request(line, f"Authorization: Bearer {token}".encode())
+
+
+def _names(key: bytes) -> list[bytes]:
+    """Wrong passwords of many names, and of one name more often than `throttle` takes them."""
+    names = [f"name-{number}" if number % 2 else "everybody" for number in range(VARIANTS * 4)]
+    return [login(b'{"do":"refused","user":"%b"}' % name.encode()) for name in names]
 
 
 def _headed(header: dict[str, object]) -> Make:
@@ -121,6 +154,17 @@ def _ended(
     )
 
 
+def _asked(name: str, expected: frozenset[int], make: Make, settings: Mapping[str, Any]) -> Attack:
+    return Attack(
+        f"answer: {name}",
+        f"{COUNT:,} answers with {' or '.join(map(str, sorted(expected)))}",
+        _batched(make),
+        first_share=FIRST_SHARE,
+        expected=expected,
+        settings=settings,
+    )
+
+
 def _failed(what: str, status: int = 500, count: int = COUNT, *, quick: bool = False) -> Attack:
     return Attack(
         f"remote: {what.replace('_', ' ')}",
@@ -161,6 +205,25 @@ ANSWERS: Final = (
     _kept("not valid yet", 401, _signed(nbf=NEVER)),
     _kept("issuer", 401, _signed(iss="other"), {"verify": {"iss": ISSUER}}),
     _kept("audience", 401, _signed(aud="other"), {"verify": {"aud": [ISSUER]}}),
+    _kept(
+        "forward auth",
+        200,
+        lambda key: [
+            _bearer("PUT /forwardAuth/any HTTP/1.1", good_token(key, f"nonce-of-a-flood-{n}")) for n in range(VARIANTS)
+        ],
+        {"forwardAuth": {"headers": {"X-User": "/data/nonce"}}},
+        quick=True,
+    ),
+    _kept("forward auth, no token", 401, _always(_request("GET /forwardAuth HTTP/1.1")), {"forwardAuth": {}}),
+    _kept(
+        "forward auth, denied",
+        403,
+        lambda key: [_bearer("GET /forwardAuth HTTP/1.1", good_token(key, "nonce-of-a-flood"))],
+        {"forwardAuth": {"require": {"/data/role": "admin"}}},
+    ),
+    _kept("a renewed token", 200, _renewals(), {"refresh": {}}, quick=True),
+    _kept("a session that is over", 401, _renewals(iat=1, exp=2), {"refresh": {}}),
+    _asked("throttle", frozenset((500, 429)), _names, {"throttle": {"field": "/user"}}),
     _kept("unknown path", 404, _always(*(_request(f"GET /{number} HTTP/1.1") for number in range(VARIANTS)))),
     _kept("method not allowed", 405, _always(_request("PUT /getToken HTTP/1.1"))),
     _kept("body is not JSON", 400, _always(login(b"{"), login(b"hello"), login(b'"\xff"'))),

@@ -7,18 +7,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import signal
 import socket
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import BenchError
 from bench.withstand.attack import Scale, Trial
-from bench.withstand.floods import CHECK, asking, login
+from bench.withstand.floods import CHECK, asking, endless_head, login
 from bench.withstand.measures import Row
 from bench.withstand.stage import Stage, staged
 from bench.withstand.subject import LOOPBACK
@@ -33,6 +35,12 @@ SILENCE_S: Final = 20.0  # of the name service
 POLL_S: Final = 0.02
 BEAT_S: Final = 10.0  # after which a worker that does not beat is replaced (contract §4.3)
 WORKERS: Final = 2
+PLACES: Final = 20
+CROWD: Final = 60
+WAVES: Final = 3
+PIPELINED: Final = 6
+STUCK_S: Final = 0.2  # a client that the service does not read
+LARGE_HEAD_BYTES: Final = 50_000
 PIPE_BYTES: Final = 4096
 LINES: Final = 3000
 FIRST_LOGIN: Final = login(b'{"honest":"nonce-of-the-first"}')
@@ -130,6 +138,43 @@ def _worker_stopped(python: str, _scale: Scale) -> Row:
     return _row(name, about, problems, f"replaced after {took_s:.1f} s")
 
 
+def _places(python: str, _scale: Scale) -> Row:
+    """Clients that leave in the moment in which they are accepted, or are closed for others."""
+    name, about = "places", f"{CROWD} clients with {PLACES} places pipeline large checks and reset: no place is lost"
+    request = endless_head(LARGE_HEAD_BYTES) + b"\r\nX: y\r\n\r\n"
+    with _stage(python, settings={"limits": {"connections": PLACES}}) as stage:
+        for _ in range(WAVES):
+            clients = []
+            for _ in range(CROWD):
+                client = socket.create_connection((LOOPBACK, stage.subject.port), ANSWER_S)
+                client.settimeout(STUCK_S)
+                with contextlib.suppress(OSError):
+                    client.sendall(request * PIPELINED)
+                clients.append(client)
+            for client in clients:
+                client.close()
+        try:
+            _wait(lambda: _open_connections(stage) == 0, "")
+        except BenchError:
+            problems = [f"{_open_connections(stage)} connections are open that no client has"]
+        else:
+            problems = []
+        with _sent(stage, CHECK) as client:
+            if not _answer(client).startswith(b"HTTP/1.1 401"):
+                problems.append("a new client is not answered")
+    return _row(name, about, problems, f"{WAVES * CROWD:,} clients")
+
+
+def _open_connections(stage: Stage) -> int:
+    """Ask the service's own metrics."""
+    with urllib.request.urlopen(f"http://{LOOPBACK}:{stage.subject.admin_port}/metrics", timeout=ANSWER_S) as answer:
+        text: str = answer.read().decode()
+    found = re.search(r"^txtoken_connections_open ([0-9.]+)$", text, re.MULTILINE)
+    if found is None:
+        raise BenchError("the service does not say how many connections are open")
+    return int(float(found[1]))
+
+
 def _small_pipe(python: str, _scale: Scale) -> Row:
     """A non-blocking pipe of one page: EAGAIN means to wait, not to drop."""
     name, about = (
@@ -165,6 +210,7 @@ def _small_pipe(python: str, _scale: Scale) -> Row:
 
 
 LIFE: Final = (
+    Trial("places", "more clients than places pipeline large checks and reset", _places, is_quick=True),
     Trial("SIGTERM busy, 1", "64 logins wait at the end, one worker", _sigterm_busy(1), is_quick=True),
     Trial("SIGTERM busy, 2", "64 logins wait at the end, two workers", _sigterm_busy(2), is_quick=True),
     Trial("SIGTERM, names hang, 1", "look-ups hang at the end, one worker", _sigterm_names(1), is_quick=True),
