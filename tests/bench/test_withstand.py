@@ -59,8 +59,8 @@ def test_a_row_that_held() -> None:
         ({"done": Done({"opened": 10}, wrong="wrong answers: 3 x status 200")}, "3 x status 200"),
         ({"after": Usage(43_000, 256 * 1024 + 1, 17)}, "memory 256 MiB at most"),
         ({"after": Usage(43_000 + 2049, 46_000, 17)}, "memory grew by 2.0 MiB"),
-        ({"after": Usage(43_000, 44_000, 18)}, "18 files open after it, 17 before"),
-        ({"idle_share": 0.011}, "1.1% CPU when idle again"),
+        ({"after": Usage(43_000, 44_000, 18)}, "18 files open afterwards, 17 before"),
+        ({"idle_share": 0.011}, "1.1% CPU afterwards, when idle"),
     ],
 )
 def test_a_row_that_did_not_hold(changes: Mapping[str, Any], problem: str) -> None:
