@@ -1,6 +1,6 @@
 """Makes `python -m bench` the command line. Knows nothing else.
 
-What the commands do stands in `bench.cli`.
+`bench.cli` has what the commands do.
 """
 
 from bench.cli import main

@@ -38,7 +38,7 @@ def sign(key: str, data: Mapping[str, object], hours: float = TOKEN_HOURS) -> st
 def distinct_tokens(key: str, data: dict[str, object], count: int) -> list[str]:
     """Make tokens that are all different and all of one length.
 
-    What differs stands in the middle, where wrk's Lua looks when it hashes a string: it takes twelve bytes for the whole, and
+    The difference is in the middle, where wrk's Lua looks when it hashes a string: it takes twelve bytes for the whole, and
     40 000 strings that are equal there took it minutes.
     """
     members = list(data.items())

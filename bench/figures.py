@@ -1,6 +1,6 @@
 """What was measured: a round, the rounds of one service in one scenario, their median and spread.
 
-Knows no files and no clock; every unit stands in a name.
+Knows no files and no clock; every unit is part of a name.
 """
 
 from __future__ import annotations

@@ -62,10 +62,10 @@ def report(findings: Findings) -> Iterator[str]:
     for kind, count in sorted(findings.counts.items()):
         yield f"{f'requests, token {kind}':<{WIDTH}}{count:>9}"
     yield f"{'requests in all':<{WIDTH}}{sum(findings.counts.values()):>9}"
-    yield f"{'keys that were retired, each by a reload':<{WIDTH}}{findings.turns:>9}"
+    yield f"{'keys removed, each by a reload':<{WIDTH}}{findings.turns:>9}"
     p50, p99 = percentile(findings.latencies_ms, 0.5), percentile(findings.latencies_ms, 0.99)
     longest = max(findings.latencies_ms, default=0.0)
-    yield f"{'p50, p99, max ms, as this client sees it':<{WIDTH}}{p50:>9.1f}{p99:>9.1f}{longest:>9.1f}"
+    yield f"{'p50, p99, max ms, measured by the client':<{WIDTH}}{p50:>9.1f}{p99:>9.1f}{longest:>9.1f}"
     yield f"{'seconds':<{WIDTH}}{findings.seconds:>9.1f}"
     for text, count in findings.faults.most_common(FAULTS_SHOWN):
         yield f"FAULT, {count} x: {text}"

@@ -99,7 +99,7 @@ class Clients:
                 deadline = time.monotonic() + KNOWN_S
                 while await self._check(session, last) != 200 or await self._check(session, first) != 401:
                     if time.monotonic() > deadline:
-                        raise BenchError(f"the service did not take over its next keys within {KNOWN_S:g} s")
+                        raise BenchError(f"the service did not load its next keys within {KNOWN_S:g} s")
                     await asyncio.sleep(_POLL_S)
                 self._keyset.turn(known)
                 self.findings.turns += 1
@@ -206,12 +206,12 @@ class Clients:
 def _fault(question: Question, status: int, body: bytes) -> str:
     """Say what is wrong with an answer, or nothing."""
     if question.nonce is None:
-        return "" if status == 401 else f"status {status}, and not 401"
+        return "" if status == 401 else f"status {status} instead of 401"
     if status != 200:
-        return f"status {status}, and not 200"
+        return f"status {status} instead of 200"
     seen = seen_in(body)
     alike = [value for name, value in seen.fields if name.replace("_", "-") == NONCE.lower()]
     if alike != [question.nonce]:
-        return "another nonce than its own" if len(alike) == 1 else f"{len(alike)} nonces"
+        return "the nonce of another request" if len(alike) == 1 else f"{len(alike)} nonces"
     whole = seen.target == question.target and seen.method == question.method and seen.body == question.body
     return "" if whole else "another request than was sent"

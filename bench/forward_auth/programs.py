@@ -40,7 +40,7 @@ class Program:
         assert self.in_environment is not None
         for path in (ROOT / ENVIRONMENT).glob(self.in_environment):
             if not path.stat().st_mode & 0o100:
-                path.chmod(0o755)  # some wheels forget it
+                path.chmod(0o755)  # some wheels lack the mode
             return str(path)
         return None
 

@@ -22,7 +22,7 @@ _CHUNKED: Final = re.compile(rb"(?i)\r\ntransfer-encoding: *chunked *\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request as it came. Names of fields are in lower case."""
+    """One request as it came. Field names are in lower case."""
 
     method: str
     target: str

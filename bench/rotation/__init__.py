@@ -1,4 +1,4 @@
-"""Rotation under load: two services with one secret whose keys rotate every few seconds, and verifiers that miss nothing.
+"""Rotation under load: two services with one secret whose keys rotate every few seconds, and verifiers that check every token.
 
 What calls what, from the top:
 

@@ -1,6 +1,6 @@
 """The verifiers: each token of one service is checked at once by all, once more just before its end, and after it.
 
-A verifier is another service, or a JWKS that is kept for as long as it may be. Logs in at a fixed rate and waits for nobody.
+A verifier is another service, or a JWKS that is kept for as long as it may be. Logs in at a fixed rate and does not wait.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REFUSALS: Final = ("Token is expired", "signing key is unknown")
 
 
 class Checker:
-    """Runs until it has seen each of its tokens end. `ports` are those of the services."""
+    """Runs until each of its tokens has expired. `ports` are those of the services."""
 
     def __init__(
         self, session: aiohttp.ClientSession, ports: Sequence[int], algorithm: str, issuer: str, every_s: int
@@ -42,7 +42,7 @@ class Checker:
         self.findings = Findings()
 
     async def run(self, seconds: float) -> None:
-        """Log in for so long, and follow each token to its end."""
+        """Log in for so long, and follow each token to its expiry."""
         end = time.monotonic() + seconds
         comparing = asyncio.create_task(self._compare_for_ever())
         due = time.monotonic()
@@ -62,7 +62,7 @@ class Checker:
         findings.counts["max-age of the JWKS, s"] = max(cache.max_age_s for cache in self._caches)
 
     async def _follow(self, url: str) -> None:
-        """Log in at one service, and have the token checked until it has ended."""
+        """Log in at one service, and have the token checked until it has expired."""
         try:
             token = await self._log_in(url)
             if token is None:
@@ -107,10 +107,10 @@ class Checker:
             status, answer = await self._ask("GET", url + CHECK_ROUTE, token=token)
             self.findings.counts["checks of tokens that have ended"] += 1
             if status != 401 or answer.get("error") not in REFUSALS:
-                self.findings.fault(f"a token that has ended: status {status}, {answer.get('error')}")
+                self.findings.fault(f"an expired token: status {status}, {answer.get('error')}")
 
     async def _compare_for_ever(self) -> None:
-        """See that all services publish the same bytes, whichever worker is asked."""
+        """Check that all services publish the same bytes, from every worker."""
         while True:
             await asyncio.sleep(COMPARE_S)
             begun = time.time()

@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
     rotation = Rotation(options.algorithm, EVERY_S, LIFE_S, WORKERS)
     print(
         f"{rotation.algorithm}, a key every {rotation.every_s} s, tokens of {rotation.life_s} s, {python}: "
-        f"{options.seconds} s of load, then until the last token has ended",
+        f"{options.seconds} s of load, then until the last token expires",
         file=sys.stderr,
         flush=True,
     )

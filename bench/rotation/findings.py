@@ -22,7 +22,7 @@ class Findings:
     latencies_ms: dict[str, list[float]] = field(default_factory=lambda: {"login": [], "check": []})
 
     def fault(self, text: str) -> None:
-        """Take down something that should not be."""
+        """Record a fault."""
         self.faults[text] += 1
 
 

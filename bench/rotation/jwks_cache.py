@@ -1,6 +1,6 @@
 """The JWKS of one service, kept for as long as its Cache-Control allows (RFC 9111 §4.2), and not fetched again before that.
 
-An unknown `kid` is no reason to fetch: what there is to see is whether one comes. Knows no tokens but what PyJWT says of them.
+An unknown `kid` is no reason to fetch: whether one comes is what is measured. Knows no tokens but what PyJWT says of them.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ What calls what, from the top:
     meddling           signals, files and workers that are tampered with
     life               trials of the end and of what comes back, each with a verdict of its own
     stage              service, remote and honest client as processes, each on its core
-    subject            the service: which build, its configuration, what the kernel says of its memory, files and CPU time
+    subject            the service: which build, its configuration, its memory, files and CPU time
     honest             the honest client, a process of its own; `nonces` judges each of its answers
     swarm              the attackers, a process of its own at nice 19
     login_api          the remote, a process of its own: good to the honest, and to others what they ask for

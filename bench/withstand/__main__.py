@@ -1,6 +1,6 @@
 """Makes `python -m bench.withstand` the command line. Knows nothing else.
 
-What the command does stands in `bench.withstand.cli`.
+`bench.withstand.cli` has what the command does.
 """
 
 from bench.withstand.cli import main

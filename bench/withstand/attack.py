@@ -45,7 +45,7 @@ class Attack:
     settings: Mapping[str, Any] = field(default_factory=dict)
     log: str = ""  # where stdout goes: `full`, a full device; `stuck`, a pipe without a reader; else nowhere
     may_break: bool = False  # connections of the honest client, because their worker is killed
-    is_quick: bool = False  # stands in for its kind in a quick run
+    is_quick: bool = False  # represents its kind in a quick run
 
 
 @dataclass(frozen=True, slots=True)

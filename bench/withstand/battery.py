@@ -148,8 +148,8 @@ def _settled(stage: Stage, files: int) -> Usage:
 
 
 def _idle_share(stage: Stage) -> float:
-    """Say what the service uses of a core when nobody asks it anything. A second in which it used more than it may is followed
-    by two more, and the middle one counts: one of some 200 such seconds showed 2 %, and none in five more runs of its row.
+    """Return the share of a core that the idle service uses. A second above the limit is followed by two more, and their median
+    counts: one of some 200 such seconds showed 2 %, and none in five more runs of its row.
     """
     shares = [_share_of_a_second(stage)]
     if shares[0] > IDLE_SHARE_MAX:

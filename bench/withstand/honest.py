@@ -1,7 +1,7 @@
 """The honest client: logs in and has tokens checked, on kept and on fresh connections, and measures what it gets.
 
 A process of its own. Commands come on stdin, one a line: `go LANE,…` and `pause`; a pause is answered with a line of JSON.
-Each lane asks at a fixed rate and waits for nobody, so that a stall counts for all who come meanwhile.
+Each lane sends at a fixed rate and does not wait, so that a stall counts for every request that is due meanwhile.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(slots=True)
 class Notes:
-    """What happened since it was last asked to go."""
+    """What happened since the last `go`."""
 
     latencies_ms: list[float] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)  # why, and the nonce
@@ -86,7 +86,7 @@ class Lane:
         self._keeps = how == "kept"
         self._port = port
         self._key = key
-        self._kept: list[Streams] = []  # connections on which nobody waits
+        self._kept: list[Streams] = []  # idle connections
         self._asking: set[asyncio.Task[None]] = set()
         self.going = asyncio.Event()
         self.resting = asyncio.Event()  # no request is on its way
@@ -175,7 +175,7 @@ class Lane:
 
 
 async def serve(port: int, key: bytes) -> None:
-    """Do what stdin says until it ends."""
+    """Obey stdin until it ends."""
     loop = asyncio.get_running_loop()
     commands = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)

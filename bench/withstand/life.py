@@ -1,4 +1,4 @@
-"""Trials that are no matter of load: the end while logins wait or names hang, names that come back, a worker that is stopped,
+"""Trials without load: the end while logins wait or names hang, names that come back, a worker that is stopped,
 a log that is slow. Each judges itself.
 """
 

@@ -42,7 +42,7 @@ def reply(body: bytes, status: bytes = b"200 OK", *lines: bytes) -> bytes:
 
 GUEST: Final = reply(b'{"user":"guest","id":1815,"roles":["member"]}')
 STRAY: Final = reply(b'{"user":"stray","data":"nonce-of-nobody"}')
-# Replies that are written as they stand. What is closed after it stands in CLOSED.
+# Replies that are written unchanged. CLOSED names those after which the connection is closed.
 WRITTEN: Final[Mapping[str, bytes]] = {
     "ok": GUEST,
     "large": reply(b'{"list":"%b"}' % (b"x" * 8192)),

@@ -1,4 +1,4 @@
-"""Whether an answer is the honest client's own: the nonce that it sent stands in the token's claims exactly once.
+"""Whether an answer belongs to the honest client: its nonce is in the token's claims exactly once.
 
 Knows HS256 and the shapes of contract §3.1 and §3.2, and nothing of the service's code. Each function returns why an answer
 is wrong, or None.

@@ -31,7 +31,7 @@ def main() -> None:
 
     socket.getaddrinfo = getaddrinfo
     sys.argv = ["txtoken", *sys.argv[2:]]
-    # After the patch: nobody has the old function by its name then.
+    # After the patch, so that no module has imported the old function.
     raise SystemExit(importlib.import_module("txtoken.cli.main").main())
 
 

@@ -39,7 +39,7 @@ SAID_CHARACTERS: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Who runs where. None: wherever the kernel likes."""
+    """Who runs where. None: the kernel chooses."""
 
     service: frozenset[int] | None
     honest: frozenset[int] | None
@@ -47,7 +47,7 @@ class Cores:
 
     @classmethod
     def of_this_machine(cls) -> Cores:
-        """Share out the cores that this process may use."""
+        """Divide the cores that this process may use."""
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) < 2:
             return cls(None, None, None)
@@ -75,7 +75,7 @@ class Remote:
                 return
 
     def ask(self, word: str) -> dict[str, Any]:
-        """Give it a command. Returns its account of the honest client's nonces."""
+        """Send it a command. Returns what it saw of the honest client's nonces."""
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=LISTEN_S)
         try:
             connection.request("GET", f"/{word}")
@@ -215,7 +215,7 @@ class Attackers:
 def outcome(code: int, said: list[str], wrote: str) -> Done:
     """Read how a swarm ended: its exit code, its lines of JSON, and what it wrote on stderr."""
     if code or not said:
-        return Done(void=f"the attackers ended with {code}: {wrote or 'without a word'}")
+        return Done(void=f"the attackers ended with {code}: {wrote or 'no output'}")
     counts: Mapping[str, int] = json.loads(said[-1]).get("counts", {})
     if not counts.get("opened"):
         failures = ", ".join(f"{count} x {name}" for name, count in counts.items() if name.startswith("failed"))
@@ -224,7 +224,7 @@ def outcome(code: int, said: list[str], wrote: str) -> Done:
 
 
 class Watch:
-    """Looks at the service's files all the while. A context manager."""
+    """Counts the service's open files meanwhile. A context manager."""
 
     def __init__(self, subject: Subject) -> None:
         self.files_most = 0
@@ -237,7 +237,7 @@ class Watch:
             try:
                 self.files_most = max(self.files_most, self._subject.usage().files)
             except BenchError:
-                return  # it has ended; the row finds out
+                return  # it has ended, which the row reports
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -250,7 +250,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """All that a row has to do with."""
+    """The processes of a row."""
 
     subject: Subject
     remote: Remote

@@ -1,4 +1,4 @@
-"""The service as a process: which build, with `deploy/`'s own settings, and what it takes of memory, files and CPU time.
+"""The service as a process: which build, with `deploy/`'s own settings, and its memory, files and CPU time.
 
 Knows no attack. The configuration is that of the Kubernetes ConfigMap but for ports, remote, secret, and `remoteIdle`, which is
 a second so that connections to the remote are gone when files are counted.
@@ -25,7 +25,7 @@ CONFIG_MAP: Final = ROOT / "deploy" / "kubernetes" / "configmap.yaml"
 SLOW_NAMES: Final = Path(__file__).parent / "slow_names.py"
 LOOPBACK: Final = "127.0.0.1"
 NANOSECONDS: Final = 1e9
-DATA_BYTES_MAX: Final = 4 * 1024**3  # a service that does not hold must not take the machine along
+DATA_BYTES_MAX: Final = 4 * 1024**3  # a faulty service must not exhaust the machine
 
 
 def deployed_settings() -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Subject:
 
     def _settings(self, launch: Launch) -> dict[str, Any]:
         settings = deployed_settings()
-        # The remote first and the secret last: cut anywhere, the file is no good configuration.
+        # The remote first and the secret last, so that the file is invalid wherever it is cut.
         made: dict[str, Any] = {"remote": launch.remote, "listen": LOOPBACK, "port": self.port}
         made |= {name: value for name, value in settings.items() if name not in ("remote", "encKeyFile")}
         made |= {"adminPort": self.admin_port, "workers": launch.workers}
@@ -98,7 +98,7 @@ class Subject:
         probe.wait_until_ready(self.process, self.admin_port)
 
     def is_ready(self) -> bool:
-        """Ask its probe."""
+        """Ask its readiness probe."""
         return probe.is_ready(self.admin_port)
 
     def workers(self) -> Sequence[int]:

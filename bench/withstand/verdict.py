@@ -17,12 +17,12 @@ BUSY_SHARE: Final = 0.5
 PEAK_KIB_MAX: Final = 256 * 1024
 GROWTH_KIB_MAX: Final = 2 * 1024  # from the end of one run to the end of the next
 IDLE_SHARE_MAX: Final = 0.01
-FOREIGN_SHARE_MAX: Final = 0.25  # of one core: past it latencies say nothing about the service
+FOREIGN_SHARE_MAX: Final = 0.25  # of one core: above it, latencies say nothing about the service
 REQUESTS_MIN: Final = 20  # of the honest client: fewer say nothing
 
 
 def void(row: Row) -> str:
-    """Say why a row says nothing. Empty when it does."""
+    """Return why a row is void, or an empty text."""
     if row.void:
         return row.void
     for run in row.runs:
@@ -30,15 +30,15 @@ def void(row: Row) -> str:
             return run.done.void
     requests = sum(run.honest.requests for run in row.runs)
     if row.runs and requests < REQUESTS_MIN:
-        return f"the honest client made {requests} requests only"
+        return f"the honest client made only {requests} requests"
     foreign_share = max((run.foreign_share for run in row.runs), default=0.0)
     if foreign_share > FOREIGN_SHARE_MAX and _of_latency(row) and not _of_all_else(row):
-        return f"something else on this machine used {foreign_share:.2f} of a core"
+        return f"other programs used {foreign_share:.2f} of a core"
     return ""
 
 
 def problems(row: Row) -> list[str]:
-    """Name all that did not hold, the row's own problems first."""
+    """List the problems of a row, its own ones first."""
     return [*_of_all_else(row), *_of_latency(row)]
 
 

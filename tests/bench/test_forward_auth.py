@@ -32,19 +32,19 @@ def body_of(*nonces: str, target: str = "/1", body: str = "abc", name: str = NON
     ("question", "status", "body", "fault"),
     [
         (PASSED, 200, body_of("n1"), ""),
-        (PASSED, 401, b"", "status 401, and not 200"),
-        (PASSED, 502, b"", "status 502, and not 200"),
-        (PASSED, 200, body_of("n2"), "another nonce than its own"),
-        (PASSED, 200, body_of("spoof"), "another nonce than its own"),
+        (PASSED, 401, b"", "status 401 instead of 200"),
+        (PASSED, 502, b"", "status 502 instead of 200"),
+        (PASSED, 200, body_of("n2"), "the nonce of another request"),
+        (PASSED, 200, body_of("spoof"), "the nonce of another request"),
         (PASSED, 200, body_of(), "0 nonces"),
         (PASSED, 200, body_of("n1", "spoof"), "2 nonces"),
         (PASSED, 200, body_of("n1", "spoof", name=NONCE.replace("-", "_")), "2 nonces"),
         (PASSED, 200, body_of("n1", target="/2"), "another request than was sent"),
         (PASSED, 200, body_of("n1", body="ab"), "another request than was sent"),
         (REFUSED, 401, b"", ""),
-        (REFUSED, 200, body_of("n2"), "status 200, and not 401"),
-        (REFUSED, 500, b"", "status 500, and not 401"),
-        (REFUSED, 0, b"", "status 0, and not 401"),
+        (REFUSED, 200, body_of("n2"), "status 200 instead of 401"),
+        (REFUSED, 500, b"", "status 500 instead of 401"),
+        (REFUSED, 0, b"", "status 0 instead of 401"),
     ],
 )
 def test_what_is_a_fault(question: Question, status: int, body: bytes, fault: str) -> None:
@@ -116,9 +116,9 @@ def test_the_upstream(size: int) -> None:
 def test_the_report() -> None:
     """Faults are in the report, by kind and in all."""
     findings = Findings(latencies_ms=[1.0, 2.0])
-    findings.faults["fresh: status 401, and not 200"] = 3
+    findings.faults["fresh: status 401 instead of 200"] = 3
     lines = [*report(findings)]
-    assert "FAULT, 3 x: fresh: status 401, and not 200" in lines
+    assert "FAULT, 3 x: fresh: status 401 instead of 200" in lines
     assert lines[-1].split()[-1] == "3"
 
 

@@ -99,7 +99,7 @@ def test_what_fills_up_once_is_no_leak() -> None:
     [
         (Row("a", "", void="no look-up hung"), "no look-up hung"),
         (with_last(done=Done(void="the attackers could not connect")), "could not connect"),
-        (dataclasses.replace(ROW, runs=[dataclasses.replace(GOOD, honest=Honest(19, [0.4] * 19))]), "19 requests only"),
+        (dataclasses.replace(ROW, runs=[dataclasses.replace(GOOD, honest=Honest(19, [0.4] * 19))]), "only 19 requests"),
     ],
 )
 def test_void_is_not_held(row: Row, reason: str) -> None:
