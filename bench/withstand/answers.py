@@ -214,7 +214,7 @@ ANSWERS: Final = (
         {"forwardAuth": {"headers": {"X-User": "/data/nonce"}}},
         quick=True,
     ),
-    _kept("forward auth, no token", 401, _always(_request("GET /forwardAuth HTTP/1.1")), {"forwardAuth": {}}),
+    _kept("forward auth, none", 401, _always(_request("GET /forwardAuth HTTP/1.1")), {"forwardAuth": {}}),
     _kept(
         "forward auth, denied",
         403,
