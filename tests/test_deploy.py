@@ -188,3 +188,15 @@ def test_systemd_takes_the_units() -> None:
     complaints = [line for line in done.stderr.decode().splitlines() if "txtoken" in line]
     assert len(complaints) == 1
     assert "is not executable" in complaints[0]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_confines_the_service() -> None:
+    """systemd counts what the unit leaves open: little, of what a service on the network can do without (0 to 10)."""
+    unit = ROOT / "deploy" / "systemd" / "txtoken.service"
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=15", unit]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    if "--offline" in done.stderr:
+        pytest.skip("this systemd-analyze judges running units alone")
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr
+    assert "Overall exposure level for txtoken.service" in done.stdout
