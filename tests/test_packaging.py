@@ -61,8 +61,16 @@ def test_what_the_image_runs() -> None:
     (check,) = instructions("HEALTHCHECK")
     word, *arguments = json.loads(check.partition("CMD ")[2])
     assert (word, parse(arguments).command) == (script, health.run)
+    assert "--interval=30s" in check  # each check is a process
     assert list(instructions("STOPSIGNAL")) == ["SIGTERM"]
     assert list(instructions("USER")) == ["65532:65532"]
+
+
+def test_the_image_has_one_base() -> None:
+    """The base image is named once, where `scripts/image --pin` and Dependabot find it, and every stage begins with it."""
+    first, *others = instructions("FROM")
+    assert re.fullmatch(r"docker\.io/library/python:[\w.-]+(@sha256:[0-9a-f]{64})? AS base", first)
+    assert others == ["base AS build", "base"]
 
 
 def test_what_the_image_says_of_itself() -> None:
