@@ -222,7 +222,7 @@ ANSWERS: Final = (
         {"forwardAuth": {"require": {"/data/role": "admin"}}},
     ),
     _kept("a renewed token", 200, _renewals(), {"refresh": {}}, quick=True),
-    _kept("a session that is over", 401, _renewals(iat=1, exp=2), {"refresh": {}}),
+    _kept("an ended session", 401, _renewals(iat=1, exp=2), {"refresh": {}}),
     _asked("throttle", frozenset((500, 429)), _names, {"throttle": {"field": "/user"}}),
     _kept("unknown path", 404, _always(*(_request(f"GET /{number} HTTP/1.1") for number in range(VARIANTS)))),
     _kept("method not allowed", 405, _always(_request("PUT /getToken HTTP/1.1"))),
