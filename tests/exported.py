@@ -1,6 +1,6 @@
-"""Files for proxies in deploy/, and the blocks of docs/forward-auth.md: what `txtoken export` prints for deploy/forward-auth.yml.
+"""Files for proxies in deploy/, and the blocks of docs/how-to/forward-auth.md.
 
-`scripts/exports` writes them anew: run as a program this does so.
+They are what `txtoken export` prints for deploy/forward-auth.yml. `scripts/exports` writes them anew, by running this.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from txtoken.export.site import Site, choose_section, place_of
 
 ROOT: Final = Path(__file__).parents[1]
 CONFIGURATION: Final = ROOT / "deploy" / "forward-auth.yml"
-DOCUMENT: Final = ROOT / "docs" / "forward-auth.md"
+DOCUMENT: Final = ROOT / "docs" / "how-to" / "forward-auth.md"
 ASKED: Final = "/forwardAuth"
 CACHED: Final = "/forwardAuthCached"
 DOOR: Final = "127.0.0.1:8890"

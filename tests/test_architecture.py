@@ -260,7 +260,7 @@ def test_classes_are_one_thing(module: str) -> None:
             assert SAYS_WHY.search(ast.get_docstring(node) or ""), f"{node.name}: {sorted(attributes_of(node))}"
 
 
-# What must never be (docs/design.md), as far as a program sees it
+# What must never be (docs/explanation/design.md), as far as a program sees it
 
 
 def test_the_type_checker_sees_what_runs() -> None:

@@ -148,8 +148,8 @@ def test_versions_are_the_service_s() -> None:
 
 
 def test_messages_that_are_explained_exist() -> None:
-    """Each message and code in the tables of docs/operating.md is one of the service's own."""
-    text = (ROOT / "docs" / "operating.md").read_text().partition("## What a message means")[2]
+    """Each message and code in the tables of docs/reference/messages.md is one of the service's own."""
+    text = (ROOT / "docs" / "reference" / "messages.md").read_text()
     source = "".join(file.read_text() for file in (ROOT / "txtoken").rglob("*.py"))
     cells = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
     explained = [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
@@ -158,15 +158,16 @@ def test_messages_that_are_explained_exist() -> None:
 
 
 def test_every_failure_of_the_remote_is_explained() -> None:
-    """docs/operating.md says of each code that a failed remote is logged with what it means, and of no other."""
-    text = (ROOT / "docs" / "operating.md").read_text().partition("Why the remote failed")[2].partition("In answers")[0]
+    """docs/reference/messages.md says of each code that a failed remote is logged with what it means, and of no other."""
+    page = (ROOT / "docs" / "reference" / "messages.md").read_text()
+    text = page.partition("## Why the remote failed")[2].partition("## In answers")[0]
     cells = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
     assert {code for cell in cells for code in re.findall(r"`(\w+)`", cell)} == set(REMOTE_REASONS) - {"surplus"}
 
 
 def test_fields_that_are_explained_exist() -> None:
-    """Each field of a request's line in docs/operating.md is one that is written."""
-    text = (ROOT / "docs" / "operating.md").read_text().partition("## The log")[2].partition("## ")[0]
+    """Each field of a request's line in docs/reference/log.md is one that is written."""
+    text = (ROOT / "docs" / "reference" / "log.md").read_text()
     source = (ROOT / "txtoken" / "observe" / "access_log.py").read_text()
     cells = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
     fields = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}

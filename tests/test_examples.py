@@ -20,7 +20,7 @@ from tests.verifying.publisher import publishing
 from tests.verifying.service import ServiceIssuer
 
 ROOT: Final = Path(__file__).parent.parent
-TEXT: Final = (ROOT / "docs" / "verify.md").read_text()
+TEXT: Final = (ROOT / "docs" / "how-to" / "verify.md").read_text()
 ASKED: Final = (*BEFORE, Kind.UNKNOWN_KID, Kind.LINE_BREAK)
 PYTHON: Final = next(program for program in PROGRAMS if program.name == "python")
 
@@ -107,13 +107,13 @@ def test_lock_files_hold_no_address() -> None:
 
 
 def test_each_program_is_in_the_text() -> None:
-    """docs/verify.md names each folder of examples/verify, and there is a program for each folder."""
+    """docs/how-to/verify.md names each folder of examples/verify, and there is a program for each folder."""
     assert {program.name for program in PROGRAMS} == {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
     assert all(f"examples/verify/{program.name}" in TEXT for program in PROGRAMS)
 
 
 def test_the_configurations_are_well_formed() -> None:
-    """Each block of YAML or JSON in docs/verify.md is that."""
+    """Each block of YAML or JSON in docs/how-to/verify.md is that."""
     blocks = re.findall(r"^```(yaml|json)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     assert {kind for kind, _ in blocks} == {"yaml", "json"}
     for kind, block in blocks:

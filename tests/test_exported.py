@@ -1,4 +1,4 @@
-"""The proxies' files in deploy/ and in docs/forward-auth.md are what `txtoken export` prints for deploy/forward-auth.yml.
+"""The proxies' files in deploy/ and in docs/how-to/forward-auth.md are what `txtoken export` prints for deploy/forward-auth.yml.
 
 Where this fails after a change of txtoken/export/ or of that configuration, `scripts/exports` writes all of them anew.
 """

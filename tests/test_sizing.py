@@ -1,4 +1,4 @@
-"""What `deploy/` gives the service fits what clients can make it hold: by docs/operating.md's formula, and by greedy clients.
+"""What `deploy/` gives the service fits what clients can make it hold: by docs/how-to/size.md's formula, and by greedy clients.
 
 The clients are those of `scripts/withstand`, for a few seconds.
 """
@@ -37,7 +37,7 @@ GREED: Final = ("heads", "bodies", "behind", "unread")
 
 
 def bound(config: Config) -> float:
-    """The bytes that a worker takes at most: docs/operating.md, "How large"."""
+    """The bytes that a worker takes at most: docs/how-to/size.md."""
     held = config.limits.buffered_bytes + config.remote.connections * config.remote.reply_bytes
     return 45 * MIB + 3.5 * KIB * config.limits.connections + 20 * MIB + 1.5 * held
 
@@ -80,8 +80,8 @@ def test_systemd_fits(tmp_path: Path) -> None:
 
 
 def test_the_formula_is_documented(tmp_path: Path) -> None:
-    """docs/operating.md has the formula's figures, and what comes of them."""
-    text = (ROOT / "docs" / "operating.md").read_text().partition("**Memory**")[2].partition("## ")[0]
+    """docs/how-to/size.md has the formula's figures, and what comes of them."""
+    text = (ROOT / "docs" / "how-to" / "size.md").read_text().partition("## Memory")[2].partition("\n## ")[0]
     for part in ("45 MiB", "3.5 KiB × connections", "20 MiB", "1.5 × (bufferedBytes + remoteConnections × replyBytes)"):
         assert part in text
     for config in (sized(deployed_settings()["limits"], tmp_path), sized({}, tmp_path)):

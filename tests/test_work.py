@@ -1,4 +1,4 @@
-"""What a request may cost, counted and not timed: writes, tasks, timers and futures (docs/design.md, “Time”)."""
+"""What a request may cost, counted and not timed: writes, tasks, timers and futures (docs/explanation/design.md, “Time”)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What each trick of the service takes, beside what it stands for. Run by `scripts/bench micro`; in process, without a kernel.
 
-The figures in comments and in docs/design.md come from here. Knows nothing of load: see bench/scenarios for that.
+The figures in comments and in docs/explanation/design.md come from here. Knows nothing of load: see bench/scenarios for that.
 """
 
 from __future__ import annotations

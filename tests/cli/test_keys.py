@@ -346,8 +346,8 @@ def test_jwks_holds_no_secret(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(("algorithm", "column"), [("ES256", 1), ("RS256", 2), ("PS256", 3), ("EdDSA", 4)])
 def test_who_cannot_use_an_algorithm(algorithm: str, column: int) -> None:
-    """The list names the verifiers that have a "no" in the table of docs/verify.md, and no other."""
-    text = (EXAMPLE_FILE.parent / "docs" / "verify.md").read_text()
+    """The list names the verifiers that have a "no" in the table of docs/reference/verifiers.md, and no other."""
+    text = (EXAMPLE_FILE.parent / "docs" / "reference" / "verifiers.md").read_text()
     rows = [
         line.strip("| ").split(" | ")
         for line in re.findall(r"^\| .*", text[text.index("| verifier |") :], re.MULTILINE)

@@ -508,8 +508,9 @@ def test_the_dashboard_is_one() -> None:
 
 
 def test_every_metric_is_documented(everything: Scrape) -> None:
-    """The table in docs/metrics.md has one row for each metric, with the labels it has, and no other."""
-    rows = re.findall(r"^\| `(\w+)` \|(.*?)\| .+ \| .+ \|$", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE)
+    """The table in docs/reference/metrics.md has one row for each metric, with the labels it has, and no other."""
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|(.*?)\| .+ \| .+ \|$", page, re.MULTILINE)
     documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
     assert len(documented) == len(rows)
     assert sorted(documented) == sorted(everything.types)

@@ -169,9 +169,9 @@ def test_any_line(line: str) -> None:
 
 
 def test_the_documentation() -> None:
-    """The list in docs/keys.md can be used as it stands."""
-    section = (Path(__file__).parents[2] / "docs/keys.md").read_text().split("\n## Revocations\n")[1]
-    examples = [line for line in section.split("\n- ")[0].splitlines()[3:] if line.startswith("    ")]
+    """The list in docs/reference/keys.md can be used as it stands."""
+    section = (Path(__file__).parents[2] / "docs/reference/keys.md").read_text().split("\n## Revocations\n")[1]
+    examples = section.partition("```text\n")[2].partition("```")[0].splitlines()
     made = revocations(*examples)
     assert made.count == len(examples) == 5
     assert made.revokes(Identity({"jti": "WZ-EEjTxD5kV-17", "sub": "1", "iat": NOW * 2}), "", NOW)

@@ -13,7 +13,7 @@ from txtoken.service.keys.key import HMAC_ALGORITHMS, Key
 from txtoken.service.keys.ring import KeyRing
 
 _RSA_ALONE: Final = ("APISIX openid-connect", "AWS API Gateway (HTTP)", "AWS ALB", "Oracle API Gateway")
-# Well-known verifiers that cannot use an algorithm: those with a "no" in the table of docs/verify.md.
+# Well-known verifiers that cannot use an algorithm: those with a "no" in the table of docs/reference/verifiers.md.
 UNUSABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "ES256": _RSA_ALONE,
     "RS256": (),

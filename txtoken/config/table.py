@@ -169,10 +169,10 @@ KEYS: Final = (
         meaning="The `data` claim of the token that txtoken sends to the remote: any YAML tree, or a string with JSON."),
     Key("keys", "keys.listed", keyset.KEYSET, None, items=ENTRY, alone=ROTATION,
         meaning="A keyset in place of encKey, or beside it: a list of keys, or one section for self-rotating keys. See "
-                "docs/keys.md."),
+                "docs/reference/keys.md."),
     Key("revocations", "revocations", files.read_path, None,
         meaning="A file of revoked tokens, one rule a line: jti ID, sid ID, kid NAME, sub SUBJECT before TIME, all before "
-                "TIME. See docs/keys.md."),
+                "TIME. See docs/reference/keys.md."),
     Key("jwksRoute", "jwks.route", http_names.read_route, None,
         meaning="The path that publishes the public keys (GET). Default: /.well-known/jwks.json if there are any."),
     Key("claims.iss", "issue.issuer", values.read_text, None,
@@ -280,7 +280,7 @@ KEYS: Final = (
         meaning="Send the client's address, scheme and host to the remote: X-Forwarded-For, -Proto, -Host."),
     Key("forwardAuth", "forward_auth", forward_auth.ROUTES, None, items=FORWARD_AUTH, alone=FORWARD_AUTH,
         meaning="Forward authentication: routes for proxies that check requests (nginx, Traefik, Caddy, HAProxy, Envoy, the "
-                "Gateway API). One section or a list of them. See docs/forward-auth.md."),
+                "Gateway API). One section or a list of them. See docs/how-to/forward-auth.md."),
     Key("cookie.name", "cookie.name", forward_auth.read_cookie_name, _COOKIE.name,
         meaning="its name, '' for no cookie; other hosts of the domain cannot set a cookie whose name begins with __Host-"),
     Key("cookie.domain", "cookie.domain", forward_auth.read_cookie_domain, _COOKIE.domain,
@@ -364,8 +364,8 @@ SECTIONS: Final = {
     "tls": "TLS for clients, from PEM files.",
     "remoteTls": "TLS for a remote with an https URL, from PEM files.",
     "cookie": "The token also as a cookie, for browsers: a login sets it, and every route that needs a token reads it.",
-    "refresh": "Renew tokens before they expire, without a login, until the session ends. {} turns it on. See docs/sessions.md.",
-    "throttle": "Lockout after too many failed logins. See docs/operating.md.",
+    "refresh": "Renew tokens before they expire, without a login, until the session ends. {} turns it on. See docs/how-to/sessions.md.",
+    "throttle": "Lockout after too many failed logins. See docs/how-to/throttle.md.",
     "cors": "Web pages whose scripts may call this service, by origin (https://app.example.com), or '*' for all.",
     "verify": "Rules for tokens in addition to the signature.",
     "log": "The log on stdout, one line for each event. `debug: true` alone means {level: debug, format: text}.",

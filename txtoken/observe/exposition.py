@@ -1,7 +1,7 @@
 """What was counted, as metrics for Prometheus: their names, labels and meanings. Counts nothing.
 
-Loaded when there is an `adminPort` and only then: prometheus_client takes 1.4 MB and 20 to 50 ms. docs/metrics.md says what
-each metric is good for.
+Loaded when there is an `adminPort` and only then: prometheus_client takes 1.4 MB and 20 to 50 ms. docs/reference/metrics.md says
+what each metric is good for.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Keys that rotate by themselves: the vectors of docs/keys.md, and another implementation of the same words, by the HKDF of
-`cryptography`.
+"""Keys that rotate by themselves: the vectors of docs/reference/key-derivation.md, and another implementation of the same words,
+by the HKDF of `cryptography`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ALGORITHMS: Final = ("EdDSA", "ES256", "HS256")
 
 
 def hkdf(secret: bytes, use: str, issuer: str, algorithm: str, every_s: int, period: int, size: int) -> bytes:
-    """Derive bytes as docs/keys.md says."""
+    """Derive bytes as docs/reference/key-derivation.md says."""
     fields = (use.encode(), issuer.encode(), algorithm.encode(), struct.pack(">Q", every_s), struct.pack(">Q", period))
     info = b"".join(struct.pack(">H", len(field)) + field for field in fields)
     return HKDF(hashes.SHA256(), size, b"txtoken key v1", info).derive(secret)

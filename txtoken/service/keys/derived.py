@@ -1,4 +1,4 @@
-"""Keys that rotate by themselves, derived from one secret (contract §5; docs/keys.md has the derivation to the letter).
+"""Keys that rotate by themselves, derived from one secret (contract §5; to the letter: docs/reference/key-derivation.md).
 
 Every replica with the same secret has the same keys, with no database and no leader. Knows periods and HKDF (RFC 5869); what
 time it is its caller says.

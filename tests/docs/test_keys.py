@@ -1,21 +1,16 @@
-"""docs/keys.md beside the code: its derivation, its vectors, its commands. The program in it shares no line with the package."""
+"""docs/reference/key-derivation.md beside the code: its derivation and vectors. Its program shares no line with the package.
+
+And the program of docs/how-to/keys.md for verifiers that have an old secret and new keys.
+"""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
 import re
-import shlex
-import shutil
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable
-from pathlib import Path
-from random import Random
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -24,14 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.configuring import EXAMPLE_FILE, REMOTE, load_text
-from tests.running import KEY, clean_environment
-from tests.service.keys.material import pair, pem, public_pem
+from tests.docs.pages import ROOT, blocks, read
+from tests.service.keys.material import pair, public_pem
 from txtoken.service.keys.asymmetric import digest, jwk_members, pair_of
 from txtoken.service.keys.derived import SALT, Schedule, derive, expand
 from txtoken.service.tokens.segments import encode_segment
 
-DOCUMENT: Final = (EXAMPLE_FILE.parent / "docs" / "keys.md").read_text()
+DOCUMENT: Final = read(ROOT / "docs" / "reference" / "key-derivation.md")
 ISSUER: Final = "https://login.example"
 SECRET: Final = bytes(range(32))
 EVERY_S: Final = 86_400
@@ -40,9 +34,14 @@ PERIOD: Final = 20_000
 Derive = Callable[[bytes, str, str, int, int], tuple[bytes, str]]
 
 
+def python_blocks(page: str) -> list[str]:
+    """Return what a page shows of Python."""
+    return [block.text for block in blocks(read(ROOT / "docs" / page)) if block.language == "python"]
+
+
 def program() -> Derive:
     """Run the document's program."""
-    (text,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    (text,) = python_blocks("reference/key-derivation.md")
     names: dict[str, Any] = {}
     exec(text, names)  # noqa: S102 - it is our own
     found: Derive = names["derive"]
@@ -51,7 +50,7 @@ def program() -> Derive:
 
 def vectors() -> list[str]:
     """Read the values of the table of vectors, from the top."""
-    table = DOCUMENT[DOCUMENT.index("Test vectors:") :]
+    table = DOCUMENT[DOCUMENT.index("## Test vectors") :]
     return re.findall(r"^\|.*\| `(\S+)` \|$", table, re.MULTILINE)
 
 
@@ -110,76 +109,13 @@ def test_vectors() -> None:
     ]
 
 
-COMMANDS: Final = re.findall(r"^ {4,}((?:txtoken|openssl pkey) .*)$", DOCUMENT, re.MULTILINE)
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
-def test_commands(tmp_path: Path) -> None:
-    """The commands work as they stand there, one after the other."""
-    assert len(COMMANDS) == 4
-    (tmp_path / "example_cfg.yml").write_text(
-        f"encKey: {KEY}\nremote: http://h/\nkeys: [{{alg: ES256, keyFile: 2027-01.pem}}]\n"
-    )
-    script = f'set -euo pipefail\ntxtoken() {{ {shlex.quote(sys.executable)} -P -m txtoken "$@"; }}\n'
-    for command in COMMANDS:
-        script += f"{command}\n"
-        if "generate" in command:
-            script += "cp 2027-01.pem eu.pem\n"
-    ran = subprocess.run(
-        ["bash", "-c", script],
-        cwd=tmp_path,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert '"data":{"user":"ada"}' in ran.stdout
-    assert (tmp_path / "eu-public.pem").read_text().startswith("-----BEGIN PUBLIC KEY-----")
-
-
-@pytest.mark.parametrize("heading", re.findall(r"\]\(#([^)]+)\)", DOCUMENT))
-def test_links_within_it(heading: str) -> None:
-    """Each link to a heading leads to one."""
-    headings = {
-        re.sub(r"[^\w -]", "", line).lower().replace(" ", "-")
-        for line in re.findall(r"^##+ (.*)$", DOCUMENT, re.MULTILINE)
-    }
-    assert heading in headings
-
-
-def fragments() -> list[str]:
-    """Read what the document shows of configuration files."""
-    blocks = re.findall(r"(?:^ {4,}.*\n)+", DOCUMENT, re.MULTILINE)
-    texts = [textwrap.dedent(block).strip("\n") + "\n" for block in blocks]
-    return [text for text in texts if re.match(r"(?:encKey|keys|claims|revocations):", text)]
-
-
-@pytest.mark.parametrize("text", fragments())
-def test_fragments(tmp_path: Path, text: str) -> None:
-    """What the document shows of configuration files is taken as it stands, by its own files, and nothing is warned of."""
-    for number, name in enumerate(("2027-01", "2027-02", "us", "eu")):
-        (tmp_path / f"{name}.pem").write_bytes(pem(pair("ES256", number)))
-    (tmp_path / "eu-public.pem").write_bytes(public_pem(pair("ES256", 3)))
-    for number, name in enumerate(("root", "new", "old")):
-        (tmp_path / name).write_bytes(base64.b64encode(Random(number).randbytes(32)))
-    (tmp_path / "revoked.txt").write_text("")
-    text = re.sub(r"/run/secrets/|/etc/txtoken/", f"{tmp_path}/", text).replace("encKey: …", f"encKey: {KEY}")
-    if not re.search("^(encKey|keys):", text, re.MULTILINE):
-        text += f"encKey: {KEY}\n"
-    config = load_text(tmp_path, f"remote: {REMOTE}\n{text}")
-    assert config.warnings == ()
-    assert len(fragments()) == 6
-
-
 def test_a_verifier_between_the_two() -> None:
     """The function for verifiers that have both takes each kind of token by its own key alone."""
-    (text,) = re.findall(r"^       def claims_of\(token\):\n(?: {8,}.*\n)+", DOCUMENT, re.MULTILINE)
+    (text,) = python_blocks("how-to/keys.md")
     signer, secret = pair("ES256"), "s" * 32
     keys = SimpleNamespace(get_signing_key_from_jwt=lambda _: signer.public_key())
     names: dict[str, Any] = {"jwt": jwt, "SECRET": secret, "keys": keys, "ISSUER": ISSUER}
-    exec(textwrap.dedent(text), names)  # noqa: S102 - it is our own
+    exec(text, names)  # noqa: S102 - it is our own
     claims_of = names["claims_of"]
     claims = {"iss": ISSUER, "aud": "api", "sub": "1", "exp": time.time() + 60}
     assert claims_of(jwt.encode(claims, secret, "HS256"))["sub"] == "1"

@@ -1,0 +1,1 @@
+"""README.md and docs/ beside the service: their commands run, their links lead somewhere, their tables are those of the code."""
