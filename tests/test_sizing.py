@@ -82,6 +82,7 @@ def test_systemd_fits(tmp_path: Path) -> None:
 def test_the_formula_is_documented(tmp_path: Path) -> None:
     """docs/how-to/size.md has the formula's figures, and what comes of them."""
     text = (ROOT / "docs" / "how-to" / "size.md").read_text().partition("## Memory")[2].partition("\n## ")[0]
+    assert "(3.5 KiB of memory and a file each)" in (DEPLOY / "prometheus" / "alerts.yml").read_text()
     for part in ("45 MiB", "3.5 KiB × connections", "20 MiB", "1.5 × (bufferedBytes + remoteConnections × replyBytes)"):
         assert part in text
     for config in (sized(deployed_settings()["limits"], tmp_path), sized({}, tmp_path)):
