@@ -93,7 +93,7 @@ def reading_ended(served: Served) -> bool:
     ("content", "problem"),
     [
         (b"jti a\nnonsense\n", "revoked.txt, line 2: revocations: has to be one of: jti ID"),
-        (b"jti a\n" * 3000 + b"sid x\n", "revoked.txt, line 3001: revocations: speaks of `sid`"),
+        (b"jti a\n" * 3000 + b"sid x\n", "revoked.txt, line 3001: revocations: names `sid`"),
         (b"jti a\n\xff\n", "is not UTF-8 text"),
         (None, "revoked.txt: revocations: cannot be read: No such file or directory"),
     ],

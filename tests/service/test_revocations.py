@@ -126,8 +126,8 @@ def test_the_latest_of_two_times_counts() -> None:
         ("all before 1800000000", "needs a time like"),
         ("jti 'a b'", "has to be: jti ID"),
         ("jti 'a'", "has a name after ': quotes are \""),
-        ('jti "a', "that is no JSON text"),
-        ('jti "\\x"', "that is no JSON text"),
+        ('jti "a', "that is not JSON text"),
+        ('jti "\\x"', "that is not JSON text"),
     ],
 )
 def test_bad_lines(line: str, why: str) -> None:
@@ -141,12 +141,12 @@ def test_bad_lines(line: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("line", "carried", "why"),
     [
-        ("jti a", Carried(time=True), "speaks of `jti`, which the tokens of this service do not carry (claims.jti)"),
-        ("sid a", Carried(jti=True), "speaks of `sid`, which the tokens of this service do not carry (refresh)"),
-        ("kid a", Carried(jti=True), "speaks of `kid`, which the tokens of this service do not carry (keys)"),
-        (f"sub a before {THEN}", Carried(time=True), "speaks of `sub`"),
-        (f"sub a before {THEN}", Carried(sub=True), "do not say when they were issued (claims.iat, refresh)"),
-        (f"all before {THEN}", Carried(), "do not say when they were issued (claims.iat, refresh)"),
+        ("jti a", Carried(time=True), "names `jti`, which the tokens of this service do not carry (claims.jti)"),
+        ("sid a", Carried(jti=True), "names `sid`, which the tokens of this service do not carry (refresh)"),
+        ("kid a", Carried(jti=True), "names `kid`, which the tokens of this service do not carry (keys)"),
+        (f"sub a before {THEN}", Carried(time=True), "names `sub`"),
+        (f"sub a before {THEN}", Carried(sub=True), "do not carry their time of issue (claims.iat, refresh)"),
+        (f"all before {THEN}", Carried(), "do not carry their time of issue (claims.iat, refresh)"),
     ],
 )
 def test_lines_that_could_never_apply(line: str, carried: Carried, why: str) -> None:
@@ -209,8 +209,8 @@ def test_many_lines() -> None:
     [
         ([], []),
         (["kid k", "jti a", f"all before {THEN}", f"sub a before {THEN}"], []),
-        (["kid x"], ["a line with `kid` names no key"]),
-        (["kid x", "kid y", "kid k"], ["2 lines with `kid` name no key"]),
+        (["kid x"], ["a line with `kid` names no known key"]),
+        (["kid x", "kid y", "kid k"], ["2 lines with `kid` name no known key"]),
         (["all before 2027-01-15T08:00:01Z"], ["a time after `before` is in the future"]),
         (["sub a before 2027-01-15T08:00:01Z", f"sub b before {THEN}"], ["a time after `before` is in the future"]),
         (["jti a until 2099-01-15T08:00:01Z"], []),

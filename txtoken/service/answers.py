@@ -13,7 +13,7 @@ OK_HEAD: Final = response_head(200, NO_STORE)
 
 
 def error_response(status: int, code: str, text: str, *lines: bytes) -> Response:
-    """Make the answer `{"error": text}`, with more header `lines` where the status wants them."""
+    """Make the answer `{"error": text}`, with more header `lines` if the status needs them."""
     return Response(status, response_head(status, NO_STORE, *lines), write_json({"error": text}), error=code)
 
 

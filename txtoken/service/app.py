@@ -1,7 +1,7 @@
-"""All that is built from one configuration: routes, keys, issuer, verifier, remote. Knows no process and no client's socket.
+"""Builds everything from one configuration: routes, keys, issuer, verifier, remote. Knows no process and no client's socket.
 
-A configuration that replaces another one takes over each part whose settings are equal: open connections to the remote and
-tokens that were verified stay. A build that fails changes nothing.
+A hot reload reuses each part whose settings are equal: open connections to the remote and verified tokens stay. A build that
+fails changes nothing.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from txtoken.service.upstream.remote import Remote
 from txtoken.settings import Config, ForwardAuthSettings, IssueSettings, RemoteSettings
 from txtoken.version import VERSION
 
-REMEMBERED_TOKENS: Final = 4096  # in each of the memory's two generations, and of 8 MiB: see there
-CLOSE_S: Final = 1.0  # for connections to the remote to close in order; a look-up that hangs must not hold the end up
-_PORTS: Final = {"http": ":80", "https": ":443"}  # that an origin does not name
+REMEMBERED_TOKENS: Final = 4096  # in each of the memory's two generations, with at most 8 MiB: see there
+CLOSE_S: Final = 1.0  # for connections to the remote to close cleanly; a look-up that hangs must not delay the exit
+_PORTS: Final = {"http": ":80", "https": ":443"}  # an origin omits these
 
 NO_PART: Final = (None, None)
 
@@ -56,17 +56,21 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an app uses of the process that it is in, whatever the configuration."""
+    """What an app uses of its process, independent of the configuration."""
 
     clock: Clock
-    in_turn: Callable[[Callable[[], object]], object]  # calls what may take milliseconds when others had their turns
+    in_turn: Callable[
+        [Callable[[], object]], object
+    ]  # calls a function that may take milliseconds, after other clients had their turns
     in_thread: InThread
     is_ready: Callable[[], bool]
     forwarded_lines: Callable[
         [tuple[str, ...]], ForwardedLines
-    ]  # how to tell the remote of clients behind these proxies
-    asked_origin: Callable[[tuple[str, ...]], AskedOrigin]  # which origin a request behind these proxies was for
-    client_behind: Callable[[tuple[str, ...]], ClientBehind]  # how to find a client behind these proxies
+    ]  # makes the lines that describe clients behind these proxies to the remote
+    asked_origin: Callable[
+        [tuple[str, ...]], AskedOrigin
+    ]  # finds the origin that a request behind these proxies was for
+    client_behind: Callable[[tuple[str, ...]], ClientBehind]  # finds the client behind these proxies
     throttle_table: Table
     on_remote_failure: Callable[[RemoteError], None]
     on_large_token: Callable[[int], None]  # its bytes
@@ -76,7 +80,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is counted in all configurations of a process: requests that still run by an earlier one count here, too."""
+    """Counts over all configurations of a process: requests that still run with an earlier one count here, too."""
 
     cut: CutTokens = field(default_factory=CutTokens)
     renewed: Renewed = field(default_factory=Renewed)
@@ -84,8 +88,8 @@ class Counts:
 
 
 class App:
-    """The service of one configuration: a part for each thing that is built from it. Make it inside a running loop by `build`;
-    `sweep` it a few times a second.
+    """The service of one configuration, with all its parts. Make it with `build` inside a running loop; call `sweep` a few times
+    a second.
     """
 
     def __init__(self, config: Config, surroundings: Surroundings, before: App | None) -> None:
@@ -95,10 +99,10 @@ class App:
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
         self.counts: Counts = Counts() if before is None else before.counts
-        self._doorman: Doorman | None = None  # where there is a throttle
+        self._doorman: Doorman | None = None  # if there is a throttle
         self.ring: KeyRing
         self.issuer: TokenIssuer
-        # The remote, and perhaps the one that is asked before a token is renewed.
+        # The remote for logins, and perhaps one for renewals.
         self.in_use: tuple[Remote, ...] = ()
         self.verifier: TokenVerifier
         self.router: Router
@@ -108,7 +112,7 @@ class App:
 
     @classmethod
     def build(cls, config: Config, surroundings: Surroundings, before: App | None = None) -> App:
-        """Build what serves by a configuration, with the parts of `before` that stay the same. `before` serves on until
+        """Build the app of a configuration, and reuse the parts of `before` that stay the same. `before` keeps serving until
         `replace` is called.
         """
         app = cls(config, surroundings, before)
@@ -128,7 +132,7 @@ class App:
             self.parts[name] = settings, made
             return made
 
-        # How long a key that rotates by itself is known depends on how long its tokens live.
+        # The life of tokens decides how long a self-rotating key is kept.
         life_s = 0 if config.keys.rotation is None else config.token_use_s
         ring = part("keys", (config.keys, life_s), lambda: build_ring(config.keys, life_s))
         self.ring = ring
@@ -142,8 +146,8 @@ class App:
         self.in_use = (remote,) if refresh_remote is None else (remote, refresh_remote)
         self.verifier = part(
             "verifier",
-            # The path alone makes no token another one.
-            # What the routes for proxies make of a token is remembered with it.
+            # Another path does not change any verdict.
+            # A token's verdict also stores the decisions of forward-auth routes.
             (
                 ring,
                 replace(config.check, route=""),
@@ -222,7 +226,7 @@ class App:
         )
 
     def _new_doorman(self) -> Doorman | None:
-        """Make the throttle of logins, if there is to be one. What was counted by an earlier configuration stays."""
+        """Make the throttle of logins, if configured. Counts of an earlier configuration stay."""
         settings, around = self.config.throttle, self._surroundings
         if settings is None:
             return None
@@ -230,7 +234,7 @@ class App:
         return Doorman(settings, around.throttle_table, self.counts.logins, client_behind)
 
     def _published(self, ring: KeyRing) -> dict[str, tuple[str, dict[str, Handler]]]:
-        """Return the routes that publish public keys, and point to them, by path with their names."""
+        """Return the routes of public keys and discovery documents, by path with their names."""
         settings = self.config.jwks
         if settings.route is None:
             return {}
@@ -238,7 +242,7 @@ class App:
             settings.route: ("jwks", {"GET": Jwks(ring, settings.max_age_s)})
         }
         if settings.issuer is not None:
-            # Not of the keys that are known now: before the clock is set there are none, and some verifiers read this once.
+            # Independent of the current keys: before the clock is set there are none, and some verifiers read this only once.
             algorithms = [algorithm for algorithm in self.config.keys.algorithms if algorithm not in HMAC_ALGORITHMS]
             discovery = Discovery(settings.issuer, settings.route, algorithms, settings.max_age_s)
             found |= {path: ("discovery", {"GET": discovery}) for path in settings.discovery_paths}
@@ -256,7 +260,7 @@ class App:
         return CrossOriginRoutes(Routes(routes, on_crash, asked), cors)
 
     def _asked(self, address: str | None) -> dict[str, ForwardAuth]:
-        """Return the routes for proxies that are to be on an address of their own, or on the service's (None), by path."""
+        """Return the forward-auth routes of one dedicated address, or of the service's own (None), by path."""
         return {
             settings.route: self._forward_auth(number, settings)
             for number, settings in enumerate(self.config.forward_auth)
@@ -268,26 +272,26 @@ class App:
         return ForwardAuth(number, settings, self.config.cookie.name, self.verifier, around.clock, around.on_crash)
 
     def _door(self, address: str) -> Router:
-        """Make the router of an address on which there is nothing but routes for proxies. One that the configuration no longer
-        names has none, and refuses all: who asks there must not be let pass.
+        """Make the router of an address that serves only forward authentication. If the configuration no longer has the address,
+        there are no routes, and every request is rejected: no request must pass by accident.
         """
         asked = self._asked(address)
         none = self._forward_auth(len(self.config.forward_auth), ForwardAuthSettings(""))
         return Routes({}, self._surroundings.on_crash, asked, denies=next(iter(asked.values()), none))
 
     def asked_at(self, address: str | None) -> tuple[bytes, ...]:
-        """Return the paths of the routes for proxies on an address of their own, or on the service's (None)."""
+        """Return the paths of the forward-auth routes of one dedicated address, or of the service's own (None)."""
         return tuple(
             settings.route.encode("ascii") for settings in self.config.forward_auth if settings.listen == address
         )
 
     def door(self, address: str) -> Router:
-        """Return the router of an address on which there is nothing but routes for proxies."""
+        """Return the router of an address that serves only forward authentication."""
         return self._doors[address]
 
     @property
     def remotes(self) -> tuple[Remote, ...]:
-        """Those in use, and those of earlier configurations that still have requests."""
+        """The remotes in use, and those of earlier configurations that still have requests."""
         return *self.in_use, *self._retired
 
     @property
@@ -296,27 +300,27 @@ class App:
         return self.in_use[0]
 
     def replace(self, before: App) -> None:
-        """Serve in place of another app from now on. Its requests finish."""
+        """Replace another app from now on. Its running requests finish."""
         self._retired = before._retired
         self._retired += [remote for remote in before.in_use if remote not in self.in_use]
         if self._doorman is None and before._doorman is not None:
-            self._surroundings.throttle_table.clear()  # nothing sweeps it now, and its times would begin again
+            self._surroundings.throttle_table.clear()  # nothing sweeps it now, and its times would wrap around
 
     def discard(self, before: App | None) -> None:
-        """Never serve: let go of what was not taken over from `before`."""
+        """Release what is not shared with `before`: this app will never serve."""
         kept = () if before is None else before.in_use
         for _, made in (self.parts.get("remote", NO_PART), self.parts.get("refresh_remote", NO_PART)):
             if isinstance(made, Remote) and made not in kept:
                 self._close(made)
 
     def revoke(self, revocations: Revocations | None) -> None:
-        """Refuse what this list names from now on, remembered or not."""
+        """Reject the tokens of this list from now on, remembered ones too."""
         self.verifier.revocations = revocations
         self.ring.revoke(() if revocations is None else revocations.kids)
         self.issuer.choose_again()
 
     def doubts(self, revocations: Revocations) -> list[str]:
-        """Say what of a list of revocations is hardly meant."""
+        """Return warnings about lines of a list of revocations that are probably mistakes."""
         kids = [key.kid for key in self.ring.keys]
         return revocations.doubts(kids, self._surroundings.clock.second, signs=self.can_sign())
 
@@ -325,7 +329,7 @@ class App:
         return self.issuer.can_sign(self._surroundings.clock.second)
 
     def sweep(self) -> None:
-        """Act on the remote's deadlines that have passed, and take over keys whose time has come."""
+        """Act on expired deadlines of the remote, and switch to keys whose time has come."""
         self.ring.refresh(self._surroundings.clock.second)
         for remote in self.in_use:
             remote.sweep(monotonic())
@@ -351,8 +355,8 @@ class App:
 
 
 def new_remote(settings: RemoteSettings, ring: KeyRing, around: Surroundings) -> Remote:
-    """Make the remote, to which the service shows a token of its own (contract §2). Without a key for that, the key that signs
-    logins signs it, and says that it is none.
+    """Make the remote, with the token that the service sends to it (contract §2). Without `requestKey`, the key for logins signs
+    that token, and `typ` marks it as no login.
     """
     issue = IssueSettings(settings.request_token_s)
     if settings.request_key is not None:
@@ -370,8 +374,8 @@ def new_remote(settings: RemoteSettings, ring: KeyRing, around: Surroundings) ->
 
 
 def origin_of(url: str) -> str:
-    """Return the origin of the remote's URL (RFC 6454 §6.2): scheme, host and port, without the path and without the scheme's own
-    port. Of a Unix socket it is the socket's path, as it is written.
+    """Return the origin of the remote's URL (RFC 6454 §6.2): scheme, host and port, without the path and the scheme's default
+    port. For a Unix socket it contains the socket's path, as written.
     """
     scheme, _, rest = url.partition("://")
     scheme, authority = scheme.lower(), re.split("[/?]", rest, maxsplit=1)[0]

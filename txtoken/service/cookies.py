@@ -1,5 +1,5 @@
-"""The cookie that holds the token: the line that sets it, and the one that clears it (contract §3.6, RFC 6265 §4.1). Reads none:
-that is `presented`.
+"""The cookie with the token: the lines that set and clear it (contract §3.6, RFC 6265 §4.1). Reads no cookie: that is
+`presented`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,12 @@ from typing import Final
 
 from txtoken.settings import CookieSettings
 
-# Name and value together that every browser keeps. One of more is dropped without a word.
+# The length of name and value that every browser keeps. Browsers drop longer cookies silently.
 COOKIE_BYTES_MAX: Final = 4093
 
 
 class TokenCookie:
-    """Writes the header lines of the cookie. Its attributes are the same whenever it is set or cleared: else a browser would take
-    them for two cookies.
-    """
+    """Writes the header lines of the cookie. Setting and clearing use the same attributes, or browsers would see two cookies."""
 
     __slots__ = ("_attributes", "_name", "_place")
 
@@ -27,14 +25,14 @@ class TokenCookie:
         self._attributes += b"; SameSite=" + settings.same_site.encode("ascii") + b"\r\n"
 
     def size(self, token: bytes) -> int:
-        """Return how many bytes the name and this token are, which `COOKIE_BYTES_MAX` is the limit of."""
+        """Return the length of the name and this token, which `COOKIE_BYTES_MAX` limits."""
         return len(self._name) + len(token)
 
     def set(self, token: bytes, life_s: int) -> bytes:
-        """Write the line that has a browser keep a token for so long."""
+        """Write the line that sets the cookie for this time."""
         head = b"Set-Cookie: %b=%b%b; Max-Age=%d" % (self._name, token, self._place, life_s)
         return head + self._attributes
 
     def clear(self) -> bytes:
-        """Write the line that has a browser drop the cookie."""
+        """Write the line that clears the cookie."""
         return self.set(b"", 0)

@@ -1,7 +1,7 @@
-"""Who may call from a web page (WHATWG Fetch, "CORS protocol"). Wraps a router: what it answers gets the header lines that
-let a browser hand the answer to a script. Knows no route.
+"""CORS: which web pages may call (WHATWG Fetch, "CORS protocol"). Wraps a router and adds the header lines with which a browser
+gives the answer to a script. Knows no route.
 
-An answer without these lines is an answer all the same: browsers keep it from the page. So errors need them as well.
+Browsers hide an answer without these lines from the page. So errors need them as well.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from txtoken.errors import ProtocolError
 from txtoken.http1.messages import Client, Handler, Head, Peer, Pending, Request, Response, Router, response_head
 from txtoken.settings import CorsSettings
 
-# Fields of our answers that scripts may read beside the few that they always may.
+# Fields of our answers that scripts may read, in addition to those that are always allowed.
 EXPOSED: Final = b"Access-Control-Expose-Headers: Retry-After, WWW-Authenticate\r\n"
 ALL: Final = "*"
 
 
 class CrossOriginRoutes(Router):
-    """Routes whose answers say which pages may read them. Answers to bytes that are no request say nothing."""
+    """Routes whose answers say which pages may read them. Answers to bytes that are not a request do not."""
 
     __slots__ = ("_by_origin", "_others", "_routes")
 
     def __init__(self, routes: Router, settings: CorsSettings) -> None:
         self._routes = routes
         self._by_origin: dict[bytes, bytes] = {}
-        # What is answered does not depend on the origin when all may read it; else caches have to know that it does.
+        # If all origins may read it, the answer does not depend on the origin. Else Vary says so to caches.
         self._others = (
             b"Access-Control-Allow-Origin: *\r\n" + EXPOSED if ALL in settings.origins else b"Vary: Origin\r\n"
         )
@@ -38,7 +38,7 @@ class CrossOriginRoutes(Router):
                 self._by_origin[name] = self._others + lines
 
     def find(self, head: Head) -> Handler:
-        """Return who answers this request, with the lines for its origin."""
+        """Return the handler of this request, which adds the lines for its origin."""
         handler = self._routes.find(head)
         if not handler.is_for_pages():
             return handler
@@ -54,7 +54,7 @@ class CrossOriginRoutes(Router):
         return self._routes.waits_for_body(head)
 
     def refusal(self, error: ProtocolError, head: Head | None = None) -> Response:
-        """Return the answer to bytes that are no request that we serve, or to a request for which there is no room."""
+        """Return the answer to bytes that are not a request that we serve, or to a request without room."""
         return self._routes.refusal(error, head)
 
     def failure(self, error: Exception) -> Response:
@@ -84,7 +84,7 @@ class _Lined(Handler):
 
 
 class _Page(Client):
-    """A client whose browser has to be told who may read the answer."""
+    """A client whose answers get the lines about who may read them."""
 
     __slots__ = ("_client", "_lines", "is_answered")
 
@@ -105,9 +105,9 @@ class _Page(Client):
 
 
 class Preflight(Handler):
-    """`OPTIONS` of one route: what a browser asks before it sends a request that a plain form could not.
+    """`OPTIONS` of one route: a browser's preflight, before a request that a plain form could not send.
 
-    It is always told what is allowed, and decides by that. `methods` are those of the route.
+    The answer always lists what is allowed, and the browser decides. `methods` are those of the route.
     """
 
     __slots__ = ("_response",)
@@ -121,7 +121,7 @@ class Preflight(Handler):
         ]
         if settings.headers:
             lines.append(_list(b"Access-Control-Allow-Headers", settings.headers))
-        # 200 and not 204: it is the same to browsers, and has a Content-Length, which some proxies wait for.
+        # 200 and not 204: browsers accept both, and 200 has a Content-Length, which some proxies wait for.
         self._response = Response(200, response_head(200, *lines, content_type=b""), b"")
 
     def handle(self, request: Request, client: Client) -> None:

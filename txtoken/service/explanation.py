@@ -1,4 +1,4 @@
-"""Why a token is or is not valid, in words for people. Knows what `tokens` found out; judges nothing itself."""
+"""Explains to people why a token is or is not valid. Uses the verdict of `tokens`; judges nothing itself."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from txtoken.service.tokens.segments import decode_segment
 from txtoken.service.tokens.verify import TokenVerifier
 
 _ADVICE: Final = {
-    "segments": "a token is three parts with dots between them; perhaps it was cut, or something was added to it",
-    "malformed": "a part of it is not what a token is made of; perhaps it was changed on its way",
+    "segments": "a token has three parts with dots between them; perhaps it was truncated, or something was added to it",
+    "malformed": "a part of it is malformed; perhaps it was changed on its way",
     "signature": "it was signed with another key, or changed after it was signed",
-    "no_expiry": "it does not say when it expires, and tokens without an end are not accepted (verify.requireExp)",
-    "issuer": "its `iss` is not the one that is asked for (verify.iss)",
-    "audience": "its `aud` does not name the one that is asked for (verify.aud)",
-    "revoked": "it was declared void before its end: itself, its session, user or key, or all tokens of that time (revocations)",
+    "no_expiry": "it has no `exp`, and tokens that never expire are rejected (verify.requireExp)",
+    "issuer": "its `iss` is not the required one (verify.iss)",
+    "audience": "its `aud` does not contain an accepted one (verify.aud)",
+    "revoked": "it was revoked: the token itself, its session, user or key, or all tokens of that time (revocations)",
 }
 _KID_LENGTH_MAX: Final = 64
-_KIDS_MAX: Final = 16  # that are named
+_KIDS_MAX: Final = 16  # in a message
 _DERIVED_KID: Final = re.compile(
     r"([0-9]{1,12})-[A-Za-z0-9_-]{11}"
-)  # of a key that rotates by itself: its period and a name
-_OF_TIMES: Final = ("malformed", "no_expiry", "expired", "not_yet")  # reasons that a time which is none can have
+)  # of a self-rotating key: its period and a part of its thumbprint
+_OF_TIMES: Final = ("malformed", "no_expiry", "expired", "not_yet")  # reasons that an invalid time can cause
 _TIMES: Final = ("exp", "nbf", "iat")  # seconds since 1970 (RFC 7519 §2: NumericDate)
-_SECONDS_MAX: Final = 100_000_000_000  # the year 5138: what is more was meant in milliseconds, or finer
+_SECONDS_MAX: Final = 100_000_000_000  # the year 5138: a larger number is in milliseconds, or finer
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is known of a token. `header` and `claims` are JSON text, or None where they cannot be read."""
+    """What is known of a token. `header` and `claims` are JSON text, or None if they cannot be read."""
 
     valid: bool
     error: str | None
@@ -48,7 +48,7 @@ class Explanation:
 
 
 def explain(verifier: TokenVerifier, token: bytes, now: float) -> Explanation:
-    """Say why `token` is or is not valid at `now` (Unix time in seconds). The verdict is the verifier's own."""
+    """Explain why `token` is or is not valid at `now` (Unix time in seconds). The verdict is the verifier's."""
     header, claims = _readable(token)
     try:
         verdict = verifier.verify(token, now)
@@ -78,36 +78,36 @@ def _why_not(error: TokenError, ring: KeyRing, header: bytes | None, claims: byt
     if error.code == "algorithm":
         return _other_method(ring, _members(header), now)
     if error.code == "audience" and _members(header).get("typ") == BEARER_TYPE:
-        return "it is the one that this service shows to the remote, and nobody's login"
+        return "it is the token that this service sends to the remote, not a user's token"
     if error.code in _OF_TIMES and (odd := _odd_time(claims)):
         return odd
     if error.code == "expired" and (expires := _number(claims, "exp")) is not None:
         if expires <= now:
             return f"it expired {duration(now - expires)} ago"
-        return "it is older than is accepted (verify.maxAge)"
+        return "it is too old (verify.maxAge)"
     if error.code == "not_yet" and (begins := _number(claims, "nbf")) is not None:
         return f"it becomes valid in {duration(begins - now)}"
     return _ADVICE.get(error.code, error.public)
 
 
 def _why_unknown(ring: KeyRing, header: Mapping[str, object], now: float) -> str:
-    """Say why no key of the service is the one that a token names."""
+    """Explain why the service does not know the key that a token names."""
     known = f"this service knows {_names(key.kid for key in ring.keys if now < key.until)}"
     if header.get("kid") is None:
         return f"it does not name its key (`kid`), and {known}"
     kid = header["kid"]
     if not isinstance(kid, str) or not 0 < len(kid) <= _KID_LENGTH_MAX or not kid.isprintable():
-        return f"the key that it names (`kid`) is none that was ever here: {known}"
+        return f"its key (`kid`) was never a key of this service: {known}"
     ended = next((key.until for key in ring.keys if key.kid == kid), None)
     if ended is not None:
         return f"its key ({kid}) ended {duration(now - ended)} ago (keys.until)"
     if _is_of_past_period(ring, kid):
-        return f"its key ({kid}) ended: it rotated out, and {known}"
-    return f"the key that it names (`kid`), {kid}, is unknown: {known}"
+        return f"its key ({kid}) ended by rotation, and {known}"
+    return f"its key (`kid`), {kid}, is unknown: {known}"
 
 
 def _is_of_past_period(ring: KeyRing, kid: str) -> bool:
-    """Whether a key looks like one that rotates by itself, from before those that are known."""
+    """Whether a key looks like a self-rotating key from before the known ones."""
     named = _DERIVED_KID.fullmatch(kid)
     if named is None or not ring.rotates:
         return False
@@ -126,19 +126,19 @@ def _other_method(ring: KeyRing, header: Mapping[str, object], now: float) -> st
     key = ring.find(header.get("kid"), now)
     if key is None or not key.kid:
         algorithms = sorted({known.algorithm for known in ring.keys if not known.kid})
-        return f"it was signed by another method than this service uses ({', '.join(algorithms)})"
-    return f"it was signed by another method than its key ({key.kid}) is for ({key.algorithm})"
+        return f"its `alg` is not one that this service uses ({', '.join(algorithms)})"
+    return f"its `alg` is not that of its key ({key.kid}: {key.algorithm})"
 
 
 def _odd_time(claims: bytes | None, names: Iterable[str] = _TIMES) -> str:
-    """Name a time that is not a number of seconds. Empty: all are, as far as can be seen."""
+    """Name a time that is not a number of seconds. Empty: none found."""
     found = _members(claims)
     for name in names:
         value = found.get(name, 0)
         if isinstance(value, str):
             return f"its `{name}` is text, and has to be a number of seconds"
         if not isinstance(value, int | float) or isinstance(value, bool):
-            return f"its `{name}` is no number, and has to be one, of seconds"
+            return f"its `{name}` is not a number, and has to be a number of seconds"
         if value >= _SECONDS_MAX:
             return f"its `{name}` looks like milliseconds, and has to be in seconds"
     return ""
@@ -164,7 +164,7 @@ def _number(claims: bytes | None, name: str) -> float | None:
 
 
 def _members(claims: bytes | None) -> Mapping[str, object]:
-    """Read the claims. None are known where orjson does not take them: an integer of 400 digits."""
+    """Read the claims. Empty if orjson rejects them, for example an integer of 400 digits."""
     try:
         members = orjson.loads(claims or b"{}")
     except orjson.JSONDecodeError:

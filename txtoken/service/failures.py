@@ -1,7 +1,7 @@
-"""What a client is told when the remote failed (contract §3.3): a table, made once from `statusMap`. Knows no exchange.
+"""The answers to clients when the remote fails (contract §3.3): a table, made once from `statusMap`. Knows no exchange.
 
-The bodies are the original's, whatever the status; with `passRemoteErrors` the remote's own take their place where both
-statuses are 4xx, when they are JSON.
+The bodies are the original's, whatever the status. With `passRemoteErrors`, the remote's JSON body replaces them if both statuses
+are 4xx.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ GATEWAY: Final = {
     **dict.fromkeys(("2xx", "3xx", "4xx", "5xx", "unreachable", "invalid"), "502"),
     "timeout": "504",
 }
-STATUSES: Final = range(200, 600)  # that a remote can fail with: 1xx are interim replies, and 200 need be no success
-PASSED_BODY_BYTES_MAX: Final = 64 * 1024  # an error that is longer is a page of a debugger, say
-RETRY_AFTER_S_MAX: Final = 3600  # that a client is asked to wait on the remote's word
-WITH_RETRY_AFTER: Final = (429, 503)  # statuses that it belongs to (RFC 9110 §10.2.3, RFC 6585 §4)
+STATUSES: Final = range(200, 600)  # failures of a remote: 1xx are interim replies, and 200 is not always a success
+PASSED_BODY_BYTES_MAX: Final = 64 * 1024  # a longer error is probably a debugger's page
+RETRY_AFTER_S_MAX: Final = 3600  # the longest Retry-After of the remote that is passed on
+WITH_RETRY_AFTER: Final = (429, 503)  # statuses with Retry-After (RFC 9110 §10.2.3, RFC 6585 §4)
 CLAIMS: Final = "Can not build claims from returned json."
 _OVERLOADED: Final = response_head(503, NO_STORE, b"Retry-After: 1")
 
 
 class Failures:
-    """The answers to all that a remote can do wrong. `status_map` is `original`, `gateway` or the configuration's map."""
+    """The answers to every failure of the remote. `status_map` is `original`, `gateway` or the configuration's map."""
 
     __slots__ = ("_by_status", "_heads", "_invalid", "_passes_bodies", "_timeout", "_unreachable")
 
@@ -58,8 +58,8 @@ class Failures:
         self._passes_bodies = passes_bodies
 
     def answer(self, error: RemoteError, now_s: int, remote_s: float | None) -> Response:
-        """Return the answer to a failure. `now_s` is Unix time, `remote_s` how long the remote took, None when it was not
-        asked.
+        """Return the answer to a failure. `now_s` is Unix time, `remote_s` how long the remote took, None if it got no
+        request.
         """
         body: dict[str, object]
         match error:
@@ -78,7 +78,7 @@ class Failures:
                 body = {"message": "Remote post failure.", "error": error.public}
                 if isinstance(error, NoSigningKey):
                     body["message"] = "Can not generate return token"
-                if isinstance(error, RemoteOverloaded | NoSigningKey):  # it was not tried
+                if isinstance(error, RemoteOverloaded | NoSigningKey):  # nothing was sent
                     return Response(503, _OVERLOADED, orjson.dumps(body), error=error.code, remote_s=remote_s)
         return Response(status, self._heads[status], orjson.dumps(body), error=error.code, remote_s=remote_s)
 
@@ -97,7 +97,7 @@ class Failures:
 
 
 def retry_after_s(field: bytes, now_s: int) -> int | None:
-    """Read a Retry-After field, seconds or a date (RFC 9110 §10.2.3), as seconds from 1 to an hour. None: it says nothing."""
+    """Read a Retry-After field, seconds or a date (RFC 9110 §10.2.3), as seconds from 1 to an hour. None: absent or invalid."""
     text = field.strip().decode("latin-1")
     if text.isascii() and text.isdigit():
         seconds = int(text[:10])
@@ -117,7 +117,7 @@ def _resolve(status_map: Mapping[str, str], status: int) -> int:
 
 
 def _head(status: int) -> bytes:
-    # A 401 has to say how one authenticates (RFC 9110 §15.5.2). Of all schemes this one opens no window in a browser.
+    # A 401 needs a challenge (RFC 9110 §15.5.2). This scheme opens no dialog in a browser.
     return (
         response_head(status, NO_STORE, b"WWW-Authenticate: Bearer")
         if status == 401

@@ -1,4 +1,4 @@
-"""Which header lines of a client's request go on to the remote (contract §1.2 `forwardHeaders`, `forwardedFor`). Sends none."""
+"""The header lines of a client's request that are forwarded to the remote (contract §1.2 `forwardHeaders`, `forwardedFor`)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from txtoken.http1.messages import Client, Peer
 
-# Header lines that tell the remote who sent a request, made of its peer and its header fields.
+# Makes the header lines about the client for the remote, from the peer and the header fields.
 ForwardedLines = Callable[[Peer, Mapping[bytes, bytes]], bytes]
 
 
 class Forwarding:
-    """Writes the lines. `names` are the fields that are copied, `forwarded_lines` says who sent the request, or is None."""
+    """Writes the lines. `names` are the copied fields, `forwarded_lines` adds lines about the client, or is None."""
 
     __slots__ = ("_forwarded_lines", "_names")
 
@@ -31,6 +31,6 @@ class Forwarding:
 
 
 def _is_of_connection(fields: Mapping[bytes, bytes], name: bytes) -> bool:
-    """Whether the client says that a field is for this connection alone (RFC 9110 §7.6.1)."""
+    """Whether the client says that a field applies to this connection alone (RFC 9110 §7.6.1)."""
     connection = fields.get(b"connection")
     return connection is not None and name in {option.strip() for option in connection.lower().split(b",")}

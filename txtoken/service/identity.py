@@ -1,8 +1,8 @@
-"""Claims as header fields for what is behind a proxy (contract §3.5 `headers`). Knows no request and no route.
+"""Claims as header fields for the service behind a proxy (contract §3.5 `headers`). Knows no request and no route.
 
-A claim holds what the remote said, which may be what a user has chosen: nothing of it can end a line or begin another one, and no
-item of a list can pass for two. Percent-encoding (RFC 3986 §2.1) does that for every byte that a header field cannot hold. A text
-keeps its commas, so where one value must not pass for several the claim has to be a list.
+A claim may contain text that a user has chosen. It must not end a line or begin another one, and no item of a list may look like
+two. Percent-encoding (RFC 3986 §2.1) ensures that for every byte that a header field cannot contain. A text keeps its commas: if
+one value must not look like several, the claim has to be a list.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from txtoken.service.pointer import Pointer
 
-# Of all lines together: nginx takes 4 KiB for a whole head. A value is never cut, which could make it another one's.
+# Of all lines together: nginx accepts 4 KiB for a whole head. A value is never truncated: it could become another user's.
 IDENTITY_BYTES_MAX: Final = 2 * 1024
 _UNSAFE: Final = re.compile(rb"[^ -$&-~]")  # all but 0x20 to 0x7E, and the percent sign
 _UNSAFE_IN_LIST: Final = re.compile(rb"[^ -$&-+\--~]")  # and the comma
@@ -39,16 +39,16 @@ class Identity:
     def lines(self, claims: object, text: bytes) -> bytes:
         """Write the lines of claims, each with its line end. `text` is JSON, `claims` the same parsed.
 
-        Every header has a line, which is empty where its claim is missing, null, an object, or a list that holds one of these or
-        a list: that removes a client's own copy.
+        Every header has a line. It is empty if the claim is missing, null, an object, or a list with one of these or a list in
+        it: that removes a client's own copy.
 
         Raises:
             TooLarge: they are longer than `IDENTITY_BYTES_MAX`.
         """
-        exact: object = None  # the claims, with each number as it stands
+        exact: object = None  # the claims, with exact numbers
         lines, missing = [], []
         room = IDENTITY_BYTES_MAX
-        items = IDENTITY_BYTES_MAX  # of all lists together: one that turns out to be empty is looked at, too
+        items = IDENTITY_BYTES_MAX  # of all lists together, empty ones included
         for name, pointer in self._headers:
             found = pointer.find(claims)
             if _has_fraction(found):  # or it is an integer of more than 64 bits
@@ -81,7 +81,7 @@ def _has_fraction(value: object) -> bool:
 
 
 def _value(found: object, room: int) -> bytes:
-    """Write a claim as a field's value. Raises TooLarge before it writes much more than there is `room` for."""
+    """Write a claim as a field's value. Raises TooLarge before it writes much more than `room` bytes."""
     if not isinstance(found, list):
         return _escaped(found, _UNSAFE, room)
     items = []
@@ -104,12 +104,12 @@ def _escaped(value: object, unsafe: re.Pattern[bytes], room: int) -> bytes:
         return b""
     if len(text) > room:
         raise TooLarge
-    # A lone surrogate is no character: it is written as it would be if it were one, which no other text is.
+    # A lone surrogate is not a character. It is encoded as if it were one, which no other text can produce.
     escaped = unsafe.sub(_percent, text.encode("utf-8", "surrogatepass"))
     inner = escaped.strip(b" ")
     if len(inner) == len(escaped):
         return escaped
-    # A field's value ends where its last mark does (RFC 9110 §5.5): blanks at either end would be lost.
+    # Blanks at either end of a field's value are not part of it (RFC 9110 §5.5): they would be lost.
     before = len(escaped) - len(escaped.lstrip(b" "))
     return b"%20" * before + inner + b"%20" * (len(escaped) - before - len(inner))
 

@@ -1,7 +1,7 @@
-"""How a token is handed out once it is known what it says: signed at once or in a thread, within its limits, with its cookie.
-Knows no remote, and no route.
+"""Issues tokens whose content is decided: signs at once or in a thread, checks limits, sets the cookie. Knows no remote and no
+route.
 
-What issues tokens (`Login`, `Refresh`) shares one `Issuance`: their bounds are common.
+The handlers that issue tokens (`Login`, `Refresh`) share one `Issuance`, because their limits are common.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from txtoken.service.keys.key import Key
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.upstream.exchange import Exchange
 
-# Tokens that wait for a thread to sign them. One by RSA with 4096 bits takes 1.5 ms: the last one waits for half a second.
+# Tokens that wait for a thread to sign them. RSA with 4096 bits takes 1.5 ms, so the last one waits for half a second.
 SIGNING_MAX: Final = 512
-LARGE_TOKEN_BYTES: Final = 8 * 1024  # past it many servers refuse a request that carries it in a header
-# Does something that takes long in a thread, and calls back in the loop with what came of it.
+LARGE_TOKEN_BYTES: Final = 8 * 1024  # above it many servers reject a request with the token in a header
+# Runs a slow function in a thread, and calls back in the loop with its result.
 InThread = Callable[[Callable[[], bytes], Callable[[bytes | Exception], None]], object]
 
 
 class Order(Exchange):
-    """A request for a token on its way: `client` is to get it, unless `is_cancelled`. It may ask the remote, or not."""
+    """A request for a token in progress: `client` gets it, unless `is_cancelled`. It may involve the remote, or not."""
 
     __slots__ = ("client", "is_cancelled")
 
@@ -38,7 +38,7 @@ class Order(Exchange):
 
 
 class Issuance:
-    """Hands out tokens. `cookie` sets each as a cookie, too; None: there is none."""
+    """Issues tokens. `cookie` also sets each one as a cookie; None: no cookie."""
 
     __slots__ = (
         "_clock",
@@ -72,16 +72,16 @@ class Issuance:
         self._clock = clock
         self._cookie = cookie
         self._token_bytes_max = token_bytes_max
-        # A token of more is looked at closer: each, where it becomes a cookie.
+        # Longer tokens are checked further: all of them, if there is a cookie.
         self._usual_bytes_max = min(token_bytes_max, LARGE_TOKEN_BYTES) if cookie is None else -1
         self._in_thread = in_thread
-        self._signing = 0  # tokens that threads sign at this moment
+        self._signing = 0  # tokens that threads are signing
         self._on_failure = on_failure
-        self._on_large_token = on_large_token  # how many bytes one has that is longer than many servers take
+        self._on_large_token = on_large_token  # called with the length of a token that many servers reject
         self._on_crash = on_crash
 
     def refusal(self) -> Response | None:
-        """Return why no token can be handed out now. None: one can."""
+        """Return why no token can be issued now. None: one can."""
         if not self.issuer.can_sign(self._clock.second):
             return self.explain(NoSigningKey(), None)
         if self._signing >= SIGNING_MAX:
@@ -92,7 +92,7 @@ class Issuance:
         self, order: Order, key: Key, signing_input: bytes, expires: int, remote_s: float | None
     ) -> Response | None:
         """Return the answer with a token that is signed now and `expires` then (Unix time). None: a thread signs it, and the
-        client is answered then.
+        answer follows.
         """
         if key.is_slow:
             self._sign_in_thread(order, key, signing_input, expires, remote_s)
@@ -100,7 +100,7 @@ class Issuance:
         return self._answer(b"".join((signing_input, b".", key.sign(signing_input))), expires, remote_s)
 
     def explain(self, error: RemoteError, remote_s: float | None) -> Response:
-        """Return the answer that says why there is no token."""
+        """Return the answer that explains why there is no token."""
         self._on_failure(error)
         return self._failures.answer(error, self._clock.second, remote_s)
 
@@ -114,7 +114,7 @@ class Issuance:
             if cookie is not None:
                 if cookie.size(token) > COOKIE_BYTES_MAX:
                     return self.explain(CookieTooLarge(cookie.size(token), COOKIE_BYTES_MAX), remote_s)
-                # It was signed in a thread, perhaps, and a second has gone.
+                # A thread may have signed it, and a second may have passed.
                 head += cookie.set(token, max(0, expires - self._clock.second))
             else:
                 self._on_large_token(size)
@@ -123,7 +123,7 @@ class Issuance:
     def _sign_in_thread(
         self, order: Order, key: Key, signing_input: bytes, expires: int, remote_s: float | None
     ) -> None:
-        """Sign in a thread, which the library does without holding the loop, and answer then."""
+        """Sign in a thread, where the library releases the interpreter, then answer."""
 
         def conclude(signature: bytes | Exception) -> None:
             self._signing -= 1

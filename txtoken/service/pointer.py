@@ -1,4 +1,4 @@
-"""JSON Pointers (RFC 6901), taken apart once and followed into parsed JSON. Knows no configuration."""
+"""JSON Pointers (RFC 6901), parsed once and followed into parsed JSON. Knows no configuration."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Pointer:
     def __init__(self, text: str) -> None:
         self.text = text
         steps = [step.replace("~1", "/").replace("~0", "~") for step in text.split("/")[1:]]
-        # A step into an array is an index, or leads nowhere: `-` is the item after the last one.
+        # A step into an array is an index, or finds nothing: `-` is the item after the last one.
         self.steps = [(step, int(step) if _INDEX.fullmatch(step) else -1) for step in steps]
 
     def find(self, value: object) -> Any:
-        """Return what stands there in parsed JSON. Null stands where nothing does."""
+        """Return the value there in parsed JSON. An absent value is null."""
         found: Any = value
         for name, index in self.steps:
             if isinstance(found, dict):

@@ -1,6 +1,6 @@
-"""Where a request's token stands: header, query, body, cookie (contract §3.2). Knows no key, and judges no token.
+"""Finds a request's token: in header, query, body or cookie (contract §3.2). Knows no key, and judges no token.
 
-What a client sends here is looked at within bounds: a body of 1 MiB in which nothing is a token costs no more than one that is.
+The search is bounded: a body of 1 MiB without a token costs no more than a body that is one.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from orjson import loads as read_json
 
 from txtoken.http1.messages import Head, Request
 
-NAMES: Final = (b"access_token", b"token")  # of a body's member, in the order in which they are looked for
+NAMES: Final = (b"access_token", b"token")  # of a body's member, in search order
 FIELDS_MAX: Final = 1000  # of a form or query that is searched
-# A body holds a token and little beside it. A longer one is read only where it has few members: 1 MiB of the densest JSON takes
-# 50 ms to parse, one long text in it next to nothing.
+# A body contains a token and little else. A longer one is parsed only if it has few members: 1 MiB of the densest JSON takes 50
+# ms to parse, one long text almost nothing.
 DENSE_BODY_BYTES_MAX: Final = 64 * 1024
 MARKS_MAX: Final = 4096  # brackets and commas of a longer body
-# Percent signs of a form's value that is unescaped: 0.2 µs each. A token needs two, for its dots; with as many every character
-# of one of 16 KiB may be escaped.
+# Percent signs of a form's value that is unescaped: 0.2 µs each. A token needs two, for its dots. With this many, every character
+# of a token of 16 KiB may be escaped.
 ESCAPES_MAX: Final = 16 * 1024
-COOKIES_MAX: Final = 16  # in one request, that have the name of ours
-MARKERS_MAX: Final = 200  # of those, and of others whose name or value ends with that name: 1 µs each
+COOKIES_MAX: Final = 16  # with the configured name in one request
+MARKERS_MAX: Final = 200  # these cookies, and others whose name or value ends with that name: 1 µs each
 _BLANKS: Final = b" \t"
 _QUOTE: Final = b'"'
-_DOUBTFUL: Final = b","  # in a token: then it is none
+_DOUBTFUL: Final = b","  # makes a token invalid
 
 
 def presented_token(request: Request, cookie: bytes = b"") -> bytes:
-    """Find the token that a client presents, in the contract's order (§3.2). Empty when there is none. `cookie` is the name of
-    the cookie that may hold it.
+    """Find the token that a client presents, in the contract's order (§3.2). Empty: none. `cookie` is the name of the cookie that
+    may contain it.
     """
     head = request.head
     token = head.token
@@ -45,16 +45,15 @@ def presented_token(request: Request, cookie: bytes = b"") -> bytes:
 
 
 def query_token(head: Head) -> bytes:
-    """Find the token in a request's query. Empty when there is none."""
+    """Find the token in a request's query. Empty: none."""
     return _form_member(head.query, NAMES[0])
 
 
 def cookie_token(head: Head, name: bytes) -> bytes:
-    """Find the value of the cookie of this name (RFC 6265 §4.2.1), without the quotes that may be around it. Empty when there is
-    none.
+    """Find the value of the cookie with this name (RFC 6265 §4.2.1), without quotes around it. Empty: none.
 
-    Of two with different values, nobody can say which one the user's browser got from this service, and which from another host
-    of the domain (RFC 6265 §8.6): both together are no token, as two Authorization fields are none.
+    If two have different values, one may come from another host of the domain (RFC 6265 §8.6), and nothing shows which. Then
+    there is no token, as with two Authorization fields.
     """
     field = head.fields.get(b"cookie")
     if field is None:
@@ -69,7 +68,9 @@ def cookie_token(head: Head, name: bytes) -> bytes:
         end = field.find(b";", begins)
         if end < 0:
             end = len(field)
-        if not field[field.rfind(b";", 0, at) + 1 : at].strip(_BLANKS):  # it is no end of another name, and in no value
+        if not field[field.rfind(b";", 0, at) + 1 : at].strip(
+            _BLANKS
+        ):  # it is not the end of another name, and not inside a value
             count += 1
             if count > COOKIES_MAX:
                 break
@@ -81,13 +82,13 @@ def cookie_token(head: Head, name: bytes) -> bytes:
                     return found + _DOUBTFUL + value
                 found = value
         at = field.find(marker, end)
-    return _DOUBTFUL  # nobody has so many
+    return _DOUBTFUL  # no real request has so many
 
 
 def _body_token(request: Request) -> bytes:
     body = request.body
     if body[:64].lstrip(b" \t\r\n")[:1] == b"{":
-        return _json_token(body)  # whatever its type says: curl -d says that it is a form
+        return _json_token(body)  # whatever its content type says: curl -d calls it a form
     media_type = request.head.fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type == b"application/x-www-form-urlencoded":
         return _form_member(body, NAMES[0]) or _form_member(body, NAMES[1])
@@ -112,7 +113,7 @@ def _json_token(body: bytes) -> bytes:
 def _form_member(text: bytes, name: bytes) -> bytes:
     """Return the first value of this name in form-encoded text (a query or a body) that is not empty."""
     if name not in text or text.count(b"&") >= FIELDS_MAX:
-        return b""  # 5 000 parameters of something else are not worth taking apart
+        return b""  # 5 000 other parameters are not worth parsing
     longest = 3 * len(name)  # with each of its characters escaped
     for field in text.split(b"&"):
         key, _, value = field.partition(b"=")
@@ -123,5 +124,5 @@ def _form_member(text: bytes, name: bytes) -> bytes:
 
 def _unescaped(text: bytes) -> bytes:
     if text.count(b"%") > ESCAPES_MAX:
-        return text  # no token: as it stands it is malformed, or has no segments
+        return text  # not a token: unchanged it is malformed, or has no segments
     return unquote_to_bytes(text.replace(b"+", b" "))

@@ -1,4 +1,4 @@
-"""What a token that is not valid is answered with, on every route that takes one (RFC 6750 §3). Judges none."""
+"""The answers to invalid tokens, for every route that needs a token (RFC 6750 §3). Judges none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INVALID: Final = CHALLENGE + b' error="invalid_token"'  # RFC 6750 §3.1
 
 
 class Refusals:
-    """The answers of one route, each made once. `make` is how that route writes an error."""
+    """The answers of one route, each made once. `make` writes an error in the form of that route."""
 
     __slots__ = ("_by_code", "_make", "no_token")
 
@@ -25,7 +25,7 @@ class Refusals:
         self.no_token = make(401, *NO_TOKEN, CHALLENGE)
 
     def of(self, error: TokenError) -> Response:
-        """Return the answer to a token that has this fault."""
+        """Return the answer to a token with this error."""
         response = self._by_code.get(error.code)
         if response is None:
             response = self._by_code[error.code] = self._make(401, error.code, error.public, _INVALID)

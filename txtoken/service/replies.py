@@ -1,4 +1,4 @@
-"""What the remote's reply to a login, or to a renewal, comes to: its object, or why it is none. Knows no client."""
+"""Reads the remote's reply to a login or a renewal: its object, or the failure. Knows no client."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from txtoken.service.success import Success
 from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, read_object
 from txtoken.service.upstream.exchange import Outcome
 
-REFUSED: Final = 401  # what a reply counts as that `successWhen` does not agree with (contract §1.2)
+REFUSED: Final = 401  # the status of a reply that `successWhen` does not match (contract §1.2)
 
 
 def read_reply(outcome: Outcome, success: Success | None) -> tuple[dict[str, Any], bytes] | RemoteError:
-    """Return the reply, parsed and as compact JSON; or the failure, which is returned and not raised: it was caught once.
+    """Return the reply, parsed and as compact JSON, or the failure. It is returned and not raised again after it was caught.
 
-    Without `success` every object is one.
+    Without `success`, every object is a success.
     """
     if not isinstance(outcome, bytes):
         return outcome

@@ -1,4 +1,4 @@
-"""What a valid token has to say beside being valid (contract §3.5 `require`). Knows no request and no route."""
+"""The claims that a route requires of a valid token (contract §3.5 `require`). Knows no request and no route."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from orjson import loads as read_json
 from txtoken.service.pointer import Pointer
 from txtoken.service.success import are_equal
 
-OTHERS_LOOKED_AT: Final = 1000  # objects and lists in a claim that are compared one by one: a later one is not found
+OTHERS_LOOKED_AT: Final = 1000  # objects and lists in a claim that are compared one by one; later ones are not compared
 _NUMBERS: Final = (int, float)
 
 
 class Required:
-    """A claim, and the values of which one has to be there: the claim is it, or is a list that holds it.
+    """A claim and its allowed values: the claim has to equal one of them, or be a list that contains one.
 
     Values are compared as JSON values: 1 is not true, nor "1", and equals 1.0. `null` is an absent claim as well.
     """
@@ -24,7 +24,7 @@ class Required:
     def __init__(self, pointer: str, values: tuple[bytes, ...]) -> None:
         self._pointer = Pointer(pointer)
         parsed = [read_json(value) for value in values]
-        # A list of ten thousand groups is looked through once, and not once for each value.
+        # A list of ten thousand groups is searched once, and not once for each value.
         self._texts = frozenset(value for value in parsed if isinstance(value, str))
         self._truths = frozenset(value for value in parsed if isinstance(value, bool))
         self._numbers = frozenset(value for value in parsed if type(value) in _NUMBERS)
@@ -32,7 +32,7 @@ class Required:
         self._others: list[object] = [value for value in parsed if isinstance(value, dict | list)]
 
     def holds(self, claims: object) -> bool:
-        """Whether claims (parsed JSON) say so."""
+        """Whether claims (parsed JSON) have one of the values."""
         found = self._pointer.find(claims)
         if self._is_wanted(found):
             return True
@@ -58,7 +58,7 @@ class Required:
 
 
 class Requirement:
-    """All claims that one route asks for."""
+    """All claims that one route requires."""
 
     __slots__ = ("_required",)
 

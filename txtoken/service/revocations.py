@@ -1,4 +1,4 @@
-"""What is no longer valid before its time (contract §5 `revocations`): one line each. Knows no file and no clock."""
+"""The list of revocations, one rule a line (contract §5 `revocations`). Knows no file and no clock."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _FORMS: Final = {
 }
 
 
-PARTS: Final = 1024  # of a million ids: 1000 each, which are put in order in 0.3 ms
-MOMENTS: Final = 4096  # that are kept; each takes 240 bytes
+PARTS: Final = 1024  # for a million ids: 1000 each, which are sorted in 0.3 ms
+MOMENTS: Final = 4096  # kept for reuse; each takes 240 bytes
 _RELATIONS: Final[dict[str, tuple[str | None, ...]]] = {
     **dict.fromkeys(("jti", "sid"), (None, "until")),
     "kid": (None,),
@@ -37,12 +37,12 @@ _KEYS: Final = {"jti": " (claims.jti)", "sid": " (refresh)", "kid": " (keys)", "
 
 
 class BadLine(ValueError):
-    """What is wrong with a line. The text quotes nothing of it."""
+    """A line is wrong. The text quotes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What the service's tokens carry, so that a line about anything else is a mistake."""
+    """Which claims the service's tokens carry. A line about another claim is a mistake."""
 
     jti: bool = False
     sid: bool = False
@@ -52,7 +52,7 @@ class Carried:
 
 
 class Identity:
-    """What of a token's claims a revocation can name."""
+    """The claims of a token that a revocation can name."""
 
     __slots__ = ("jti", "sid", "sub", "time")
 
@@ -61,12 +61,12 @@ class Identity:
         self.sid = _mark(claims.get("sid"))
         self.sub = _mark(claims.get("sub"))
         since = claims.get("auth_time", claims.get("iat"))
-        # A token that does not say since when it is counts as older than any.
+        # A token without a time of issue counts as older than any time.
         self.time: float = since if type(since) is int or type(since) is float else -inf
 
 
 def _mark(value: object) -> int:
-    """Return a claim as a number of 64 bits, 0 where it is no text.
+    """Return a claim as a number of 64 bits, 0 if it is not text.
 
     Two texts with the same number are as rare as a guess that hits a key of 64 bits, and nobody can choose them: Python's hash
     has a secret seed.
@@ -77,8 +77,8 @@ def _mark(value: object) -> int:
 class Times:
     """A time (Unix, seconds) for each of many ids. The latest counts. `add` all of them, then `put_in_order`, then ask `of`.
 
-    A million take 18 MB, where a dictionary takes 110, and no object each: a collection of garbage, or to let go of them, holds
-    nobody.
+    A million take 18 MB, where a dictionary takes 110 MB. They are not separate objects, so neither garbage collection nor
+    freeing them blocks the loop.
     """
 
     __slots__ = ("_marks", "_times")
@@ -94,7 +94,7 @@ class Times:
         self._times[part].append(time)
 
     def put_in_order(self) -> Iterator[None]:
-        """Make what was added ready to be found. It yields often."""
+        """Sort the added ids, so that `of` finds them. Yields often."""
         for part, marks in enumerate(self._marks):
             if marks:
                 pairs = sorted(zip(marks, self._times[part], strict=True))
@@ -103,7 +103,7 @@ class Times:
                 yield
 
     def of(self, mark: int) -> float:
-        """Return the time of an id: -inf where it is not among them."""
+        """Return the time of an id, -inf if it is not among them."""
         part = mark % PARTS
         marks = self._marks[part]
         place = bisect_right(marks, mark) - 1
@@ -133,8 +133,8 @@ class Revocations:
         self._sessions = Times()
         self._subjects = Times()  # before which each is revoked
         self._lists = {"jti": self._ids, "sid": self._sessions, "sub": self._subjects}
-        self._moments: dict[str, float] = {}  # that were read: mostly many lines have the same
-        self._fitting: set[str] = set()  # kinds of lines that the tokens' claims fit
+        self._moments: dict[str, float] = {}  # parsed times: many lines usually have the same
+        self._fitting: set[str] = set()  # kinds of lines that match the claims of the tokens
         self._all_before = -inf
         self._last_before = -inf
         self.kids: set[str] = set()
@@ -144,7 +144,7 @@ class Revocations:
         """Take a line.
 
         Raises:
-            BadLine: it says nothing that can be revoked.
+            BadLine: it is not a rule that tokens can match.
         """
         words = _QUOTED_OR_NOT.findall(line) if '"' in line else line.split()
         if "#" in line:
@@ -174,29 +174,31 @@ class Revocations:
         self.count += 1
 
     def put_in_order(self) -> Iterator[None]:
-        """Make the lines ready to be asked for. It yields often."""
+        """Sort the lines, so that `revokes` finds them. Yields often."""
         for times in (self._ids, self._sessions, self._subjects):
             yield from times.put_in_order()
 
     def doubts(self, kids: Collection[str], now: float, *, signs: bool) -> list[str]:
-        """Say what of the list is hardly meant, for a service with keys of these names, one of which `signs` now."""
+        """Return warnings about probable mistakes, for a service with keys of these names. `signs`: one of them signs now."""
         said = []
         if strange := len(self.kids.difference(kids)):
             lines = "a line with `kid` names" if strange == 1 else f"{strange} lines with `kid` name"
-            said.append(f"{lines} no key that is known: `txtoken keys list` shows the names")
+            said.append(f"{lines} no known key: `txtoken keys list` shows the names")
         if self._last_before > now:
-            said.append("a time after `before` is in the future: tokens that are issued until then are refused, too")
+            said.append("a time after `before` is in the future: tokens that are issued until then are rejected, too")
         if self.kids and not signs:
-            said.append("no key signs, since those that could are revoked: logins are answered 503. Add another key")
+            said.append(
+                "no key signs, because all keys that could are revoked: logins are answered with 503. Add another key"
+            )
         return said
 
     def _check_carried(self, kind: str, relation: str | None) -> None:
         carried = self._carried
         if kind != "all" and not getattr(carried, kind):
-            raise BadLine(f"speaks of `{kind}`, which the tokens of this service do not carry{_KEYS[kind]}")
+            raise BadLine(f"names `{kind}`, which the tokens of this service do not carry{_KEYS[kind]}")
         if relation == "before" and not carried.time:
             raise BadLine(
-                "says `before`, and the tokens of this service do not say when they were issued (claims.iat, refresh)"
+                "contains `before`, but the tokens of this service do not carry their time of issue (claims.iat, refresh)"
             )
         self._fitting.add(kind)
 
@@ -213,7 +215,7 @@ class Revocations:
         return known
 
     def revokes(self, identity: Identity, kid: str, now: float) -> bool:
-        """Whether a token is revoked at this moment (Unix time). `before` a time is what says an earlier second than that."""
+        """Whether a token is revoked at this moment (Unix time). `before` means an earlier second."""
         if identity.time < self._all_before or (kid and kid in self.kids):
             return True
         if identity.jti and self._ids.of(identity.jti) > now:
@@ -228,7 +230,7 @@ def _is_no_comment(word: str) -> bool:
 
 
 def _named(written: str) -> str:
-    """Return a name as it was meant: one with blanks stands in quotes, as JSON."""
+    """Return a name. A name with blanks is in quotes, as JSON."""
     if written.startswith("'"):
         raise BadLine("has a name after ': quotes are \"")
     if not written.startswith('"'):
@@ -236,6 +238,6 @@ def _named(written: str) -> str:
     try:
         name = read_json(written)
     except JSONDecodeError:
-        raise BadLine("has a name in quotes that is no JSON text") from None
+        raise BadLine("has a name in quotes that is not JSON text") from None
     assert isinstance(name, str)
     return name

@@ -1,7 +1,7 @@
-"""(method, path) → handler, built once. Knows which routes there are; 404 and 405 are routes too. Answers nothing itself.
+"""Maps method and path to a handler, built once. Knows all routes; 404 and 405 are routes too. Answers nothing itself.
 
-The routes for proxies that ask (`ForwardAuth`) are by path alone, and reach below it: the raw path is theirs when it goes on with
-`/`, never decoded and never normalised.
+Forward-auth routes match by path alone, with everything below it: the raw path continues with `/`. It is never decoded and never
+normalised.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ RETRY: Final = b"Retry-After: 1"
 
 
 def health_routes(is_alive: Callable[[], bool], is_ready: Callable[[], bool]) -> dict[str, dict[str, Handler]]:
-    """Return the routes of health: `/readyz` asks `is_ready`, the others `is_alive`."""
+    """Return the health routes: `/readyz` calls `is_ready`, the others `is_alive`."""
     alive, ready = Health(is_alive), Health(is_ready)
     return {path: {"GET": ready if path == "/readyz" else alive} for path in HEALTH_PATHS}
 
 
 class Routes(Router):
     """The table of routes. `routes` maps a path to its handlers by method; HEAD comes with GET (RFC 9110 §9.3.2). `asked` are the
-    routes for proxies by their paths. Where `denies` is set they are alone here, and all other paths are refused as they refuse.
+    forward-auth routes by path. With `denies` there are no others, and all other paths are rejected in the same form.
     """
 
     __slots__ = ("_asked", "_by_path", "_denies", "_not_found", "_on_crash", "_refusals")
@@ -54,7 +54,7 @@ class Routes(Router):
         self._denies = denies
         if denies is not None:
             self._not_found = Fixed(denies.no_token)
-        self._asked: list[tuple[bytes, ForwardAuth]] = []  # what their paths begin with, the longest first
+        self._asked: list[tuple[bytes, ForwardAuth]] = []  # the prefixes of their paths, longest first
         for path, handler in (asked or {}).items():
             self._by_path[path.encode("ascii")] = {}, handler
             below = path.encode("ascii") + b"/" * (path != "/")
@@ -63,7 +63,7 @@ class Routes(Router):
         self._refusals: dict[tuple[int, str, str], Response] = {}
 
     def find(self, head: Head) -> Handler:
-        """Return who answers this request."""
+        """Return the handler of this request."""
         entry = self._by_path.get(head.path)
         if entry is None:
             return self._not_found if (asked := self._asked_at(head)) is None else asked
@@ -85,14 +85,14 @@ class Routes(Router):
         return self.find(head).waits_for_body(head)
 
     def refusal(self, error: ProtocolError, head: Head | None = None) -> Response:
-        """Return the answer to bytes that are no request that we serve, or to a request for which there is no room."""
+        """Return the answer to bytes that are not a request that we serve, or to a request without room."""
         denies = self._denies
         if denies is None and error.status == NO_ROOM and self._asked:
-            # Without a head nobody knows for whom it is.
+            # Without a head, the route is unknown.
             asked = self._asked[0][1] if head is None else self.find(head)
             denies = asked if isinstance(asked, ForwardAuth) else None
         if denies is not None and error.status >= 500:
-            # Who asks on behalf of others must not get a 5xx: Envoy may be told to let a request pass then.
+            # A proxy must not get a 5xx from forward authentication: Envoy may be configured to let the request pass then.
             lines = (RETRY,) if error.status == NO_ROOM else ()
             return denies.refusal(403, error.code, error.public, *lines)
         key = error.status, error.code, error.public

@@ -1,8 +1,8 @@
-"""Which web pages may use what a cookie makes possible (contract §3.6). Knows header fields; knows no token and no route.
+"""Protection against cross-site requests: which pages may use the cookie (contract §3.6). Knows no token and no route.
 
-A browser sends a cookie with requests that any site's page has it send, and keeps one that comes with the answer. It says where
-a request comes from: by `Sec-Fetch-Site` (W3C Fetch Metadata), which no page can set, or if it is older by `Origin` (RFC 6454
-§7), which none can either. A program that is no browser has no cookies that a stranger could use.
+Any site's page can make a browser send a cookie, and keep one from the answer. The browser says where a request comes from: by
+`Sec-Fetch-Site` (W3C Fetch Metadata), or in older browsers by `Origin` (RFC 6454 §7). No page can set either. Other programs have
+no cookies that a stranger could use.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Final
 from txtoken.http1.messages import Client, Handler, Head, Peer, Pending, Request
 from txtoken.service.answers import error_response
 
-# Which scheme and host a request was for, as its client sees them: of its peer and its header fields.
+# Finds scheme and host of a request as its client sees them, from its peer and its header fields.
 AskedOrigin = Callable[[Peer, Mapping[bytes, bytes]], tuple[bytes, bytes]]
 
-ALL: Final = "*"  # of `cors.origins`: it names nobody
+ALL: Final = "*"  # of `cors.origins`: it names no single origin
 _DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
 FOREIGN: Final = error_response(
     403, "foreign_site", "pages of other sites may not do this: only those whose origin cors.origins names"
@@ -24,8 +24,8 @@ FOREIGN: Final = error_response(
 
 
 class Sites:
-    """Tells pages of this service's own origin from others. `origins` are those that are named as good; `asked_origin` says what
-    a request was for.
+    """Distinguishes pages of this service's own origin from others. `origins` are trusted; `asked_origin` finds the origin that a
+    request was for.
     """
 
     __slots__ = ("_asked_origin", "_named")
@@ -35,29 +35,29 @@ class Sites:
         self._asked_origin = asked_origin
 
     def may_log_in(self, head: Head, client: Client) -> bool:
-        """Whether a request may give its browser a cookie: nothing says that a foreign page has sent it."""
+        """Whether a request may set a cookie: nothing says that it comes from a foreign page."""
         origin = head.fields.get(b"origin")
         if origin in self._named:
             return True
         site = head.fields.get(b"sec-fetch-site")
         if site == b"same-origin" or site == b"none":
             return True
-        # Another host of the domain is the same site, and must not plant a session all the same: `Origin` says which it is.
+        # Another host of the domain is the same site, but must not plant a session either: `Origin` names the host.
         return site != b"cross-site" and (origin is None or self._is_own(origin, head, client))
 
     def may_use_cookie(self, head: Head, client: Client) -> bool:
-        """Whether a request may be served for its cookie: something says that a page of our own, or a named one, has sent it."""
+        """Whether a request may use its cookie: something says that it comes from our own page, or from a trusted one."""
         origin = head.fields.get(b"origin")
         if origin in self._named:
             return True
         site = head.fields.get(b"sec-fetch-site")
         if site == b"same-origin":
-            return True  # whatever `Origin` says: a proxy has rewritten Host, say
+            return True  # whatever `Origin` says: a proxy may have rewritten Host
         is_said = site == b"same-site" or site == b"cross-site" or site == b"none"
         return not is_said and origin is not None and self._is_own(origin, head, client)
 
     def _is_own(self, origin: bytes, head: Head, client: Client) -> bool:
-        """Whether an origin is the one that this request was for. `null` and lists are not."""
+        """Whether an origin is the one that this request was for. `null` and lists never are."""
         scheme, _, host = origin.lower().partition(b"://")
         asked_scheme, asked_host = self._asked_origin(client.peer(), head.fields)
         asked_scheme = _first(asked_scheme)
@@ -65,7 +65,7 @@ class Sites:
 
 
 class Guarded(Handler):
-    """A handler whose answers set a cookie: it is not asked by pages of foreign sites."""
+    """A handler whose answers set a cookie: it rejects requests from pages of foreign sites."""
 
     __slots__ = ("_handler", "_sites")
 
@@ -87,11 +87,11 @@ class Guarded(Handler):
 
 
 def _first(field: bytes) -> bytes:
-    """Return the first item of what several proxies have appended to: what the first of them was asked for."""
+    """Return the first item of a field that several proxies have appended to: the value of the first proxy."""
     return field.partition(b",")[0].strip().lower()
 
 
 def _plain_host(scheme: bytes, host: bytes) -> bytes:
-    """Leave out the port that a scheme has anyway."""
+    """Remove the default port of a scheme."""
     port = _DEFAULT_PORTS.get(scheme)
     return host if port is None else host.removesuffix(port)

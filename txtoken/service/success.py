@@ -1,6 +1,6 @@
-"""Which JSON of the remote is a login (`successWhen`, contract §1.2). Knows no statuses and no connection.
+"""Decides which JSON of the remote is a login (`successWhen`, contract §1.2). Knows no statuses and no connection.
 
-JSON Pointers (RFC 6901) into the reply, each with the value that has to stand there. Both are taken apart once, at start.
+It uses JSON Pointers (RFC 6901) into the reply, each with the expected value. Both are parsed once, at start.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from txtoken.service.pointer import Pointer
 
 
 class Member:
-    """One pointer and the value that has to stand there."""
+    """One pointer and the expected value."""
 
     __slots__ = ("_pointer", "_value")
 
@@ -20,12 +20,12 @@ class Member:
         self._value: object = read_json(value)
 
     def agrees(self, reply: object) -> bool:
-        """Whether the value stands there."""
+        """Whether the reply has this value."""
         return are_equal(self._pointer.find(reply), self._value)
 
 
 class Success:
-    """All members that have to agree. `members` are pointers and compact JSON."""
+    """All members that have to match. `members` are pointers and compact JSON."""
 
     __slots__ = ("_members",)
 
@@ -40,7 +40,7 @@ class Success:
 def are_equal(one: object, other: object) -> bool:
     """Whether two values are the same JSON value. Another type is another value: 1 is not true. 1 equals 1.0.
 
-    The order of an object's members means nothing (RFC 8259 §4).
+    The order of an object's members does not matter (RFC 8259 §4).
     """
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other

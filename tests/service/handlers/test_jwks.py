@@ -257,7 +257,7 @@ def test_a_path_has_one_meaning(folder: Path, text: str, key: str) -> None:
         whole = whole.replace("/a'", "'")
     (problem,) = told(folder, failure(folder, whole.replace("@", f"{folder}/")))
     assert problem.startswith(f"cfg.yml, line 2: {key}: ")
-    assert "is taken" in problem
+    assert "is in use" in problem
 
 
 # The token that the remote is shown, and tokens that the check route takes

@@ -160,7 +160,7 @@ def test_a_proxy_that_opens_no_tunnel(answer: bytes, cause: str) -> None:
             url = faulty.url.replace("http://127.0.0.1", "https://localhost")
             outcome, public, logged = await failure_of(url, through(proxy))
             assert outcome == PROXY_FAILED
-            assert public == "the proxy opens no tunnel to the remote"
+            assert public == "the proxy opened no tunnel to the remote"
             assert cause in logged
             await turning(lambda: proxy.ended == 1)
 

@@ -1,4 +1,4 @@
-"""`checkTokenRoute`: is this token valid, and what does it say (contract §3.2)? Judges no token itself."""
+"""`checkTokenRoute`: checks a token and returns what it says (contract §3.2). Judges no token itself."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from txtoken.service.tokens.verify import TokenVerifier
 
 
 class Check(Handler):
-    """`GET` or `POST checkTokenRoute`: is this token valid, and what does it say (§3.2)?"""
+    """`GET` or `POST checkTokenRoute`: checks a token and returns what it says (§3.2)."""
 
     __slots__ = ("_as_original", "_clock", "_cookie", "_refusals", "_verifier")
 
     def __init__(self, verifier: TokenVerifier, clock: Clock, *, response: str, cookie: str = "") -> None:
         self._verifier = verifier
         self._clock = clock
-        self._cookie = cookie.encode("ascii")  # its name; empty: there is none
+        self._cookie = cookie.encode("ascii")  # its name; empty: no cookie
         self._as_original = response == "original"
         self._refusals = Refusals()
 
@@ -41,7 +41,7 @@ class Check(Handler):
 
 
 def original_answer(verdict: Verdict) -> bytes:
-    """Write what the original answered: its library's whole token (golang-jwt's `Token`)."""
+    """Write the original's answer: the whole token of its library (golang-jwt's `Token`)."""
     token, key = verdict.token, verdict.key
     method = b'","Method":{"Name":"%b","Hash":%d},"Header":' % (key.algorithm.encode("ascii"), key.jwa_hash)
     signature = token[token.rindex(b".") + 1 :]

@@ -1,7 +1,7 @@
-"""The routes for proxies that ask: may this request pass, and whose is it (contract §3.5)? Judges no token itself.
+"""Forward-auth routes: decide for a proxy whether a request may pass, and whose it is (contract §3.5). Judges no token itself.
 
-What decides is the token and nothing else: no header of the proxy, no path, no user agent, no method. Whatever goes wrong is a
-refusal, by a status that every proxy takes for one: 401 or 403. Some let a request pass when they get a 5xx.
+Only the token decides: no header of the proxy, no path, no user agent, no method. Every failure is answered with 401 or 403,
+which every proxy treats as a rejection. Some proxies let a request pass when they get a 5xx.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from txtoken.settings import ForwardAuthSettings
 _INSUFFICIENT: Final = CHALLENGE + b' error="insufficient_scope"'
 # nginx and APISIX store nothing that is `private`.
 _VARY: Final = b"Vary: Authorization, Cookie"
-# Of a remembered verdict, beside the bytes of its head: the objects around them.
+# Memory of a stored decision beside the bytes of its head: the objects around them.
 _DECISION_BYTES: Final = 200
 
 
 class ForwardAuth(Handler):
-    """One route for proxies that ask. `number` is its own among all of them, `cookie` the name of the cookie, "" for none."""
+    """One forward-auth route. `number` is unique among these routes, `cookie` is the name of the cookie, "" for none."""
 
     __slots__ = (
         "_cache_s",
@@ -76,7 +76,7 @@ class ForwardAuth(Handler):
     def handle(self, request: Request, client: Client) -> None:
         try:
             response = self._decide(request.head)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not let anybody pass
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not let a request pass
             self._on_crash(error)
             response = self.denied
         client.respond(response)
@@ -85,7 +85,7 @@ class ForwardAuth(Handler):
         return False  # proxies announce the body of another request
 
     def is_for_pages(self) -> bool:
-        return False  # OPTIONS is a question like any other
+        return False  # OPTIONS is decided like any other request
 
     def _decide(self, head: Head) -> Response:
         token = head.token if self._looks_at_header else b""
@@ -118,7 +118,7 @@ class ForwardAuth(Handler):
         return response
 
     def _judge(self, verdict: Verdict, now: int) -> Response:
-        """Say what a valid token is answered with."""
+        """Decide about a valid token, and make the answer."""
         lines = b""
         if self._requirement is not None or self._identity is not None:
             claims, text = read_object(verdict.claims, CLAIMS_NESTING_MAX)
@@ -139,7 +139,7 @@ class ForwardAuth(Handler):
         return Response(200, response_head(200, *storing, content_type=b"") + lines, b"")
 
     def refusal(self, status: int, code: str, text: str, *lines: bytes) -> Response:
-        """Make a refusal, as this route's are."""
+        """Make a rejection in the form of this route."""
         if self._has_body:
             return error_response(status, code, text, *lines)
         return Response(status, response_head(status, NO_STORE, *lines, content_type=b""), b"", error=code)

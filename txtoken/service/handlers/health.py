@@ -1,4 +1,4 @@
-"""The service's health and numbers, for those who run it (contract §3.4). Knows nothing of what is healthy."""
+"""Health and metrics for operators (contract §3.4). Does not decide what is healthy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from txtoken.service.answers import NO_STORE, OK_HEAD
 
 
 class Health(Handler):
-    """`/livez`, `/readyz`, `/healthz`: 200 or 503, asked anew each time."""
+    """`/livez`, `/readyz`, `/healthz`: 200 or 503, evaluated for each request."""
 
     __slots__ = ("_good", "_is_good", "_not_good")
 
@@ -23,7 +23,7 @@ class Health(Handler):
 
 
 class Metrics(Handler):
-    """`/metrics`: text that is written anew each time."""
+    """`/metrics`: text that is written for each request."""
 
     __slots__ = ("_head", "_render")
 

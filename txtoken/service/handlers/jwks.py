@@ -1,4 +1,4 @@
-"""Public keys, and where they are, for whoever verifies tokens (contract §5 `jwksRoute`). Knows no private half of a key.
+"""Public keys and discovery documents for verifiers (contract §5 `jwksRoute`). Knows no private key.
 
 Web pages of every origin may read them, whatever `cors` says.
 """
@@ -15,7 +15,7 @@ from txtoken.http1.messages import Client, Handler, Request, Response, response_
 from txtoken.service.answers import error_response
 from txtoken.service.keys.ring import NO_PUBLIC_KEY, KeyRing
 
-# `application/jwk-set+json` (RFC 7517 §8.5) is refused by several verifiers, `application/json` by none.
+# Several verifiers reject `application/jwk-set+json` (RFC 7517 §8.5). None rejects `application/json`.
 _TYPE: Final = b"application/json"
 _ANY_ORIGIN: Final = b"Access-Control-Allow-Origin: *"
 _NO_PUBLIC_KEYS: Final = error_response(
@@ -31,7 +31,7 @@ def _head(max_age_s: int) -> bytes:
 
 
 class Jwks(Handler):
-    """The public keys that are known now, as a JWK Set (RFC 7517 §5): written when they change, and served from memory."""
+    """The current public keys as a JWK Set (RFC 7517 §5): written when they change, and served from memory."""
 
     __slots__ = ("_head", "_response", "_ring")
 
@@ -51,7 +51,7 @@ class Jwks(Handler):
 
 
 class Discovery(Handler):
-    """Where the keys are, for verifiers that know the issuer alone (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)."""
+    """Points verifiers that know only the issuer to the keys (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)."""
 
     __slots__ = ("_response",)
 

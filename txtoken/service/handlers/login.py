@@ -31,10 +31,10 @@ from txtoken.service.upstream.exchange import Outcome
 from txtoken.service.upstream.remote import Remote
 from txtoken.settings import LoginSettings
 
-# Bodies of clients that are looked at: 64 KiB of the densest JSON hold the loop for 4 ms, so longer ones go to the remote as
-# they are (contract §1.2 validateBody).
+# The largest body that is checked: 64 KiB of the densest JSON block the loop for 4 ms. Longer bodies are forwarded unchecked
+# (contract §1.2 validateBody).
 CHECKED_BODY_BYTES_MAX: Final = 64 * 1024
-# And those that are looked at once more where orjson refuses them, which is not for all that RFC 8259 allows.
+# The largest body that is checked again if orjson rejects it: orjson does not accept everything that RFC 8259 allows.
 RECHECKED_BODY_BYTES_MAX: Final = 16 * 1024
 _BAD_REQUEST: Final = response_head(400, NO_STORE)
 
@@ -125,8 +125,8 @@ class Login(Handler):
         return True
 
     def conclude(self, login: LoginExchange, outcome: Outcome, remote_s: float) -> None:
-        """Answer a login whose outcome is there, `remote_s` seconds after the remote was asked: at once, or when its token was
-        signed in a thread.
+        """Answer a login that has its outcome, `remote_s` seconds after it was sent to the remote: at once, or after a thread has
+        signed the token.
         """
         try:
             response = self._answer(login, outcome, remote_s)
@@ -138,17 +138,17 @@ class Login(Handler):
             login.client.respond(response)
 
     def cancel(self, login: LoginExchange) -> None:
-        """Give up a login whose client is gone."""
+        """Cancel a login whose client is gone."""
         self._guard.abandon(login.attempt, was_sent=login.connection_number != 0)
         self._remote.cancel(login)
 
     def withdraw(self, login: LoginExchange) -> None:
-        """Give up a login for which the service has no room."""
+        """Cancel a login for which the service has no room."""
         self._guard.take_back(login.attempt)
         self._remote.cancel(login)
 
     def _answer(self, login: LoginExchange, outcome: Outcome, remote_s: float) -> Response | None:
-        """Return the answer. None: a thread signs the token, and answers then."""
+        """Return the answer. None: a thread signs the token, and the answer follows."""
         read = read_reply(outcome, self._success)
         if isinstance(read, RemoteError):
             return self._fail(login, read, remote_s)
@@ -167,14 +167,14 @@ class Login(Handler):
 
 
 class LoginExchange(Order):
-    """One client's login on its way."""
+    """One client's login in progress."""
 
     __slots__ = ("_handler", "attempt")
 
     def __init__(self, handler: Login, client: Client, lines: bytes, body: bytes) -> None:
         super().__init__(client, lines, body)
         self._handler = handler
-        self.attempt: Attempt | None = None  # where there is a throttle
+        self.attempt: Attempt | None = None  # if there is a throttle
 
     def conclude(self, outcome: Outcome, seconds: float) -> None:
         self._handler.conclude(self, outcome, seconds)

@@ -1,5 +1,5 @@
-"""`refresh.route`: a token of this service becomes the next one of its session; and below it, the session's cookie is cleared
-(contract §3.6). Judges no token itself.
+"""`refresh.route` renews a token within its session; the path below it clears the session's cookie (contract §3.6). Judges no
+token itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CLEARED: Final = response_head(204, NO_STORE, content_type=b"")
 
 
 class Renewed:
-    """How many tokens were renewed after the remote was asked. Of all configurations of a process."""
+    """Counts tokens that were renewed with the remote's consent, over all configurations of a process."""
 
     __slots__ = ("count",)
 
@@ -39,7 +39,7 @@ class Renewed:
 
 
 class CookieRules:
-    """The cookie that may hold a token, and whose pages may use it. `name` is its name."""
+    """The cookie that may contain a token, and the sites that may use it. `name` is its name."""
 
     __slots__ = ("name", "sites")
 
@@ -49,8 +49,8 @@ class CookieRules:
 
 
 class Asked:
-    """Who is asked before a token is renewed: `remote`, for the data claim of this name. `success` says which of its replies are
-    one; None: every object is.
+    """The remote that decides about renewals, by the data claim of this name. `success` says which replies are a success; None:
+    every object is.
     """
 
     __slots__ = ("data_claim", "forwarding", "remote", "renewed", "success")
@@ -66,7 +66,7 @@ class Asked:
 
 
 class Refresh(Handler):
-    """`POST refresh.route`: the next token of a session. `asked` and `cookie` are None where there is none."""
+    """`POST refresh.route`: the next token of a session. `asked` and `cookie` are None if not configured."""
 
     __slots__ = (
         "_asked",
@@ -134,7 +134,9 @@ class Refresh(Handler):
         return True
 
     def conclude(self, renewal: Renewal, outcome: Outcome, remote_s: float) -> None:
-        """Answer a renewal `remote_s` seconds after the remote was asked: at once, or when the token was signed in a thread."""
+        """Answer a renewal `remote_s` seconds after it was sent to the remote: at once, or after a thread has signed the
+        token.
+        """
         try:
             response = self._answer(renewal, outcome, remote_s)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the client without an answer
@@ -144,13 +146,13 @@ class Refresh(Handler):
             renewal.client.respond(response)
 
     def cancel(self, renewal: Renewal) -> None:
-        """Give up a renewal whose client is gone, or was answered."""
+        """Cancel a renewal whose client is gone, or has its answer."""
         if self._asked is not None:
             self._asked.remote.cancel(renewal)
 
     def _presented(self, request: Request, client: Client) -> tuple[bytes, bool]:
-        """Find the token, and say whether the page that sends it may: the answer sets the cookie, and a page whose browser sends
-        one needs no token of its own.
+        """Find the token, and check that its page may use the cookie: the answer sets it, and with the cookie a page needs no
+        token of its own.
         """
         token, cookie = presented_token(request), self._cookie
         if cookie is None:
@@ -172,7 +174,7 @@ class Refresh(Handler):
         return renewal
 
     def _answer(self, renewal: Renewal, outcome: Outcome, remote_s: float) -> Response | None:
-        """Return the answer. None: a thread signs the token, and answers then."""
+        """Return the answer. None: a thread signs the token, and the answer follows."""
         assert self._asked is not None
         read = read_reply(outcome, self._asked.success)
         if isinstance(read, RemoteError):
@@ -186,10 +188,10 @@ class Refresh(Handler):
     def _renew(
         self, renewal: Renewal, reply: Mapping[str, Any] | None, text: bytes, remote_s: float | None
     ) -> Response | None:
-        """Sign the next token, with this reply for its data where there is one. None: a thread signs it, and answers then."""
+        """Sign the next token, with this reply as its data if there is one. None: a thread signs it, and the answer follows."""
         issuer, now = self._issuer, self._clock.second
         try:
-            if remote_s is not None:  # the remote has taken its time
+            if remote_s is not None:  # time has passed at the remote
                 renewal.session.check_end(now)
                 self._verifier.verify_again(renewal.verdict, now)
             signing_input, expires = issuer.renew(renewal.session, now, reply, text)
@@ -201,7 +203,7 @@ class Refresh(Handler):
 
 
 class Renewal(Order):
-    """One client's renewal on its way. Where the remote is asked it is the exchange with it."""
+    """One client's renewal in progress, with the exchange with the remote if there is one."""
 
     __slots__ = ("_handler", "session", "verdict")
 
@@ -222,7 +224,7 @@ class Renewal(Order):
 
 
 class End(Handler):
-    """`POST <refresh.route>/end`: has the browser drop its cookie. The token in it stays valid until it expires."""
+    """`POST <refresh.route>/end`: clears the browser's cookie. The token in it stays valid until it expires."""
 
     __slots__ = ("_cleared", "_sites")
 

@@ -1,8 +1,8 @@
-"""Asymmetric keys: ES256, RS256, PS256, EdDSA (RFC 7518 §3, RFC 8037), from PEM or JWK. Alone knows `cryptography`: it
-is imported where there is such a key, and not elsewhere.
+"""Asymmetric keys: ES256, RS256, PS256, EdDSA (RFC 7518 §3, RFC 8037), from PEM or JWK. Only this module uses `cryptography`, and
+it is imported only if there is such a key.
 
-An RSA key is loaded without the library's own check, which holds the whole process for 43 to 290 ms; that it works is proved by a
-signature, and `check` looks at it closely.
+An RSA key is loaded without the library's own check, which blocks the whole process for 43 to 290 ms. A signature proves that it
+works, and `check_closely` makes the full check.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from txtoken.errors import KeyMaterialError
 from txtoken.service.keys.key import ALWAYS, RSA_BITS_MAX, RSA_BITS_MIN, Key, KeyTimes
 from txtoken.service.tokens.segments import decode_segment, encode_segment
 
-RSA_BITS_QUICK: Final = 2048  # a signature by a longer key takes longer than the loop may be held
+RSA_BITS_QUICK: Final = 2048  # a signature by a longer key takes longer than the loop may be blocked
 RSA_EXPONENT: Final = 65537
 P256_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64  # of ES256 (RFC 7518 §3.4) and EdDSA (RFC 8032 §5.1.6)
@@ -41,7 +41,7 @@ _KINDS: Final = {
     "PS256": "an RSA key",
 }
 _SHA256: Final = hashes.SHA256()
-_ECDSA: Final = ec.ECDSA(_SHA256, deterministic_signing=True)  # RFC 6979: no signature hangs on a random number
+_ECDSA: Final = ec.ECDSA(_SHA256, deterministic_signing=True)  # RFC 6979: no signature depends on a random number
 _PSS: Final = padding.PSS(padding.MGF1(_SHA256), _SHA256.digest_size)  # RFC 7518 §3.5
 _PKCS1: Final = padding.PKCS1v15()
 _PROBE: Final = b"txtoken"
@@ -51,7 +51,7 @@ _PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPubli
 
 
 class AsymmetricKey(Key):
-    """One asymmetric key: a pair, or its public half alone, which only verifies."""
+    """One asymmetric key: a pair, or a public key, which only verifies."""
 
     __slots__ = ("_private", "_public", "_signature_bytes")
 
@@ -66,7 +66,7 @@ class AsymmetricKey(Key):
             self.is_slow = public.key_size > RSA_BITS_QUICK
             self._signature_bytes = (
                 public.key_size + 7
-            ) // 8  # RFC 8017 §8: as long as the modulus, leading zeros included
+            ) // 8  # RFC 8017 §8: as long as the modulus, with leading zeros
 
     def sign(self, signing_input: bytes) -> bytes:
         private: Any = self._private  # whose methods differ by its kind
@@ -103,10 +103,10 @@ def load(
 ) -> AsymmetricKey:
     """Read a key from PEM or JWK. Without `kid` it is the JWK's own, else the key's thumbprint (RFC 7638).
 
-    That a private key works is proved by a signature, unless that was done before.
+    A signature proves that a private key works, unless this was done before.
 
     Raises:
-        KeyMaterialError: it is none, or none for this algorithm. The text holds nothing of it.
+        KeyMaterialError: it is not a key, or not for this algorithm. The text quotes nothing of it.
     """
     private, public, own_kid = _parse(data, algorithm)
     _check_kind(public, algorithm)
@@ -141,7 +141,7 @@ def pair_of(material: bytes, algorithm: str) -> tuple[_PrivateKey, _PublicKey]:
 
 
 def generate(algorithm: str, rsa_bits: int) -> _PrivateKey:
-    """Make a new random key for an algorithm. `rsa_bits` counts for RSA alone."""
+    """Make a new random key for an algorithm. `rsa_bits` applies to RSA only."""
     if algorithm == "ES256":
         return ec.generate_private_key(ec.SECP256R1())
     if algorithm == "EdDSA":
@@ -155,7 +155,7 @@ def private_pem(private: _PrivateKey) -> bytes:
 
 
 def private_jwk(private: _PrivateKey, algorithm: str, kid: str = "") -> dict[str, str]:
-    """Write a private key as a JWK (RFC 7518 §6, RFC 8037 §2). Without `kid` it is named by its thumbprint."""
+    """Write a private key as a JWK (RFC 7518 §6, RFC 8037 §2). Without `kid`, its name is its thumbprint."""
     public = private.public_key()
     names = {"use": "sig", "alg": algorithm, "kid": kid or thumbprint(public)}
     return {**names, **jwk_members(public), **_private_members(private)}
@@ -205,7 +205,7 @@ def _check_kind(public: object, algorithm: str) -> None:
         if not isinstance(public, ec.EllipticCurvePublicKey):
             raise KeyMaterialError(wanted)
         if not isinstance(public.curve, ec.SECP256R1):
-            raise KeyMaterialError(f"is an EC key of another curve: {algorithm} needs P-256")
+            raise KeyMaterialError(f"is an EC key with another curve: {algorithm} needs P-256")
     elif algorithm == "EdDSA":
         if not isinstance(public, ed25519.Ed25519PublicKey):
             raise KeyMaterialError(wanted)
@@ -216,7 +216,7 @@ def _check_kind(public: object, algorithm: str) -> None:
             bounds = f"has to have {RSA_BITS_MIN} to {RSA_BITS_MAX}"
             raise KeyMaterialError(f"is an RSA key of {public.key_size} bits: it {bounds}")
         if public.public_numbers().e != RSA_EXPONENT:
-            raise KeyMaterialError(f"is an RSA key of another exponent than {RSA_EXPONENT}")
+            raise KeyMaterialError(f"is an RSA key with an exponent other than {RSA_EXPONENT}")
 
 
 def _parse(data: bytes, algorithm: str) -> tuple[_PrivateKey | None, _PublicKey, str]:
@@ -228,17 +228,17 @@ def _parse(data: bytes, algorithm: str) -> tuple[_PrivateKey | None, _PublicKey,
 
 
 def _parse_pem(text: bytes) -> tuple[_PrivateKey | None, _PublicKey]:
-    # `openssl ecparam -genkey` writes the curve's name as a block of its own before the key, which names it again.
+    # `openssl ecparam -genkey` writes a separate block with the curve's name before the key, which contains the name again.
     label = re.search(rb"-----BEGIN (?!EC PARAMETERS-)([A-Z0-9 ]+)-----", text)
     if label is None:
-        raise KeyMaterialError("is no key in PEM (-----BEGIN PRIVATE KEY-----) or JWK form")
+        raise KeyMaterialError("is not a key in PEM (-----BEGIN PRIVATE KEY-----) or JWK form")
     if label[1] == b"CERTIFICATE":
-        raise KeyMaterialError("is a certificate, and not the key in it (openssl x509 -pubkey -noout prints that)")
+        raise KeyMaterialError("is a certificate, not a key (openssl x509 -pubkey -noout prints its key)")
     if label[1] == b"OPENSSH PRIVATE KEY":
-        how = "`txtoken keys generate` makes another, and `ssh-keygen -p -m pkcs8 -f FILE` PEM of this one, if it is RSA or ECDSA"
-        raise KeyMaterialError(f"is in the form of OpenSSH: {how}")
+        how = "`txtoken keys generate` makes a new key, and `ssh-keygen -p -m pkcs8 -f FILE` converts an RSA or ECDSA key to PEM"
+        raise KeyMaterialError(f"is in OpenSSH form: {how}")
     if label[1] == b"ENCRYPTED PRIVATE KEY" or b"Proc-Type: 4,ENCRYPTED" in text:
-        raise KeyMaterialError("is encrypted, and nobody is asked for its password: decrypt it")
+        raise KeyMaterialError("is encrypted, and the service cannot ask for its password: decrypt it")
     text = text[label.start() :]
     try:
         if label[1].endswith(b"PRIVATE KEY"):
@@ -254,9 +254,9 @@ def _parse_jwk(text: bytes, algorithm: str) -> tuple[_PrivateKey | None, _Public
     try:
         members = orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise KeyMaterialError("is no JWK: it is not JSON") from None
+        raise KeyMaterialError("is not a JWK: it is not JSON") from None
     if "keys" in members:
-        raise KeyMaterialError("is a set of keys (JWKS): put each key into an entry of its own")
+        raise KeyMaterialError("is a set of keys (JWKS): list each key as a separate entry")
     if members.get("use", "sig") != "sig":
         raise KeyMaterialError("is a JWK that is not for signing (use)")
     if members.get("alg", algorithm) != algorithm:

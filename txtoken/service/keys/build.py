@@ -1,4 +1,4 @@
-"""A ring of keys made of the configuration. Knows which module makes which kind of key."""
+"""Builds the key ring from the configuration. Knows which module makes which kind of key."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from txtoken.service.keys.key import HMAC_ALGORITHMS, Key, KeyTimes
 from txtoken.service.keys.ring import KeyRing
 from txtoken.settings import KeyEntry, KeySettings, RotationSettings
 
-CRYPTO_MISSING = (
-    "needs the package cryptography, which is not installed: pip install cryptography (HS256 and the like need it not)"
-)
+CRYPTO_MISSING = "needs the package cryptography, which is not installed: pip install cryptography (not for HS256)"
 
 
 def build_ring(settings: KeySettings, life_s: int) -> KeyRing:
-    """Make the keys of a service whose longest tokens live so many seconds. The configuration has proved that each works.
+    """Make the keys of a service whose tokens live at most so many seconds. Reading the configuration has proved that each works.
 
     Raises:
         KeyMaterialError: one of them cannot be used.
@@ -30,7 +28,7 @@ def build_ring(settings: KeySettings, life_s: int) -> KeyRing:
 
 
 def build_key(entry: KeyEntry, *, is_proved: bool = False) -> Key:
-    """Make one key. That it works need not be proved again where it was.
+    """Make one key. With `is_proved`, it is known to work.
 
     Raises:
         KeyMaterialError: it cannot be used, or not for its algorithm.
@@ -43,7 +41,7 @@ def build_key(entry: KeyEntry, *, is_proved: bool = False) -> Key:
 
 
 def build_derived(rotation: RotationSettings, life_s: int) -> DerivedKeys:
-    """Make keys that rotate by themselves.
+    """Make self-rotating keys.
 
     Raises:
         KeyMaterialError: their algorithm needs a package that is not installed.

@@ -1,7 +1,7 @@
-"""Keys that rotate by themselves, derived from one secret (contract §5; to the letter: docs/reference/key-derivation.md).
+"""Self-rotating keys, derived from one secret (contract §5; docs/reference/key-derivation.md specifies the derivation exactly).
 
-Every replica with the same secret has the same keys, with no database and no leader. Knows periods and HKDF (RFC 5869); what
-time it is its caller says.
+Every replica with the same secret has the same keys, without a database and without a leader. Knows periods and HKDF (RFC 5869);
+its caller passes the time.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from txtoken.service.keys.key import Key, KeyTimes
 from txtoken.service.tokens.segments import encode_segment
 
 SALT: Final = b"txtoken key v1"
-# Bytes of HKDF's output for each algorithm: an HMAC secret, an Ed25519 seed (RFC 8032 §5.1.5), and for P-256 so many more than
-# its 32 that the remainder of a division is as good as uniform (FIPS 186-5 A.2.1; RFC 9380 §5 has 48 for P-256).
+# Bytes of HKDF's output for each algorithm: an HMAC secret, an Ed25519 seed (RFC 8032 §5.1.5), and for P-256 enough more than its
+# 32 that the remainder of a division is practically uniform (FIPS 186-5 A.2.1; RFC 9380 §5 has 48 for P-256).
 OUTPUT_BYTES: Final = {"HS256": 32, "EdDSA": 32, "ES256": 48}
-FIELD_BYTES_MAX: Final = 0xFFFF  # of `info`: its length before it has two bytes
+FIELD_BYTES_MAX: Final = 0xFFFF  # of `info`: its length prefix has two bytes
 KID_BYTES: Final = 8  # of a thumbprint, in a `kid`
-LAG_S_MAX: Final = 900  # for which a key is known after its last token died: verifiers' clocks differ
-KEYS_MAX: Final = 16  # AWS ALB takes 10, and most verifiers look through all
-YEAR_2020: Final = 1_577_836_800  # a clock that says less was never set
+LAG_S_MAX: Final = 900  # how long a key is kept after its last token expired: clocks of verifiers differ
+KEYS_MAX: Final = 16  # AWS ALB accepts 10, and most verifiers search all
+YEAR_2020: Final = 1_577_836_800  # an earlier clock was never set
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Schedule:
 
     @property
     def lag_s(self) -> int:
-        """How long a key is known after it signed last."""
+        """How long a key is kept after it last signed."""
         return self.life_s + min(LAG_S_MAX, self.every_s)
 
     @property
@@ -80,7 +80,7 @@ class DerivedKeys:
         self._keys: dict[tuple[int, int], Key] = {}
 
     def known(self, now: float) -> list[Key]:
-        """Return all keys that are known at this moment (Unix time), the oldest first. None before 2020: that clock is wrong."""
+        """Return all keys known at this moment (Unix time), oldest first. None before 2020: that clock is wrong."""
         if now < YEAR_2020:
             return []
         wanted = [(number, period) for period in self.schedule.periods(now) for number in range(len(self._roots))]
@@ -109,7 +109,7 @@ def derive(root: bytes, algorithm: str, issuer: str, schedule: Schedule, period:
 
     material, times = output(b"sign", OUTPUT_BYTES[algorithm]), schedule.times(period)
     if algorithm == "HS256":
-        # A thumbprint of the secret would be a test for guesses (RFC 7638 §7).
+        # A thumbprint of the secret would let anyone test guesses (RFC 7638 §7).
         name = encode_segment(output(b"kid", KID_BYTES)).decode("ascii")
         return HmacKey(material, algorithm, f"{period}-{name}", times)
     asymmetric: Any = importlib.import_module("txtoken.service.keys.asymmetric")

@@ -1,4 +1,4 @@
-"""HMAC keys (RFC 7518 §3.2), and what must not be one. Knows secrets; knows no claims and no files."""
+"""HMAC keys (RFC 7518 §3.2), and checks for unsuitable secrets. Knows secrets; knows no claims and no files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _HASHES: Final[dict[str, Any]] = {"HS256": hashlib.sha256, "HS384": hashlib.sha3
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 _FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
-# What an HMAC must not use (RFC 8725 §2.1): a key of another kind, as text or as DER. Whoever knows its public half could sign.
-# Blanks and a byte order mark may stand before it, a JWK may stand within other JSON, and be escaped there.
+# HMAC must not use a key of another kind, as text or as DER (RFC 8725 §2.1): anyone who knows the public key could sign. Blanks
+# and a byte order mark may precede it. A JWK may be inside other JSON, and escaped there.
 _TEXT_KEY: Final = re.compile(
     r"[\s\ufeff]*(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh|ecdsa)-)"
     r"|(?s:.*)----[- ]BEGIN [A-Z0-9 ]+[- ]----"
@@ -30,11 +30,11 @@ _DER_KEY: Final = re.compile(
     rb"0(?s:.){1,24}?\x06(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01[\x01\x0a]|\x07\x2a\x86\x48\xce\x3d\x02\x01|\x03\x2b\x65[\x6e-\x71])"
     rb"|0\x82(?s:.){2}\x02\x82"
 )
-_DER_TEXT_CHARACTERS: Final = 48  # of base64, in which the kind of a DER key is named
+_DER_TEXT_CHARACTERS: Final = 48  # of base64, which contain the kind of a DER key
 
 
 def is_other_key(secret: bytes) -> bool:
-    """Whether this is a key of another kind, in a form that people keep keys in."""
+    """Whether this is a key of another kind, in one of the usual forms."""
     text = secret.decode("utf-8", "ignore")
     if _TEXT_KEY.match(text) or _DER_KEY.match(secret):
         return True
@@ -51,7 +51,7 @@ class HmacKey(Key):
     In bench/micro: `test_hmac_ours` against `test_hmac_digest`.
 
     Raises:
-        KeyMaterialError: the secret is a PEM, SSH or JWK key. Whoever knows its public half could sign.
+        KeyMaterialError: the secret is a PEM, SSH or JWK key. Anyone who knows its public key could sign.
     """
 
     __slots__ = ("_inner", "_is_short", "_outer")

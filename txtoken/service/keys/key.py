@@ -1,4 +1,4 @@
-"""A key as tokens know it: its name, algorithm and times, and what it signs and verifies. Knows no key material."""
+"""A key as tokens see it: its name, algorithm and times, and how it signs and verifies. Knows no key material."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 
 from txtoken.compiling import mypyc_attr
 
-# For each algorithm (RFC 7518 §3.1, RFC 8037 §3.1) the number that the original's check route has for its hash (Go's
-# crypto.Hash): SHA-256, SHA-384, SHA-512. EdDSA names none.
+# For each algorithm (RFC 7518 §3.1, RFC 8037 §3.1), the number that the original's check route returns for its hash (Go's
+# crypto.Hash): SHA-256, SHA-384, SHA-512. EdDSA has none.
 ALGORITHMS: Final[dict[str, int]] = {
     "HS256": 5,
     "HS384": 6,
@@ -19,7 +19,7 @@ ALGORITHMS: Final[dict[str, int]] = {
     "PS256": 5,
     "EdDSA": 0,
 }
-BEARER_TYPE: Final = "remote+jwt"  # `typ` of the token that is shown to the remote (contract §5)
+BEARER_TYPE: Final = "remote+jwt"  # `typ` of the token that txtoken sends to the remote (contract §5)
 HMAC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 RSA_ALGORITHMS: Final = ("RS256", "PS256")
 RSA_BITS_MIN: Final = 2048  # RFC 7518 §3.3
@@ -27,8 +27,8 @@ RSA_BITS_MAX: Final = 8192
 
 
 class KeyTimes:
-    """From when a key signs (Unix time), and until before when it signs and verifies. It verifies before it signs, too:
-    clocks differ.
+    """When a key begins to sign, and the end before which it signs and verifies (Unix time). It verifies before it begins to
+    sign, too, because clocks differ.
     """
 
     __slots__ = ("begins", "until")
@@ -43,7 +43,7 @@ ALWAYS: Final = KeyTimes()
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Key:
-    """One key, with exactly one algorithm (RFC 8725 §3.1). `kid` is "" for the key of a service that has but one."""
+    """One key, with exactly one algorithm (RFC 8725 §3.1). `kid` is "" for the key without a name."""
 
     __slots__ = ("algorithm", "begins", "can_sign", "is_slow", "kid", "until")
 
@@ -53,7 +53,7 @@ class Key:
         self.begins = times.begins
         self.until = times.until
         self.can_sign = can_sign
-        self.is_slow = False  # signing holds whoever does it for longer than the loop may be held
+        self.is_slow = False  # signing takes longer than the loop may be blocked
 
     @property
     def jwa_hash(self) -> int:
@@ -61,13 +61,13 @@ class Key:
         return ALGORITHMS[self.algorithm]
 
     def sign(self, signing_input: bytes) -> bytes:
-        """Sign header and payload as they stand in a token. Returns the signature's segment (RFC 7515 §5.1)."""
+        """Sign header and payload as in a token. Returns the signature's segment (RFC 7515 §5.1)."""
         raise NotImplementedError
 
     def verify(self, signing_input: bytes, signature: bytes) -> bool:
-        """Whether this segment is the signature of this input, written in the one way to write it. Constant-time."""
+        """Whether this segment is the signature of this input, in canonical encoding. Constant-time."""
         raise NotImplementedError
 
     def public_members(self) -> Mapping[str, str] | None:
-        """Return the members of its public JWK that are the key's own (RFC 7518 §6), sorted by name. None: a secret has none."""
+        """Return the key's own members of its public JWK (RFC 7518 §6), sorted by name. None: it is a secret."""
         return None

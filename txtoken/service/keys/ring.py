@@ -1,4 +1,4 @@
-"""All keys of a service: which one signs now, and which one a token names. Knows no claims and no configuration."""
+"""All keys of a service: finds the key that signs now, and the key of a token. Knows no claims and no configuration."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import orjson
 from txtoken.service.keys.derived import DerivedKeys
 from txtoken.service.keys.key import Key
 
-# Why there is no JWK Set.
+# The reason for an absent JWK Set.
 NO_PUBLIC_KEY: Final = (
-    "there is no public key now: secrets (HMAC) are never published, and keys that have ended or are revoked no more"
+    "there is no public key now: secrets (HMAC) are never published, and neither are ended or revoked keys"
 )
-# What a key is for: it signs, it signed or never will, it signs later.
+# The uses of a key: it signs, it only verifies, it will sign later.
 USES: Final = ("signing", "old", "next")
 
 
 class KeyRing:
     """The keys that sign and verify tokens, in the order of the configuration.
 
-    A key is found by a token's `kid`, and brings its own algorithm: a token never chooses one. The key without a `kid` is for
-    tokens without one; where it is alone, a token's `kid` means nothing. Call `refresh` at least once a second.
+    A token's `kid` finds the key, and the key has its algorithm: a token never chooses one. The key without a `kid` is for tokens
+    without one; if it is the only key, a token's `kid` is ignored. Call `refresh` at least once a second.
     """
 
     __slots__ = (
@@ -42,16 +42,16 @@ class KeyRing:
     )
 
     def __init__(self, keys: Sequence[Key], derived: DerivedKeys | None = None) -> None:
-        self._fixed = tuple(keys)  # that do not follow the clock
+        self._fixed = tuple(keys)  # keys that do not depend on the clock
         self._derived = derived
-        self._stays_from, self._stays_until = inf, -inf  # for how long these keys are right
+        self._stays_from, self._stays_until = inf, -inf  # how long these keys stay the same
         self.keys: tuple[Key, ...] = ()
         self.jwks = b""  # the public keys that have not ended, as a JWK Set (RFC 7517 §5); "" where there is none
         self._by_kid: dict[str, Key] = {}
         self._nameless: Key | None = None
         self._by_age: list[Key] = []
         self._revoked: frozenset[str] = frozenset()
-        # Those with a public half that have not ended and are not revoked: another list whenever anything here has changed.
+        # Keys with a public half that have not ended and are not revoked. Every change makes a new list.
         self.published: list[Key] = []
         self._moment = -inf  # that this is of
         self._hold(keys)
@@ -60,7 +60,7 @@ class KeyRing:
         self.keys = tuple(keys)
         self._by_kid = {key.kid: key for key in keys if key.kid}
         self._nameless = next((key for key in keys if not key.kid), None)
-        # Those that can sign, the youngest first. The key without a `kid` is the oldest of all.
+        # Keys that can sign, youngest first. The key without a `kid` is the oldest.
         signers = [key for key in keys if key.can_sign and key.kid not in self._revoked]
         signers.sort(key=_is_named, reverse=True)
         self._by_age = sorted(signers, key=_begins, reverse=True)
@@ -72,7 +72,7 @@ class KeyRing:
         self.jwks = key_set(self.published)
 
     def revoke(self, kids: Collection[str]) -> None:
-        """Sign with none of these keys any more, and publish none. Their tokens find them still."""
+        """Stop signing with these keys, and stop publishing them. Their tokens still find them."""
         if self._revoked != kids:
             self._revoked = frozenset(kids)
             self._hold(self.keys)
@@ -82,7 +82,7 @@ class KeyRing:
         return key.kid in self._revoked
 
     def refresh(self, now: float) -> None:
-        """Take over what is known at this moment (Unix time): keys that follow the clock, and which of all are published."""
+        """Update the keys for this moment (Unix time): those that depend on the clock, and the published ones."""
         if self._stays_from <= now < self._stays_until:
             return
         ends = [key.until for key in self._fixed]
@@ -98,17 +98,17 @@ class KeyRing:
         self._stays_from, self._stays_until = stays_from, stays_until
 
     def find(self, kid: object, now: float) -> Key | None:
-        """Return the key that a token with this `kid` (None: without one) has to be signed by. None: there is none any more."""
+        """Return the key for a token with this `kid` (None: without one). None: unknown, or ended."""
         key = self._nameless
         if kid is not None and self._by_kid:
             key = self._by_kid.get(kid) if isinstance(kid, str) else None
         return key if key is not None and now < key.until else None
 
     def signer(self, now: float, life_s: float = 0.0) -> Key | None:
-        """Return the key that signs a token of `now` (Unix time) that is to live so long. None: no key signs now.
+        """Return the key that signs a token at `now` (Unix time) with this life. None: no key signs now.
 
-        It is the one whose `begins` has passed last. Where it ends before the token would, it is the next one that outlives the
-        token; where there is none, the token has to end with the key (contract §5).
+        It is the key with the latest `begins` that has passed. If it ends before the token would, the next key that outlives the
+        token signs. If there is none, the token has to end with the key (contract §5).
         """
         first = self._signer_at(now)
         if first is None or first.until >= now + life_s:
@@ -120,7 +120,7 @@ class KeyRing:
         return first
 
     def _moments(self) -> list[float]:
-        """Return when another key may sign (Unix time), the first first."""
+        """Return the times when another key may sign (Unix time), in order."""
         return sorted({moment for key in self._by_age for moment in (key.begins, key.until) if abs(moment) < inf})
 
     def _signer_at(self, moment: float) -> Key | None:
@@ -131,18 +131,18 @@ class KeyRing:
 
     @property
     def rotates(self) -> bool:
-        """Whether there are keys that rotate by themselves."""
+        """Whether there are self-rotating keys."""
         return self._derived is not None
 
     @property
     def signers(self) -> tuple[Key, ...]:
-        """The keys that may sign, whatever the time is: those with a private half that are not revoked."""
+        """The keys that can sign at some time: they have a private half and are not revoked."""
         return tuple(self._by_age)
 
     def next_switch(self, now: float, life_s: float) -> float:
-        """Return when another key signs tokens that live so long, or none does (Unix time). `math.inf`: never.
+        """Return when another key, or none, signs tokens with this life (Unix time). `math.inf`: never.
 
-        A key that ends before its tokens would gives way to the next one before its end.
+        A key that ends before its tokens would is replaced before its end.
         """
         if self._derived is not None:
             return self._derived.stays(now)[1]
@@ -155,13 +155,13 @@ class KeyRing:
         return inf
 
     def use_of(self, key: Key, now: float) -> str:
-        """Return what a key is for at this moment (Unix time): one of `USES`."""
+        """Return the use of a key at this moment (Unix time): one of `USES`."""
         if key is self._signer_at(now):
             return "signing"
         return "next" if key.begins > now else "old"
 
     def signing_end(self, now: float) -> float:
-        """Return when no key signs any more (Unix time), `now` where none does already. `math.inf`: never."""
+        """Return when no key signs any more (Unix time), `now` if none signs already. `math.inf`: never."""
         if self._derived is not None:
             return inf
         moment = now
@@ -179,7 +179,7 @@ def _is_named(key: Key) -> bool:
 
 
 def key_set(keys: Sequence[Key]) -> bytes:
-    """Write the public keys as a JWK Set (RFC 7517 §5): the same bytes for the same keys. Empty where there is none."""
+    """Write the public keys as a JWK Set (RFC 7517 §5): the same bytes for the same keys. Empty if there are none."""
     found = []
     for key in sorted(keys, key=_begins_and_kid):
         members = key.public_members()

@@ -1,1 +1,1 @@
-"""The throttle of logins: who guesses passwords has to wait (contract §3.7). Knows no connection and no token."""
+"""The throttle of logins: lockouts against password guessing (contract §3.7). Knows no connection and no token."""

@@ -1,5 +1,5 @@
-"""The throttle as the login route sees it: who attempts a login, what its outcome means, and what who has to wait is answered.
-Knows no remote.
+"""The throttle as the login route sees it: who attempts a login, what its outcome means, and the answer during a lockout. Knows
+no remote.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from txtoken.service.throttle.table import Table
 from txtoken.service.throttle.throttle import Attempt, Throttle
 from txtoken.settings import ThrottleSettings
 
-# Finds the address of a client by that of its peer, and by the header fields that trusted proxies have written.
+# Finds the address of a client from the address of its peer and the header fields of trusted proxies.
 ClientBehind = Callable[[str, Mapping[bytes, bytes]], str]
-# Statuses of the remote that say nothing of a password: it took too long, or has a throttle of its own.
+# Statuses of the remote that say nothing about a password: a timeout, or the remote's own throttle.
 UNDECIDED: Final = (408, 429)
 _TOO_MANY: Final = response_head(429, NO_STORE)
 
 
 class Doorman:
-    """The throttle of one configuration: finds out who attempts a login."""
+    """The throttle of one configuration: finds out who attempts a login, and counts the attempt."""
 
     __slots__ = ("_client_behind", "_identities", "_names", "throttle")
 
@@ -40,17 +40,17 @@ class Doorman:
         self._client_behind = client_behind
 
     def begin(self, peer: str, fields: Mapping[bytes, bytes], body: bytes, document: object) -> Attempt:
-        """Count an attempt, or refuse it (see `Attempt`). `peer` is an address as in `Peer`, `document` as in `Names.find`."""
+        """Count an attempt, or reject it (see `Attempt`). `peer` is an address as in `Peer`, `document` as in `Names.find`."""
         names = self._names.find(body, document)
         keys = self._identities.keys(self._client_behind(peer, fields), names)
-        # A success says nothing of other names that stand beside its own, and nothing of others in a network without names:
-        # with one password that he knows an attacker would clear the failures with those that he guesses.
+        # A success says nothing about other names in the same body, nor about others in a network without names: with one known
+        # password an attacker would clear the failures of guessed ones.
         return self.throttle.begin(keys, clears=len(names) == 1 and names[0] != "")
 
 
 class Guard:
-    """What the login route does at each attempt and at its outcome, with a throttle or without: wrong logins are counted in any
-    case. Each attempt that `begin` has let in gets one outcome.
+    """Reports each attempt and its outcome to the throttle, if there is one. Wrong logins are counted in any case. Each accepted
+    attempt gets exactly one outcome.
     """
 
     __slots__ = ("_counts", "doorman")
@@ -60,13 +60,13 @@ class Guard:
         self.doorman = doorman  # None: nobody is throttled, and attempts are None
 
     def succeed(self, attempt: Attempt | None) -> None:
-        """The remote took the login."""
+        """The remote accepted the login."""
         if attempt is not None and self.doorman is not None:
             self.doorman.throttle.succeed(attempt)
 
     def fail(self, attempt: Attempt | None, error: RemoteError) -> None:
-        """There is no token for the client, because the remote rejected the login or for another reason."""
-        # Where a remote repeats in its 401 what it was sent, an attacker can make the body too long: it is a 401 all the same.
+        """The client gets no token, because the remote rejected the login or for another reason."""
+        # If a remote repeats the request in its 401, an attacker can make the body too long: it still counts as a 401.
         is_wrong = isinstance(error, RemoteStatus | RemoteTruncated) and is_rejection(error.status)
         if is_wrong:
             self._counts.failures += 1
@@ -77,7 +77,7 @@ class Guard:
                 self.doorman.throttle.take_back(attempt)
 
     def abandon(self, attempt: Attempt | None, *, was_sent: bool) -> None:
-        """The client does not wait for the outcome. This counts as wrong, unless the remote was not asked yet: where a wrong
+        """The client does not wait for the outcome. This counts as wrong, unless the request was not sent yet: if a wrong
         password takes longer than a right one, an attacker need not wait for the answer.
         """
         if attempt is not None and self.doorman is not None:
@@ -87,17 +87,17 @@ class Guard:
                 self.doorman.throttle.take_back(attempt)
 
     def take_back(self, attempt: Attempt | None) -> None:
-        """Nothing is known of the outcome, and the client can do nothing about that."""
+        """The outcome is unknown, and that is not the client's fault."""
         if attempt is not None and self.doorman is not None:
             self.doorman.throttle.take_back(attempt)
 
 
 def is_rejection(status: int) -> bool:
-    """Whether a status of the remote means that the login is wrong."""
+    """Whether a status of the remote rejects the login."""
     return 400 <= status < 500 and status not in UNDECIDED
 
 
 def throttled(wait_s: int) -> Response:
-    """Return the answer to an attempt that is refused. It is the same whether the name exists or not."""
+    """Return the answer to an attempt during a lockout. It is the same whether the name exists or not."""
     said = {"message": "Too many failed logins.", "error": f"too many failed logins: try again in {wait_s} s"}
     return Response(429, _TOO_MANY + b"Retry-After: %d\r\n" % wait_s, write_json(said), error="throttled")

@@ -1,8 +1,8 @@
-"""Who attempts a login, as keys of the throttle's table: hashes with a secret. Knows addresses and names; counts nothing.
+"""Keys of the throttle's table: hashes, with a secret, of who attempts a login. Knows addresses and names; counts nothing.
 
-Nobody can choose a name whose entry stands where another's does, and what is kept shows no name. CPython's own hash of bytes is
-keyed (SipHash) and takes 0.05 µs, where blake2b takes 0.6 (bench/micro). Its key is the process's, or what PYTHONHASHSEED says:
-so the table's secret is hashed as well. Forked workers, those that replace others too, have both from their supervisor.
+No attacker can choose a name that collides with another's entry, and the table contains no names. CPython's own hash of bytes is
+keyed (SipHash) and takes 0.05 µs, where blake2b takes 0.6 (bench/micro). Its key is the process's, or comes from PYTHONHASHSEED,
+so the table's secret is hashed as well. Forked workers, replacements included, inherit both from the supervisor.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Final
 from txtoken.memo import Memo
 from txtoken.service.throttle.table import KEY_MASK
 
-KNOWN_MAX: Final = 1024  # addresses that are remembered
+KNOWN_MAX: Final = 1024  # remembered addresses
 IPV4_NETWORK_BYTES: Final = 3  # /24
 IPV6_NETWORK_BYTES: Final = (
-    7  # /56: what one customer of a provider has at least, so one address of IPv6 is no more than this
+    7  # /56: the least that a provider gives a customer, so that a single IPv6 address means no more than this
 )
-_MAPPED: Final = b"\0" * 10 + b"\xff\xff"  # an IPv4 address as IPv6 writes it (RFC 4291 §2.5.5.2)
-# What a hash is of, so that no two of them hash the same text.
+_MAPPED: Final = b"\0" * 10 + b"\xff\xff"  # an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2)
+# Prefixes for the kinds of hashes, so that no two kinds hash the same text.
 _ADDRESS: Final = b"A"
 _NAME: Final = b"N"
 
@@ -33,7 +33,7 @@ def siphash_key(text: bytes) -> int:
 
 
 def blake2b_key(text: bytes) -> int:
-    """Return the key of an entry, where CPython's hash has 32 bits or is not keyed well."""
+    """Return the key of an entry, if CPython's hash has 32 bits or is not securely keyed."""
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") & KEY_MASK
 
 
@@ -45,7 +45,7 @@ keyed: Final[Callable[[bytes], int]] = _choose(sys.hash_info.width, sys.hash_inf
 
 
 class Known:
-    """What is known of an address: what the hash of a name begins with there, and the key of the address itself."""
+    """The known hashes of an address: the prefix for names there, and the key of the address itself."""
 
     __slots__ = ("key", "prefix")
 
@@ -66,7 +66,7 @@ class Identities:
     def keys(self, address: str, names: list[str]) -> list[int]:
         """Return the key of each name in the network of this address, and that of the address. No name is the name "".
 
-        What is no IP address (clients of a Unix socket, or one that has gone already) is one client.
+        Clients without an IP address (at a Unix socket, or already gone) count as one client.
         """
         known = self._known.get(address)
         if known is None:
@@ -80,23 +80,25 @@ class Identities:
         packed = packed_address(address)
         network = packed[: IPV4_NETWORK_BYTES if len(packed) == 4 else IPV6_NETWORK_BYTES]
         single = packed if len(packed) == 4 else network
-        kind = bytes([len(packed)])  # says how long the network is, which the name follows
+        kind = bytes([len(packed)])  # the length of the network, so that the name's start is unambiguous
         return Known(
             b"".join((self._secret, _NAME, kind, network)), keyed(b"".join((self._secret, _ADDRESS, kind, single)))
         )
 
 
 def _text(name: str) -> bytes:
-    # Halves of surrogate pairs are no UTF-8, and JSON allows them.
+    # Lone surrogates are not UTF-8, but JSON allows them.
     return name.encode() if name.isascii() else name.encode("utf-8", "surrogatepass")
 
 
 def packed_address(address: str) -> bytes:
-    """Read an address as 4 or 16 bytes. Nothing where it is none."""
+    """Read an address as 4 or 16 bytes. Empty if it is not an address."""
     try:
         if ":" not in address:
             return socket.inet_pton(socket.AF_INET, address)
-        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])  # a zone means something here alone
+        packed = socket.inet_pton(
+            socket.AF_INET6, address.partition("%")[0]
+        )  # a zone has a meaning only on this machine
     except OSError:
         return b""
     return packed[12:] if packed.startswith(_MAPPED) else packed

@@ -1,8 +1,8 @@
-"""How many attempts at a login are allowed, and for how long none is (contract §3.7). Knows entries by their keys; no names.
+"""Limits attempts at logins, and imposes lockouts (contract §3.7). Knows entries by their keys; knows no names.
 
-An attempt counts from when it begins until its outcome: so a thousand at once are not more than one after the other. A count
-begins with its first attempt and ends after `window`. With the last failure that it allows begins a lock, during which nothing
-is counted. After a lock the count begins again, and the next lock is twice as long, unless `window` has passed without a new one.
+An attempt counts from its beginning until its outcome, so that a thousand at once are no way around the limit. A count begins
+with its first attempt and ends after `window`. The last allowed failure begins a lockout, during which nothing is counted. Then
+the count begins again, and the next lockout is twice as long, unless `window` has passed without a new one.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from txtoken.service.throttle.table import (
 )
 from txtoken.settings import ThrottleSettings
 
-ADDRESS_PATIENCE: Final = 10  # times as many failures as a name in a network has: many people may share an address
-LOCKOUT_S_MAX: Final = 15 * 60  # that doubling leads to
-BUSY_S: Final = 1  # to wait where nothing is locked, and attempts that are on their way are as many as may fail
-CLOCKS_APART_S: Final = 1  # of two workers that read the same clock at the end of a second
+ADDRESS_PATIENCE: Final = 10  # times as many failures as for a name in a network: many people may share an address
+LOCKOUT_S_MAX: Final = 15 * 60  # the longest lockout after doubling
+BUSY_S: Final = 1  # to wait without a lockout, if as many attempts are in progress as may fail
+CLOCKS_APART_S: Final = 1  # two workers may read the same clock around the end of a second
 _ONE_OPEN: Final = 1 << OPEN_SHIFT
 _ONE_FAILED: Final = 1 << FAILED_SHIFT
 _COUNTED: Final = (1 << TIME_SHIFT) - 1
@@ -37,19 +37,19 @@ _LEVEL_MASK: Final = (1 << FAILED_SHIFT) - 1
 
 
 class Attempt:
-    """One attempt at a login: where it is counted, and when that was. Give it to `fail`, `succeed` or `take_back` of the throttle
-    that has begun it; what comes after the first of these is ignored.
+    """One attempt at a login: where it is counted, and since when. Pass it to `fail`, `succeed` or `take_back` of the throttle
+    that has begun it. Only the first of these calls has an effect.
 
-    `wait_s` is 0, or the seconds to wait: then the attempt is refused and not counted, and `refused_for` says for which count.
+    `wait_s` is 0, or the seconds to wait: then the attempt is rejected and not counted, and `refused_for` says by which count.
     """
 
     __slots__ = ("at", "clears", "is_open", "keys", "places", "refused_for", "wait_s")
 
     def __init__(self, keys: list[int], at: int, *, clears: bool) -> None:
-        self.keys = keys  # those of names, and last that of the address
+        self.keys = keys  # the keys of names, and last the key of the address
         self.places: list[int] = []  # of their entries
         self.at = at
-        self.clears = clears  # whether a success ends what is known of its name
+        self.clears = clears  # whether a success clears the failures of its name
         self.is_open = True  # counted, without an outcome
         self.wait_s = 0
         self.refused_for = ""
@@ -70,12 +70,12 @@ class Throttle:
         self._lockout_s_max = max(LOCKOUT_S_MAX, self._lockout_s)
 
     def begin(self, keys: list[int], *, clears: bool) -> Attempt:
-        """Count an attempt for all of these keys, or refuse it. The last one is that of the address."""
+        """Count an attempt for all of these keys, or reject it. The last key is the address's."""
         table = self._table
         now = table.now()
         attempt = Attempt(keys, now, clears=clears)
         places, last = attempt.places, len(keys) - 1
-        stood: list[int] = []  # words in whose place this attempt was counted
+        stood: list[int] = []  # words that this attempt has replaced
         for number, key in enumerate(keys):
             place = table.locate(key, now)
             places.append(place)
@@ -93,12 +93,14 @@ class Throttle:
         if attempt.wait_s:
             attempt.is_open = False
             self._counts.throttled[attempt.refused_for] += 1
-            for number in range(len(stood) - 1, -1, -1):  # two of them may have had the same place, one after the other
+            for number in range(
+                len(stood) - 1, -1, -1
+            ):  # two of them may have used the same place, one after the other
                 table.put_back(places[number], stood[number])
         return attempt
 
     def fail(self, attempt: Attempt) -> None:
-        """The attempt has failed, or nobody waited for its outcome: it stays counted, and may have been the last one allowed."""
+        """The attempt has failed, or its client did not wait: it stays counted, and may be the last one allowed."""
         if not attempt.is_open:
             return
         attempt.is_open = False
@@ -117,7 +119,9 @@ class Throttle:
             self._write(key, place, word)
 
     def succeed(self, attempt: Attempt) -> None:
-        """The attempt has succeeded: its name in its network has no failures any more. Its address keeps those of others."""
+        """The attempt has succeeded: its name in its network has no failures any more. Its address keeps the failures of
+        others.
+        """
         if not attempt.is_open:
             return
         if attempt.clears:
@@ -127,7 +131,7 @@ class Throttle:
         self._take_back(attempt, 1 if attempt.clears else 0)
 
     def take_back(self, attempt: Attempt) -> None:
-        """The attempt had no outcome that says anything of its password: it does not count."""
+        """The attempt's outcome says nothing about its password: it does not count."""
         if attempt.is_open:
             self._take_back(attempt, 0)
 
@@ -148,7 +152,7 @@ class Throttle:
                 self._write(key, place, word)
 
     def _wait_s(self, word: int, now: int, limit: int) -> int:
-        """Return for how long an entry allows no attempt, 0 if it does."""
+        """Return how long an entry allows no attempt, 0 if it allows one."""
         failed = _failed(word)
         if failed == LOCKED:
             return max(0, -since(word, now))
@@ -161,11 +165,11 @@ class Throttle:
         return _failed(word) != LOCKED and since(word, now) < self._window_s
 
     def _level(self, word: int, now: int) -> int:
-        """Return how many locks went before, for a new count in this entry."""
+        """Return the number of preceding lockouts, for a new count in this entry."""
         return word & _LEVEL_MASK if since(word, now) < self._window_s else 0
 
     def _holds(self, word: int, key: int, at: int) -> bool:
-        """Whether an entry counts an attempt of that time: it may have made room, been locked, or begun anew since."""
+        """Whether an entry still counts an attempt of that time: it may have been replaced, locked or restarted since."""
         return (
             word >> TAG_SHIFT == self._table.tag(key)
             and _failed(word) != LOCKED
@@ -174,7 +178,7 @@ class Throttle:
         )
 
     def _locked(self, word: int, now: int) -> int:
-        """Return an entry with a lock that begins now."""
+        """Return an entry with a lockout that begins now."""
         level = word & _LEVEL_MASK
         lock_s = min(self._lockout_s << level, self._lockout_s_max)
         time = (now + lock_s) & TIME_MASK

@@ -1,1 +1,3 @@
-"""JSON Web Tokens: claims into tokens, tokens into verdicts (contract §3.1, §3.2). Knows no clock, no socket, no response."""
+"""JSON Web Tokens: turns claims into tokens, and tokens into verdicts (contract §3.1, §3.2). Knows no clock, socket or
+response.
+"""

@@ -1,5 +1,5 @@
-"""What a token says beside what the remote replied: the claims that are asked for, decided once (contract §1.2 `claims`,
-`dataClaim`, `dataFields`). Knows no key and no clock.
+"""Writes the claims of tokens: the remote's reply and the configured claims (contract §1.2 `claims`, `dataClaim`, `dataFields`).
+Decides once, at start. Knows no key and no clock.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from txtoken.errors import ClaimsUnbuildable
 from txtoken.service.pointer import Pointer
 from txtoken.settings import IssueSettings
 
-# Registered claims (RFC 7519 §4.1), and two of ours that a reply must not set either.
+# Registered claims (RFC 7519 §4.1), and two of our own. A reply must not set any of them.
 RESERVED: Final = frozenset(("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "sid"))
 JTI_PREFIX_BYTES: Final = 9  # random, of each process: 72 bits, so that no two processes ever share it
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Data:
-    """How a reply becomes the beginning of the claims: `{"data":<the reply>`."""
+    """Writes a reply as the beginning of the claims: `{"data":<the reply>`."""
 
     __slots__ = ("_start",)
 
@@ -37,7 +37,7 @@ class Data:
 
 
 class Selected(Data):
-    """The same with some of the reply's members: those that are included, or all but those that are excluded."""
+    """The same with some of the reply's members: only the included ones, or all except the excluded ones."""
 
     __slots__ = ("_exclude", "_include")
 
@@ -47,7 +47,7 @@ class Selected(Data):
         self._exclude = frozenset(exclude)
 
     def keeps(self, name: str) -> bool:
-        """Whether a member comes into the token."""
+        """Whether a member goes into the token."""
         return (self._include is None or name in self._include) and name not in self._exclude
 
     def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
@@ -55,7 +55,7 @@ class Selected(Data):
 
 
 class TopLevel(Selected):
-    """The reply's members as claims of their own. None of them can be a registered claim: the first drop is reported."""
+    """Writes the reply's members as claims, without registered claims. The first drop is reported."""
 
     __slots__ = ("_is_reported", "_on_drop")
 
@@ -79,17 +79,17 @@ class TopLevel(Selected):
 
 
 def select(reply: Mapping[str, Any], text: bytes, names: list[str]) -> bytes:
-    """Write some members of a reply, each number as it stood. `text` is the whole reply as compact JSON."""
+    """Write some members of a reply, with exact numbers. `text` is the whole reply as compact JSON."""
     if len(names) == len(reply):
         return text
-    if write_json(reply) == text:  # nothing of it was rounded when it was read
+    if write_json(reply) == text:  # reading has rounded nothing
         return write_json({name: reply[name] for name in names})
     exact = json.loads(text, parse_int=Fragment, parse_float=Fragment)
     return write_json({name: exact[name] for name in names})
 
 
 def data_of(settings: IssueSettings, on_drop: Callable[[str], object]) -> Data:
-    """Say how replies become claims. `on_drop` is called once, with the names of members that cannot be claims."""
+    """Choose how replies become claims. `on_drop` is called once, with the names of members that cannot be claims."""
     include, exclude = settings.data_include, settings.data_exclude
     if not settings.data_claim:
         return TopLevel(include, exclude, on_drop)
@@ -119,17 +119,19 @@ class Subject:
             subject = "true" if found else "false"
         elif isinstance(found, int):
             subject = str(found)
-        elif isinstance(found, float):  # or an integer of more than 64 bits: as it stood
+        elif isinstance(found, float):  # or an integer of more than 64 bits: keep its text
             subject = self._pointer.find(json.loads(text, parse_int=str, parse_float=str))
         else:
             subject = ""
         if not subject:
-            raise ClaimsUnbuildable(f"claims.sub: there is no text or number at {self._pointer.text or 'the top'}")
+            raise ClaimsUnbuildable(f"claims.sub: the reply has no text or number at {self._pointer.text or 'the top'}")
         return b',"sub":' + write_json(subject)
 
 
 class TokenIds:
-    """The claim `jti` (RFC 7519 §4.1.7): unique, and no system call a token. A process has a random prefix, and counts."""
+    """The claim `jti` (RFC 7519 §4.1.7): unique, without a system call for each token. A process has a random prefix, and
+    counts.
+    """
 
     __slots__ = ("_count", "_start")
 
@@ -149,12 +151,12 @@ def constant_members(settings: IssueSettings) -> bytes:
     if settings.issuer is not None:
         members += b',"iss":' + write_json(settings.issuer)
     if settings.audience:
-        # One audience is a text, as most verifiers write it (RFC 7519 §4.1.3).
+        # A single audience is a text, the common form (RFC 7519 §4.1.3).
         members += b',"aud":' + write_json(settings.audience if len(settings.audience) > 1 else settings.audience[0])
     return members
 
 
 def times_of(settings: IssueSettings, now: int) -> bytes:
-    """Write the members that are the same in every token of a second but `exp`: `iat` and `nbf`."""
+    """Write the members that are the same in every token of a second, without `exp`: `iat` and `nbf`."""
     members = b',"iat":%d' % now if settings.has_iat else b""
     return members + b',"nbf":%d' % now if settings.has_nbf else members

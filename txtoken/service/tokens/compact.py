@@ -1,8 +1,8 @@
-"""JSON as text: is it JSON, is it an object that a token can carry, and how is it written compactly? Knows no token.
+"""Checks JSON text, reads objects that a token can carry, and writes them compactly. Knows no token.
 
-Whatever stands in a text of 128 KiB, nothing here takes longer than 10 ms (contract §4.1): there is no pattern that looks at a
-byte more than a few times. (With 60 000 lists, a member that stands twice and a number that no binary64 holds in one text: 13.)
-What is dear in Python is done by whole-text steps of C: `translate`, `find`, `split`.
+Nothing here takes longer than 10 ms for a text of 128 KiB, whatever it contains (contract §4.1): no pattern looks at a byte more
+than a few times. (With 60 000 lists, a duplicate member and a number beyond binary64 in one text: 13 ms.) Operations that are
+expensive in Python use whole-text functions in C: `translate`, `find`, `split`.
 """
 
 from __future__ import annotations
@@ -17,27 +17,28 @@ from orjson import loads as read_json
 
 NESTING_MAX: Final = 200  # levels of a reply (contract §3.1)
 
-# What a binary64 may not hold exactly, or orjson not write as it stood: long numbers, and exponents of three digits. A text is
-# written down as classes of characters, in which these are plain texts: 0.2 ms of 128 KiB, where a pattern takes 4.
+# Numbers that a binary64 may not represent exactly, or that orjson may write differently: long numbers, and exponents of three
+# digits. The text is translated to classes of characters, in which these are plain texts: 0.2 ms for 128 KiB, where a pattern
+# takes 4.
 _CLASSES: Final = bytes(
     ord("0") if chr(code) in "0123456789." else ord("e") if chr(code) in "eE" else ord("+") if chr(code) in "+-" else 32
     for code in range(256)
 )
 _LONG_NUMBER: Final = b"0" * 16
 _LONG_EXPONENTS: Final = (b"0e000", b"0e+000")
-# orjson takes integers up to 10^308 or so, and calls larger ones malformed. Their first digits say as much of their grammar as
-# all of them (a leading zero is wrong in both), and are still a number that no time and no small number equals.
+# orjson accepts integers up to about 10^308, and calls larger ones malformed. Their first digits are enough for the grammar (a
+# leading zero is wrong in both), and are still a number that differs from every time and every small number.
 _DIGITS: Final = bytes(ord("0") if chr(code) in "0123456789" else 32 for code in range(256))
 _HUGE: Final = b"0" * 300
 _HUGE_INTEGER: Final = re.compile(rb"(?<![0-9])([0-9]{300})[0-9]++")
-# In a longer text they are looked for before it is read: to read 128 KiB twice would take 6 ms more, to look takes 0.1.
+# In a longer text they are searched first: parsing 128 KiB twice would take 6 ms more, the search takes 0.1.
 READ_TWICE_BYTES_MAX: Final = 16 * 1024
 
 _BLANKS: Final = b" \t\r\n"
 _MASKED_BACKSLASH: Final = b"\x01"
 _MASKED_QUOTE: Final = b"\x02"
 
-# No group is possessive as a whole: before Python 3.11.5 such a group may match what it must not, `1.e5` for one.
+# No group is possessive as a whole: before Python 3.11.5 such a group may match wrongly, `1.e5` for example.
 _TOKEN: Final = re.compile(
     rb'[ \t\r\n]*+(?:([\[{])|([\]}])|([,:])|("(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*")'
     rb"|(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|true|false|null)(?![-+.0-9A-Za-z])|\Z)"
@@ -45,7 +46,7 @@ _TOKEN: Final = re.compile(
 
 
 class UnusableJson(ValueError):
-    """Text that is not a JSON object which a token can carry. The message says why and quotes nothing."""
+    """The text is not a JSON object that a token can carry. The message says why and quotes nothing."""
 
 
 def compact_object(text: bytes, nesting_max: int = NESTING_MAX) -> bytes:
@@ -70,19 +71,19 @@ def read_object(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
     try:
         value = read_json(_squeezed(text) if is_rounded else text)
     except JSONDecodeError:
-        # Perhaps for its integers alone. orjson refuses halves of surrogate pairs and numbers like 1e999 too, and so does this.
+        # Perhaps only for its integers. orjson also rejects lone surrogates and numbers like 1e999, and so does this.
         if is_rounded or not _has_huge_integer(text):
             raise UnusableJson("not JSON") from None
         value = _read_squeezed(text)
         is_rounded = True
     if not isinstance(value, dict):
         raise UnusableJson("not a JSON object")
-    # Each level takes two bytes at least, and most texts have fewer brackets than that in all.
+    # Each level takes at least two bytes, and most texts have fewer brackets than that in total.
     if len(text) <= 2 * nesting_max or text.count(b"{") + text.count(b"[") <= nesting_max:
         written = write_json(value)
     else:
         written = _write_within(value, nesting_max)
-    # Text that comes out as it went in is compact, and has lost nothing. Most services write their JSON that way.
+    # If the written text equals the input, it is compact, and nothing was lost. Most services write their JSON that way.
     if not is_rounded and (written == text or not _has_long_number(text)):
         return value, written
     compact = _without_blanks(text, written)
@@ -92,7 +93,7 @@ def read_object(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
 
 
 def _levels_written() -> int:
-    """Find out how deep a value may be nested for orjson to write it: 254 levels, and no word of its documentation says so."""
+    """Find out how deep a value may be nested for orjson to write it: 254 levels, which is undocumented."""
     value: list[Any] = []
     levels = 0
     while True:
@@ -108,8 +109,8 @@ _LEVELS_WRITTEN: Final = _levels_written()
 
 
 def _write_within(value: object, nesting_max: int) -> bytes:
-    """Write a value that may be nested so deep. What it is wrapped in takes the levels that orjson would write beyond: so it
-    counts, and of 128 KiB that is 0.1 ms where counting brackets is 4.
+    """Write a value that may have so many levels. It is wrapped in the levels that orjson would allow beyond, so that orjson
+    itself checks the depth: 0.1 ms for 128 KiB, where counting brackets takes 4.
 
     Raises:
         UnusableJson: it is nested deeper.
@@ -124,10 +125,10 @@ def _write_within(value: object, nesting_max: int) -> bytes:
 
 
 def _without_duplicates(text: bytes, nesting_max: int) -> bytes:
-    """Write well-formed JSON text without blanks, of duplicate members the last, each number as it stood.
+    """Write well-formed JSON text without blanks, with the last of duplicate members and exact numbers.
 
     Raises:
-        UnusableJson: what is dropped is nested so deep that json does not read it.
+        UnusableJson: a dropped member is nested too deeply for json.
     """
     try:
         return write_json(json.loads(text, parse_int=Fragment, parse_float=Fragment))
@@ -136,8 +137,8 @@ def _without_duplicates(text: bytes, nesting_max: int) -> bytes:
 
 
 def _without_blanks(text: bytes, written: bytes) -> bytes | None:
-    """Take the blanks out of well-formed JSON text, so that every number stands as it stood. None where it has duplicate members:
-    it has more names then than what orjson has `written` of it.
+    """Remove the blanks from well-formed JSON text, with exact numbers. None if it has duplicate members: then it has more names
+    than the text that orjson has `written`.
     """
     pieces = _masked(text).split(b'"')
     outside = b'"'.join(pieces[::2]).translate(None, _BLANKS)
@@ -148,12 +149,12 @@ def _without_blanks(text: bytes, written: bytes) -> bytes | None:
 
 
 def _names(outside: bytes) -> int:
-    """Count members by what stands behind their names. `outside` is JSON text whose strings are a quote each."""
+    """Count members by their colons. `outside` is JSON text in which each string is a single quote."""
     return outside.count(b'":')
 
 
 def _masked(text: bytes) -> bytes:
-    """Replace the escapes that make it hard to see where a string ends. Well-formed JSON text holds no control characters."""
+    """Replace the escapes that hide the end of a string. Well-formed JSON text contains no control characters."""
     if b"\\" not in text:
         return text
     return text.replace(b"\\\\", _MASKED_BACKSLASH).replace(b'\\"', _MASKED_QUOTE)
@@ -180,8 +181,8 @@ def _has_long_number(text: bytes) -> bool:
 
 
 def is_json(text: bytes) -> bool:
-    """Whether a text is JSON by RFC 8259, what orjson refuses included: numbers of any size, any nesting, halves of surrogate
-    pairs. About 0.2 µs a token of the text, so it is for short ones.
+    """Whether a text is JSON by RFC 8259, including what orjson rejects: numbers of any size, any nesting, lone surrogates. Takes
+    about 0.2 µs for each JSON token, so it is for short texts.
     """
     try:
         text.decode()
@@ -191,13 +192,13 @@ def is_json(text: bytes) -> bool:
 
 
 class _Grammar:
-    """What may come next in JSON text. `closers` are the brackets that are open, as what closes them."""
+    """What may come next in JSON text. `closers` are the closing brackets of the open ones."""
 
     __slots__ = ("_closers", "_wants")
 
     def __init__(self) -> None:
         self._closers: list[bytes] = []
-        self._wants = "value"  # value, name, colon, next; first_… where the container may also end
+        self._wants = "value"  # value, name, colon, next; first_… if the container may also end
 
     def takes(self, text: bytes) -> bool:
         """Whether all of a text is one JSON value."""

@@ -1,4 +1,4 @@
-"""Claims into tokens (contract §3.1). Knows no clock and no sockets: callers say what time it is."""
+"""Turns claims into tokens (contract §3.1). Knows no clock and no sockets: callers pass the time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOTHING: dict[str, Any] = {}
 
 
 class CutTokens:
-    """How many tokens end with their key, before the life that they should have. Of all configurations of a process."""
+    """Counts tokens that end with their key, before their full life. Over all configurations of a process."""
 
     __slots__ = ("count",)
 
@@ -29,7 +29,7 @@ class CutTokens:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TokenIssuer:
-    """Signs tokens that carry a reply of the remote. What is the same for a second is written once."""
+    """Signs tokens that carry a reply of the remote. Parts that stay the same for a second are written once."""
 
     __slots__ = (
         *("_constant", "_cut", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start"),
@@ -42,16 +42,16 @@ class TokenIssuer:
         self._settings = settings
         self._open = b"{%b:" % write_json(settings.data_claim)
         self._constant = constant_members(settings)
-        self._second = -1  # the one that the rest is for
+        self._second = -1  # the second of the parts below
         self._key: Key | None = None
-        self._is_cut = False  # `exp`, to the key's end
-        self.expires = 0  # `exp` of what `signing_input` has returned last
+        self._is_cut = False  # `exp` is the key's end
+        self.expires = 0  # `exp` of the last result of `signing_input`
         self._start = b""  # the header's segment, and a dot
         self._end = b""  # of the claims
 
     @property
     def key(self) -> Key:
-        """The key that signs what `signing_input` has returned last."""
+        """The key that signs the last result of `signing_input`."""
         assert self._key is not None
         return self._key
 
@@ -60,13 +60,13 @@ class TokenIssuer:
 
         Raises:
             NoSigningKey: no key signs now.
-            ClaimsUnbuildable: the reply has nothing for a claim that is asked for.
+            ClaimsUnbuildable: the reply lacks the value of a configured claim.
         """
         signing_input = self.signing_input(text, now, reply)
         return b"".join((signing_input, b".", self.key.sign(signing_input)))
 
     def choose_again(self) -> None:
-        """Choose the key again with the next token: the ring's keys have changed within this second."""
+        """Choose the key again for the next token: the ring's keys have changed within this second."""
         self._second = -1
 
     def can_sign(self, now: int) -> bool:
@@ -109,7 +109,7 @@ class TokenIssuer:
 
 
 class ClaimsIssuer(TokenIssuer):
-    """The same with claims that differ from token to token, or with parts of the reply."""
+    """The same, with claims that differ between tokens, or with parts of the reply."""
 
     __slots__ = ("_data", "_ids", "_subject")
 
@@ -135,7 +135,7 @@ def new_issuer(
     cut: CutTokens | None = None,
     on_drop: Callable[[str], object] = lambda names: None,
 ) -> TokenIssuer:
-    """Make the issuer that takes the fewest steps for these settings.
+    """Make the fastest issuer for these settings.
 
     `cut` counts the tokens that end with their key. `on_drop` is called once, with the names of members of a reply that are
     registered claims, and are dropped.

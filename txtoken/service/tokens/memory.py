@@ -1,4 +1,4 @@
-"""Tokens that were found valid, and what was found. Judges none."""
+"""Remembers valid tokens and their verdicts. Judges none."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ REMEMBERED_BYTES_MAX: Final = 8 * 1024 * 1024  # of tokens and verdicts, in each
 
 
 class Verdict:
-    """A valid token: what stands in it (JSON text), the key that it was signed by, and from when until before when it is valid
-    (Unix time). `answer` is for the route that checks tokens: what it made of this verdict, to be written but once. So are
-    `decisions`, of the routes for proxies by their numbers.
+    """A valid token: its content (JSON text), its key, and the time in which it is valid (Unix time). `answer` is the check
+    route's answer, written once. `decisions` are those of the forward-auth routes, by number, each written once.
     """
 
     __slots__ = ("answer", "claims", "decisions", "header", "identity", "key", "token", "valid_from", "valid_until")
@@ -30,16 +29,16 @@ class Verdict:
         self.valid_until = valid_until
         self.answer = b""
         self.decisions: dict[int, object] | None = None
-        self.identity: Identity | None = None  # where there is a list of revocations
+        self.identity: Identity | None = None  # if there is a list of revocations
 
 
 class Memory:
     """A map from tokens, byte for byte, to their verdicts.
 
-    A token comes into it when it is seen for the second time, so that tokens which are checked but once cost neither time nor
-    memory. It has two generations: when the young one holds `entries` verdicts, or 8 MiB, it becomes the old one, so that
-    nothing is ever evicted one by one. `entries` of 0 is no memory. Finding a token is a look-up by a hash with a secret seed,
-    which shows an attacker nothing of the tokens that are remembered.
+    A token is added when it is seen for the second time, so that tokens which are checked only once cost neither time nor memory.
+    There are two generations: when the young one has `entries` verdicts, or 8 MiB, it becomes the old one, so that nothing is
+    evicted one by one. `entries` of 0 means no memory. The look-up uses a hash with a secret seed, which shows an attacker
+    nothing of the remembered tokens.
     """
 
     __slots__ = ("_entries", "_old", "_seen_once", "_young", "_young_bytes", "hits")
@@ -49,11 +48,11 @@ class Memory:
         self._young: dict[bytes, Verdict] = {}
         self._young_bytes = 0
         self._old: dict[bytes, Verdict] = {}
-        self._seen_once: set[int] = set()  # hashes of valid tokens; two with the same one do no harm
-        self.hits = 0  # tokens that were found, and whose time is; the one that reports them sets it back
+        self._seen_once: set[int] = set()  # hashes of valid tokens; a collision does no harm
+        self.hits = 0  # tokens that were found within their time; reporting resets it
 
     def find(self, token: bytes) -> Verdict | None:
-        """Return a token's verdict, if it is remembered. Its time may have gone."""
+        """Return a token's verdict, if it is remembered. Its time may be over."""
         return self._young.get(token) or self._old.get(token)
 
     def add(self, token: bytes, verdict: Verdict) -> None:
@@ -70,10 +69,10 @@ class Memory:
             self._old, self._young = self._young, {}
             self._young_bytes = 0
         self._young[token] = verdict
-        # The token is held twice, the second time within the answer, and so is what stands in it.
+        # The token is stored twice, the second time within the answer, and so is its content.
         self._young_bytes += 2 * (len(token) + len(verdict.claims)) + len(verdict.header)
 
     def note_held(self, verdict: Verdict, size: int) -> None:
-        """A verdict holds so many bytes more, which counts if it is remembered."""
+        """Add to the size of a verdict, if it is remembered."""
         if self.find(verdict.token) is verdict:
             self._young_bytes += size

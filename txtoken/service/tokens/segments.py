@@ -1,4 +1,4 @@
-"""A token's segments: base64url without padding (RFC 7515 §2), in the one way to write it. Knows nothing of what they hold."""
+"""A token's segments: canonical base64url without padding (RFC 7515 §2). Knows nothing of their content."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from binascii import a2b_base64, b2a_base64
 from typing import Final
 
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
-_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")  # what a segment may not hold becomes what base64 does not have
-# By a segment's length modulo 4: its padding, and the last characters that leave no unused bit set (RFC 4648 §3.5).
+_FROM_URL: Final = bytes.maketrans(
+    b"-_+/=", b"+/!!!"
+)  # characters that a segment must not contain become invalid base64
+# By a segment's length modulo 4: its padding, and the last characters without an unused bit set (RFC 4648 §3.5).
 _PADDING: Final = (b"", b"", b"==", b"=")
 _LAST_OF_TWO: Final = frozenset(b"AQgw")
 _LAST_OF_THREE: Final = frozenset(b"AEIMQUYcgkosw048")
@@ -21,7 +23,7 @@ def encode_segment(data: bytes) -> bytes:
 
 
 def decode_segment(segment: bytes) -> bytes | None:
-    """Read base64url without padding; None for any other way to write it, unused bits that are set included."""
+    """Read canonical base64url without padding. None for any other form, set unused bits included."""
     surplus = len(segment) % 4
     if surplus:
         last = segment[-1]

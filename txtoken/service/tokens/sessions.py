@@ -1,8 +1,8 @@
-"""Sessions: tokens that can be renewed, from one login up to an end (contract §3.6). Knows no clock and no sockets: callers say
-what time it is.
+"""Sessions: tokens that can be renewed, from a login until the session's end (contract §3.6). Knows no clock and no sockets:
+callers pass the time.
 
-A login's token says since when its user is logged in (`auth_time`, OpenID Connect Core §2) and which session it is (`sid`). Each
-renewed one says the same, so that a session can be ended by either, and none outlives the longest session.
+A login's token carries the time of the login (`auth_time`, OpenID Connect Core §2) and the session's id (`sid`). Renewed tokens
+carry the same, so that either can end a session, and no token outlives the longest session.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from txtoken.service.tokens.verify import CLAIMS_NESTING_MAX, MALFORMED, NOT_YET
 from txtoken.settings import IssueSettings
 
 SID_BYTES: Final = 16
-SIDS_A_READ: Final = 256  # that one system call is for
-AHEAD_S_MAX: Final = 60  # by which the clock of who issued a token may be ahead of ours
-# Claims that are new with each token. All others stay.
+SIDS_A_READ: Final = 256  # ids from one system call
+AHEAD_S_MAX: Final = 60  # how far the issuer's clock may be ahead of ours
+# Claims that are new in each token. All others stay.
 _RENEWED: Final = frozenset(("exp", "iat", "nbf", "jti"))
 _NO_AUTH_TIME: Final = ("no_auth_time", "token has no auth_time")
 _OVER: Final = ("session_over", "session is over")
 
 
 class SessionIds:
-    """Names of sessions that nobody can guess, and that no other process gives."""
+    """Makes session ids that are unguessable, and unique over all processes."""
 
     __slots__ = ("_at", "_random")
 
@@ -53,8 +53,8 @@ class SessionIds:
 
 
 class Session:
-    """What a token says that is to be renewed: its `claims`, and their `text` in which no number was rounded. It has to be over
-    at `ends` (Unix time, a whole second).
+    """The content of a token to renew: its `claims`, and their `text` with exact numbers. The session is over at `ends` (Unix
+    time, a whole second).
     """
 
     __slots__ = ("claims", "ends", "text")
@@ -65,7 +65,7 @@ class Session:
         self.ends = ends
 
     def check_end(self, now: float) -> None:
-        """See that it is not over.
+        """Check that it is not over.
 
         Raises:
             TokenError: it is.
@@ -74,11 +74,11 @@ class Session:
             raise TokenError(*_OVER)
 
     def data(self, name: str) -> bytes:
-        """Return what the data claim of this name holds, as it stands there. With the name "" it is all that is no registered
-        claim.
+        """Return the content of the data claim with this name, unchanged. With the name "", return all claims that are not
+        registered.
 
         Raises:
-            TokenError: there is no such claim: the token is of another configuration.
+            TokenError: there is no such claim: another configuration issued the token.
         """
         if not name:
             return select(self.claims, self.text, [member for member in self.claims if member not in RESERVED])
@@ -90,10 +90,10 @@ class Session:
 
 
 def session_of(verdict: Verdict, max_session_s: int, now: float) -> Session:
-    """Find out of which session a valid token is.
+    """Return the session of a valid token.
 
     Raises:
-        TokenError: of none, or of one that is over or has not begun.
+        TokenError: it has no session, or the session is over or has not begun.
     """
     claims, text = read_object(verdict.claims, CLAIMS_NESTING_MAX)
     since = claims.get("auth_time")
@@ -127,8 +127,8 @@ class SessionIssuer(ClaimsIssuer):
     ) -> tuple[bytes, int]:
         """Return the next token of a session without its signature, by `key`, and when it expires (Unix time).
 
-        Its claims are those that it had, in their order, and then those that each token has of its own. `reply` and `text` (the
-        same as compact JSON) are in place of its data.
+        It keeps its claims, in their order, and then has the claims that are new in each token. `reply` and `text` (the same as
+        compact JSON) replace its data.
 
         Raises:
             NoSigningKey: no key signs now.
@@ -148,7 +148,7 @@ class SessionIssuer(ClaimsIssuer):
         return self._start + encode_segment(b"{%b}" % claims), expires
 
     def _is_data(self, name: str, reply: Mapping[str, Any] | None) -> bool:
-        """Whether a claim is what the reply replaces."""
+        """Whether the reply replaces this claim."""
         if reply is None:
             return False
         return name == self._settings.data_claim if self._settings.data_claim else name not in RESERVED
@@ -160,7 +160,7 @@ def issuer_for(
     cut: CutTokens | None = None,
     on_drop: Callable[[str], object] = lambda names: None,
 ) -> TokenIssuer:
-    """Make the issuer of a service's tokens. As `new_issuer`, for sessions too."""
+    """Make the issuer of a service's tokens. As `new_issuer`, but also for sessions."""
     if settings.max_session_s is not None:
         return SessionIssuer(ring, settings, cut, on_drop)
     return new_issuer(ring, settings, cut, on_drop)

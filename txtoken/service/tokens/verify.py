@@ -1,4 +1,4 @@
-"""Tokens into verdicts (contract §3.2). Knows no clock and no sockets: callers say what time it is."""
+"""Turns tokens into verdicts (contract §3.2). Knows no clock and no sockets: callers pass the time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from txtoken.service.tokens.segments import decode_segment
 from txtoken.settings import CheckSettings
 
 HEADER_BYTES_MAX: Final = 8 * 1024  # contract §3.2
-CLAIMS_NESTING_MAX: Final = 250  # of a token's header and claims: a reply and what is around it; orjson writes 254
+CLAIMS_NESTING_MAX: Final = 250  # of a token's header and claims: a reply and the levels around it; orjson writes 254
 KNOWN_HEADERS_MAX: Final = 64
 
 
@@ -38,13 +38,13 @@ _REVOKED: Final = ("revoked", "token is revoked")
 
 
 class KnownHeader:
-    """A token's header: the key that it names, and once a token with it was found good, its text."""
+    """A token's header: the key that it names, and its text once a valid token had it."""
 
     __slots__ = ("is_bearer", "key", "text")
 
     def __init__(self, key: Key, *, is_bearer: bool) -> None:
         self.key = key
-        self.is_bearer = is_bearer  # of the token that is shown to the remote, which is nobody's login
+        self.is_bearer = is_bearer  # of the token that txtoken sends to the remote, which is not a user's token
         self.text = b""
 
 
@@ -60,17 +60,16 @@ class TokenVerifier:
         self._rules = settings.rules
         self._token_bytes_max = settings.token_bytes_max
         self.memory = memory
-        self.revocations = revocations  # the list that is in use; where there is none at the start there is never one
-        self._known_headers: dict[bytes, KnownHeader] = {}  # header segments that were found in good tokens
-        # Tokens that named a key of ours and were refused all the same, by reason and by what that key is for (`USES`). The one
-        # that reports them takes them away.
+        self.revocations = revocations  # the current list; None at the start means never
+        self._known_headers: dict[bytes, KnownHeader] = {}  # header segments of valid tokens
+        # Rejected tokens that named one of our keys, by reason and by the use of that key (`USES`). Reporting clears them.
         self.refused: dict[tuple[str, str], int] = {}
 
     def verify(self, token: bytes, now: float) -> Verdict:
         """Judge a token at `now` (Unix time in seconds).
 
         Raises:
-            TokenError: it is not valid. Of several reasons the first in the contract's table is told.
+            TokenError: it is not valid. Of several reasons, the first in the contract's table is raised.
         """
         memory = self.memory
         verdict = memory.find(token)
@@ -78,7 +77,7 @@ class TokenVerifier:
             verdict = self._judge(token, now)
             memory.add(token, verdict)
         elif not verdict.valid_from <= now < verdict.valid_until:
-            return self._judge(token, now)  # which says what has become of it
+            return self._judge(token, now)  # which reports the reason
         else:
             memory.hits += 1
             if self.revocations is not None:
@@ -86,11 +85,11 @@ class TokenVerifier:
         return verdict
 
     def verify_late(self, token: bytes, now: float, grace_s: float) -> Verdict:
-        """Judge a token afresh, which may have expired up to `grace_s` ago. The rest is as in `verify`."""
+        """Judge a token that may have expired up to `grace_s` ago. Otherwise as `verify`, without the memory."""
         return self._judge(token, now, grace_s)
 
     def verify_again(self, verdict: Verdict, now: float) -> None:
-        """See that a token has not been revoked since this verdict.
+        """Check that a token has not been revoked since this verdict.
 
         Raises:
             TokenError: it has been.
@@ -101,8 +100,8 @@ class TokenVerifier:
     def _judge(self, token: bytes, now: float, grace_s: float = 0.0) -> Verdict:
         """Judge a token that is not remembered.
 
-        Nothing of the payload is parsed before the signature was found good, and of a header that is not known no more than
-        what names the reason: a token that is not ours costs 0.3 ms at most, whatever it holds (contract §4.1).
+        The payload is parsed only after the signature was verified. An unknown header is parsed only as far as the reason needs:
+        a token that is not ours costs at most 0.3 ms, whatever it contains (contract §4.1).
         """
         segments = token.split(b".", 3)
         if len(segments) != 3:
@@ -143,7 +142,7 @@ class TokenVerifier:
             _refuse(_REVOKED)
 
     def _read_header(self, segment: bytes, payload: bytes, signature: bytes, now: float) -> KnownHeader:
-        """Read a header that was not seen before in a good token, as far as it takes to find the key."""
+        """Read a header that no valid token had so far, as far as needed to find the key."""
         if len(segment) > HEADER_BYTES_MAX:
             _refuse(MALFORMED)
         text = decode_segment(segment)
@@ -152,8 +151,8 @@ class TokenVerifier:
         try:
             members = read_json(text)
         except JSONDecodeError:
-            members = None  # or it holds an integer past 10^308, which no header needs
-        # RFC 7515 §4.1.11: no extension is understood here. RFC 7797: nor is a payload that is not encoded.
+            members = None  # or it contains an integer above 10^308, which no header needs
+        # RFC 7515 §4.1.11: extensions are not supported. RFC 7797: nor are unencoded payloads.
         if not isinstance(members, dict) or "crit" in members or "b64" in members:
             _refuse(MALFORMED)
         key = self.ring.find(members.get("kid"), now)
@@ -164,7 +163,7 @@ class TokenVerifier:
         return KnownHeader(key, is_bearer=members.get("typ") == BEARER_TYPE)
 
     def _remember(self, segment: bytes, header: KnownHeader) -> None:
-        """Write the header of a good token as it is answered, and remember it."""
+        """Write the header of a valid token for answers, and remember it."""
         try:
             header.text = compact_object(decode_segment(segment) or b"", CLAIMS_NESTING_MAX)
         except UnusableJson:
@@ -175,7 +174,7 @@ class TokenVerifier:
             self._known_headers[segment] = header
 
     def _check_claims(self, claims: Mapping[str, object], key: Key, now: float, grace_s: float) -> tuple[float, float]:
-        """Check the registered claims (RFC 7519 §4.1). Returns from when and until before when they hold."""
+        """Check the registered claims (RFC 7519 §4.1). Returns the beginning and the end of their validity."""
         rules = self._rules
         leeway_s = rules.leeway_s
         issued_at = _number(claims["iat"]) if "iat" in claims else None
@@ -191,7 +190,7 @@ class TokenVerifier:
         valid_from = -inf if not_before is None else not_before - leeway_s
         valid_until = expires + leeway_s + grace_s
         if rules.max_age_s is not None:
-            # A token that does not say how old it is counts as too old.
+            # A token without an age counts as too old.
             valid_until = min(valid_until, -inf if issued_at is None else issued_at + rules.max_age_s + leeway_s)
         if valid_until <= now:
             self._refuse_of(key, _EXPIRED, now)
@@ -207,7 +206,7 @@ class TokenVerifier:
         return valid_from, valid_until
 
     def _refuse_of(self, key: Key, reason: tuple[str, str], now: float) -> NoReturn:
-        """Refuse a token that names this key, and count it."""
+        """Reject a token that names this key, and count it."""
         place = reason[0], self.ring.use_of(key, now)
         self.refused[place] = self.refused.get(place, 0) + 1
         _refuse(reason)

@@ -1,1 +1,1 @@
-"""The remote, seen from its client: names, dials, connections, requests and replies. Knows no tokens but a bearer."""
+"""The client of the remote: name look-ups, dials, connections, requests and replies. Knows no tokens but a bearer."""

@@ -1,9 +1,9 @@
-"""One connection to the remote, with at most one exchange on it. Knows of its pool only what it reports to it.
+"""One connection to the remote, with at most one exchange on it. Knows its pool only as `Pool`.
 
-An exchange on it is in one of two states. *Unwritten*: the kernel has no byte of it. It can get no outcome here; when the
-connection ends, it goes to another one. *Written*: at least one byte was. It is never sent again (a login is not
-idempotent, RFC 9110 §9.2.2), and it succeeds only with a reply of which no byte came before the last byte of the request was
-given to the kernel (contract §2).
+An exchange on it is in one of two states. *Unwritten*: the kernel has no byte of it. It gets no outcome here; if the connection
+ends, it moves to another one. *Written*: the kernel has at least one byte. It is never sent again (a login is not idempotent,
+RFC 9110 §9.2.2), and it succeeds only with a reply of which no byte arrived before the kernel had the last byte of the request
+(contract §2).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from txtoken.service.upstream.exchange import Exchange, Outcome
 from txtoken.service.upstream.reply import KnownReplyHead, KnownReplyHeads, ReplyParser, lost_before_reply
 from txtoken.settings import RemoteSettings
 
-# A longer reply waits for its turn: to read, check and sign 128 KiB of the densest JSON takes 10 ms, and 64 clients with such
-# replies kept all others waiting for 7 s (scripts/withstand, "remote: dense").
+# A longer reply waits for its turn: reading, checking and signing 128 KiB of the densest JSON takes 10 ms, and 64 clients with
+# such replies made all others wait for 7 s (scripts/withstand, "remote: dense").
 LONG_BYTES: Final = 4 * 1024
 
 
 class Pool:
-    """What a connection reports to, and what all connections of a pool share.
+    """What a connection needs of its pool: where it reports, and what all connections share.
 
-    `in_turn` calls a function that may take milliseconds after other clients had their turns.
+    `in_turn` calls a function that may take milliseconds, after other clients had their turns.
     """
 
     __slots__ = ("in_turn", "known_heads", "settings")
@@ -40,18 +40,18 @@ class Pool:
         self.known_heads = KnownReplyHeads()
 
     def conclude(self, exchange: Exchange, outcome: Outcome, now: float, free: RemoteConnection | None) -> None:
-        """Conclude an exchange, unless it is over. `free` is its connection where that can carry the next one."""
+        """Conclude an exchange, unless it is over. `free` is its connection if that can carry the next one."""
         raise NotImplementedError
 
     def forget(self, connection: RemoteConnection) -> None:
-        """Forget a connection that has ended. Its `unwritten` exchange goes to another one."""
+        """Forget a connection that has ended. Its `unwritten` exchange moves to another one."""
         raise NotImplementedError
 
 
 class RemoteConnection:
     """One connection to the remote.
 
-    An `asyncio.Protocol` in all but name, as `http1.connection.Connection` is, and for the same reason.
+    An `asyncio.Protocol` without the base class, as `http1.connection.Connection`, and for the same reason.
     """
 
     __slots__ = (
@@ -73,15 +73,15 @@ class RemoteConnection:
 
     def __init__(self, pool: Pool, number: int, opened: Opened) -> None:
         self._pool = pool
-        self.number = number  # of the dial that opened it
+        self.number = number  # the number of the dial that opened it
         self._opened = opened
         self._below = opened.below
         self.unwritten: Exchange | None = None
-        self.exchange: Exchange | None = None  # that is written, in part at least
-        self._came_early = False  # a byte of the reply, before the last one of the request was given to the kernel
-        self._is_answered = False  # the exchange has its reply, which is long and waits for its turn
-        self._reply: ReplyParser | None = None  # made for a reply that cannot take the short way
-        self.is_fresh = True  # no reply came over it yet
+        self.exchange: Exchange | None = None  # that is written, at least in part
+        self._came_early = False  # a byte of the reply arrived before the kernel had the last byte of the request
+        self._is_answered = False  # the exchange has a long reply, which waits for its turn
+        self._reply: ReplyParser | None = None  # for a reply that cannot use the fast path
+        self.is_fresh = True  # no reply has arrived on it yet
         self.transport: asyncio.Transport = opened.transport
         self.transport.set_protocol(cast("asyncio.Protocol", self))
         self.descriptor: int = opened.descriptor
@@ -96,29 +96,29 @@ class RemoteConnection:
         self.unwritten = exchange
 
     def is_silent(self) -> bool:
-        """Whether nothing has come that the loop has not read yet, no end either: a system call."""
+        """Whether the socket has no unread data and no unread end. Makes a system call."""
         return not self._what_came(0)
 
     def is_writable(self) -> bool:
-        """Whether there is a request to write, and somewhere to write it to."""
+        """Whether there is a request to write, and the transport is open."""
         return self.unwritten is not None and not self.transport.is_closing()
 
     def write(self, head: bytes) -> None:
-        """Give the unwritten request to the kernel, whole as far as it takes it.
+        """Give the unwritten request to the kernel, as much as it accepts.
 
-        Call it when the connection is writable and silent: what comes before the request was written is not its reply.
+        Call it when the connection is writable and silent: data that arrives before the request was written is not its reply.
         """
         exchange = self.unwritten
         assert exchange is not None
         transport = self.transport
         body = exchange.body
         transport.write(b"".join((head, exchange.lines, end_of_head(len(body)), body)))
-        if not transport.is_closing():  # else the kernel refused it, every byte: the remote has reset the connection
+        if not transport.is_closing():  # else the kernel accepted no byte: the remote has reset the connection
             self.unwritten = None
             self.exchange = exchange
 
     def discard(self) -> None:
-        """Close for good, in whatever state it is. What still arrives is ignored, and its exchange gets no outcome from here."""
+        """Close at once, in any state. Later data is ignored, and the exchange gets no outcome from here."""
         self.exchange = self.unwritten = None
         self._drop_reply()
         self.transport.abort()
@@ -126,16 +126,16 @@ class RemoteConnection:
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:
-            self.transport.abort()  # unasked: a late 408, a second reply. The next exchange must not get it.
+            self.transport.abort()  # unexpected: a late 408, a second reply. The next exchange must not get it.
             return
         if self._is_answered:
-            self.transport.abort()  # likewise
+            self.transport.abort()  # for the same reason
             return
         reply = self._reply
         is_early = self._unsent() > 0
         if reply is None:
             if not is_early:
-                # The short way: a head that was seen before, byte for byte, and exactly the body that it announces.
+                # The fast path: a known head, byte for byte, and exactly the body that it announces.
                 known = self._pool.known_heads.find(data)
                 if known is not None and len(data) == len(known.text) + known.body_size:
                     self._conclude(exchange, data[len(known.text) :], known.idle_s)
@@ -155,7 +155,7 @@ class RemoteConnection:
                 )
             self._accept(exchange, reply, reusable=reply.keep_alive)
         elif reply.is_between:
-            self._came_early = False  # what came were interim replies: the final one is still to come
+            self._came_early = False  # these were interim replies: the final one will follow
 
     def eof_received(self) -> None:
         """The transport closes itself, which `connection_lost` acts on."""
@@ -163,10 +163,10 @@ class RemoteConnection:
             self.transport.abort()
 
     def pause_writing(self) -> None:
-        """The remote does not read. The exchange's deadline covers that."""
+        """The remote does not read. The exchange's deadline covers this."""
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """The remote reads again."""
 
     def connection_lost(self, error: Exception | None) -> None:
         self._opened.close()
@@ -187,7 +187,7 @@ class RemoteConnection:
         self._pool.conclude(exchange, failure, monotonic(), None)
 
     def _unsent(self) -> int:
-        """Return how many bytes the kernel has not taken yet, in any layer."""
+        """Return how many bytes the kernel has not accepted yet, in any layer."""
         size = self.transport.get_write_buffer_size()
         for below in self._below:
             size += below.get_write_buffer_size()
@@ -202,14 +202,14 @@ class RemoteConnection:
         outcome: Outcome
         if reply.status not in self._pool.settings.success_statuses:
             if reply.status == 407 and self._pool.settings.is_asked_through_proxy:
-                self._conclude(exchange, RemoteUnreachable("proxy", "the proxy wants other credentials"), 0)
+                self._conclude(exchange, RemoteUnreachable("proxy", "the proxy rejected the credentials"), 0)
                 return
-            # A remote may refuse a request before it has read it, for its size, say: that is its answer.
+            # A remote may reject a request before it has read all of it, for its size perhaps: that is its answer.
             outcome = RemoteStatus(reply.status, reply.retry_after, b"" if reply.encoded else reply.body)
         elif self._came_early:
-            outcome = RemoteUnreachable("early", "the remote answered before it was sent the whole request")
+            outcome = RemoteUnreachable("early", "the remote answered before the whole request was sent")
         elif reply.encoded:
-            outcome = RemoteInvalid("bad_encoding", "the reply is compressed, which was not asked for")
+            outcome = RemoteInvalid("bad_encoding", "the reply is compressed, although the request did not allow it")
         else:
             outcome = reply.body
         self._conclude(exchange, outcome, self._idle_s(reply) if reusable and not self._came_early else 0)
@@ -220,7 +220,7 @@ class RemoteConnection:
         self._drop_reply()
         now = monotonic()
         if isinstance(outcome, bytes) and len(outcome) > LONG_BYTES:
-            # The connection is kept until then, so there are never more long replies than connections.
+            # The connection stays busy until then, so there are never more long replies than connections.
             self._is_answered = True
             self._pool.in_turn(lambda: self._conclude_now(exchange, outcome, idle_s, now))
         else:
@@ -246,7 +246,7 @@ class RemoteConnection:
 
 
 def silent(connections: list[RemoteConnection]) -> list[RemoteConnection]:
-    """Pick those on which nothing has come that the loop has not read yet: one system call, and 0.1 µs for each."""
+    """Select the connections without unread data: one system call, and 0.1 µs for each."""
     if len(connections) == 1:
         return connections if connections[0].is_silent() else []
     poll = select.poll()

@@ -1,8 +1,8 @@
-"""Opening one connection to the remote: its name, TCP, a proxy, TLS. Knows no exchange and no pool.
+"""Opens one connection to the remote: name, TCP, proxy, TLS. Knows no exchange and no pool.
 
-aiohttp's connector does what is hard and rare about TCP: several addresses, of which some are dead (RFC 8305). To a single
-address the loop connects, in 60 µs of CPU and not 160. TLS is begun here, because we have to know what each layer of a
-connection has not sent yet.
+aiohttp's connector does the hard and rare part of TCP: several addresses, some of them dead (RFC 8305). For a single address the
+loop connects, in 60 µs of CPU instead of 160. TLS begins here, because we have to know the unsent bytes of each layer of a
+connection.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from txtoken.service.upstream.tunnel import TunnelError, Vestibule, connect_thro
 from txtoken.settings import ALPN, RemoteSettings
 from txtoken.unix_urls import is_http_unix, socket_path
 
-# This machine lacks something, and not the remote: to try again a little later can help.
+# This machine lacks resources, not the remote: a later attempt may succeed.
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
-# How far an attempt has come.
+# The steps of an attempt.
 _NAME: Final = "name"
 _TCP: Final = "tcp"
 _PROXY: Final = "proxy"
@@ -35,9 +35,9 @@ _TLS: Final = "tls"
 
 
 class Opened(NamedTuple):
-    """A connection that is open. `below` are the transports under `transport`: TCP's under that of TLS, and so on.
+    """An open connection. `below` are the transports under `transport`: TCP's under TLS's, and so on.
 
-    `descriptor` is its socket's. `dialled` is what aiohttp gave for it, None where the loop connected.
+    `descriptor` is its socket's. `dialled` is aiohttp's connection, None if the loop connected.
     """
 
     transport: asyncio.Transport
@@ -60,18 +60,18 @@ class _Line:
         self, transport: asyncio.Transport, vestibule: Vestibule | None, dialled: DialledConnection | None
     ) -> None:
         self.transport = transport
-        self._vestibule = vestibule  # None: aiohttp's own protocol is there
+        self._vestibule = vestibule  # None: it has aiohttp's own protocol
         self.dialled = dialled
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether it ended, or something came unasked."""
+        """Whether it ended, or unexpected data arrived."""
         if self.dialled is not None:
             return is_disturbed(self.dialled)
         return self._vestibule is None or self._vestibule.is_disturbed
 
     def abort(self) -> None:
-        """Close it for good."""
+        """Close it at once."""
         self.transport.abort()
         if self.dialled is not None:
             _let_go(self.dialled)
@@ -89,20 +89,20 @@ class Dialler:
         self._tls: tuple[ssl.SSLContext, str] | None = None
         self._connect_request = b""
         self._names = Names(settings.connect_s)
-        self._name: str | None = None  # that has to be looked up
-        self._address: str | None = None  # where there is nothing to look up
+        self._name: str | None = None  # the name to look up
+        self._address: str | None = None  # if there is no name to look up
         self._port = 0
         self._connector: aiohttp.BaseConnector
         if is_http_unix(settings.url):
             self._connector = aiohttp.UnixConnector(socket_path(settings.url), limit=0)
             self._target = aiohttp.ClientRequest("POST", URL("http://localhost/"), loop=asyncio.get_running_loop())
             return
-        # Our own pool counts connections, so the connector has no limit; names and their cache are ours as well.
+        # Our pool limits connections, so the connector has no limit. Name look-ups and their cache are ours as well.
         self._connector = aiohttp.TCPConnector(limit=0, resolver=self._names, use_dns_cache=False)
         first = proxy or remote
         assert first.raw_host is not None
         assert remote.raw_host is not None
-        # Whatever the scheme: aiohttp opens the TCP connection alone.
+        # For any scheme, aiohttp opens only the TCP connection.
         where = URL(f"http://{first.host_subcomponent}:{first.port}/", encoded=True)
         self._target = aiohttp.ClientRequest("POST", where, loop=asyncio.get_running_loop())
         self._port = first.port or 0
@@ -121,7 +121,7 @@ class Dialler:
                 self._connect_request = connect_request(remote, settings, user_agent)
 
     async def open(self) -> Opened | None:
-        """Open a connection, within `timeouts.connect`. None: it ended, or something came, before anything was sent.
+        """Open a connection, within `timeouts.connect`. None: it ended, or sent data, before any request.
 
         Raises:
             RemoteError: no connection could be opened.
@@ -139,7 +139,7 @@ class Dialler:
                     stage = _TLS
                 if line is None or line.is_disturbed:
                     if stage != _TCP:
-                        raise ConnectionResetError("it ended, or spoke, before the handshake")
+                        raise ConnectionResetError("it ended, or sent data, before the handshake")
                     if line is not None:
                         line.abort()
                     return None
@@ -156,7 +156,7 @@ class Dialler:
                     stage = _TLS
                     below += (transport,)
                     transport, vestibule = await start_tls(transport, *self._tls)
-        except Exception as error:  # whatever it is: it is logged, and a client waits for an answer
+        except Exception as error:  # any error is logged, and a client waits for an answer
             if line is not None:
                 line.abort()
             raise explain_dial(error, stage, has_proxy=self._has_proxy) from error
@@ -170,13 +170,13 @@ class Dialler:
         return Opened(transport, below, descriptor, line.dialled)
 
     async def _only_address(self, name: str) -> str | None:
-        """Look a name up. None: it has several addresses."""
+        """Look up the name. None: it has several addresses."""
         addresses = await self._names.find(name)
         return addresses[0]["host"] if len(addresses) == 1 else None
 
     async def _connect(self, address: str | None) -> _Line | None:
         if self._connector.closed:
-            raise ConnectionError("the service is ending")
+            raise ConnectionError("the service is shutting down")
         if address is not None:
             transport, vestibule = await asyncio.get_running_loop().create_connection(Vestibule, address, self._port)
             return _Line(transport, vestibule, None)
@@ -192,14 +192,14 @@ class Dialler:
 
 
 def is_disturbed(dialled: DialledConnection) -> bool:
-    """Whether a connection ended, or something came unasked, while aiohttp had it. aiohttp does not report that."""
+    """Whether a connection ended, or sent unexpected data, while aiohttp had it. aiohttp does not report that."""
     protocol = dialled.protocol
     return dialled.closed or protocol is None or protocol.should_close
 
 
 def _let_go(dialled: DialledConnection) -> None:
     if dialled.protocol is not None:
-        # aiohttp's own protocol, which ours replaced: its connector waits until it has lost its connection.
+        # Our protocol replaced aiohttp's own, and its connector waits until that one has lost its connection.
         dialled.protocol.connection_lost(None)
     dialled.close()
 
@@ -213,7 +213,7 @@ def connect_request(remote: URL, settings: RemoteSettings, user_agent: str) -> b
 
 
 def proxy_authorization(settings: RemoteSettings) -> bytes:
-    """Write the line with our credentials for the proxy. Empty where there are none."""
+    """Write the line with our credentials for the proxy. Empty: there are none."""
     if settings.proxy is None or settings.proxy.authorization is None:
         return b""
     return b"Proxy-Authorization: %b\r\n" % settings.proxy.authorization.reveal()
@@ -221,7 +221,7 @@ def proxy_authorization(settings: RemoteSettings) -> bytes:
 
 @functools.cache
 def system_context() -> ssl.SSLContext:
-    """Return the TLS context where nothing is configured: it trusts the system's certificate authorities."""
+    """Return the default TLS context: it trusts the system's certificate authorities."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(ALPN)
     return context
@@ -236,11 +236,11 @@ def _is_address(host: str) -> bool:
 
 
 def explain_dial(error: Exception, stage: str, *, has_proxy: bool = False) -> RemoteError:
-    """Say why no connection could be opened, without an address. The error belongs to the log."""
+    """Explain why no connection could be opened, without an address. The error itself is only for the log."""
     what = "the proxy" if has_proxy and stage != _TLS else "the remote"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.errno in _EXHAUSTED and stage != _NAME:
-        return RemoteOverloaded("exhausted", "this machine has no connection to spare")
+        return RemoteOverloaded("exhausted", "this machine has no resources for another connection")
     if stage == _NAME or isinstance(error, aiohttp.ClientConnectorDNSError):
         if isinstance(error, TimeoutError):
             return RemoteUnreachable("dns", f"{what}'s name could not be resolved in time")
@@ -248,7 +248,7 @@ def explain_dial(error: Exception, stage: str, *, has_proxy: bool = False) -> Re
     if isinstance(cause, TimeoutError):
         return RemoteTimeout("connect_timeout", f"connecting to {what} took too long")
     if isinstance(error, TunnelError):
-        return RemoteUnreachable("proxy", "the proxy opens no tunnel to the remote")
+        return RemoteUnreachable("proxy", "the proxy opened no tunnel to the remote")
     if stage == _PROXY or (has_proxy and stage == _TCP):
         return RemoteUnreachable("proxy", "the proxy could not be reached")
     if stage == _TLS:

@@ -1,4 +1,4 @@
-"""The connections to the remote that are being opened: their tasks and numbers. Knows no exchange, and not how one is opened."""
+"""The tasks that open connections to the remote, and their numbers. Knows no exchange, and not how a connection is opened."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Coroutine
 
 
 class Dials:
-    """One task for each dial. A dial has a number of its own, which the connection that it opens keeps."""
+    """One task for each dial. A dial has a unique number, which its connection keeps."""
 
     __slots__ = ("_loop", "_number", "_tasks", "is_closed")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._number = 0  # of the last dial
+        self._number = 0  # the number of the last dial
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self.is_closed = False
 
     @property
     def count(self) -> int:
-        """Dials that have neither a connection nor a failure yet."""
+        """Dials without a connection or failure so far."""
         return len(self._tasks)
 
     def next_number(self) -> int:
-        """Return the number of the dial that is begun next. It is never 0."""
+        """Return the number of the next dial. It is never 0."""
         self._number += 1
         return self._number
 
@@ -36,7 +36,7 @@ class Dials:
         )  # a task that is cancelled before its first step calls nothing
 
     def end(self, number: int) -> None:
-        """Count a dial no longer. No matter if that is so already."""
+        """Stop counting a dial. A second call has no effect."""
         self._tasks.pop(number, None)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""One request to the remote, and what is done with its outcome. Knows neither the pool nor a connection: only their numbers."""
+"""One request to the remote, and its outcome. Knows neither the pool nor a connection, only the connection's number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Outcome = bytes | RemoteError
 class Exchange(Pending):
     """One request: `body`, and `lines` that are added to its head (whole header lines).
 
-    Post it once. A subclass says in `conclude` what is done with the outcome, and in `cancel` has `Remote.cancel` called.
+    Post it once. A subclass implements `conclude` for the outcome, and `cancel`, which calls `Remote.cancel`.
     """
 
     __slots__ = (
@@ -32,21 +32,21 @@ class Exchange(Pending):
     def __init__(self, lines: bytes, body: bytes) -> None:
         self.lines = lines
         self.body = body
-        self.is_under_way = False  # it was posted, has no outcome yet, and was not cancelled
+        self.is_under_way = False  # posted, without an outcome, and not cancelled
         self.asked_at = 0.0  # by `monotonic`, as its deadline
         self.deadline = inf
-        self.connection_number = 0  # of the connection that carries it; 0 while it waits for one
-        self.dial_number = 0  # of the dial that was begun for it, whose failure is its own; 0 for none
+        self.connection_number = 0  # the number of its connection; 0 while it waits for one
+        self.dial_number = 0  # the number of its own dial, whose failure is its failure; 0: none
         self.lost_count = 0  # new connections that ended before it was written
 
     def begin(self, now: float, deadline: float) -> None:
-        """Note when it was posted, and how long it may take."""
+        """Record when it was posted, and how long it may take."""
         self.is_under_way = True
         self.asked_at = now
         self.deadline = deadline
 
     def conclude(self, outcome: Outcome, seconds: float) -> None:
-        """Take the body of a successful reply, or the reason why there is none, so many seconds after the request was posted.
+        """Receive the outcome, `seconds` after the request was posted: the body of a successful reply, or the failure.
 
         Called exactly once, unless the request is cancelled.
         """

@@ -1,8 +1,8 @@
-"""Names into addresses, by the system's resolver (nsswitch: files, DNS, …). Knows no remote and opens no connection.
+"""Resolves names with the system's resolver (nsswitch: files, DNS, …). Knows no remote and opens no connection.
 
-`getaddrinfo` blocks, for 30 s and more when name servers are silent, and cannot be cancelled. The pools of threads that
-asyncio and uvloop have for it are waited for at exit, and two look-ups that hang delay all later ones. So each look-up has
-a daemon thread of its own here, and the process ends without waiting for those that hang.
+`getaddrinfo` blocks, for 30 s and more if name servers are silent, and cannot be cancelled. The thread pools of asyncio and
+uvloop delay the exit until it returns, and two hanging look-ups delay all later ones. So each look-up has its own daemon thread
+here, and the process exits without waiting for hanging ones.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from txtoken.memo import Memo
 
 CACHE_S: Final = 10.0  # how long addresses are used, and how soon a change of them is noticed
-NAMES_MAX: Final = 16  # in the cache; there is one remote, or one proxy
-THREADS_MAX: Final = 16  # look-ups of one `Names` that may hang at the same time
-# Another look-up is begun when the youngest is older than this share of the patience. Its query may have been lost, and the
-# system's resolver repeats one after 5 s only.
+NAMES_MAX: Final = 16  # in the cache; there is one remote or proxy
+THREADS_MAX: Final = 16  # hanging look-ups of one `Names` at the same time
+# A second look-up begins when the youngest is older than this share of `patience_s`. Its query may have been lost, and the
+# system's resolver repeats a query only after 5 s.
 RENEWAL: Final = 0.5
 
 _FLAGS: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -43,25 +43,24 @@ class LookUp:
 class Names(AbstractResolver):
     """The resolver of one remote. Make it inside a running loop.
 
-    Callers that ask for a name at the same time share a look-up. While it hangs, a second one is begun after half of
-    `patience_s`, for those that come then and for those that wait already: the first that finds addresses serves all. When one
-    fails, only the callers that joined it fail.
+    Concurrent callers for a name share a look-up. If it hangs, a second one begins after half of `patience_s`, for new and for
+    waiting callers: the first that finds addresses serves all. If one fails, only the callers that joined it fail.
     """
 
     def __init__(self, patience_s: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._renewal_s = patience_s * RENEWAL
-        self._found: Memo[str, tuple[list[ResolveResult], float]] = Memo(NAMES_MAX)  # and until when they are used
-        self._running: dict[str, list[LookUp]] = {}  # by name, the oldest first
+        self._found: Memo[str, tuple[list[ResolveResult], float]] = Memo(NAMES_MAX)  # with the end of their use
+        self._running: dict[str, list[LookUp]] = {}  # by name, oldest first
         self._thread_count = 0
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the addresses of a name, each time beginning with the next one.
+        """Return the addresses of a name, in rotation.
 
         Raises:
-            OSError: it has none, or they could not be looked up.
+            OSError: it has none, or the look-up failed.
         """
         addresses = self._known(host)
         if addresses is None:
@@ -82,7 +81,7 @@ class Names(AbstractResolver):
         ]
 
     async def find(self, host: str) -> list[ResolveResult]:
-        """Return what is known of a name, looked up where nothing is. Raises as `resolve` does."""
+        """Return the addresses of a name from the cache, or look them up. Raises as `resolve`."""
         addresses = self._known(host)
         return await self._look_up(host) if addresses is None else addresses
 
@@ -91,7 +90,7 @@ class Names(AbstractResolver):
         return None if found is None or found[1] <= monotonic() else found[0]
 
     async def close(self) -> None:
-        """Nothing is waited for."""
+        """Does nothing: the exit waits for no look-up."""
 
     async def _look_up(self, host: str) -> list[ResolveResult]:
         waiting: asyncio.Future[list[ResolveResult]] = self._loop.create_future()
@@ -114,34 +113,34 @@ class Names(AbstractResolver):
                 waiting.exception()  # retrieved, else asyncio logs that it never was
 
     def _youngest(self, host: str) -> LookUp:
-        """Return the look-up to join: the youngest, or a new one where the youngest is old."""
+        """Return the look-up to join: the youngest, or a new one if that is too old."""
         running = self._running.setdefault(host, [])
         now = monotonic()
         is_due = not running or running[-1].begun_at + self._renewal_s <= now
         if is_due and self._thread_count < THREADS_MAX:
             look_up = LookUp(host, now)
-            with contextlib.suppress(RuntimeError):  # no thread can be started: the look-ups that run may still answer
+            with contextlib.suppress(RuntimeError):  # no thread can be started: the running look-ups may still answer
                 threading.Thread(target=self._run, args=(look_up,), name="names", daemon=True).start()
                 self._thread_count += 1
                 running.append(look_up)
         if not running:
             del self._running[host]
-            raise OSError(errno.EAGAIN, "no thread to look a name up: too many hang, or the machine has none to spare")
+            raise OSError(errno.EAGAIN, "no thread for a name look-up: too many hang, or the machine has no resources")
         return running[-1]
 
     def _run(self, look_up: LookUp) -> None:
-        """Look a name up, in a thread of its own."""
+        """Look up a name, in its own thread."""
         addresses: list[ResolveResult] = []
         failure: Exception | None = None
         try:
             addresses = _addresses(look_up.host)
-        except Exception as error:  # noqa: BLE001 - whatever it is, a caller waits for it
+        except Exception as error:  # noqa: BLE001 - a caller waits for the result, whatever it is
             failure = error
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
             self._loop.call_soon_threadsafe(self._note, look_up, addresses, failure)
 
     def _note(self, look_up: LookUp, addresses: list[ResolveResult], failure: Exception | None) -> None:
-        """Take the result of a look-up, however late it comes."""
+        """Receive the result of a look-up, however late."""
         self._thread_count -= 1
         host = look_up.host
         running = self._running[host]
@@ -150,7 +149,9 @@ class Names(AbstractResolver):
             cause = str(failure) or type(failure).__name__ if failure is not None else "it has no address"
             for waiting in look_up.waiting:
                 if not waiting.done():
-                    waiting.set_exception(OSError(cause))  # one for each: an exception keeps the frames that raised it
+                    waiting.set_exception(
+                        OSError(cause)
+                    )  # a separate one for each: an exception keeps the frames that raised it
         else:
             self._found.put(host, (addresses, monotonic() + CACHE_S))
             for other in (look_up, *running):
@@ -165,13 +166,15 @@ def _addresses(host: str) -> list[ResolveResult]:
     """Ask the system.
 
     Raises:
-        OSError: it has no answer. (`socket.gaierror` is one.)
+        OSError: there is no answer. (`socket.gaierror` is an OSError.)
     """
     found: list[ResolveResult] = []
     for family, _, proto, _, address in socket.getaddrinfo(
         host, 0, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
     ):
-        if family == socket.AF_INET6 and len(address) == 4 and address[3]:  # link-local: the interface belongs to it
+        if (
+            family == socket.AF_INET6 and len(address) == 4 and address[3]
+        ):  # link-local: the address needs its interface
             numeric, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
         elif family in (socket.AF_INET, socket.AF_INET6):
             numeric = str(address[0])

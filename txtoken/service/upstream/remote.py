@@ -1,12 +1,11 @@
-"""The remote: a pool of connections, and the requests in line for one. Knows neither HTTP nor tokens.
+"""The remote: a pool of connections, and the requests that wait for one. Knows neither HTTP nor tokens.
 
-aiohttp dials and httptools speaks. `ClientSession.post` spends 80 µs of CPU on what takes 10 here, nearly all of it on
-generality that one URL does not need.
+aiohttp opens connections, and httptools parses HTTP. `ClientSession.post` takes 80 µs of CPU for what takes 10 here, nearly all
+of it for generality that a single URL does not need.
 
-A request is never sent twice (contract §2): a login is not idempotent. A request that was written and
-got no answer has failed. One that was not written yet when its connection ended goes to another connection. A request fails
-with the dial that was begun for it, and with no other. When it gets another connection first, or is cancelled, the dial goes
-on for the pool, and its failure is ignored.
+A request is never sent twice (contract §2): a login is not idempotent. A request that was written and got no answer has failed.
+If its connection ended before it was written, it moves to another connection. A request fails with its own dial, and with no
+other. If it gets another connection first, or is cancelled, the dial continues for the pool, and its failure is ignored.
 """
 
 from __future__ import annotations
@@ -27,28 +26,28 @@ from txtoken.service.upstream.reply import lost_before_reply
 from txtoken.service.upstream.request_head import RequestHead, request_head
 from txtoken.settings import RemoteSettings
 
-# From so many requests under way on, those that begin in one turn of the loop are written together, after the answers to
-# clients. Written one by one, they wake a remote and clients on the same machine in alternation, and to interrupt another core
-# takes longer than to write. One system call, and not one for each, finds the connections on which something came early. With
-# 64 clients a login takes 6 % less CPU time, on this machine and with clients and remote on other hosts; with 8 it would take
-# 1 % more (network namespaces, interleaved, compiled).
+# With this many active requests or more, the requests of one turn of the loop are written together, after the answers to clients.
+# Written one by one, they wake a remote and clients on the same machine in alternation, and interrupting another core takes
+# longer than writing. One system call for all, and not one for each, finds connections with early data. With 64 clients a login
+# takes 6 % less CPU time, on this machine and with clients and remote on other hosts; with 8 it would take 1 % more (network
+# namespaces, interleaved, compiled).
 CROWD: Final = 10
-# A request fails when so many new connections ended before it was written. A server that closes every connection, or speaks
-# first, would otherwise be dialled without end.
+# A request fails after this many new connections ended before it was written. Otherwise a server that closes every connection, or
+# sends data first, would be dialled forever.
 LOST_MAX: Final = 8
-# Turns of the loop before a dial begins: when a client has left already, its end is read one turn after its request, and
-# reported in the next. So 50 000 such logins cost a third of what they did; they had kept new clients waiting for 1 s.
+# Turns of the loop before a dial begins: if a client has already left, the loop reads its end one turn after its request, and
+# reports it in the next. So 50 000 such logins cost a third of what they did; they had made new clients wait for 1 s.
 TURNS_BEFORE_A_DIAL: Final = 2
-# Exchanges that time out in one turn of the loop: 1 500 at once, to a remote that hangs, held the loop for 30 ms.
+# Exchanges that time out in one turn of the loop: 1 500 at once, with a remote that hangs, blocked the loop for 30 ms.
 EXPIRED_A_TURN_MAX: Final = 64
 
 
 class Remote(Pool):
     """The remote, as a function from a body to its outcome.
 
-    Call `sweep` a few times a second with the time by `monotonic`, and `close` at the end. `bearer` makes the token that
-    txtoken presents, for a given second. `in_turn` calls a function that may take milliseconds, such as what is made of a
-    long reply, after other clients had their turns.
+    Call `sweep` a few times a second with the time by `monotonic`, and `close` at the end. `bearer` makes the token that txtoken
+    presents, for a given second. `in_turn` calls a function that may take milliseconds, such as handling a long reply, after
+    other clients had their turns.
     """
 
     __slots__ = (
@@ -80,13 +79,13 @@ class Remote(Pool):
         self._dialler = Dialler(settings, user_agent)
         self._dials = Dials(self._loop)
         self._head = RequestHead(request_head(settings, user_agent), bearer, clock)
-        self._idle: list[RemoteConnection] = []  # the youngest last: it is the least likely to be closed already
+        self._idle: list[RemoteConnection] = []  # youngest last: it is the least likely to be closed already
         self._waiting: deque[Exchange] = deque()
         self._to_write: list[RemoteConnection] = []  # those that write at the end of this turn of the loop
-        self._expired: deque[Exchange] = deque()  # whose deadline has passed
-        self._active = 0  # requests under way: each is in line, or on a connection
-        self._connections: dict[int, RemoteConnection] = {}  # that are open, by number
-        self.cancelled = 0  # requests that were cancelled; the reader sets it back to 0
+        self._expired: deque[Exchange] = deque()  # exchanges whose deadline has passed
+        self._active = 0  # active requests: each waits, or is on a connection
+        self._connections: dict[int, RemoteConnection] = {}  # open connections, by number
+        self.cancelled = 0  # cancelled requests; the reader resets it to 0
 
     @property
     def open_count(self) -> int:
@@ -105,12 +104,12 @@ class Remote(Pool):
 
     @property
     def waiting_count(self) -> int:
-        """Requests in line for a connection."""
+        """Requests that wait for a connection."""
         return len(self._waiting)
 
     @property
     def active_count(self) -> int:
-        """Requests without an outcome yet, those in line included."""
+        """Requests without an outcome so far, waiting ones included."""
         return self._active
 
     def post(self, exchange: Exchange) -> None:
@@ -134,9 +133,7 @@ class Remote(Pool):
         self._waiting.append(exchange)
 
     def cancel(self, exchange: Exchange) -> None:
-        """Drop an exchange whose outcome is not wanted any more, and the connection that carries it. Does nothing when it is
-        over.
-        """
+        """Cancel an exchange whose outcome is not needed any more, and close its connection. Does nothing if it is over."""
         if exchange.is_under_way:
             exchange.is_under_way = False
             self._active -= 1
@@ -144,7 +141,7 @@ class Remote(Pool):
             self._take_out(exchange)
 
     def sweep(self, now: float) -> None:
-        """Act on deadlines that have passed."""
+        """Act on expired deadlines."""
         for connection in [connection for connection in self._idle if connection.idle_deadline <= now]:
             connection.discard()
         if not self._expired:
@@ -152,23 +149,23 @@ class Remote(Pool):
             self._expire()
 
     def _expire(self) -> None:
-        """Act on some deadlines, and on the others in the next turns of the loop."""
+        """Act on some expired deadlines, and on the others in the next turns of the loop."""
         expired = self._expired
         try:
             for _ in range(min(len(expired), EXPIRED_A_TURN_MAX)):
                 self._stop(expired.popleft(), RemoteTimeout("timeout", "the remote did not answer in time"))
-        finally:  # when one raises, the others still time out
+        finally:  # if one raises, the others still time out
             if expired:
                 self._loop.call_soon(self._expire)
         if not expired:
-            # A request without a dial of its own may wait for one that hangs, whose request was served otherwise.
+            # A request without its own dial may wait for a hanging one, whose request got another connection.
             self._dial_for_waiting(len(self._waiting))
 
     async def close(self) -> None:
-        """Close every connection. Exchanges under way fail as unreachable."""
+        """Close every connection. Active exchanges fail as unreachable."""
         self._dials.close()
         for exchange in self._under_way():
-            self._stop(exchange, RemoteUnreachable("closed", "the service is ending"))
+            self._stop(exchange, RemoteUnreachable("closed", "the service is shutting down"))
         for connection in tuple(self._idle):
             connection.discard()
         await self._dialler.close()
@@ -189,22 +186,22 @@ class Remote(Pool):
             exchange.conclude(outcome, now - exchange.asked_at)
 
     def _stop(self, exchange: Exchange, failure: RemoteError) -> None:
-        """Conclude an exchange with a failure, in line or on a connection. Another one's outcome may have cancelled it."""
+        """Conclude an exchange with a failure, waiting or on a connection. Another one's outcome may have cancelled it."""
         if exchange.is_under_way:
             self._take_out(exchange)
             self.conclude(exchange, failure, monotonic(), None)
 
     def _take_out(self, exchange: Exchange) -> None:
-        """Take an exchange out of the line, or discard the connection that carries it."""
+        """Remove an exchange from the queue, or abort its connection."""
         if not exchange.connection_number:
             self._waiting.remove(exchange)
             return
         connection = self._connections.get(exchange.connection_number)
-        if connection is not None:  # else it ended after a long reply, whose turn has not come yet
+        if connection is not None:  # else it ended after a long reply, which still waits for its turn
             connection.discard()
 
     def _under_way(self) -> list[Exchange]:
-        """List the exchanges under way. Those in line come first: else the places of the others would be dialled for them."""
+        """List the active exchanges. Waiting ones come first: else the others' freed places would start dials for them."""
         exchanges = [connection.exchange or connection.unwritten for connection in self._connections.values()]
         return [*self._waiting, *[exchange for exchange in exchanges if exchange is not None]]
 
@@ -219,8 +216,8 @@ class Remote(Pool):
         return None
 
     def _give(self, exchange: Exchange, connection: RemoteConnection) -> None:
-        """Have a connection carry an exchange. It is written at once, or with others at the end of this turn of the loop."""
-        exchange.dial_number = 0  # a dial that was begun for it goes on for the pool
+        """Assign an exchange to a connection. It is written at once, or with others at the end of this turn of the loop."""
+        exchange.dial_number = 0  # its own dial continues for the pool
         connection.take(exchange)
         if self._active >= CROWD or not connection.is_silent():
             self._write_later(connection)
@@ -233,9 +230,9 @@ class Remote(Pool):
         self._to_write.append(connection)
 
     def _write_all(self) -> None:
-        """Write the requests of a turn of the loop, in which all that had come was read.
+        """Write the requests of a turn of the loop, in which all pending data was read.
 
-        Something may have come since. Such a connection waits until that is read too, and mostly ends then.
+        More data may have arrived since. Such a connection waits until that is read too, and usually ends then.
         """
         taken = [connection for connection in self._to_write if connection.is_writable()]
         self._to_write = []
@@ -249,12 +246,12 @@ class Remote(Pool):
                     self._write_later(connection)
 
     def admit(self, connection: RemoteConnection) -> None:
-        """Take in a connection that was opened."""
+        """Accept an opened connection into the pool."""
         self._connections[connection.number] = connection
         self._take_in(connection)
 
     def _take_in(self, connection: RemoteConnection) -> None:
-        """Give a free connection to the next request in line, else to the pool."""
+        """Give a free connection to the next waiting request, else to the pool."""
         if self._waiting:
             self._give(self._waiting.popleft(), connection)
         else:
@@ -270,7 +267,7 @@ class Remote(Pool):
         self._dial_for_waiting(len(self._waiting) - self._dials.count)
 
     def _take_back(self, exchange: Exchange, connection: RemoteConnection) -> None:
-        """Give an exchange whose connection ended before it was written to an idle one, or put it first in line."""
+        """Move an exchange whose connection ended before it was written to an idle connection, or to the front of the queue."""
         exchange.connection_number = 0
         self._waiting.appendleft(exchange)
         if connection.is_fresh and self._has_lost_enough(exchange):
@@ -281,7 +278,7 @@ class Remote(Pool):
             self._give(exchange, other)
 
     def _has_lost_enough(self, exchange: Exchange) -> bool:
-        """Count a new connection that ended before a request in line was written. With the last one the request fails."""
+        """Count a new connection that ended before its request was written. With the last one the request fails."""
         exchange.lost_count += 1
         if exchange.lost_count < LOST_MAX:
             return False
@@ -292,9 +289,9 @@ class Remote(Pool):
     # Dialling
 
     def _dial_for_waiting(self, count: int) -> None:
-        """Begin a dial for so many requests in line, in their order, as far as there is room.
+        """Begin dials for so many waiting requests, in their order, as far as there is room.
 
-        The others have one already, or get the connection of a dial that goes on for the pool.
+        The others already have one, or get the connection of a dial that continues for the pool.
         """
         if count <= 0 or self._dials.is_closed:
             return
@@ -315,7 +312,9 @@ class Remote(Pool):
         for _ in range(TURNS_BEFORE_A_DIAL):
             await asyncio.sleep(0)
         if not exchange.is_under_way and len(self._waiting) < self._dials.count:
-            self._dials.end(number)  # its client left right after its request, and no other request needs a connection
+            self._dials.end(
+                number
+            )  # its client left right after its request, and no other request needs the connection
             return
         try:
             opened = await self._dialler.open()
@@ -324,7 +323,7 @@ class Remote(Pool):
         except RemoteError as error:
             failure = error
         self._dials.end(number)
-        # When it got another connection meanwhile, or is over, this dial was for the pool.
+        # If it has another connection by now, or is over, this dial was for the pool.
         waits = exchange.is_under_way and exchange.dial_number == number
         if waits:
             exchange.dial_number = 0

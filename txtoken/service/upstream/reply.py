@@ -1,6 +1,6 @@
-"""One reply of the remote: bytes in, a status and a body out, or the reason why there is none. Knows no connection.
+"""Parses one reply of the remote: bytes to a status and a body, or to the failure. Knows no connection.
 
-httptools (llhttp) does the grammar; sizes, versions, interim replies and codings are checked here.
+httptools (llhttp) parses the grammar. Sizes, versions, interim replies and codings are checked here.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from txtoken.errors import RemoteError, RemoteInvalid, RemoteTruncated, RemoteUn
 from txtoken.memo import Memo
 
 HEAD_BYTES_MAX: Final = 64 * 1024
-FIELDS_MAX: Final = 256  # header lines and trailers together; counted as they come, for each costs a call
-INTERIM_REPLIES_MAX: Final = 8  # 1xx before the final reply; nobody sends more than one or two
-FRAMING_BYTES_MAX: Final = 16 * 1024  # of a chunked reply: extensions and trailers together
-CHUNK_FRAMING_BYTES: Final = 10  # size digits and two line ends of one chunk
-# Chunks that a reply may have, however small they are, and how many bytes `limits.replyBytes` gives room for one more. Each
-# costs three calls (0.2 µs): 128 KiB in chunks of one byte would hold the loop for 28 ms.
+FIELDS_MAX: Final = 256  # header lines and trailers together; counted as they arrive, because each costs a call
+INTERIM_REPLIES_MAX: Final = 8  # 1xx before the final reply; real servers send one or two
+FRAMING_BYTES_MAX: Final = 16 * 1024  # extensions and trailers of a chunked reply, together
+CHUNK_FRAMING_BYTES: Final = 10  # the size digits and two line ends of one chunk
+# Chunks that any reply may have, and how many bytes of `limits.replyBytes` allow one more. Each costs three calls (0.2 µs):
+# 128 KiB in chunks of one byte would block the loop for 28 ms.
 CHUNKS_MAX: Final = 16 * 1024
 CHUNK_BYTES: Final = 64
 EMPTY_LINE: Final = b"\r\n\r\n"
-KNOWN_HEADS_MAX: Final = 64  # a remote's Date makes new ones each second, and the old ones never come again
+KNOWN_HEADS_MAX: Final = 64  # a remote's Date makes new heads each second, and old ones never return
 
-# The codings that change a body (RFC 9110 §8.4.1, RFC 8878). Servers write all sorts of other words into Content-Encoding,
-# `UTF-8` and `none` among them, that change nothing.
+# The codings that change a body (RFC 9110 §8.4.1, RFC 8878). Servers also write other words into Content-Encoding, such as
+# `UTF-8` and `none`, that change nothing.
 CODINGS: Final = frozenset((b"gzip", b"x-gzip", b"deflate", b"br", b"zstd", b"compress"))
 
-# What is kept of a head: nothing else is looked at.
+# The fields of a head that are kept: no other is used.
 _FIELDS: Final = frozenset(
     (b"content-encoding", b"content-length", b"keep-alive", b"retry-after", b"transfer-encoding")
 )
@@ -39,30 +39,30 @@ _KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"timeout\s*=\s*([0-9]{1,9})", re.IGNOR
 
 
 class KnownReplyHead:
-    """What the head of a successful reply means: how long its body is, and how many seconds its connection may idle."""
+    """The meaning of a successful reply's head: the length of its body, and how many seconds its connection may be idle."""
 
     __slots__ = ("body_size", "idle_s", "text")
 
     def __init__(self, text: bytes, body_size: int, idle_s: float) -> None:
-        self.text = text  # up to and with the empty line
+        self.text = text  # including the empty line
         self.body_size = body_size
         self.idle_s = idle_s
 
 
 class KnownReplyHeads:
-    """Heads of one remote's successful replies. A reply with the same head, byte for byte, needs no parser."""
+    """The known heads of a remote's successful replies. A reply with the same head, byte for byte, needs no parser."""
 
     __slots__ = ("_by_text", "_recent")
 
     def __init__(self) -> None:
         self._by_text: Memo[bytes, KnownReplyHead] = Memo(KNOWN_HEADS_MAX)
-        self._recent: KnownReplyHead | None = None  # the one of the last reply, which is the next one's most likely
+        self._recent: KnownReplyHead | None = None  # the head of the last reply, most likely the next one's, too
 
     def __len__(self) -> int:
         return len(self._by_text)
 
     def find(self, data: bytes) -> KnownReplyHead | None:
-        """Return the head that a reply begins with, if it was seen before."""
+        """Return the head of a reply, if it is known."""
         recent = self._recent
         if recent is None or not data.startswith(recent.text):
             recent = self._by_text.get(data[: data.find(EMPTY_LINE) + 4])
@@ -71,20 +71,19 @@ class KnownReplyHeads:
         return recent
 
     def remember(self, head: KnownReplyHead) -> None:
-        """Remember a head for when it comes again."""
+        """Remember a head."""
         self._by_text.put(head.text, head)
         self._recent = head
 
 
 class ParsingStopped(Exception):
-    """Leaves httptools. The failure is in the parser: an exception that is raised twice keeps the frames of both times."""
+    """Stops httptools. The parser has the failure: an exception that is raised twice keeps the frames of both times."""
 
 
 class ReplyParser:
-    """One reply, from its first byte on, with the checks that httptools leaves to its user. Made anew for each reply.
+    """Parses one reply, with the checks that httptools leaves to its user. Each reply gets a new parser.
 
-    It has more than 15 attributes because they are a parser's hot state: httptools' callbacks, several a chunk, read and write
-    them.
+    It has more than 15 attributes because they are a parser's hot state: httptools' callbacks, several for each chunk, use them.
     """
 
     __slots__ = (
@@ -115,7 +114,7 @@ class ReplyParser:
 
     def __init__(self, reply_bytes_max: int, success_statuses: frozenset[int]) -> None:
         http = httptools.HttpResponseParser(self)
-        http.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)  # devices pad sizes to a fixed width
+        http.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)  # some devices pad sizes to a fixed width
         self._http: httptools.HttpResponseParser | None = http
         self._reply_bytes_max = reply_bytes_max
         self._success_statuses = success_statuses
@@ -127,18 +126,18 @@ class ReplyParser:
         self._body = bytearray()
         self._failure: RemoteError | None = None
         self._received = 0  # bytes
-        self._framing_size = 0  # bytes of a chunked body that are not its content
+        self._framing_size = 0  # bytes of a chunked body without its content
         self._in_body = False
         self._interim_count = 0
         self.status = 0
         self.body_size = 0
         self.complete = False
         self.encoded = False
-        self.is_between = False  # all that came were whole interim replies
-        self.ends_with_connection = False  # the body lasts until the connection ends (RFC 9112 §6.3)
+        self.is_between = False  # everything so far were complete interim replies
+        self.ends_with_connection = False  # the body ends with the connection (RFC 9112 §6.3)
         self.keep_alive = False
-        self.keep_alive_timeout_s: float | None = None  # what the remote announced
-        self.remembered_head = b""  # of a reply that came whole and plain: the next one's may be the same
+        self.keep_alive_timeout_s: float | None = None  # the value that the remote announced
+        self.remembered_head = b""  # the head of a complete, plain reply: the next one may have the same
 
     @property
     def body(self) -> bytes:
@@ -147,19 +146,19 @@ class ReplyParser:
 
     @property
     def retry_after(self) -> bytes:
-        """The value of Retry-After (RFC 9110 §10.2.3), as it came. Empty when there is none."""
+        """The raw value of Retry-After (RFC 9110 §10.2.3). Empty: none."""
         return self._fields.get(b"retry-after", b"")
 
     def close(self) -> None:
-        """Break the reference cycle with the httptools parser, which would keep all of a reply until the collector runs."""
+        """Break the reference cycle with the httptools parser, which would keep the reply until the garbage collector runs."""
         self._http = None
 
     def feed(self, data: bytes) -> bool:
-        """Take bytes as they arrived. True once the reply is complete; bytes after it make `keep_alive` False.
+        """Feed bytes as they arrive. True once the reply is complete; bytes after it make `keep_alive` False.
 
         Raises:
-            RemoteUnreachable: this is no HTTP reply.
-            RemoteTruncated: its body breaks the rules, or is too long.
+            RemoteUnreachable: this is not an HTTP reply.
+            RemoteTruncated: its body is malformed or too long.
         """
         whole = not self._received
         self._received += len(data)
@@ -168,7 +167,7 @@ class ReplyParser:
         try:
             self._http.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._failure = _malformed("an upgrade that nobody asked for")
+            self._failure = _malformed("an upgrade that the request did not allow")
         except httptools.HttpParserError as error:
             if self.complete:
                 self.keep_alive = False
@@ -200,12 +199,12 @@ class ReplyParser:
         if b"content-length" in self._fields and len(data) == end + self.body_size and not self._interim_count:
             self.remembered_head = data[:end]
 
-    # What httptools calls
+    # Callbacks of httptools
 
     def on_message_begin(self) -> None:
         self.is_between = False
         if self.complete:
-            raise RemoteInvalid("surplus", "bytes behind the reply")  # ends the parsing; feed keeps the reply
+            raise RemoteInvalid("surplus", "bytes after the reply")  # stops the parsing; feed keeps the reply
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._field_count += 1
@@ -228,7 +227,7 @@ class ReplyParser:
         status = self._http.get_status_code()
         fields = self._fields
         if not 100 <= status <= 599 or status == 101 or self._http.get_http_version() not in ("1.1", "1.0"):
-            self._fail(_malformed("its status line is not one that we understand"))
+            self._fail(_malformed("its status line is not supported"))
         if status < 200:
             return
         coding = fields.get(b"transfer-encoding")
@@ -242,7 +241,7 @@ class ReplyParser:
         if int(fields.get(b"content-length", b"0")) > self._reply_bytes_max:
             self._fail(RemoteTruncated("too_large", "the reply is too large", self.status))
         self._in_body = True
-        self._framing_size = 0  # counted from here on; what came with the head does not count
+        self._framing_size = 0  # counted from here on, without the head
 
     def on_chunk_header(self) -> None:
         self._framing_size -= CHUNK_FRAMING_BYTES
@@ -268,13 +267,13 @@ class ReplyParser:
             self._fail(_malformed("too many interim replies"))
 
     def _fail(self, failure: RemoteError) -> NoReturn:
-        """End the parsing. `feed` raises the failure."""
+        """Stop the parsing. `feed` raises the failure."""
         self._failure = failure
         raise ParsingStopped
 
     def _take_failure(self) -> RemoteError:
-        """Return the failure and keep it no longer. Its traceback refers to the frame of `feed`, and so to this parser and the
-        whole reply: a reference cycle, which would last until the collector runs.
+        """Return the failure and drop it. Its traceback refers to the frame of `feed`, and so to this parser and the whole reply:
+        a reference cycle, which would last until the garbage collector runs.
         """
         failure, self._failure = self._failure, None
         assert failure is not None
@@ -282,11 +281,11 @@ class ReplyParser:
 
 
 def _malformed(why: str) -> RemoteError:
-    return RemoteUnreachable("bad_response", f"the remote's reply is not HTTP that we accept: {why}")
+    return RemoteUnreachable("bad_response", f"the remote's reply is not valid HTTP: {why}")
 
 
 def _is_encoded(content_encoding: bytes) -> bool:
-    """Whether one of a Content-Encoding's words is a coding that changes the body (RFC 9110 §8.4)."""
+    """Whether one of the words in Content-Encoding is a coding that changes the body (RFC 9110 §8.4)."""
     return bool(content_encoding) and any(word.strip() in CODINGS for word in content_encoding.lower().split(b","))
 
 
@@ -301,6 +300,6 @@ def lost_before_reply(error: Exception | None) -> RemoteError:
     if error is None:
         return RemoteUnreachable("closed", "the remote closed the connection without an answer")
     if isinstance(error, ssl.SSLError):
-        # In TLS 1.3 the client's part of the handshake is over before the remote has judged the client's certificate.
+        # In TLS 1.3, the client's part of the handshake ends before the remote has verified the client's certificate.
         return RemoteUnreachable("tls", "the TLS handshake with the remote failed")
     return RemoteUnreachable("reset", "the connection to the remote was reset")

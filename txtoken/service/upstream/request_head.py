@@ -1,4 +1,4 @@
-"""The head of each request to the remote: what never changes, and the bearer of this second. Knows no exchange."""
+"""Writes the head of requests to the remote: the constant part, and the bearer of this second. Knows no exchange."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from txtoken.unix_urls import is_http_unix
 
 
 class RequestHead:
-    """The head up to where an exchange's own lines and its length follow. `bearer` makes the token for a given second."""
+    """The head without an exchange's own lines and its length. `bearer` makes the token for a given second."""
 
     __slots__ = ("_bearer", "_clock", "_fixed", "_second", "_text")
 
@@ -34,9 +34,9 @@ class RequestHead:
 
 
 def request_head(settings: RemoteSettings, user_agent: str) -> bytes:
-    """Write the part of a request's head that never changes (contract §2), up to Content-Type.
+    """Write the constant part of a request's head (contract §2), up to Content-Type.
 
-    A proxy is asked with the whole URL (RFC 9112 §3.2.2), unless there is a tunnel through it.
+    A request to a proxy has the whole URL (RFC 9112 §3.2.2), unless there is a tunnel through it.
     """
     url = URL(settings.url, encoded=True)
     host = "localhost" if is_http_unix(settings.url) else url.host_port_subcomponent or ""

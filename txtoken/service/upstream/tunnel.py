@@ -1,6 +1,6 @@
 """The layers on top of a TCP connection: TLS, and a tunnel through an HTTP proxy (RFC 9110 §9.3.6).
 
-Knows no names and no pool: it works on a transport that is connected.
+Works on a connected transport. Knows no names and no pool.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?
 
 
 class TunnelError(Exception):
-    """A proxy does not open a tunnel. The message says why, with the proxy's status where it gave one."""
+    """A proxy does not open a tunnel. The message says why, with the proxy's status if there is one."""
 
 
 class Vestibule(asyncio.Protocol):
-    """A transport's protocol until `RemoteConnection` takes over. It notes an end, and bytes that come too early."""
+    """A transport's protocol until `RemoteConnection` replaces it. It notices an end, and bytes that arrive too early."""
 
     def __init__(self) -> None:
-        self.is_disturbed = False  # something came unasked, or the connection has ended
+        self.is_disturbed = False  # unexpected data arrived, or the connection has ended
 
     def data_received(self, data: bytes) -> None:
         self.is_disturbed = True
@@ -35,7 +35,7 @@ class Vestibule(asyncio.Protocol):
 
 
 class _Connect(asyncio.Protocol):
-    """Takes a proxy's answer to CONNECT."""
+    """Reads a proxy's answer to CONNECT."""
 
     def __init__(self) -> None:
         self.is_open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -56,7 +56,7 @@ class _Connect(asyncio.Protocol):
                     f"it answers CONNECT with status {status}" if status else "its answer to CONNECT is not HTTP"
                 )
             elif end != len(self._head):
-                self._fail("something came through the tunnel before anything was sent")
+                self._fail("data arrived through the tunnel before anything was sent")
             else:
                 self.is_open.set_result(None)
             return
@@ -75,10 +75,10 @@ class _Connect(asyncio.Protocol):
 
 
 async def connect_through(transport: asyncio.Transport, request: bytes) -> None:
-    """Have a proxy open a tunnel. `request` is the whole CONNECT request; afterwards the transport is the tunnel.
+    """Open a tunnel through a proxy. `request` is the whole CONNECT request; afterwards the transport is the tunnel.
 
     Raises:
-        TunnelError: it does not.
+        TunnelError: the proxy opens none.
     """
     answer = _Connect()
     transport.set_protocol(answer)
@@ -96,7 +96,7 @@ async def start_tls(
     """Begin TLS as the client on a connected transport. Returns the transport inside, and its protocol so far.
 
     Raises:
-        OSError: the handshake failed. (`ssl.SSLError` is one.)
+        OSError: the handshake failed. (`ssl.SSLError` is an OSError.)
     """
     vestibule = Vestibule()
     inner = await asyncio.get_running_loop().start_tls(transport, vestibule, context, server_hostname=server_name)
