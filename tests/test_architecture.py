@@ -28,7 +28,7 @@ ALLOWED: Final = {
     "txtoken.cli.check": (
         *("txtoken.cli", "txtoken.config", "txtoken.errors", "txtoken.service.keys", "txtoken.settings"),
     ),
-    "txtoken.cli.demo": ("txtoken.cli", "txtoken.demo"),
+    "txtoken.cli.demo": ("txtoken.cli", "txtoken.demo", "txtoken.errors"),
     "txtoken.cli.export": ("txtoken.cli", "txtoken.export"),
     "txtoken.cli.current_keys": ("txtoken.config", "txtoken.service", "txtoken.settings"),
     "txtoken.cli.key_table": ("txtoken.service.explanation", "txtoken.service.keys", "txtoken.timestamp"),
@@ -42,9 +42,13 @@ ALLOWED: Final = {
             "txtoken.config",
             "txtoken.errors",
             "txtoken.export",
+            "txtoken.http1.messages",
             "txtoken.observe.logs",
             "txtoken.process",
+            "txtoken.service.keys",
+            "txtoken.service.tokens.segments",
             "txtoken.settings",
+            "txtoken.version",
         ),
     ),
     "txtoken.export": ("txtoken.errors", "txtoken.settings"),
@@ -99,6 +103,7 @@ RESERVED: Final = {
         ),
         *("txtoken.service.upstream.connection", "txtoken.service.upstream.tunnel"),
         *("txtoken.process.running", "txtoken.process.signals"),
+        *("txtoken.demo.beside", "txtoken.demo.client", "txtoken.demo.events"),
     ),
     "httptools": ("txtoken.http1.grammar", "txtoken.service.upstream.reply"),
     "aiohttp": (
@@ -130,7 +135,7 @@ RESERVED: Final = {
     "uvloop": ("txtoken.process.loop",),
     "signal": (
         *("txtoken.cli.early_signals", "txtoken.demo.proxy", "txtoken.process.events", "txtoken.process.places"),
-        *("txtoken.process.signals", "txtoken.process.supervisor"),
+        *("txtoken.process.companion", "txtoken.process.signals", "txtoken.process.supervisor"),
     ),
     # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only an admin port, an
     # asymmetric key or `token verify --jwks` needs.

@@ -144,11 +144,14 @@ class Recipe:
         self.scripts: list[str] = []
         self.hidden: list[str] = []
         self.excluded: list[str] = []
+        self.files: list[tuple[str, str]] = []
         given = {"Analysis": self._analyse, "PYZ": lambda _: None, "EXE": lambda *_, **__: None}
         runpy.run_path(str(ROOT / "deploy" / "binary.spec"), given)
 
-    def _analyse(self, scripts: list[str], *, hiddenimports: list[str], excludes: list[str]) -> Any:
-        self.scripts, self.hidden, self.excluded = scripts, hiddenimports, excludes
+    def _analyse(
+        self, scripts: list[str], *, hiddenimports: list[str], datas: list[tuple[str, str]], excludes: list[str]
+    ) -> Any:
+        self.scripts, self.hidden, self.files, self.excluded = scripts, hiddenimports, datas, excludes
         found = ModuleType("found")
         found.pure = found.scripts = found.binaries = found.datas = []  # type: ignore[attr-defined] # see above
         return found
@@ -159,6 +162,7 @@ def test_the_binary_has_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe(monkeypatch)
     assert recipe.scripts == [str(ROOT / "txtoken" / "__main__.py")]
     assert {f"txtoken.cli.{verb}" for verb in VERBS} <= set(recipe.hidden)
+    assert (str(ROOT / "txtoken" / "demo" / "front_page.html"), "txtoken/demo") in recipe.files
     assert {"cryptography", "httptools"} <= {name.partition(".")[0] for name in recipe.hidden}
     for name in recipe.hidden:
         if name != "uvloop":  # not on every machine

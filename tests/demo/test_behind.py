@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -38,8 +40,10 @@ def test_once(tmp_path: Path, behind: str) -> None:
     ) as process:
         code, output, errors = process.ended()
     assert (code, errors) == (0, "")
-    assert "Hello ada. The proxy says that you are: member,author" in output
-    assert output.count("ok    ") == 6
+    assert "Hello ada." in output
+    assert "The proxy says that you are: member,author" in " ".join(output.split())
+    assert output.count("ok    ") == 7
+    assert max(map(len, output.splitlines())) <= 40
     assert [*folder.iterdir()] == []
 
 
@@ -66,6 +70,22 @@ def test_its_commands_and_its_end(tmp_path: Path, behind: str) -> None:
     assert (code, errors) == (0, "")
     assert not is_open(url)
     assert [*folder.iterdir()] == []
+
+
+@BEHIND
+@pytest.mark.parametrize("who", ["service", "companion"])
+def test_a_killed_demo(tmp_path: Path, behind: str, who: str) -> None:
+    """When a process of the demo is killed, the proxy ends."""
+    with service_process(tmp_path, "demo", "--behind", behind, *ANY) as process:
+        url = process.line_with("And a page at ").split()[4].rstrip(",")
+        process.line_with("listening")
+        service = process.process.pid
+        (child,) = map(int, Path(f"/proc/{service}/task/{service}/children").read_text().split())
+        assert is_open(url)
+        os.kill(service if who == "service" else child, signal.SIGKILL)
+        until = time.monotonic() + PATIENCE_S
+        while is_open(url):
+            assert time.monotonic() < until
 
 
 @BEHIND

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from txtoken.demo.login_api import PASSWORD, USER
+from txtoken.settings import ALL_ADDRESSES, ALL_IPV4
+
+_EVERYWHERE: Final = (ALL_ADDRESSES, ALL_IPV4)
 
 
 def _log_in(service_url: str) -> str:
     return f"""curl -s -d '{{"user":"{USER}","password":"{PASSWORD}"}}' {service_url}/getToken"""
 
 
-def greeting(service_url: str, login_url: str) -> str:
-    """Say what runs, and what to type."""
-    log_in = _log_in(service_url)
+def greeting(service_url: str, remote_url: str, *, is_own: bool, host: str) -> str:
+    """Say what runs, and what to do. `is_own`: the login API is the demo's own. `host` is what the service listens on."""
+    log_in = _log_in(service_url) if is_own else f"curl -s -d @login.json {service_url}/getToken"
+    whose = "The demo's login API" if is_own else "Your login API"
+    file = "" if is_own else " (login.json: what your login API expects)"
+    reached = "\nAnyone who can reach this machine can use it.\n" if host in _EVERYWHERE else ""
     return f"""
-txtoken's demo: a login API at {login_url}, and txtoken in front of it at {service_url}
+Open {service_url}/ in a browser.
+{reached}
+{whose} is at {remote_url}.
+txtoken is in front of it, at {service_url}.
 
-  1. Turn a login into a signed token:
+  1. Turn a login into a signed token{file}:
 
      {log_in}
 
-  2. Log in and have the token checked:
+  2. Log in and check the token:
 
      curl -s -H "Authorization: Bearer $({log_in} | cut -d'"' -f4)" {service_url}/checkToken
 
-  Try a wrong password too. What happens is logged below; Ctrl-C ends the demo.
+Try a wrong password too. Each request is logged below. Ctrl-C ends the demo.
 """
 
 

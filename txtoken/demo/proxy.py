@@ -82,7 +82,7 @@ def running(name: str, folder: Path, text: str, host: str, port: int) -> Iterato
     homes = {variable: str(folder) for variable in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - the program is one of two, the folder is ours
-            command,
+            [*_ended_with_us(), *command],
             cwd=folder,
             env=homes | {"PATH": os.defpath},
             stdin=subprocess.DEVNULL,
@@ -102,6 +102,18 @@ def running(name: str, folder: Path, text: str, host: str, port: int) -> Iterato
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # nginx's workers, should it have left them
         process.wait()
+
+
+def _ended_with_us() -> list[str]:
+    """Return how a command begins that the kernel ends together with this process, which may be killed (prctl(2),
+    PR_SET_PDEATHSIG). It is empty where util-linux's setpriv is missing, or another one is there.
+    """
+    program = shutil.which("setpriv", path=os.defpath)
+    if program is None:
+        return []
+    start = [program, "--pdeathsig", "TERM", "--"]
+    done = subprocess.run([*start, program, "--version"], capture_output=True, check=False)  # noqa: S603 - it is ours
+    return start if done.returncode == 0 else []
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], name: str, folder: Path, host: str, port: int) -> None:

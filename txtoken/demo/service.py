@@ -1,117 +1,102 @@
-"""The demo's service: a worker in front of the login API, in one process with it. Knows no client but the demo's own."""
+"""The demo: the service as it always runs, with a page beside its routes, in front of a login API. Knows no request."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
+import secrets
 import socket
-import tempfile
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
-from txtoken.demo.client import make_requests, make_requests_behind
-from txtoken.demo.configuration import demo_config
+from txtoken.demo.beside import Beside, Proxy
+from txtoken.demo.configuration import DEFAULT_ALGORITHM, demo_config
+from txtoken.demo.events import Ring
+from txtoken.demo.front_page import About, pages
 from txtoken.demo.greeting import greeting, greeting_behind
-from txtoken.demo.login_api import start_login_api
-from txtoken.demo.page import start_page
-from txtoken.demo.proxy import find, free_port, running
-from txtoken.export.proxies import WRITERS
+from txtoken.demo.login_api import bind_login_api, login_url
+from txtoken.demo.proxy import find, free_port
+from txtoken.demo.speech import Speech
 from txtoken.export.site import Address, Site
-from txtoken.observe.logs import LineWriter, open_log
-from txtoken.process.loop import run
-from txtoken.process.running import STDOUT_FD, announce
-from txtoken.process.signals import Signals
-from txtoken.process.sockets import address, bind
-from txtoken.process.worker import Worker
-from txtoken.settings import LOOPBACK, Config, LogSettings
+from txtoken.process import companion
+from txtoken.process.running import leave
+from txtoken.process.sockets import bind
+from txtoken.process.supervisor import serve_pages
+from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, Config, LogSettings
+
+_LOOPBACK_OF: Final = {ALL_IPV4: LOOPBACK, ALL_ADDRESSES: "::1"}  # where who listens everywhere is found
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """Of the service, the login API and the proxy. 0: any."""
+class Demo:
+    """What was asked for. Without a `remote` there is a login API at `login_port`; 0 as a port: any."""
 
-    service: int
-    login: int
-    proxy: int
+    port: int = 0
+    host: str = LOOPBACK
+    workers: str = "1"
+    algorithm: str = DEFAULT_ALGORITHM
+    remote: str | None = None
+    login_port: int = 0
+    behind: str | None = None  # the name of a proxy
+    proxy_port: int = 0
+    once: bool = False
 
 
-ANY: Final = Ports(0, 0, 0)
-
-
-def serve_demo(ports: Ports, behind: str | None, say: Callable[[str], None], *, once: bool) -> int:
-    """Run the demo until Ctrl-C, or with `once` for some requests of its own. `behind` is a proxy's name, or None. Returns the
-    process's exit code.
+def serve_demo(demo: Demo, speech: Speech) -> NoReturn:
+    """Run the demo until Ctrl-C, or with `once` for some requests of its own, and end the process with the exit code.
 
     Raises:
-        StartError: a port is in use, or the proxy is not installed.
+        ConfigError: a value that was asked for cannot be used.
+        StartError: a port is in use, or something is not installed.
     """
-    if behind is not None:
-        find(behind)
-    settings = LogSettings(level="error" if once else "info", format="text", access=not once)
-    writer = LineWriter(STDOUT_FD)
-    log = open_log(writer, level=settings.level, as_json=False)
+    if demo.behind is not None:
+        find(demo.behind)
+    settings = LogSettings(level="error" if demo.once else "info", format="text", access=not demo.once)
+    login = None if demo.remote is not None else bind_login_api(LOOPBACK, demo.login_port)
+    remote_url = demo.remote or ("" if login is None else login_url(login))
+    config = demo_config(
+        demo.port,
+        remote_url,
+        settings,
+        host=demo.host,
+        workers=demo.workers,
+        algorithm=demo.algorithm,
+        is_asked=demo.behind is not None,
+    )
+    (sock,) = bind(config.process.addresses, config.process.port, key="--port")
+    place = _place(sock)
+    ring = Ring()
+    proxy = _proxy(demo, config, place)
+    text = greeting(f"http://{place}", remote_url, is_own=login is not None, host=demo.host)
+    if proxy is not None:
+        text += greeting_behind(proxy.name, proxy.url, f"http://{place}")
+    beside = Beside(f"http://{place}", login, proxy, ring, text, demo.once, speech)
+
+    def accompany(log_fd: int) -> int:
+        sock.close()  # it is open as long as any process has it open
+        return beside.run(log_fd)
+
+    process = companion.begin(accompany)
+    if login is not None:
+        login.close()
+    about = About(config, secrets.token_hex(8), is_own=login is not None)
+    code = _serve(config, sock, about, ring)
+    leave(process.wait() or code)
+
+
+def _serve(config: Config, sock: socket.socket, about: About, ring: Ring) -> int:
     try:
-        return run(_serve(ANY if once else ports, behind, settings, log, writer, say, once=once))
-    finally:
-        writer.close()
+        return serve_pages(config, [sock], pages(about, ring))
+    except SystemExit as ended:  # by a signal that came before the service could handle it
+        return ended.code if isinstance(ended.code, int) else 0
 
 
-async def _serve(
-    ports: Ports,
-    behind: str | None,
-    settings: LogSettings,
-    log: logging.Logger,
-    writer: LineWriter,
-    say: Callable[[str], None],
-    *,
-    once: bool,
-) -> int:
-    signals = Signals()
-    login_api, login_url = await start_login_api(LOOPBACK, ports.login)
-    config = demo_config(ports.service, login_url, settings, is_asked=behind is not None)
-    sockets: list[socket.socket] = []
-    try:
-        sockets = bind(config.process.addresses, config.process.port)
-        service_url = f"http://{address(sockets[0])}"
-        worker = Worker(config, log, writer)
-        async with _proxy(behind, config, sockets[0].getsockname()[1], ports.proxy) as proxy_url:
-            if once:
-                await worker.start(sockets)
-                good = await make_requests(service_url, say)
-                if proxy_url is not None:
-                    good = await make_requests_behind(proxy_url, service_url, say) and good
-                await worker.stop()
-                return 0 if good else 1
-            text = greeting(service_url, login_url)
-            say(text if proxy_url is None else text + greeting_behind(str(behind), proxy_url, service_url))
-            await worker.start(sockets)
-            announce(log, config, sockets)
-            await signals.first.wait()
-            await worker.stop()
-            return 0
-    finally:
-        for sock in sockets:
-            sock.close()
-        await login_api.cleanup()
+def _place(sock: socket.socket) -> Address:
+    """Return where the service can be reached from this machine."""
+    host, port = sock.getsockname()[:2]
+    return Address(_LOOPBACK_OF.get(host, host), port)
 
 
-@contextlib.asynccontextmanager
-async def _proxy(behind: str | None, config: Config, service_port: int, port: int) -> AsyncIterator[str | None]:
-    """Run a proxy in front of a page, by the configuration that is exported. Gives its URL."""
-    if behind is None:
-        yield None
-        return
-    listen = Address(LOOPBACK, port or free_port())
-    page, page_port = await start_page()
-    try:
-        service = Address(LOOPBACK, service_port)
-        site = Site(config.forward_auth[0], config.cookie, service, Address(LOOPBACK, page_port), listen)
-        with (
-            tempfile.TemporaryDirectory(prefix="txtoken-demo-") as folder,
-            running(behind, Path(folder), WRITERS[behind](site), listen.host, listen.port),
-        ):
-            yield f"http://{listen}"
-    finally:
-        await page.cleanup()
+def _proxy(demo: Demo, config: Config, place: Address) -> Proxy | None:
+    if demo.behind is None:
+        return None
+    listen = Address(LOOPBACK, demo.proxy_port or free_port())
+    return Proxy(demo.behind, Site(config.forward_auth[0], config.cookie, place, listen=listen))

@@ -5,10 +5,11 @@ nothing with it.
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from txtoken.http1.messages import Handler
 from txtoken.process.admin import AdminPort
 from txtoken.process.doors import Door
 from txtoken.process.revoked import Loaded
@@ -23,6 +24,7 @@ class Inheritance:
     revocations: Loaded | None = None  # read once: the workers share the memory
     doors: Sequence[Door] = ()
     throttle_table: Table | None = None  # what workers count in, those that replace others too
+    pages: Mapping[str, Mapping[str, Handler]] = field(default_factory=dict)  # of the demo, by path and method
 
     @property
     def sockets(self) -> list[socket.socket]:

@@ -12,12 +12,13 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Final, NoReturn
 
 from txtoken.errors import StartError
+from txtoken.http1.messages import Handler
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import revoked, running
 from txtoken.process.agreement import Agreement
@@ -37,6 +38,7 @@ OK: Final = 0
 FAILED: Final = 1
 KILL_AFTER_S: Final = 5.0  # after the time that a worker has to drain
 KILL_AT_ONCE_S: Final = 2.0  # after the second request to end
+NO_PAGES: Final[Mapping[str, Mapping[str, Handler]]] = {}
 
 
 def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()) -> NoReturn:
@@ -54,12 +56,29 @@ def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()
     leave(_serve(config, load, passed))
 
 
-def _serve(config: Config, load: Callable[[], Config], passed: Sequence[int]) -> int:
-    listen = () if passed else config.process.addresses
+def serve_pages(config: Config, sockets: Sequence[socket.socket], pages: Mapping[str, Mapping[str, Handler]]) -> int:
+    """Run the service as `serve` does, on `sockets` in place of `listen` and `port`, with `pages` beside the routes of the
+    configuration. Returns the exit code. The process has to end by `leave`: its loop and threads stay as they are.
+
+    Raises:
+        StartError: the service cannot start.
+    """
+    require_files()
+    return _serve(config, lambda: config, (), sockets, pages)
+
+
+def _serve(
+    config: Config,
+    load: Callable[[], Config],
+    passed: Sequence[int],
+    given: Sequence[socket.socket] = (),
+    pages: Mapping[str, Mapping[str, Handler]] = NO_PAGES,
+) -> int:
+    listen = () if passed or given else config.process.addresses
     revocations = revoked.load(config)
     with unix_sockets(listen) as unix, open_doors(config.process.doors) as doors:
-        inheritance = Inheritance(revocations=revocations, doors=doors, throttle_table=Table())
-        shared = [*take_passed(passed), *unix]
+        inheritance = Inheritance(revocations=revocations, doors=doors, throttle_table=Table(), pages=pages)
+        shared = [*given, *take_passed(passed), *unix]
         if config.process.workers == 1:
             return running.serve(config, load, [*bind(listen, config.process.port), *shared], inheritance)
         # Bound without SO_REUSEPORT first: with it, a port on which another service has workers would seem free.

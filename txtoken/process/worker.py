@@ -74,6 +74,7 @@ class Worker:
             on_large_token=notices.token_is_large,
             on_dropped_claims=notices.claims_are_dropped,
             on_crash=notices.crashed,
+            pages=inheritance.pages,
         )
         self._app = app = App.build(config, self._surroundings)
         self._revocation_file: RevocationFile | None = None

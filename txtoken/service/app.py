@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final, TypeVar, cast
@@ -76,6 +76,7 @@ class Surroundings:
     on_large_token: Callable[[int], None]  # its bytes
     on_dropped_claims: Callable[[str], None]  # their names
     on_crash: Callable[[Exception], None]
+    pages: Mapping[str, Mapping[str, Handler]] = field(default_factory=dict)  # of the demo, by path and method
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,7 @@ class App:
         has_admin_port = config.process.admin_port is not None
         routes = {} if has_admin_port else health_routes(lambda: True, around.is_ready)
         routes |= {path: handlers for path, (_, handlers) in named.items()}
+        routes |= {path: {**handlers} for path, handlers in around.pages.items()}
         self.paths = frozenset(path.encode("ascii") for path in routes)
         self.router = self._route(routes)
         self._doors = {address: self._door(address) for address in config.process.doors}
