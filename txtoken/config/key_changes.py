@@ -12,7 +12,8 @@ from txtoken.service.keys.derived import Schedule
 from txtoken.service.keys.key import HMAC_ALGORITHMS, Key
 from txtoken.settings import Config, KeySettings, RotationSettings
 
-LEAD_S_MIN: Final = 3 * 3600  # after which all known verifiers accept a new key, except .NET's (docs/reference/verifiers.md)
+# After which all known verifiers accept a new key, except .NET's (docs/reference/verifiers.md).
+LEAD_S_MIN: Final = 3 * 3600
 _REJECTED: Final = "tokens that were issued before are rejected from now on"
 
 
