@@ -364,7 +364,7 @@ SECTIONS: Final = {
     "tls": "TLS for clients, from PEM files.",
     "remoteTls": "TLS for a remote with an https URL, from PEM files.",
     "cookie": "The token also as a cookie, for browsers: a login sets it, and every route that needs a token reads it.",
-    "refresh": "Renew tokens before they expire, without a login, until the session ends. {} turns it on. See docs/how-to/sessions.md.",
+    "refresh": "Renew tokens without a login until the session ends. {} turns it on. See docs/how-to/sessions.md.",
     "throttle": "Lockout after too many failed logins. See docs/how-to/throttle.md.",
     "cors": "Web pages whose scripts may call this service, by origin (https://app.example.com), or '*' for all.",
     "verify": "Rules for tokens in addition to the signature.",
