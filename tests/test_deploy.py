@@ -195,7 +195,7 @@ def test_systemd_takes_the_units() -> None:
 def test_systemd_confines_the_service() -> None:
     """systemd counts what the unit leaves open: little, of what a service on the network can do without (0 to 10)."""
     unit = ROOT / "deploy" / "systemd" / "txtoken.service"
-    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=15", unit]
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=15", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     if "--offline" in done.stderr:
         pytest.skip("this systemd-analyze judges running units alone")
