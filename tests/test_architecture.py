@@ -119,6 +119,7 @@ RESERVED: Final = {
             "txtoken.config.certificates",
             "txtoken.config.files",
             "txtoken.config.forward_auth",
+            "txtoken.config.place",
             "txtoken.config.http_names",
         ),
         *("txtoken.config.keyset", "txtoken.config.pointers", "txtoken.config.proxying", "txtoken.config.reader"),
@@ -137,10 +138,18 @@ RESERVED: Final = {
         *("txtoken.cli.early_signals", "txtoken.demo.proxy", "txtoken.process.events", "txtoken.process.places"),
         *("txtoken.process.companion", "txtoken.process.signals", "txtoken.process.supervisor"),
     ),
-    # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only an admin port, an
-    # asymmetric key or `token verify --jwks` needs.
+    # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only some of its forms, an
+    # admin port, an asymmetric key or `token verify --jwks` need.
     "importlib": (
-        *("txtoken.cli.main", "txtoken.cli.token", "txtoken.process.admin"),
+        *(
+            "txtoken.cli.main",
+            "txtoken.cli.commands",
+            "txtoken.cli.usage",
+            "txtoken.cli.readiness",
+            "txtoken.cli.deferred",
+        ),
+        *("txtoken.cli.check", "txtoken.cli.completion"),
+        *("txtoken.cli.token", "txtoken.process.admin"),
         *("txtoken.service.keys.build", "txtoken.service.keys.derived"),
     ),
     "prometheus_client": ("txtoken.observe.exposition",),
@@ -213,10 +222,15 @@ def test_no_cycles() -> None:
     assert not edges, f"these need each other: {sorted(edges)}"
 
 
+_READ_ENVIRONMENT: Final = tuple(
+    f"txtoken.cli.{module}" for module in ("configuration", "health", "init", "main", "serve", "terminal")
+)
+
+
 def test_environment_is_read_in_one_place() -> None:
     """Only the command line hands the process's environment on; nothing deeper looks at it."""
     for module, path in SOURCES.items():
-        if module not in ("txtoken.cli.configuration", "txtoken.cli.serve", "txtoken.cli.terminal"):
+        if module not in _READ_ENVIRONMENT:
             assert "os.environ" not in path.read_text(), module
             assert "getenv" not in path.read_text(), module
 

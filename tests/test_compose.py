@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from tests.running import KEY
-from txtoken.cli import demo
-from txtoken.cli.main import parse
+from txtoken.cli import demo, health
+from txtoken.cli.commands import parse
 from txtoken.config.read import load
 from txtoken.demo.login_api import LOGIN_PATH
 

@@ -844,8 +844,17 @@ def test_no_file_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         with pytest.raises(ConfigError) as caught:
             load(None, environ)
         (problem,) = caught.value.problems
-        name = environ.get("CFG_FILE", "example_cfg.yml")
-        assert problem.text == f"{name} does not exist. Name another with --config or CFG_FILE."
+        assert (
+            problem.text
+            == {
+                True: "none.yml does not exist. Name another with --config or CFG_FILE.",
+                False: "example_cfg.yml does not exist, and no other file is named (--config, CFG_FILE). "
+                "`txtoken init` writes one; `txtoken demo` runs without one.",
+            }["CFG_FILE" in environ]
+        )
+    (tmp_path / "txtoken.yml").touch()
+    with pytest.raises(ConfigError, match=r"Did you mean --config txtoken\.yml\?"):
+        load(None, {})
 
 
 def test_empty_variables_count_as_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

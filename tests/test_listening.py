@@ -86,7 +86,9 @@ def test_health_asks_where_it_listens(tmp_path: Path, listen: str, asked: str) -
     """`health` asks an address that the service has: loopback of a family that it listens on."""
     with service_process(tmp_path, "serve", "--set", f"listen={listen}", config=CONFIG) as process:
         port = process.port
-        assert health(tmp_path, port, f"listen={listen}").startswith(f"{asked}:{port}: ready")
+        assert health(tmp_path, port, f"listen={listen}").startswith(
+            f"{f'[{asked}]' if ':' in asked else asked}:{port}: ready"
+        )
         process.send(signal.SIGTERM)
         assert process.ended()[0] == 0
 

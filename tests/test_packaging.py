@@ -22,7 +22,8 @@ from packaging.utils import canonicalize_name
 
 from tests import pinning
 from txtoken.cli import health, serve
-from txtoken.cli.main import VERBS, parse
+from txtoken.cli.commands import parse
+from txtoken.cli.verbs import VERBS
 from txtoken.config.read import load
 from txtoken.version import VERSION
 

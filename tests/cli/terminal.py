@@ -18,6 +18,7 @@ from txtoken.cli.main import main
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
 COMMANDS: Final = (
     "serve",
+    "init",
     "check",
     "schema",
     "export",
@@ -27,6 +28,7 @@ COMMANDS: Final = (
     "keys list",
     "keys jwks",
     "health",
+    "completion",
     "token issue",
     "token verify",
     "token explain",

@@ -161,10 +161,10 @@ def test_a_file_that_is_half_written_is_removed(terminal: Terminal, monkeypatch:
         os.dup2(os.open("/dev/full", os.O_WRONLY), descriptor)
         return real(descriptor, *arguments, **options)
 
-    monkeypatch.setattr("txtoken.cli.keys.os.fdopen", full)
+    monkeypatch.setattr("txtoken.cli.new_file.os.fdopen", full)
     ran = terminal.run("keys", "generate", "--out", "new.key")
     assert ran == Ran(FAILED, "", "txtoken: new.key: cannot be written: No space left on device\n")
-    assert not Path("new.key").exists()
+    assert [path.name for path in terminal.folder.iterdir()] == ["example_cfg.yml"]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_options_that_mean_nothing(terminal: Terminal, arguments: list[str]) -> 
     ran = terminal.run("keys", "generate", *arguments, "--out", "new.key")
     assert (ran.code, ran.out) == (USAGE, "")
     assert ran.err.startswith("txtoken: --")
-    assert not Path("new.key").exists()
+    assert [path.name for path in terminal.folder.iterdir()] == ["example_cfg.yml"]
 
 
 def test_without_cryptography(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_without_cryptography(terminal: Terminal, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("txtoken.cli.keys.asymmetric", missing)
     ran = terminal.run("keys", "generate", "--out", "new.key")
     assert ran == Ran(FAILED, "", f"txtoken: ES256 {CRYPTO_MISSING}\n")
-    assert not Path("new.key").exists()
+    assert [path.name for path in terminal.folder.iterdir()] == ["example_cfg.yml"]
     made(terminal, "--alg", "HS256")
 
 

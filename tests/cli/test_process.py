@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import jwt
-import pytest
 
-from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, run_first, service_process
+from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
 from txtoken.cli.exit_codes import BAD_CONFIG, FAILED, OK
-from txtoken.cli.main import VERBS
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
 GOOD: Final = jwt.encode({"data": {"name": "Ünal"}, "exp": 4_000_000_000}, KEY, "HS256")
@@ -63,26 +61,6 @@ def test_a_terminal_without_letters(tmp_path: Path) -> None:
         code = run_process(tmp_path, "token", "verify", GOOD, environment=environment, stdout=out)
     assert code == OK
     assert json.loads((tmp_path / "out").read_bytes())["data"]["name"] == "Ünal"
-
-
-@pytest.mark.parametrize(("arguments", "verbs"), [(["--help"], set()), (["health"], {"health"})])
-def test_what_is_not_needed_is_not_loaded(tmp_path: Path, arguments: list[str], verbs: set[str]) -> None:
-    """The health check of a container and the help load one verb at most, and no part of the service."""
-    loaded = tmp_path / "loaded"
-    code = f"import atexit, sys\natexit.register(lambda: open({str(loaded)!r}, 'w').write(' '.join(sys.modules)))\n"
-    (tmp_path / "example_cfg.yml").write_text(CONFIG)
-    run_process(tmp_path, *arguments, environment=run_first(tmp_path, code), stdout=subprocess.DEVNULL)
-    modules = set(loaded.read_text().split())
-    assert {verb for verb in VERBS if f"txtoken.cli.{verb}" in modules} == verbs
-    assert not modules & {
-        "aiohttp",
-        "asyncio",
-        "cryptography",
-        "httptools",
-        "jwt",
-        "txtoken.process",
-        "txtoken.service.app",
-    }
 
 
 def test_service_without_a_verb(tmp_path: Path) -> None:

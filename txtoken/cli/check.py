@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 from collections.abc import Mapping
 
 import orjson
 
 from txtoken.cli.configuration import read_config
-from txtoken.cli.current_keys import read_revocations, ring_at
 from txtoken.cli.exit_codes import OK
 from txtoken.cli.json_output import print_json
-from txtoken.cli.options import add_config_options, add_output_option
+from txtoken.cli.options import add_config_options, add_output_option, add_service_options
 from txtoken.cli.terminal import say
 from txtoken.config.table import describe
 from txtoken.errors import ConfigError, KeyMaterialError, Problem
@@ -24,6 +24,7 @@ from txtoken.settings import Config
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command and its arguments."""
     add_config_options(parser)
+    add_service_options(parser)
     add_output_option(parser)
     parser.set_defaults(command=run)
 
@@ -57,11 +58,12 @@ def _check_closely(config: Config) -> list[str]:
                 asymmetric().check_closely(entry.material.reveal(), entry.algorithm)
             except KeyMaterialError as error:
                 raise ConfigError((Problem("keys", config.source or "configuration", str(error)),)) from None
-    revocations = read_revocations(config)
-    if revocations is None:
+    if config.revocations is None:
         return []
+    current_keys = importlib.import_module("txtoken.cli.current_keys")
+    revocations = current_keys.read_revocations(config)
     now = time.time()
-    ring = ring_at(config, now, revocations)
+    ring = current_keys.ring_at(config, now, revocations)
     doubts = revocations.doubts([key.kid for key in ring.keys], now, signs=ring.signer(now) is not None)
     return [f"revocations: {doubt}" for doubt in doubts]
 

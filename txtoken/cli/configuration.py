@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from txtoken.cli.options import overrides_of
 from txtoken.config import read as configuration
 from txtoken.settings import Config
 
@@ -15,4 +16,8 @@ def read_config(options: argparse.Namespace) -> Config:
     Raises:
         ConfigError: it cannot be used.
     """
-    return configuration.load(options.config, os.environ, dict(options.set))
+    given = overrides_of(options)
+    overrides = {name: text for name, (_, text) in given.items()}
+    return configuration.load(
+        options.config, os.environ, overrides, {name: typed for name, (typed, _) in given.items()}
+    )

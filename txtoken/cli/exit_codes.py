@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-OK: Final = 0  # ended as asked
-FAILED: Final = 1
-USAGE: Final = 2  # as argparse
-BAD_CONFIG: Final = 78  # EX_CONFIG of sysexits.h
+OK = 0  # ended as asked
+FAILED = 1
+USAGE = 2  # as argparse
+BAD_CONFIG = 78  # EX_CONFIG of sysexits.h

@@ -15,7 +15,7 @@ from txtoken.export.site import LISTEN, UPSTREAM, Address, Site, choose_section,
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command and its arguments."""
-    parser.add_argument("proxy", choices=WRITERS, help="which proxy it is for")
+    parser.add_argument("proxy", choices=tuple(WRITERS), help="which proxy it is for")
     add_config_options(parser)
     parser.add_argument(
         "--section",

@@ -1,26 +1,23 @@
-"""`txtoken health`: does the service that the configuration describes answer? Loads nothing of the service itself."""
+"""`txtoken health`: is the service ready that a URL or the configuration names? Loads nothing of the service itself."""
 
 from __future__ import annotations
 
 import argparse
-import http.client
-import socket
-import ssl
-import time
-from typing import Final
+import os
+from typing import Any
 
 from txtoken.cli.configuration import read_config
 from txtoken.cli.exit_codes import FAILED, OK
 from txtoken.cli.json_output import print_json
-from txtoken.cli.options import add_config_options, add_output_option
-from txtoken.cli.terminal import say
-from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX, Config
-
-TIMEOUT_S: Final = 2.0
+from txtoken.cli.options import add_config_options, add_output_option, overrides_of
+from txtoken.cli.readiness import URL_EXAMPLE, Place, ask, configured_place, place_of_url, tell, unverified_tls
+from txtoken.config.place import asked_at
+from txtoken.settings import UNIX_PREFIX, Config
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command and its arguments."""
+    parser.add_argument("--url", type=_url, help=f"ask here, and read no file: {URL_EXAMPLE}")
     add_config_options(parser)
     add_output_option(parser)
     parser.set_defaults(command=run)
@@ -28,55 +25,40 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask for /readyz, and say what came back."""
-    config = read_config(options)
-    place, port = config.process.addresses[0], config.process.port
-    internet = [place for place in config.process.addresses if not place.startswith(UNIX_PREFIX)]
-    if config.process.admin_port is not None:
-        place, port = internet[0] if internet else LOOPBACK, config.process.admin_port
-    # A service that listens on all addresses is asked by IPv4, which works without IPv6 too, unless it has IPv6 alone.
-    is_ipv6_alone = any(":" not in place for place in internet)
-    host = {ALL_IPV4: LOOPBACK, ALL_ADDRESSES: "::1" if is_ipv6_alone else LOOPBACK}.get(place, place)
-    is_unix = place.startswith(UNIX_PREFIX)
-    name = place if is_unix else f"{host}:{port}"
-    connection = http.client.HTTPConnection("localhost" if is_unix else host, port)
-    started = time.perf_counter()
-    try:
-        connection.sock = _connect(config, host, port)
-        connection.request("GET", "/readyz")
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        status, reason = None, f"no answer: {error}"
-    else:
-        reason = "ready" if status == 200 else f"status {status}"
-    finally:
-        connection.close()
-    ms = round((time.perf_counter() - started) * 1000, 1)
+    place = options.url or _configured(options)
+    answer = ask(place)
     if options.output == "json":
-        print_json({"ready": status == 200, "status": status, "ms": ms})
-    else:
-        say(f"{name}: {reason} ({ms} ms)")
-    return OK if status == 200 else FAILED
+        print_json({"ready": answer.is_ready, "status": answer.status, "ms": answer.ms})
+        return OK if answer.is_ready else FAILED
+    return tell(place, answer)
 
 
-def _connect(config: Config, host: str, port: int) -> socket.socket:
-    """Open a connection to the service, as it listens. The admin port never speaks TLS."""
-    if host.startswith(UNIX_PREFIX):
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(TIMEOUT_S)
-        try:
-            sock.connect(host.removeprefix(UNIX_PREFIX))
-        except OSError:
-            sock.close()
-            raise
-    else:
-        sock = socket.create_connection((host, port), timeout=TIMEOUT_S)
-    if config.tls.context is None or port == config.process.admin_port:
-        return sock
-    # The certificate is not verified: it does not name the address that is asked here, and the request holds no secret.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+def _configured(options: argparse.Namespace) -> Place:
+    """Find where the service of the configuration is asked. What has nothing to do with that is not looked at: a running service
+    is not to be restarted because its file has become wrong meanwhile.
+
+    Raises:
+        ConfigError: where it listens cannot be said, because the configuration cannot be used.
+    """
+    overrides = {name: text for name, (_, text) in overrides_of(options).items()}
+    return configured_place(options.config or "", os.environ, overrides) or _place(read_config(options))
+
+
+def _place(config: Config) -> Place:
+    """Return where a service is asked whose whole configuration is known. The admin port never speaks TLS."""
+    process = config.process
+    host, port = asked_at(process.addresses, process.port, process.admin_port)
+    if config.tls.context is None or (port == process.admin_port and not host.startswith(UNIX_PREFIX)):
+        return Place(host, port)
+    context: Any = unverified_tls()
     if config.tls.client_ca_file and config.tls.cert_file and config.tls.key_file:
         # The service wants a client certificate. It accepts its own if the same authority has issued it.
         context.load_cert_chain(config.tls.cert_file.path, config.tls.key_file.path)
-    return context.wrap_socket(sock)
+    return Place(host, port, context)
+
+
+def _url(text: str) -> Place:
+    place = place_of_url(text)
+    if place is None:
+        raise argparse.ArgumentTypeError(f"wants the address of a service, for example {URL_EXAMPLE}")
+    return place

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import secrets
 import time
@@ -16,6 +15,7 @@ from txtoken.cli.current_keys import read_revocations, ring_at
 from txtoken.cli.exit_codes import FAILED, OK, USAGE
 from txtoken.cli.json_output import print_json
 from txtoken.cli.key_table import as_data, as_text, key_table
+from txtoken.cli.new_file import NotWritten, write_new
 from txtoken.cli.options import add_config_options, add_output_option
 from txtoken.cli.terminal import complain, say
 from txtoken.config.keyset import KID
@@ -26,11 +26,6 @@ from txtoken.service.keys.ring import NO_PUBLIC_KEY
 
 SECRET_BYTES: Final = {"HS256": 36, "HS384": 48, "HS512": 66}  # make 48, 64 and 88 characters of base64url
 RSA_BITS: Final = 3072
-FILE_MODE: Final = 0o600
-
-
-class NotWritten(Exception):
-    """A key's file was not written: why."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +59,7 @@ def generate(options: argparse.Namespace) -> int:
         if options.out is None:
             say(text.rstrip("\n"))
             return OK
-        _write_new(options.out, text)
+        write_new(options.out, text)
     except KeyMaterialError as error:
         complain(f"txtoken: {options.alg} {error}")
         return FAILED
@@ -102,30 +97,6 @@ def _generated(options: argparse.Namespace) -> tuple[str, str]:
         return orjson.dumps(jwk, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode(), jwk["kid"]
     pem: bytes = kind.private_pem(private)
     return pem.decode("ascii"), jwk["kid"]
-
-
-def _write_new(path: str, text: str) -> None:
-    """Write a file that was not there before, and that only its owner can read.
-
-    Raises:
-        NotWritten: there is one already, or it cannot be written.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    except FileExistsError:
-        raise NotWritten("is there already, and is not overwritten: choose another name") from None
-    except (OSError, ValueError) as error:
-        raise NotWritten(_cause(error)) from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-    except OSError as error:
-        os.unlink(path)  # half a key is none
-        raise NotWritten(_cause(error)) from None
-
-
-def _cause(error: Exception) -> str:
-    return f"cannot be written: {getattr(error, 'strerror', None) or error}"
 
 
 def show(options: argparse.Namespace) -> int:

@@ -1,56 +1,31 @@
-"""Arguments become one command, a command becomes an exit code. Knows which verbs there are; each is a module of this package."""
+"""Arguments become one command, a command becomes an exit code. Loads what that takes, and no more."""
 
 from __future__ import annotations
 
-import argparse
+import gc
 import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
 
-from txtoken.cli import early_signals
-from txtoken.cli.exit_codes import BAD_CONFIG, FAILED
-from txtoken.cli.json_output import print_json
-from txtoken.cli.terminal import complain, prepare_streams
-from txtoken.errors import ConfigError, TxtokenError
+from txtoken.cli import deferred, early_signals
+from txtoken.cli.exit_codes import FAILED, OK
+from txtoken.cli.terminal import complain, prepare_streams, say
+from txtoken.cli.verbs import SERVING, verb_of
 from txtoken.version import VERSION
 
-DEFAULT_VERB: Final = "serve"  # the original had no verbs
-# A verb's module declares its arguments and its command. Only the module of the verb that was typed is loaded: `health` runs
-# every few seconds, and has no use for aiohttp, which takes 0.3 s.
-VERBS: Final = {
-    "serve": "run the service",
-    "check": "validate the configuration and show what would run",
-    "schema": "print a JSON Schema of the configuration, by which editors complete and check it",
-    "export": "print the configuration of a proxy that asks whether a request may pass (forwardAuth)",
-    "demo": "run the service in front of a login API of its own",
-    "keygen": "print a new random key for encKey",
-    "keys": "make keys, and show those of the configuration",
-    "health": "ask a running service whether it is ready (for a container's health check)",
-    "token": "issue, verify and explain tokens, with the configuration's keys or a JWKS",
-}
+VERSION_WORDS = (["version"], ["-V"], ["--version"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the process's exit code."""
+    """Run one command. Returns the process's exit code.
+
+    Raises:
+        SystemExit: the usage was wrong, or help was asked for. Either was printed.
+    """
     prepare_streams()
-    options = parse(sys.argv[1:] if argv is None else argv)
     try:
-        if not options.handles_signals:
-            early_signals.unblock()
-        code: int = options.command(options)
-        return code
-    except ConfigError as error:
-        if options.output == "json":
-            problems = [{"key": p.key, "where": p.where, "text": p.text} for p in error.problems]
-            print_json({"valid": False, "problems": problems})
-        else:
-            complain(str(error))
-        return BAD_CONFIG
-    except TxtokenError as error:
-        complain(f"txtoken: {error}")
-        return FAILED
+        return _run([*(sys.argv[1:] if argv is None else argv)])
     except OSError as error:
         # A reader who has seen enough needs no word, a full disk does. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,26 +36,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Find the command that the arguments ask for, and load it. It is called with what is returned, as its `command`.
-
-    Raises:
-        SystemExit: the usage was wrong, or help was asked for. Either was printed.
-    """
-    words = list(arguments)
-    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
-        words.insert(0, DEFAULT_VERB)
-    parser = argparse.ArgumentParser(
-        prog="txtoken",
-        description="Turns any JSON API into one that hands out signed tokens.",
-        epilog="Without a command it serves, as the original did. Exit codes: 0 ended as asked, 1 failure, "
-        "2 wrong usage, 78 bad configuration.",
-    )
-    parser.set_defaults(output="text", handles_signals=False)
-    parser.add_argument("--version", action="version", version=f"txtoken {VERSION}")
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for verb, about in VERBS.items():
-        added = verbs.add_parser(verb, help=about, description=about)
-        if verb == words[0]:
-            importlib.import_module(f"txtoken.cli.{verb}").declare(added)
-    return parser.parse_args(words)
+def _run(words: list[str]) -> int:
+    """Run what needs neither argparse nor the configuration at once: they take longer to load than it takes to run."""
+    if words in VERSION_WORDS:
+        say(f"txtoken {VERSION}")
+        return OK
+    if words[:1] == ["health"]:
+        readiness = importlib.import_module("txtoken.cli.readiness")
+        early_signals.unblock()
+        code: int | None = readiness.run_quickly(words[1:], os.environ)
+        if code is not None:
+            return code
+    if verb_of(words) in SERVING:
+        gc.enable()
+    else:
+        deferred.defer()
+    return int(importlib.import_module("txtoken.cli.commands").run(words))

@@ -55,10 +55,16 @@ def add_service_options(parser: argparse.ArgumentParser, defaults: Mapping[str, 
         parser.add_argument(f"--{name}", metavar=metavar, type=read, default=default, help=help_text)
 
 
-def service_overrides(options: argparse.Namespace) -> dict[str, str]:
-    """Return what the options of `add_service_options` set, by the names of the configuration's keys."""
-    given = {key: getattr(options, name, None) for name, key in SERVICE_OPTIONS.items()}
-    return {key: str(value) for key, value in given.items() if value is not None}
+def overrides_of(options: argparse.Namespace) -> dict[str, tuple[str, str]]:
+    """Return what `--set` and its short forms set: by the names of keys, the option that was typed, and the value as text.
+    A short form counts more than `--set`.
+    """
+    given = {key: ("--set", text) for key, text in options.set}
+    for name, key in SERVICE_OPTIONS.items():
+        value = getattr(options, name, None)
+        if value is not None:
+            given[key] = f"--{name}", str(value)
+    return given
 
 
 def read_port(text: str) -> int:

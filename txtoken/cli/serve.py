@@ -8,7 +8,7 @@ from typing import Final
 
 from txtoken.cli import early_signals
 from txtoken.cli.configuration import read_config
-from txtoken.cli.options import add_config_options
+from txtoken.cli.options import add_config_options, add_service_options
 from txtoken.errors import StartError
 from txtoken.process import supervisor
 
@@ -18,6 +18,7 @@ FIRST_PASSED_FD: Final = 3  # SD_LISTEN_FDS_START
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command and its arguments."""
     add_config_options(parser)
+    add_service_options(parser)
     parser.set_defaults(command=run, handles_signals=True)
 
 

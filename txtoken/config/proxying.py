@@ -31,8 +31,6 @@ _EXAMPLE: Final = "http://proxy.internal:3128"
 _USERINFO: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")  # as Go: @ need not be escaped
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PORTS: Final = {"http": 80, "https": 443}
-_IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-_IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def shown(proxy: RemoteProxy | str | None) -> str:
@@ -165,7 +163,7 @@ def _is_proxied(host: str, port: int, no_proxy: str) -> bool:
     return "*" not in entries and not any(_names(entry, host, address, port) for entry in entries)
 
 
-def _names(entry: str, host: str, address: _IpAddress | None, port: int) -> bool:
+def _names(entry: str, host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, port: int) -> bool:
     """Whether an entry of NO_PROXY names this host."""
     network = _network(entry)
     if network is not None:
@@ -190,7 +188,7 @@ def _split(entry: str) -> tuple[str, str]:
     return (match[1], match[2]) if match[1] is not None else (match[3], match[4])
 
 
-def _address(text: str) -> _IpAddress | None:
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Read an address as Go compares it: an IPv4-mapped IPv6 address is IPv4."""
     try:
         address = ipaddress.ip_address(text)
@@ -200,7 +198,7 @@ def _address(text: str) -> _IpAddress | None:
     return mapped or address
 
 
-def _network(text: str) -> _IpNetwork | None:
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """Read an entry in CIDR notation. Its address may be any one of the network."""
     _, slash, length = text.partition("/")
     if not slash or not re.fullmatch("[0-9]{1,3}", length) or (len(length) > 1 and length[0] == "0"):

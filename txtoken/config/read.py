@@ -10,6 +10,7 @@ from txtoken.config import checks
 from txtoken.config.certificates import build_listen_tls, build_remote_tls
 from txtoken.config.forward_auth_settings import cookie_settings, forward_auth_settings, warn_of_bearer
 from txtoken.config.key_settings import key_settings
+from txtoken.config.place import DEFAULT_PATH
 from txtoken.config.reader import Reader
 from txtoken.config.refresh_settings import paths_of, refresh_settings
 from txtoken.config.table import BY_VARIABLE, KEYS
@@ -30,34 +31,48 @@ from txtoken.settings import (
     VerifyRules,
 )
 
-DEFAULT_PATH: Final = "example_cfg.yml"  # in the working directory, as the original
+INIT_PATH: Final = "txtoken.yml"  # what `txtoken init` writes: a file with a secret is not called an example
 
 
 def load(
     path: str | None,
     environ: Mapping[str, str],
     overrides: Mapping[str, str] | None = None,
+    typed: Mapping[str, str] | None = None,
+    *,
     default_path: str = DEFAULT_PATH,
 ) -> Config:
     """Read the configuration: `overrides` (dotted names) win over `environ`, and that wins over the file.
 
     The file is `path`, else the environment's CFG_FILE, else `example_cfg.yml` in the working directory. That last one
-    may be missing if the environment or `overrides` set what is required. With `default_path` "" there is no default.
+    may be missing if the environment or `overrides` set what is required. With `default_path` "" there is no default. `typed` has
+    the option that set an override, where that is not `--set`.
 
     Raises:
         ConfigError: it cannot be used. It lists every problem.
     """
     source = path or environ.get("CFG_FILE") or ""
-    if not source and (os.path.exists(default_path) or not _is_complete(environ, overrides or {})):
+    if not source and os.path.exists(default_path):
         source = default_path
     reader = Reader(printable(source))
     if source:
         reader.read_file(source)
+    elif default_path and not _is_complete(environ, overrides or {}):
+        reader.complain_of_no_file(_nothing_named(default_path))
     reader.read_environment(environ)
-    reader.read_overrides(overrides or {})
+    reader.read_overrides(overrides or {}, typed or {})
     config = _assemble(reader, environ)
     reader.raise_problems()
     return config
+
+
+def _nothing_named(default_path: str) -> str:
+    if os.path.exists(INIT_PATH):
+        return f"{default_path} does not exist, and no other file is named. Did you mean --config {INIT_PATH}?"
+    return (
+        f"{default_path} does not exist, and no other file is named (--config, CFG_FILE). "
+        "`txtoken init` writes one; `txtoken demo` runs without one."
+    )
 
 
 def _is_complete(environ: Mapping[str, str], overrides: Mapping[str, str]) -> bool:

@@ -85,6 +85,11 @@ class Reader:
         else:
             del self.given[BY_NAME[name].instead_of]
 
+    def complain_of_no_file(self, text: str) -> None:
+        """Say that there is no file: that keys are missing is then no news."""
+        self.file_failed = True
+        self.complain("", "configuration", text)
+
     def read_file(self, path: str) -> None:
         self.file_failed = True
         shown = printable(path)
@@ -154,10 +159,10 @@ class Reader:
             else:
                 self.warnings.append(f"environment {shown} sets no known key, and is ignored")
 
-    def read_overrides(self, overrides: Mapping[str, str]) -> None:
+    def read_overrides(self, overrides: Mapping[str, str], typed: Mapping[str, str]) -> None:
         for name, text in overrides.items():
             if name in BY_NAME:
-                self.give(name, Given(scalar(text), "--set", "--set"))
+                self.give(name, Given(scalar(text), "--set", typed.get(name, "--set")))
             else:
                 self.complain("", f"--set {_shown(name)}", f"is not a known key{_nearest(name, BY_NAME)}")
 

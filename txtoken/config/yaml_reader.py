@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
 
 import yaml
 from yaml.scanner import ScannerError
+from yaml.tokens import DirectiveToken, TagToken
 
-_BREAKS: Final = "\r\n\x85\u2028\u2029"
-_ENDS: Final = "\0" + _BREAKS
+_BREAKS = "\r\n\x85\u2028\u2029"
+_ENDS = "\0" + _BREAKS
+_END = re.compile(f"[{_ENDS}]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -36,14 +37,22 @@ class _Loader(yaml.SafeLoader):
             while self.peek() == " " or (self.peek() == "\t" and (self.flow_level or not self.allow_simple_key)):
                 self.forward()
             if self.peek() == "#":
-                while self.peek() not in _ENDS:
-                    self.forward()
+                self._skip_comment()
             if not self.scan_line_break():
                 return
             if not self.flow_level:
                 self.allow_simple_key = True
 
-    def scan_plain_spaces(self, indent: int, start_mark: Any) -> list[str]:
+    def _skip_comment(self) -> None:
+        """Skip to the end of the line in one step: character by character, the comments of the example file take 6 ms.
+        """
+        end = _END.search(self.buffer, self.pointer)
+        assert end is not None  # the buffer holds the whole text, and \0 at its end
+        self.index += end.start() - self.pointer
+        self.column += end.start() - self.pointer
+        self.pointer = end.start()
+
+    def scan_plain_spaces(self, indent: int, start_mark: yaml.Mark) -> list[str]:
         """Return the text between two words of a plain scalar, with line ends folded."""
         length = 0
         while self.peek(length) in " \t":
@@ -72,26 +81,35 @@ class _Loader(yaml.SafeLoader):
     def _is_at_separator(self) -> bool:
         return self.column == 0 and self.prefix(3) in ("---", "...") and self.peek(3) in " \t" + _ENDS
 
-    def scan_tag(self) -> Any:
+    def scan_tag(self) -> TagToken:
         """Scan a tag, which a tab may follow."""
-        return self._with_tabs(super().scan_tag)
-
-    def scan_directive(self) -> Any:
-        """Scan a directive, which may contain tabs and be followed by them."""
-        return self._with_tabs(super().scan_directive)
-
-    def scan_block_scalar_indicators(self, start_mark: Any) -> Any:
-        """Scan the header of a block scalar, after `|` or `>`."""
-        return self._with_tabs(super().scan_block_scalar_indicators, start_mark)
-
-    def scan_block_scalar_ignored_line(self, start_mark: Any) -> None:
-        """Skip the rest of the line of a `|` or `>`."""
-        self._with_tabs(super().scan_block_scalar_ignored_line, start_mark)
-
-    def _with_tabs(self, scan: Any, *arguments: Any) -> Any:
         self._takes_tabs = True
         try:
-            return scan(*arguments)
+            return super().scan_tag()
+        finally:
+            self._takes_tabs = False
+
+    def scan_directive(self) -> DirectiveToken:
+        """Scan a directive, which may contain tabs and be followed by them."""
+        self._takes_tabs = True
+        try:
+            return super().scan_directive()
+        finally:
+            self._takes_tabs = False
+
+    def scan_block_scalar_indicators(self, start_mark: yaml.Mark) -> tuple[bool | None, int | None]:
+        """Scan the header of a block scalar, after `|` or `>`."""
+        self._takes_tabs = True
+        try:
+            return super().scan_block_scalar_indicators(start_mark)
+        finally:
+            self._takes_tabs = False
+
+    def scan_block_scalar_ignored_line(self, start_mark: yaml.Mark) -> None:
+        """Skip the rest of the line of a `|` or `>`."""
+        self._takes_tabs = True
+        try:
+            super().scan_block_scalar_ignored_line(start_mark)
         finally:
             self._takes_tabs = False
 

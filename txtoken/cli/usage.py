@@ -1,0 +1,90 @@
+"""How commands are typed: a parser whose help has examples, and whose errors name what was meant. Knows no verb."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from txtoken.cli.examples import EXAMPLES
+
+PROGRAM: Final = "txtoken"
+_CLOSE: Final = 0.5  # of difflib's ratio
+_MARGIN: Final = 2  # columns that argparse leaves free at the right
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of one command, by its `prog`, or of all of them."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        self._columns = 80
+        super().__init__(*arguments, **{"formatter_class": self._formatter, **settings})
+        self.examples = EXAMPLES.get(self.prog.removeprefix(PROGRAM).strip(), ())
+
+    def _formatter(self, prog: str) -> argparse.HelpFormatter:
+        """Make what writes help. argparse does so for each argument, and looks at the terminal each time if it is not told its
+        width, for which it loads shutil: 5 ms.
+        """
+        return argparse.HelpFormatter(prog, width=self._columns - _MARGIN)
+
+    def format_usage(self) -> str:
+        """Return the usage, in lines that fit the terminal."""
+        self._columns = _terminal_columns()
+        return super().format_usage()
+
+    def format_help(self) -> str:
+        """Return the help, in lines that fit the terminal, with examples at its end."""
+        self._columns = _terminal_columns()
+        return super().format_help() + "".join(_examples(self.examples, self._columns - _MARGIN))
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read the arguments. What is left over is an error that names the option that was meant."""
+        options, surplus = self.parse_known_args(args, namespace)
+        if surplus:
+            known = [name for action in self._commands_and_self() for name in action]
+            self.error(f"unknown argument: {surplus[0]}{_of_options(surplus[0], known)}")
+        return options
+
+    def _commands_and_self(self) -> Iterator[Iterable[str]]:
+        """Name the options of this command, and of those below it."""
+        yield self._option_string_actions
+        for action in self._actions:
+            if isinstance(action.choices, dict):
+                for parser in action.choices.values():
+                    yield parser._option_string_actions  # noqa: SLF001 - it is one of this class
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is none of a few words, and name the one that was meant."""
+        if action.choices is not None and value not in action.choices:
+            words = [str(word) for word in action.choices]
+            raise argparse.ArgumentError(action, f"{value!r} is none of {', '.join(words)}{nearest(str(value), words)}")
+
+
+def _terminal_columns() -> int:
+    columns: int = importlib.import_module("shutil").get_terminal_size().columns
+    return columns
+
+
+def _of_options(text: str, known: Iterable[str]) -> str:
+    return nearest(text.partition("=")[0], [name for name in known if name.startswith("--")]) if text[:1] == "-" else ""
+
+
+def nearest(text: str, known: Iterable[str]) -> str:
+    """Return a question that names the word that was meant. It is empty where none is close."""
+    difflib = importlib.import_module("difflib")  # 4 ms that only mistakes need
+    near = difflib.get_close_matches(text[:80], [*known], n=1, cutoff=_CLOSE)
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def _examples(examples: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
+    """Write examples for a terminal of some width: a command that is longer goes on in the next line, as a shell reads it."""
+    textwrap = importlib.import_module("textwrap")
+    for number, (command, about) in enumerate(examples):
+        if number == 0:
+            yield "\nexamples:\n"
+        lines = textwrap.wrap(
+            command, max(width - len(" \\"), 20), break_long_words=False, break_on_hyphens=False, subsequent_indent="  "
+        )
+        yield textwrap.indent(" \\\n".join(lines), "  ") + "\n"
+        yield textwrap.fill(about, max(width, 20), initial_indent="      ", subsequent_indent="      ") + "\n"
