@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.running import KEY
-from txtoken.cli import demo, health
+from txtoken.cli import demo
 from txtoken.cli.commands import parse
 from txtoken.config.read import load
 from txtoken.demo.login_api import LOGIN_PATH

@@ -45,8 +45,8 @@ def load(
     """Read the configuration: `overrides` (dotted names) win over `environ`, and that wins over the file.
 
     The file is `path`, else the environment's CFG_FILE, else `example_cfg.yml` in the working directory. That last one
-    may be missing if the environment or `overrides` set what is required. With `default_path` "" there is no default. `typed` has
-    the option that set an override, where that is not `--set`.
+    may be missing if the environment or `overrides` set what is required. With `default_path` "" there is no default.
+    `typed` has the option that set an override, if that is not `--set`.
 
     Raises:
         ConfigError: it cannot be used. It lists every problem.

@@ -44,7 +44,8 @@ class _Loader(yaml.SafeLoader):
                 self.allow_simple_key = True
 
     def _skip_comment(self) -> None:
-        """Skip to the end of the line in one step: character by character, the comments of the example file take 6 ms.
+        """Go to the end of the line in one step. Character by character that takes 6 ms for the example file. Nobody needs the
+        column before the line end, which sets it to 0.
         """
         end = _END.search(self.buffer, self.pointer)
         assert end is not None  # the buffer holds the whole text, and \0 at its end
