@@ -28,6 +28,7 @@ ALONE: Final = {
         "compile",
     ),  # without cryptography, which has no wheel for some machines that we make wheels for
     "proxies": ("--only-group", "proxies"),  # programs that are no part of the service
+    "docs": ("--only-group", "docs"),  # the site's tool reads the sources and runs none
 }
 """Uses whose files stand alone, and what they hold."""
 MACHINES: Final = re.compile(r"any|(many|musl)linux.*_(x86_64|aarch64|armv7l)|macosx.*")
