@@ -27,6 +27,7 @@ ALONE: Final = {
         "--group",
         "compile",
     ),  # without cryptography, which has no wheel for some machines that we make wheels for
+    "release": ("--only-group", "release"),
     "proxies": ("--only-group", "proxies"),  # programs that are no part of the service
     "docs": ("--only-group", "docs"),  # the site's tool reads the sources and runs none
 }
