@@ -1,10 +1,15 @@
-"""Says what of the package is compiled to machine code (mypyc) when TXTOKEN_COMPILE=1; all else is in pyproject.toml.
+"""What pyproject.toml cannot say of the package: what is compiled, and its README and addresses for a package index.
 
-The modules on a request's way, as they stand, by `scripts/compile`: the compiled service does the same in less CPU time.
-Without a C compiler nothing is missing but speed.
+With TXTOKEN_COMPILE=1 mypyc compiles the modules on a request's way, as they stand: the wheel is for one kind of machine and
+one Python, and does the same in less CPU time. Without it the wheel is for all, and needs no C compiler.
 """
 
 import os
+import re
+import runpy
+import tomllib
+from pathlib import Path
+from typing import Any
 
 from setuptools import setup
 
@@ -80,9 +85,65 @@ COMPILED = (
     "txtoken/service/upstream/request_head.py",
 )
 
+ROOT = Path(__file__).parent
+VERSION: str = runpy.run_path(str(ROOT / "txtoken" / "version.py"))["VERSION"]
+ADDRESS: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["txtoken"]["address"]
+
+CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+RELATIVE = r"(?!\w+:)([^)\s\"]+)"  # no scheme: a file of the repository, or a section of the README
+IMAGE = re.compile(rf"!\[([^]]*)\]\({RELATIVE}\)")
+LINK = re.compile(rf"\[([^]]*)\]\({RELATIVE}\)")
+HTML_IMAGE = re.compile(r'<picture>.*?\balt="([^"]*)".*?</picture>|<img\b[^>]*\balt="([^"]*)"[^>]*>', re.DOTALL)
+HTML_LINK = re.compile(rf'<a href="{RELATIVE}">(.*?)</a>', re.DOTALL)
+HTML_SOURCE = re.compile(rf'\b(src|srcset)="{RELATIVE}"')
+
+
+def page(place: str) -> str:
+    """Give the address of a file of this version, or of a section of the README."""
+    return ADDRESS + place if place.startswith("#") else f"{ADDRESS}/blob/v{VERSION}/{place}"
+
+
+def picture(place: str) -> str:
+    """Give the address of a picture of this version."""
+    return f"{ADDRESS}/raw/v{VERSION}/{place}"
+
+
+def with_addresses(text: str) -> str:
+    """Put addresses where relative places are."""
+    text = IMAGE.sub(lambda found: f"![{found[1]}]({picture(found[2])})", text)
+    text = LINK.sub(lambda found: f"[{found[1]}]({page(found[2])})", text)
+    text = HTML_LINK.sub(lambda found: f'<a href="{page(found[1])}">{found[2]}</a>', text)
+    return HTML_SOURCE.sub(lambda found: f'{found[1]}="{picture(found[2])}"', text)
+
+
+def without_places(text: str) -> str:
+    """Leave of relative links and of pictures their texts alone."""
+    for pattern in (HTML_IMAGE, IMAGE, LINK):
+        text = pattern.sub(lambda found: found[1] or found[found.lastindex or 1], text)
+    return HTML_LINK.sub(lambda found: found[2], text)
+
+
+def readme() -> str:
+    """Give the README as an index can show it: there, what is relative leads nowhere."""
+    parts = CODE.split((ROOT / "README.md").read_text())
+    rewrite = with_addresses if ADDRESS else without_places
+    return "".join(part if CODE.fullmatch(part) else rewrite(part) for part in parts)
+
+
+links = {
+    "Source": ADDRESS,
+    "Documentation": page("docs/index.md"),
+    "Changelog": page("CHANGELOG.md"),
+    "Issues": f"{ADDRESS}/issues",
+}
+extensions: list[Any] = []  # distutils has two classes for them
 if os.environ.get("TXTOKEN_COMPILE") == "1":
     from mypyc.build import mypycify
 
-    setup(ext_modules=mypycify([*COMPILED], opt_level="3"))
-else:
-    setup()
+    extensions = mypycify([*COMPILED], opt_level="3")
+setup(
+    ext_modules=extensions,
+    long_description=readme(),
+    long_description_content_type="text/markdown",
+    project_urls=links if ADDRESS else {},
+)

@@ -8,10 +8,15 @@ import json
 import pkgutil
 import re
 import runpy
+import shutil
+import subprocess
 import sys
 import sysconfig
 import tomllib
 from collections.abc import Iterator
+from email import message_from_string
+from email.message import Message
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -126,6 +131,77 @@ def test_every_use_is_pinned() -> None:
         assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)])
 
 
+def described(folder: Path, address: str = "") -> Message:
+    """Give the metadata of the package, made in a folder as a build makes it, with the repository's address."""
+    for name in ("setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "txtoken", folder / "txtoken", ignore=shutil.ignore_patterns("__pycache__"))
+    project = (ROOT / "pyproject.toml").read_text()
+    named = re.sub('^address = ".*?"', f'address = "{address}"', project, count=1, flags=re.MULTILINE)
+    (folder / "pyproject.toml").write_text(named)
+    build = "from setuptools import build_meta; print(build_meta.prepare_metadata_for_build_wheel('.'))"
+    said = subprocess.run([sys.executable, "-c", build], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return message_from_string((folder / said.splitlines()[-1] / "METADATA").read_text())
+
+
+def test_metadata(tmp_path: Path) -> None:
+    """The metadata says what an index shows; the README in it has no relative link, and no address is made up."""
+    metadata = described(tmp_path)
+    assert metadata["Version"] == VERSION
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["License-File"] == "LICENSE"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_all("Project-URL") is None
+    text = str(metadata.get_payload())
+    assert text.strip().startswith("# txtoken\n")
+    assert re.findall(r'\]\((?!https?://).*?\)|\b(?:src|srcset|href)="(?!https?://).*?"', text) == []
+
+
+def test_metadata_with_an_address(tmp_path: Path) -> None:
+    """With the repository's address, links and pictures of the README are those of this version there."""
+    at = "https://forge.example/txtoken"
+    metadata = described(tmp_path, at)
+    assert f"Source, {at}" in metadata.get_all("Project-URL", [])
+    text = str(metadata.get_payload())
+    links = re.findall(r"(?<!!)\[[^]]*\]\((?!https?://)([^)\s]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    for link in links:
+        assert f"]({at}{link if link.startswith('#') else f'/blob/v{VERSION}/{link}'})" in text
+    assert re.findall(r'\]\((?!https?://).*?\)|\b(?:src|srcset|href)="(?!https?://).*?"', text) == []
+
+
+def test_pythons() -> None:
+    """The Pythons that the metadata names are those that wheels are made for, from the oldest that is taken."""
+    named = re.findall(r"Python :: (3\.\d+)$", "\n".join(PROJECT["project"]["classifiers"]), re.MULTILINE)
+    assert PROJECT["tool"]["cibuildwheel"]["build"] == " ".join(f"cp{name.replace('.', '')}-*" for name in named)
+    assert PROJECT["project"]["requires-python"] == f">={named[0]}"
+
+
+def test_what_the_source_distribution_has() -> None:
+    """Every file of the repository is in the source distribution, so that its tests run, and what is made of it is not."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no clone")
+    lines = [line.split() for line in (ROOT / "MANIFEST.in").read_text().splitlines() if line and line[0] != "#"]
+    grafted = {folder for word, *folders in lines if word == "graft" for folder in folders}
+    included = [pattern for word, *patterns in lines if word == "include" for pattern in patterns]
+    always = {"LICENSE", "MANIFEST.in", "pyproject.toml", "setup.py"}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    for file in filter(None, tracked):
+        folder, slash, _ = file.partition("/")
+        listed = folder in grafted if slash else any(fnmatchcase(file, pattern) for pattern in included)
+        assert listed or file in always, f"{file}: MANIFEST.in is to name it"
+
+
+def test_what_a_wheel_has() -> None:
+    """What is no module in the package is among its data, which wheels take: the mark of typed packages is."""
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["*"]
+    data = {file for file in (ROOT / "txtoken").rglob("*.*") if file.suffix not in {".py", ".pyc", ".so"}}
+    assert ROOT / "txtoken" / "py.typed" in data
+    assert {file for file in data if not any(fnmatchcase(file.name, pattern) for pattern in patterns)} == set()
+
+
 def submodules(package: str) -> list[str]:
     """Name all modules of a package, as PyInstaller's function of a longer name does."""
     path = importlib.import_module(package).__path__
@@ -138,21 +214,20 @@ class Recipe:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         hooks = ModuleType("PyInstaller.utils.hooks")
         hooks.collect_submodules = submodules  # type: ignore[attr-defined] # a module has what one gives it
+        hooks.collect_data_files = lambda package: [(str(ROOT / package / "py.typed"), package)]  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "PyInstaller", ModuleType("PyInstaller"))
         monkeypatch.setitem(sys.modules, "PyInstaller.utils", ModuleType("PyInstaller.utils"))
         monkeypatch.setitem(sys.modules, "PyInstaller.utils.hooks", hooks)
         monkeypatch.setattr(sysconfig, "get_path", lambda _: str(ROOT))
         self.scripts: list[str] = []
         self.hidden: list[str] = []
+        self.data: list[tuple[str, str]] = []
         self.excluded: list[str] = []
-        self.files: list[tuple[str, str]] = []
         given = {"Analysis": self._analyse, "PYZ": lambda _: None, "EXE": lambda *_, **__: None}
         runpy.run_path(str(ROOT / "deploy" / "binary.spec"), given)
 
-    def _analyse(
-        self, scripts: list[str], *, hiddenimports: list[str], datas: list[tuple[str, str]], excludes: list[str]
-    ) -> Any:
-        self.scripts, self.hidden, self.files, self.excluded = scripts, hiddenimports, datas, excludes
+    def _analyse(self, scripts: list[str], *, hiddenimports: list[str], datas: list[Any], excludes: list[str]) -> Any:
+        self.scripts, self.hidden, self.data, self.excluded = scripts, hiddenimports, datas, excludes
         found = ModuleType("found")
         found.pure = found.scripts = found.binaries = found.datas = []  # type: ignore[attr-defined] # see above
         return found
@@ -163,7 +238,10 @@ def test_the_binary_has_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe(monkeypatch)
     assert recipe.scripts == [str(ROOT / "txtoken" / "__main__.py")]
     assert {f"txtoken.cli.{verb}" for verb in VERBS} <= set(recipe.hidden)
-    assert (str(ROOT / "txtoken" / "demo" / "front_page.html"), "txtoken/demo") in recipe.files
+    assert sorted(recipe.data) == [
+        (str(ROOT / "txtoken" / "demo" / "front_page.html"), "txtoken/demo"),
+        (str(ROOT / "txtoken" / "py.typed"), "txtoken"),
+    ]
     assert {"cryptography", "httptools"} <= {name.partition(".")[0] for name in recipe.hidden}
     for name in recipe.hidden:
         if name != "uvloop":  # not on every machine
