@@ -20,7 +20,7 @@ from packaging.utils import parse_wheel_filename
 ROOT: Final = Path(__file__).parents[1]
 REQUIREMENTS: Final = ROOT / "requirements"
 RUN: Final = ("--extra", "crypto", "--group", "build")  # build: the sources are installed as they stand
-USES: Final = ("dev", "api", "bench", "binary", "mutate", "wheels")
+USES: Final = ("dev", "api", "bench", "binary", "browser", "mutate", "wheels")
 """Groups that need what runs the service too: their files start with run.txt."""
 ALONE: Final = {
     "compile": (

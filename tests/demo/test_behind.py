@@ -25,7 +25,8 @@ ANY = ("--port", "0", "--login-port", "0", "--proxy-port", "0")
 def is_open(url: str) -> bool:
     """Whether somebody listens at a URL."""
     host, _, port = url.removeprefix("http://").rpartition(":")
-    with contextlib.suppress(ConnectionRefusedError), socket.create_connection((host, int(port)), PATIENCE_S):
+    gone = contextlib.suppress(ConnectionRefusedError, ConnectionResetError)
+    with gone, socket.create_connection((host, int(port)), PATIENCE_S):
         return True
     return False
 
