@@ -81,6 +81,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace, login_port: int) -> NoReturn:
+    try:
+        host = LOOPBACK if options.host == "localhost" else _address(options.host)
+    except argparse.ArgumentTypeError as error:
+        options.refuse(f"argument --host: {error}")
+        raise  # it has ended the process
     if options.remote is not None and options.once:
         options.refuse("argument --once: not allowed with --remote, because it knows no user of another login API")
     if options.remote is not None and options.login_port is not None:
@@ -88,7 +93,7 @@ def _serve(options: argparse.Namespace, login_port: int) -> NoReturn:
     ports = (0, 0, 0) if options.once else (options.port, login_port, options.proxy_port)  # another demo may run
     demo = Demo(
         port=ports[0],
-        host=options.host,
+        host=host,
         workers=options.workers,
         algorithm=options.algorithm,
         remote=options.remote,

@@ -15,6 +15,7 @@ from txtoken.demo.greeting import greeting, greeting_behind
 from txtoken.demo.login_api import bind_login_api, login_url
 from txtoken.demo.proxy import find, free_port
 from txtoken.demo.speech import Speech
+from txtoken.errors import StartError
 from txtoken.export.site import Address, Site
 from txtoken.process import companion
 from txtoken.process.running import leave
@@ -61,7 +62,7 @@ def serve_demo(demo: Demo, speech: Speech) -> NoReturn:
         algorithm=demo.algorithm,
         is_asked=demo.behind is not None,
     )
-    (sock,) = bind(config.process.addresses, config.process.port, key="--port")
+    sock = _bind(config)
     place = _place(sock)
     ring = Ring()
     proxy = _proxy(demo, config, place)
@@ -87,6 +88,19 @@ def _serve(config: Config, sock: socket.socket, about: About, ring: Ring) -> int
         return serve_pages(config, [sock], pages(about, ring))
     except SystemExit as ended:  # by a signal that came before the service could handle it
         return ended.code if isinstance(ended.code, int) else 0
+
+
+def _bind(config: Config) -> socket.socket:
+    """Bind the service's one address. What is wrong names the options, and not the configuration's keys.
+
+    Raises:
+        StartError: it cannot be bound.
+    """
+    try:
+        (sock,) = bind(config.process.addresses, config.process.port, key="--port")
+    except StartError as error:
+        raise StartError(str(error).replace("`listen`", "`--host`")) from error
+    return sock
 
 
 def _place(sock: socket.socket) -> Address:
