@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -158,13 +159,19 @@ RESERVED: Final = {
 }
 
 
+@cache
 def tree(module: str) -> ast.Module:
     """Read one module."""
     return ast.parse(SOURCES[module].read_text())
 
 
-def imports(module: str) -> Iterator[str]:
+@cache
+def imports(module: str) -> tuple[str, ...]:
     """Name all that a module imports, the modules of `from package import module` included."""
+    return tuple(_imports(module))
+
+
+def _imports(module: str) -> Iterator[str]:
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
