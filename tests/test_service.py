@@ -198,7 +198,7 @@ def test_a_second_signal_ends_at_once(service: ServiceProcess, login_api: LoginA
         service.send(signal.SIGINT)
         code, output, _ = service.ended()
     assert code == 1
-    assert "ended at once by a second signal" in output
+    assert "stopped at once by a second signal" in output
 
 
 def test_a_port_in_use(tmp_path: Path, login_api: LoginApi) -> None:

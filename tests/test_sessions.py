@@ -120,9 +120,9 @@ def test_a_reload_that_shortens_sessions(tmp_path: Path, api: LoginApi, workers:
         )
         service.send(signal.SIGHUP)
         if workers == 1:
-            service.line_with("the configuration is taken over")
+            service.line_with("the configuration is reloaded")
         for _ in range(workers if workers > 1 else 0):
-            service.line_with('"serving by another configuration"')
+            service.line_with('"another configuration is in use"')
         for line in lines:
             assert renewed(line, token)[:2] == (401, "session is over")
             assert claims_of(line.log_in())["exp"] == START + 1900 + 1800

@@ -583,7 +583,7 @@ def test_a_lying_client(tmp_path: Path, service_log: pytest.LogCaptureFixture) -
 
 def untrusted(log: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     """Return the warnings of proxies that nobody trusts."""
-    return [record for record in log.records if record.getMessage().startswith("X-Forwarded-For of a peer")]
+    return [record for record in log.records if record.getMessage().startswith("X-Forwarded-For from a peer")]
 
 
 def test_the_warning_comes_once_a_minute(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -817,7 +817,7 @@ def test_removing_it_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     file.write_text(f"encKey: {KEY}\nremote: http://127.0.0.1:9/\n{THROTTLE}")
     reload = Reload(read, read(), log)
     assert warnings_after("throttle: {field: /login, failures: 3}\n") == []
-    assert warnings_after("") == ["throttle is no longer in the configuration: passwords can be guessed without end"]
+    assert warnings_after("") == ["throttle was removed from the configuration: passwords can be guessed without limit"]
     assert warnings_after("expHours: 1\n") == []
     assert warnings_after(THROTTLE) == []
 
@@ -918,5 +918,5 @@ def test_a_reload_of_several_workers(tmp_path: Path, login_api: LoginApi) -> Non
         file.write_text(file.read_text().replace("field: /user", "field: /user, failures: 5"))
         service.send(signal.SIGHUP)
         for _ in range(3):
-            service.line_with("serving by another configuration")
+            service.line_with("another configuration is in use")
         assert guesses(port, 6) == [500] + [429] * 5

@@ -220,7 +220,7 @@ def test_rotation(tmp_path: Path, files: Files, login_api: LoginApi, workers: in
         before = connect(port)
         assert log_in(before) == (200, "")
         write_certificate(tmp_path, "localhost")
-        assert json.loads(process.line_with("the configuration is taken over"))["keys"] == [
+        assert json.loads(process.line_with("the configuration is reloaded"))["keys"] == [
             "tls.certFile",
             "tls.keyFile",
         ]
@@ -229,7 +229,7 @@ def test_rotation(tmp_path: Path, files: Files, login_api: LoginApi, workers: in
         before.close()
         key = files.key.read_text()
         files.key.write_text("broken")
-        (problem,) = json.loads(process.line_with("cannot be used, the old one stays"))["problems"]
+        (problem,) = json.loads(process.line_with("is rejected, the old one stays"))["problems"]
         assert problem == (
             "example_cfg.yml, line 5: tls.keyFile: tls.key contains no private key in PEM form "
             "(-----BEGIN PRIVATE KEY-----)"
@@ -238,7 +238,7 @@ def test_rotation(tmp_path: Path, files: Files, login_api: LoginApi, workers: in
         assert (serial(client), log_in(client)) == (second, (200, ""))
         client.close()
         write_certificate(tmp_path, "localhost")
-        process.line_with("the configuration is taken over")
+        process.line_with("the configuration is reloaded")
         until_another(port, second)
         process.send(signal.SIGTERM)
         code, output, errors = process.ended()
@@ -267,7 +267,7 @@ def test_a_half_written_file_does_not_turn_it_off(
         port = process.port
         (tmp_path / "example_cfg.yml").write_text(secure.replace("tls:", "# tls:"))
         process.send(signal.SIGHUP)
-        assert "tls disappeared from the configuration" in process.line_with("cannot be used")
+        assert "tls disappeared from the configuration" in process.line_with("is rejected")
         for _ in range(4):
             client = connect(port)
             client.request("GET", "/livez")
@@ -276,7 +276,7 @@ def test_a_half_written_file_does_not_turn_it_off(
         (tmp_path / "example_cfg.yml").write_text(secure + "expHours: 1\n")
         process.send(signal.SIGHUP)
         process.line_with("the configuration can be used again")
-        assert '"keys":["expHours"]' in process.line_with("the configuration is taken over")
+        assert '"keys":["expHours"]' in process.line_with("the configuration is reloaded")
 
 
 def test_a_bad_start(tmp_path: Path, files: Files) -> None:
@@ -307,7 +307,7 @@ def test_a_remote_with_tls(tmp_path: Path) -> None:
             assert plain_login(client) == (200, None)
             write_authority(tmp_path, OTHER_CA)
             process.send(signal.SIGHUP)
-            assert json.loads(process.line_with("the configuration is taken over"))["keys"] == ["remoteTls.caFile"]
+            assert json.loads(process.line_with("the configuration is reloaded"))["keys"] == ["remoteTls.caFile"]
             assert plain_login(client) == (500, "the remote's TLS certificate could not be verified")
             failed = json.loads(process.line_with("the remote failed"))
             assert (failed["error"], "certificate verify failed" in failed["cause"]) == ("tls_verify", True)

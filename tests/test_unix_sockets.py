@@ -166,7 +166,7 @@ def test_passed_sockets(tmp_path: Path, workers: int) -> None:
         port = tcp.getsockname()[1]
         for _ in range(2):  # and once more: the second service takes over where the first has ended
             with service_process(tmp_path, config=config, passed=[tcp, unix]) as process:
-                process.line_with("take the place of listen and port")
+                process.line_with("replace listen and port")
                 assert addresses(process) == [f"127.0.0.1:{port}", f"unix:{path}"]
                 for _ in range(20):
                     assert check(port) == check(path) == 200
@@ -184,7 +184,9 @@ def test_something_else_is_passed(tmp_path: Path) -> None:
     ):
         code, output, errors = process.ended()
     assert (code, output) == (1, "")
-    assert errors.startswith("txtoken: file descriptor 3, which was passed to this process (LISTEN_FDS), is no socket")
+    assert errors.startswith(
+        "txtoken: file descriptor 3, which was passed to this process (LISTEN_FDS), is not a listening stream"
+    )
 
 
 def test_sockets_of_another_process(tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ def test_sockets_of_another_process(tmp_path: Path) -> None:
     environment = {"LISTEN_PID": "1", "LISTEN_FDS": "1"}
     with service_process(tmp_path, config=settings("127.0.0.1"), environment=environment) as process:
         assert check(process.port) == 200
-        assert "take the place" not in "".join(process.lines)
+        assert "replace listen and port" not in "".join(process.lines)
 
 
 @needs_systemd
@@ -211,7 +213,7 @@ def test_systemd(tmp_path: Path, workers: int) -> None:
         try:
             assert b"Listening on" in process.stderr.readline()
             assert check(path) == 200
-            assert b"take the place of listen and port" in process.stdout.readline()
+            assert b"replace listen and port" in process.stdout.readline()
         finally:
             process.terminate()
         assert process.wait(PATIENCE_S) == 0

@@ -70,7 +70,7 @@ def test_tracebacks(pipe: tuple[int, int], as_json: bool) -> None:
     try:
         raise ValueError("broken")
     except ValueError as error:
-        log.error("a request made the service fail", exc_info=error)
+        log.error("an internal error failed a request", exc_info=error)
     text = read_all(pipe, writer)
     assert "ValueError: broken" in text
     assert (text.count("\n") == 1) == as_json

@@ -211,7 +211,7 @@ def test_the_remote_fails(tmp_path: Path, login_api: LoginApi) -> None:
         login_api.gate.set()
         (tmp_path / "example_cfg.yml").write_text(text_of("http://127.0.0.1:9/", 1, more))
         service.send(signal.SIGHUP)
-        service.line_with("taken over")
+        service.line_with("is reloaded")
         scrape_until(admin, lambda now: now.value("txtoken_config_reloads_total", result="success") == 1)
         assert log_in(port) == 500
         assert scrape(admin).by("reason", "txtoken_remote_failures_total", outcome="unreachable") == {"refused": 1}
@@ -257,7 +257,7 @@ def test_hits_of_the_cache(tmp_path: Path) -> None:
         assert check(port, presented) == 200
         (tmp_path / "example_cfg.yml").write_text(config.replace(KEY, OTHER_KEY))
         service.send(signal.SIGHUP)
-        service.line_with("taken over")
+        service.line_with("is reloaded")
         found = scrape_until(admin, lambda now: now.value("txtoken_config_reloads_total", result="success") == 1)
         assert check(port, presented) == 401
         assert found.value("txtoken_token_cache_hits_total") == 4
@@ -275,7 +275,7 @@ def test_reloads(tmp_path: Path, workers: int) -> None:
         first = scrape(admin)
         file.write_text(config.replace("port: 0", "port: many"))
         service.send(signal.SIGHUP)
-        service.line_with("cannot be used")
+        service.line_with("is rejected")
         found = scrape_until(admin, lambda now: now.value("txtoken_config_last_reload_successful") == 0)
         assert found.by("result", "txtoken_config_reloads_total") == {"failure": 1}
         name = "txtoken_config_last_reload_success_timestamp_seconds"
@@ -283,7 +283,7 @@ def test_reloads(tmp_path: Path, workers: int) -> None:
         file.write_text(config + "checkTokenRoute: /look\n")
         service.send(signal.SIGHUP)
         for _ in range(workers if workers > 1 else 0):
-            service.line_with("serving by another configuration")
+            service.line_with("another configuration is in use")
         found = scrape_until(admin, lambda now: now.value("txtoken_config_last_reload_successful") == 1)
         assert found.by("result", "txtoken_config_reloads_total") == {"failure": 1, "success": 1}
         assert found.value(name) > first.value(name)
@@ -384,7 +384,7 @@ def test_keys_are_seen(tmp_path: Path, login_api: LoginApi, workers: int) -> Non
         file.write_text(keyset(now + 5 * 86400, f", {{alg: HS256, kid: two, secret: {OTHER_KEY}}}"))
         service.send(signal.SIGHUP)
         for _ in range(workers if workers > 1 else 0):
-            service.line_with("serving by another configuration")
+            service.line_with("another configuration is in use")
         found = scrape_until(admin, lambda now: now.value("txtoken_keys_verifying") == 2)
         assert found.value("txtoken_keys_end_timestamp_seconds") == inf
         assert log_in(port) == 200

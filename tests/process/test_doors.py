@@ -167,15 +167,15 @@ def test_a_reload_moves_no_door(tmp_path: Path, workers: int) -> None:
             process.send(signal.SIGHUP)
             process.line_with(said)
 
-        reload(first.replace("/data/id", "/data/none"), "is taken over")
+        reload(first.replace("/data/id", "/data/none"), "is reloaded")
         wait_for(lambda: ask(door, "/fa", token()) == (200, ""))
         moved = settings(f"unix:{tmp_path}/other.sock", workers)
-        reload(moved, f"forwardAuth.listen: unix:{tmp_path}/other.sock is opened by a restart alone")
+        reload(moved, f"forwardAuth.listen: unix:{tmp_path}/other.sock needs a restart")
         assert ask(door, "/fa", token()) == (200, "")
-        reload(first.partition("forwardAuth")[0], "forwardAuth is no longer in the configuration")
+        reload(first.partition("forwardAuth")[0], "forwardAuth was removed from the configuration")
         wait_for(lambda: ask(door, "/fa", token()) == (401, None))
         assert ask(door, "/fa", token()) == (401, None)
-        reload(first, "is taken over")
+        reload(first, "is reloaded")
         wait_for(lambda: ask(door, "/fa", token()) == (200, "ada"))
 
 

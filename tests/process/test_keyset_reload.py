@@ -121,9 +121,9 @@ def reload(service: ServiceProcess, folder: Path, text: str, workers: int) -> No
     new.rename(folder / "example_cfg.yml")
     service.send(signal.SIGHUP)
     if workers == 1:
-        service.line_with("the configuration is taken over")
+        service.line_with("the configuration is reloaded")
     for _ in range(workers if workers > 1 else 0):
-        service.line_with('"serving by another configuration"')
+        service.line_with('"another configuration is in use"')
 
 
 def kid_of(token: str) -> str:

@@ -262,7 +262,7 @@ def test_a_second_signal_ends_a_loop_that_hangs(tmp_path: Path) -> None:
 
 # Signals before anything runs
 
-UNCHANGED: Final = "the configuration is what it was"
+UNCHANGED: Final = "the configuration is unchanged"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -427,7 +427,7 @@ def test_no_descriptors_are_left(tmp_path: Path) -> None:
         port = service.port
         os.kill(workers_of(service)[0], signal.SIGKILL)
         for _ in range(3):
-            service.line_with("no worker can be started: Too many open files")
+            service.line_with("a worker cannot start: Too many open files")
         service.line_with('"worker ready"')
         assert checks(port, 10) == {200: 10}
         service.send(signal.SIGTERM)
@@ -459,7 +459,7 @@ def test_a_log_that_does_not_block(tmp_path: Path, workers: int) -> None:
     paths = [event["path"][1:7] for event in lines if event["message"] == "request" and event["path"] != "/checkToken"]
     assert sorted(paths) == [f"{number:06d}" for number in range(requests)]
     assert lines[-1]["message"] == "stopped"
-    assert not [event for event in lines if event["message"].startswith("nobody took")]
+    assert not [event for event in lines if event["message"].startswith("log lines were dropped")]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

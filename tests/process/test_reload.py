@@ -459,7 +459,7 @@ def test_tls_neither_appears_nor_disappears(
     assert record.levelno == logging.ERROR
     (problem,) = record.fields["problems"]  # type: ignore[attr-defined]  # `extra` makes it
     assert "tls appeared in" in problem if appears else "tls disappeared from" in problem
-    assert "half written" in problem
+    assert "half-written" in problem
     put(file, text_of(more="expHours: 5" if appears else with_tls.replace("expHours: 1", "expHours: 5")))
     config = reload.read_again()
     assert config is not None
@@ -477,7 +477,7 @@ def test_rules_that_are_removed_are_a_warning(file: Path, caplog: pytest.LogCapt
     assert not caplog.records
     put(file, text_of())
     assert reload.read_again() is not None
-    assert ["verify is no longer" in record.getMessage() for record in caplog.records] == [True]
+    assert ["verify was removed" in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_what_cannot_be_built_is_tried_again(file: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -563,9 +563,9 @@ def test_by_signal(tmp_path: Path, old_api: LoginApi, new_api: LoginApi, workers
             assert old_api.arrived.acquire(timeout=PATIENCE_S)
             put(tmp_path / "example_cfg.yml", text_of(OTHER_KEY, new_api.url, more))
             process.send(signal.SIGHUP)
-            process.line_with("the configuration is taken over")
+            process.line_with("the configuration is reloaded")
             for _ in range(workers if workers > 1 else 0):
-                process.line_with('"serving by another configuration"')
+                process.line_with('"another configuration is in use"')
             token = log_in(client)
             assert jwt.decode(token, OTHER_KEY, ["HS256"])["data"] == {"from": "new"}
             client.request("GET", "/checkToken", headers={"Authorization": token})
@@ -588,10 +588,10 @@ def test_by_itself(tmp_path: Path, workers: int) -> None:
     with service_process(tmp_path, config=config) as process:
         port = process.port
         put(file, config + "\nexpHuors: 1\n")
-        assert "did you mean expHours" in process.line_with("cannot be used")
+        assert "did you mean expHours" in process.line_with("is rejected")
         assert checked(port, KEY) == 200
         put(file, config.replace(KEY, OTHER_KEY))
-        process.line_with("the configuration is taken over")
+        process.line_with("the configuration is reloaded")
         while checked(port, OTHER_KEY) != 200:  # a worker of several hears of it a moment later
             assert process.process.poll() is None
         process.send(signal.SIGTERM)
@@ -607,7 +607,7 @@ def test_who_comes_later_begins_with_what_was_taken_over(tmp_path: Path) -> None
         port, before = process.port, workers_of(process)
         put(tmp_path / "example_cfg.yml", text_of(OTHER_KEY, more="workers: 2\nlog: {level: debug}"))
         process.send(signal.SIGHUP)
-        process.line_with("the configuration is taken over")
+        process.line_with("the configuration is reloaded")
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         for _ in range(2):
@@ -634,7 +634,7 @@ def test_a_service_without_a_file_takes_a_signal(tmp_path: Path) -> None:
     with service_process(tmp_path, "serve", environment=environment) as process:
         port = process.port
         process.send(signal.SIGHUP)
-        process.line_with("the configuration is what it was")
+        process.line_with("the configuration is unchanged")
         assert checked(port, KEY) == 200
         os.kill(process.process.pid, signal.SIGTERM)
         assert process.ended()[0] == 0
@@ -670,8 +670,8 @@ def test_a_take_over_that_failed_is_tried_again(tmp_path: Path, workers: int, pe
         process.send(signal.SIGTERM)
         code, output, _ = process.ended()
     assert code == 0
-    assert output.count("cannot be taken over, the old one stays in use") == workers
-    assert output.count("serving by another configuration") == workers
+    assert output.count("cannot be applied, the old one stays in use") == workers
+    assert output.count("another configuration is in use") == workers
 
 
 def test_the_service_goes_on_while_files_are_read(file: Path) -> None:

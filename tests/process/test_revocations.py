@@ -119,7 +119,7 @@ def test_a_bad_list_changes_nothing(
                     await turning(lambda: reading_ended(served))
                     assert await check(served, token) == "token is revoked"
                 (record,) = [record for record in service_log.records if record.levelno == logging.ERROR]
-                assert record.message == "the revocations cannot be used, the old list stays in use"
+                assert record.message == "the new revocations are rejected, the old list stays in use"
                 assert problem in vars(record)["fields"]["problem"]
 
     run(main())
@@ -232,7 +232,7 @@ def test_a_signal_reads_it_again(tmp_path: Path, workers: int) -> None:
         write(tmp_path, b"jti a\njti b\n")
         service.send(signal.SIGHUP)
         for _ in range(workers):
-            line = json.loads(service.line_with("the revocations are taken over"))
+            line = json.loads(service.line_with("the revocations are reloaded"))
             assert line["revocations"] == 2
 
 
@@ -307,5 +307,5 @@ def test_what_is_hardly_meant_is_told(tmp_path: Path, service_log: pytest.LogCap
     warnings = [text for text in said if text.startswith("revocations: ")]
     assert len(warnings) == (2 if number == 0 else 0)
     if warnings:
-        assert warnings[0].startswith("revocations: a line with `kid` names no key that is known")
+        assert warnings[0].startswith("revocations: a line with `kid` names no known key")
         assert warnings[1].startswith("revocations: no key signs")

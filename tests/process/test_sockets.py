@@ -71,9 +71,9 @@ def test_places_that_cannot_be_had(tmp_path: Path) -> None:
     """The error says what is in the way. It is left as it is."""
     (tmp_path / "file").write_text("mine")
     for path, why in (
-        ("file", "a file that is no socket is there"),
+        ("file", "there is a file that is not a socket"),
         ("none/s", f"the directory {tmp_path}/none does not exist"),
-        ("file/s", f"{tmp_path}/file is no directory"),
+        ("file/s", f"{tmp_path}/file is not a directory"),
     ):
         with pytest.raises(StartError, match=f"cannot listen on unix:{tmp_path}/{path}: {why}"):
             bind_unix(f"{tmp_path}/{path}")
@@ -135,7 +135,7 @@ def test_what_is_no_listening_socket(tmp_path: Path, opened: list[socket.socket]
         os.dup2(opened[0].fileno(), number)
     elif kind == "closed":
         os.close(number)
-    with pytest.raises(StartError, match=rf"file descriptor {number}, which was passed .* no socket that listens"):
+    with pytest.raises(StartError, match=rf"file descriptor {number}, which was passed .* not a listening stream"):
         take_passed([number])
     if kind == "file":
         os.close(number)

@@ -524,11 +524,11 @@ def test_nothing_is_left_for_a_new_worker(
 
     monkeypatch.setattr(os, name, fail)
     supervised._start_workers()
-    assert [record.getMessage() for record in caplog.records] == ["no worker can be started: Too many open files"]
+    assert [record.getMessage() for record in caplog.records] == ["a worker cannot start: Too many open files"]
     assert place.start_at > time.monotonic()
     place.start_at = 0.0
     supervised._is_announced = False
-    with pytest.raises(StartError, match="no worker can be started: Too many open files"):
+    with pytest.raises(StartError, match="a worker cannot start: Too many open files"):
         supervised._start_workers()
 
 
@@ -576,7 +576,7 @@ def test_lost_lines_are_reported_when_the_report_can_arrive(
         supervised._write_kept_lines()
     assert os.read(reading, 100) == b"kept\n"
     (record,) = caplog.records
-    assert record.getMessage() == "nobody took these lines of the log in time"
+    assert record.getMessage() == "log lines were dropped because their reader is too slow"
     assert record.fields == {"lines": 3}  # type: ignore[attr-defined]  # of `extra`
     writer.close()
     for fd in (reading, writing):

@@ -66,7 +66,7 @@ class Service:
         """Serve with other keys, or claims."""
         self._write(keys, claims)
         self._process.send(signal.SIGHUP)
-        self._process.line_with("the configuration is taken over")
+        self._process.line_with("the configuration is reloaded")
 
     def _write(self, keys: list[dict[str, str]], claims: Mapping[str, Any]) -> None:
         config = {

@@ -1,1 +1,1 @@
-"""What people can see of a running service: its log and its access lines. Decides nothing."""
+"""Log, access log and metrics of a running service. Decides nothing."""

@@ -1,4 +1,4 @@
-"""One line a response: which client asked for what, and the outcome. Knows no token, no body and no query, so it logs none.
+"""The access log: one line for each response, with client, request and outcome. Logs no token, no body and no query.
 
 A line is bytes appended to a list; `flush`, called a few times a second, writes them together.
 """
@@ -19,25 +19,25 @@ from txtoken.observe.lines import escaped, has_token, redacted
 from txtoken.observe.logs import LineWriter, timestamp
 
 BUFFERED_LINES_MAX: Final = 512
-KNOWN_TEXTS_MAX: Final = 512  # methods and paths: the same few come again and again
+KNOWN_TEXTS_MAX: Final = 512  # methods and paths: the same few repeat
 TEXT_CHARACTERS_MAX: Final = 200  # of a path or a request id: a client's text must not fill the log
-# W3C Trace Context §3.2: version, trace, parent, flags. A later version may have more after a dash.
+# W3C Trace Context §3.2: version, trace, parent, flags. A later version may append more after a dash.
 _TRACEPARENT: Final = re.compile(
     rb"(?:00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
     rb"|(?!00|ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)",
     re.DOTALL,
 )
-_ENCODED_MAX: Final = 4  # how often percent-encoding is undone to find what it hides
-# What may begin a query or parameters, however often it is encoded: in an unknown path, anything may follow it.
+_ENCODED_MAX: Final = 4  # how many layers of percent-encoding are decoded to find tokens
+# Characters that may begin a query or parameters, in any layer of encoding: in an unknown path, anything may follow.
 _PARAMETERS: Final = re.compile(r"[?;&=#]|%(?:25)*(?:3[fbd]|26|23|u003[fbd]|c0%(?:25)*b[bdf])", re.IGNORECASE)
 
 
 class AccessLog(Observer):
     """Collects access lines, as JSON or as text.
 
-    `routes` are the paths that may stand in a line as they are. Of a path below one of `asked` that route alone is shown: the
-    rest is another service's. `client_behind` finds the client by a peer's address and its `X-Forwarded-For`, where there are
-    trusted proxies.
+    `routes` are the paths that are logged unchanged. Of a path below one of `asked`, only that route is logged: the rest belongs
+    to another service. `client_behind` finds the client from a peer's address and its `X-Forwarded-For`, if there are trusted
+    proxies.
     """
 
     __slots__ = (
@@ -66,11 +66,11 @@ class AccessLog(Observer):
         self._client_behind = client_behind
         self._routes = frozenset((*routes, *asked))
         below = sorted((path.rstrip(b"/") + b"/" for path in asked), key=len, reverse=True)
-        self._asked = [(start, _quoted(start + b"*")) for start in below]  # the longest first
+        self._asked = [(start, _quoted(start + b"*")) for start in below]  # longest first
         self._lines: list[bytes] = []
         self._known_texts: Memo[bytes, bytes] = Memo(KNOWN_TEXTS_MAX)
         self._now = 0  # Unix time in milliseconds
-        self._start = b""  # how all lines of this millisecond begin
+        self._start = b""  # the beginning of all lines of this millisecond
 
     def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
         if response.is_logged:
@@ -80,7 +80,7 @@ class AccessLog(Observer):
         self._add(head, outcome, elapsed_s, client.address())
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write the collected lines."""
         if self._lines:
             self._writer.write(b"".join(self._lines))
             self._lines.clear()
@@ -99,7 +99,7 @@ class AccessLog(Observer):
                 trace_id = _trace_id(traceparent)
             if self._client_behind is not None and (forwarded_for := head.fields.get(b"x-forwarded-for")) is not None:
                 client = self._client_behind(client, forwarded_for)
-                if "%" in client:  # the zone of an IPv6 address (RFC 4007 §11) may hold anything when a proxy sends it
+                if "%" in client:  # the zone of an IPv6 address (RFC 4007 §11) may contain anything if a proxy sends it
                     client = _quoted(client.encode())[1:-1].decode()
         status, ms = _number(response.status), _milliseconds(elapsed_s)
         shown_client = client.encode("ascii", "replace")
@@ -160,12 +160,12 @@ class AccessLog(Observer):
         self._start = (start % stamp).encode("ascii")
 
     def _text(self, text: bytes) -> bytes:
-        """Write a text that is likely to come again."""
+        """Write a text that is likely to repeat."""
         known = self._known_texts.get(text)
         return self._remember(text, _quoted(text)) if known is None else known
 
     def _path(self, path: bytes) -> bytes:
-        """Write a path: one of a route as it is, another up to what may be parameters."""
+        """Write a path: a route unchanged, another path up to possible parameters."""
         known = self._known_texts.get(path)
         if known is not None:
             return known
@@ -181,7 +181,7 @@ class AccessLog(Observer):
         return shown
 
 
-# The numbers in a line come from here: to format one takes longer than to find it.
+# The numbers in a line come from here: formatting one takes longer than the look-up.
 _NUMBERS: Final = [b"%d" % number for number in range(1000)]
 _THOUSANDTHS: Final = [b".%03d" % number for number in range(1000)]
 
@@ -197,16 +197,16 @@ def _milliseconds(seconds: float) -> bytes:
 
 
 def _quoted(text: bytes) -> bytes:
-    """Write a client's text as a JSON string, cut to a sane length, with anything like a token removed."""
+    """Write a client's text as a JSON string, truncated, with everything like a token removed."""
     shown = redacted(text.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX])
     if "%" in shown and _hides_token(shown):
-        shown = "[token]"  # where it begins in the encoded text is not worth finding
+        shown = "[token]"  # its place in the encoded text is not worth finding
     quoted = orjson.dumps(shown)
     return quoted if shown.isprintable() else escaped(quoted.decode()).encode()
 
 
 def _hides_token(text: str) -> bool:
-    """Whether text like a token comes out of it when percent-encoding is undone."""
+    """Whether the text contains something like a token after percent-decoding."""
     for _ in range(_ENCODED_MAX):
         text = unquote(text)
         if has_token(text):

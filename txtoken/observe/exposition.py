@@ -1,7 +1,6 @@
-"""What was counted, as metrics for Prometheus: their names, labels and meanings. Counts nothing.
+"""Renders the counts as metrics for Prometheus: names, labels and help texts. Counts nothing.
 
-Loaded when there is an `adminPort` and only then: prometheus_client takes 1.4 MB and 20 to 50 ms. docs/reference/metrics.md says
-what each metric is good for.
+Loaded only if there is an `adminPort`: prometheus_client takes 1.4 MB and 20 to 50 ms. docs/reference/metrics.md explains each metric.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from txtoken.observe.metrics import (
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 OK: Final = "200"
-# Statuses that are shown before they were ever answered, so that a rate is right from the first one on.
+# Statuses that are shown from the start, so that rates are correct from the first response on.
 _USUAL: Final[dict[str, tuple[str, ...]]] = {
     "get_token": ("200", "500", "503"),
     "check_token": ("200", "401"),
@@ -52,7 +51,7 @@ _BOUND_LABELS: Final = [*map(str, BOUNDS_S), "+Inf"]
 
 
 class Exposition(Collector):
-    """All metrics of a service, whichever of its processes is asked. `build` are the labels of `txtoken_build_info`."""
+    """All metrics of a service, from any of its processes. `build` are the labels of `txtoken_build_info`."""
 
     def __init__(self, board: Board, build: Mapping[str, str]) -> None:
         self._board = board
@@ -65,13 +64,13 @@ class Exposition(Collector):
         return generate_latest(self._registry)
 
     def describe(self) -> Iterable[Metric]:
-        """Name no metric: so none is collected at registration, which is too early."""
+        """Return no metric, so that registration, which is too early, collects none."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
         """Add all blocks up."""
         sums = _Sums(self._board)
-        yield _info("txtoken_build", "What serves.", self._build)
+        yield _info("txtoken_build", "The version and build of the service.", self._build)
         yield from _service(self._board)
         yield from _keys(self._board, time.time())
         yield from _requests(sums)
@@ -81,11 +80,13 @@ class Exposition(Collector):
         yield from _saturation(sums)
         yield _total(
             "txtoken_tls_handshake_failures",
-            "TLS handshakes of clients that did not come to an end.",
+            "TLS handshakes of clients that failed.",
             sums.total("tls_handshakes_failed"),
         )
         yield _total(
-            "txtoken_log_lines_dropped", "Lines of the log that nobody took in time.", sums.total("log_lines_dropped")
+            "txtoken_log_lines_dropped",
+            "Log lines that were dropped because their reader is too slow.",
+            sums.total("log_lines_dropped"),
         )
         yield from _processes(self._board)
 
@@ -126,34 +127,34 @@ def _service(board: Board) -> Iterator[Metric]:
         for place, name in enumerate(metrics.EVENTS)
     }
     reloaded, failed = service.moment("reloaded"), service.moment("reload_failed")
-    yield _gauge("txtoken_workers_configured", "Workers that there are to be.", len(board.workers))
+    yield _gauge("txtoken_workers_configured", "Workers that should run.", len(board.workers))
     ready = sum(block.gauge("is_ready") for block in board.workers)
     yield _gauge("txtoken_workers_ready", "Workers that serve and do not drain.", ready)
     yield _total("txtoken_workers_replaced", "Workers that died and were replaced.", events["workers_replaced"])
     yield _labelled_total(
         "txtoken_config_reloads",
-        "Configurations that were read again, by whether they could be used.",
+        "Hot reloads of the configuration, by result.",
         ["result"],
         [(["success"], events["reloads"]), (["failure"], events["reloads_failed"])],
     )
     yield _gauge(
         "txtoken_config_last_reload_successful",
-        "Whether the configuration that was read last is in use (1), or could not be used (0).",
+        "Whether the last read configuration is in use (1) or was rejected (0).",
         int(reloaded >= failed),
     )
     yield _gauge(
         "txtoken_config_last_reload_success_timestamp_seconds",
-        "When the configuration was last read and found good, the start included.",
+        "When a valid configuration was last read, at start or reload.",
         reloaded,
     )
 
 
 def _keys(board: Board, now: float) -> Iterator[Metric]:
-    """The keys. Where workers differ, in the middle of a reload, the number is that of the one that is worse off."""
+    """Metrics of keys. If workers differ, during a reload, the worst value is shown."""
     loaded = board.service.moment("key_loaded")
     yield _gauge(
         "txtoken_signing_key_loaded_timestamp_seconds",
-        "Since when the keys are in use here, by start or reload.",
+        "When the keys in use were loaded, at start or reload.",
         loaded,
     )
     alive = [block for block in board.workers if block.gauge("pid")]
@@ -166,34 +167,34 @@ def _keys(board: Board, now: float) -> Iterator[Metric]:
         began = min(block.moment("key_began") or loaded for block in signing)
         yield _gauge(
             "txtoken_signing_key_age_seconds",
-            "How long the key that signs has been signing; one without a beginning, since it was loaded.",
+            "How long the signing key has been signing, or how long it has been loaded if it has no `from`.",
             max(0.0, now - began),
         )
         yield _gauge(
             "txtoken_signing_key_end_timestamp_seconds",
-            "Until when the key that signs is valid. +Inf: it has no end.",
+            "When the signing key ends. +Inf: never.",
             min(block.moment("key_ends") for block in signing),
         )
     yield _gauge(
         "txtoken_signing_key_next_switch_seconds",
-        "In how many seconds another key signs, or none. +Inf: never.",
+        "Seconds until another key, or none, signs. +Inf: never.",
         max(0.0, min(block.moment("key_switches") for block in alive) - now),
     )
     yield _gauge(
         "txtoken_keys_end_timestamp_seconds",
-        "From when on no key signs, the following ones counted in. +Inf: one always does.",
+        "When no key signs any more, including later keys. +Inf: never.",
         min(block.moment("keys_end") for block in alive),
     )
     for name, what in (("verifying", "Keys that verify."), ("published", "Public keys in the JWKS.")):
         yield _gauge(f"txtoken_keys_{name}", what, min(block.gauge(f"keys_{name}") for block in alive))
     yield _gauge(
         "txtoken_revocations",
-        "Lines of the list of revocations that is in use.",
-        min(block.gauge("revocations") for block in alive),  # a worker without the last list is seen
+        "Lines of the list of revocations in use.",
+        min(block.gauge("revocations") for block in alive),  # the minimum shows a worker without the latest list
     )
     yield _gauge(
         "txtoken_revocations_last_read_successful",
-        "Whether the list of revocations that was read last is in use (1), or could not be used (0).",
+        "Whether the last read list of revocations is in use (1) or was rejected (0).",
         int(not any(block.gauge("revocations_failed") for block in alive)),
     )
 
@@ -216,10 +217,10 @@ def _requests(sums: _Sums) -> Iterator[Metric]:
         durations.add_metric([route], _cumulated(histogram), sums.seconds[place])
     yield _labelled_total("txtoken_requests", "Responses, by route and status.", ["route", "status"], answered)
     yield durations
-    yield _gauge("txtoken_requests_in_flight", "Logins that have no answer yet.", sums.gauge("active"))
+    yield _gauge("txtoken_requests_in_flight", "Logins without an answer so far.", sums.gauge("active"))
     yield _labelled_total(
         "txtoken_requests_refused",
-        "Requests that were not served for what they are, by reason.",
+        "Requests that were rejected as malformed or over a limit, by reason.",
         ["reason"],
         [([code], sums.error(code)) for code in REFUSALS],
     )
@@ -227,7 +228,7 @@ def _requests(sums: _Sums) -> Iterator[Metric]:
     limits = [([code], sums.error(code)) for code in (*LIMITS, "overloaded", "token_too_large")]
     yield _labelled_total(
         "txtoken_limits_hit",
-        "How often a limit was met, by kind.",
+        "How often a limit was reached, by kind.",
         ["kind"],
         [*limits, (["connections"], sums.total("connections_held_back"))],
     )
@@ -235,23 +236,23 @@ def _requests(sums: _Sums) -> Iterator[Metric]:
 
 def _tokens(sums: _Sums) -> Iterator[Metric]:
     issued = sum(sum(sums.responses(route, OK)) for route in ("get_token", "refresh"))
-    yield _total("txtoken_tokens_issued", "Tokens that were handed out, by logins and renewals.", issued)
+    yield _total("txtoken_tokens_issued", "Tokens that were issued, by logins and renewals.", issued)
     denied = [([code], sums.error(code)) for code in DENIALS]
     passed = sum(sum(sums.responses(route, OK)) for route in ("check_token", "forward_auth"))
     checked = [(["valid"], passed), *denied, *(([code], sums.error(code)) for code in TOKEN_REASONS)]
     yield _labelled_total("txtoken_tokens_checked", "Tokens that were checked, by result.", ["result"], checked)
     yield _labelled_total(
         "txtoken_tokens_refused",
-        "Tokens that name a key of this service and were refused, by reason and by what that key is for.",
+        "Tokens that name a key of this service and were rejected, by reason and by the use of that key.",
         ["reason", "key"],
         [([reason, use], sums.total(f"refused_{reason}_{use}")) for reason in KEY_REASONS for use in KEY_USES],
     )
     yield _total(
-        "txtoken_tokens_cut", "Tokens that end with their key, before expHours have passed.", sums.total("tokens_cut")
+        "txtoken_tokens_cut", "Tokens that expire with their key, before expHours is over.", sums.total("tokens_cut")
     )
     yield _total(
         "txtoken_token_cache_hits",
-        "Checks whose token was found among those that are remembered as valid.",
+        "Checks whose token was remembered as valid.",
         sums.total("cache_hits"),
     )
 
@@ -264,7 +265,7 @@ def _remote(sums: _Sums) -> Iterator[Metric]:
     outcomes["given_up"] = sums.total("given_up")
     yield _labelled_total(
         "txtoken_remote_requests",
-        "Logins, and renewals that the remote is asked for, by what it made of them; given_up: the client went away before.",
+        "Logins and renewals sent to the remote, by outcome; given_up: the client went away before.",
         ["outcome"],
         [([outcome], count) for outcome, count in outcomes.items()],
     )
@@ -286,44 +287,44 @@ def _throttle(sums: _Sums) -> Iterator[Metric]:
     yield _total("txtoken_login_failures", "Logins that the remote rejected.", sums.total("login_failures"))
     yield _labelled_total(
         "txtoken_logins_throttled",
-        "Logins that were refused after too many failures, by whether a name in a network had them or an address.",
+        "Logins that were rejected during a lockout, by its kind: a name in a network, or an address.",
         ["by"],
         [([by], sums.total(f"throttled_{by}")) for by in THROTTLED_BY],
     )
     yield _labelled_total(
         "txtoken_throttle_lockouts",
-        "How often failures were too many, for a name in a network or for an address.",
+        "Lockouts after too many failures, by kind: a name in a network, or an address.",
         ["by"],
         [([by], sums.total(f"lockouts_{by}")) for by in THROTTLED_BY],
     )
 
 
 def _saturation(sums: _Sums) -> Iterator[Metric]:
-    yield _gauge("txtoken_connections_open", "Connections of clients.", sums.gauge("connections"))
+    yield _gauge("txtoken_connections_open", "Client connections.", sums.gauge("connections"))
     connections = GaugeMetricFamily(
         "txtoken_remote_connections", "Connections to the remote, by state.", labels=["state"]
     )
     for state in ("idle", "busy", "dialling"):
         connections.add_metric([state], sums.gauge(f"remote_{state}"))
     yield connections
-    yield _gauge("txtoken_requests_waiting", "Logins in line for a connection to the remote.", sums.gauge("waiting"))
-    limits = GaugeMetricFamily("txtoken_limit", "What all workers together take on, by kind.", labels=["kind"])
+    yield _gauge("txtoken_requests_waiting", "Logins that wait for a connection to the remote.", sums.gauge("waiting"))
+    limits = GaugeMetricFamily("txtoken_limit", "Limits of all workers together, by kind.", labels=["kind"])
     for kind in ("connections", "remote_connections", "waiting"):
         limits.add_metric([kind], sums.gauge(f"{kind}_max"))
     yield limits
     yield _histogram(
         "txtoken_loop_delay_seconds",
-        "How late a worker came to what was due: requests that arrive wait as long before they are read.",
+        "How late a worker's heartbeat was: arriving requests wait as long before they are read.",
         sums.histogram(metrics.LOOP),
         sums.seconds[metrics.LOOP_S],
     )
 
 
 def _processes(board: Board) -> Iterator[Metric]:
-    """The usual metrics of a process, of each one by itself.
+    """The usual process metrics, for each process separately.
 
-    A sum would be wrong: it falls when a worker dies, which looks like a restart of all of them, and counts what they share
-    once for each.
+    A sum would be wrong: it falls when a worker dies, which looks like a restart of all, and it counts shared memory several
+    times.
     """
     families: dict[str, Metric] = {}
     named = [("supervisor", board.service)]
@@ -339,7 +340,7 @@ def _processes(board: Board) -> Iterator[Metric]:
 
 
 def _cumulated(histogram: Sequence[int]) -> list[tuple[str, float]]:
-    """Return a histogram's buckets as Prometheus counts them: each with all that are below it."""
+    """Return a histogram's buckets as in Prometheus: each includes all below it."""
     reached = 0
     buckets: list[tuple[str, float]] = []
     for label, count in zip(_BOUND_LABELS, histogram, strict=True):

@@ -1,7 +1,7 @@
-"""The service's log: one event a line on stdout, as JSON or as text. Knows how lines are made and that none may block.
+"""The service's log: one line for each event on stdout, as JSON or as text. Never blocks.
 
-Lines are handed to a thread that writes them, because a full pipe or a slow disk must not stop the loop. What piles up
-past `PENDING_BYTES_MAX` is dropped and counted: serving goes on.
+A thread writes the lines, because a full pipe or a slow disk must not stop the loop. Lines above `PENDING_BYTES_MAX` are dropped
+and counted: the service keeps running.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import Final, Protocol
 from txtoken.observe.lines import as_json, escaped, redacted
 
 PENDING_BYTES_MAX: Final = 4 * 1024 * 1024
-FINISH_S: Final = 1.0  # how long the end of the process waits for a reader of the last lines
-KEPT_BYTES_MAX: Final = 256 * 1024  # that a process without a thread keeps for a slow reader
+FINISH_S: Final = 1.0  # how long the exit waits for a reader of the last lines
+KEPT_BYTES_MAX: Final = 256 * 1024  # kept for a slow reader by a process without a thread
 LINE_END: Final = 0x0A
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 class LineWriter:
-    """Writes lines to a file descriptor from a thread of its own. `write` never waits.
+    """Writes lines to a file descriptor from its own thread. `write` never waits.
 
     `dropped` counts the lines that could not be written in time.
     """
@@ -40,12 +40,12 @@ class LineWriter:
 
     def __init__(self, fd: int, *, piece_bytes_max: int | None = None) -> None:
         self._fd = fd
-        self._piece_bytes_max = piece_bytes_max  # write whole lines up to that many bytes at once
+        self._piece_bytes_max = piece_bytes_max  # write whole lines of at most this many bytes at once
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._wake = threading.Condition()
         self._ended = False
-        self._is_within_line = False  # the last piece was cut short by an error
+        self._is_within_line = False  # an error has truncated the last piece
         self._failed = False  # the last lines could not be written
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
@@ -53,11 +53,11 @@ class LineWriter:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether lines are being lost at present: a line that says so would be lost as well, and be the next to report."""
+        """Whether lines are being dropped now: a line about that would be dropped as well, and would have to be reported next."""
         return self._failed or self._pending_bytes > PENDING_BYTES_MAX // 2
 
     def write(self, lines: bytes) -> None:
-        """Take whole lines, each with its line end."""
+        """Accept whole lines, each with its line end."""
         with self._wake:
             if self._pending_bytes + len(lines) > PENDING_BYTES_MAX:
                 self.dropped += lines.count(b"\n")
@@ -67,7 +67,7 @@ class LineWriter:
             self._wake.notify()
 
     def close(self) -> None:
-        """Write what is left, and wait for that a moment."""
+        """Write the remaining lines, and wait for that a moment."""
         with self._wake:
             self._ended = True
             self._wake.notify()
@@ -96,7 +96,7 @@ class LineWriter:
                 _wait_for_room(self._fd, None)
                 continue
             except OSError:
-                # A closed pipe, a full disk: there is no place left to say so. The service goes on without these lines.
+                # A closed pipe, a full disk: there is no place to report this. The service continues without these lines.
                 with self._wake:
                     self.dropped += bytes(view).count(b"\n") - (len(view) > len(lines))
                 self._failed = True
@@ -107,10 +107,10 @@ class LineWriter:
 
 
 class DirectWriter:
-    """Writes lines at once, for a process that must have no thread. `write` never waits: what cannot be written at once is kept,
-    up to `KEPT_BYTES_MAX`, and written by the next `write` or `flush`.
+    """Writes lines at once, for a process that must not have threads. `write` never waits: lines that cannot be written are kept,
+    up to `KEPT_BYTES_MAX`, and the next `write` or `flush` writes them.
 
-    `dropped` counts the lines past that, and those lost by an error.
+    `dropped` counts the lines above that, and those lost by an error.
     """
 
     __slots__ = ("_failed", "_fd", "_kept", "_shared_fd", "_socket", "dropped")
@@ -125,11 +125,11 @@ class DirectWriter:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether lines are being lost at present: a line that says so would be lost as well, and be the next to report."""
+        """Whether lines are being dropped now: a line about that would be dropped as well, and would have to be reported next."""
         return self._failed or len(self._kept) > KEPT_BYTES_MAX // 2
 
     def write(self, lines: bytes) -> None:
-        """Take whole lines, each with its line end."""
+        """Accept whole lines, each with its line end."""
         if len(self._kept) + len(lines) > KEPT_BYTES_MAX:
             self.flush()
         if len(self._kept) + len(lines) > KEPT_BYTES_MAX:
@@ -139,11 +139,11 @@ class DirectWriter:
         self.flush()
 
     def flush(self) -> None:
-        """Write what can be written now."""
+        """Write as much as possible now."""
         self._write_kept(0.0)
 
     def close(self) -> None:
-        """Write what is left, and wait for that a moment."""
+        """Write the remaining lines, and wait for that a moment."""
         until = time.monotonic() + FINISH_S
         while self._kept and (left_s := until - time.monotonic()) > 0:
             self._write_kept(left_s)
@@ -157,13 +157,13 @@ class DirectWriter:
     def _write_kept(self, wait_s: float) -> None:
         while self._kept and _wait_for_room(self._fd, wait_s):
             wait_s = 0.0
-            # A pipe takes a piece of this size whole when it takes anything: no other process's line comes between.
+            # A pipe accepts a piece of this size as a whole or not at all: no other process's line comes between.
             piece = next(_pieces(bytes(self._kept), select.PIPE_BUF))
             try:
                 written = self._write_piece(piece[: select.PIPE_BUF])
             except BlockingIOError:
                 return
-            except OSError:  # a closed pipe, a full disk: there is no place left to say so
+            except OSError:  # a closed pipe, a full disk: there is no place to report this
                 self.dropped += self._kept.count(b"\n")
                 self._kept.clear()
                 self._failed = True
@@ -178,16 +178,16 @@ class DirectWriter:
 
 
 def _wait_for_room(fd: int, wait_s: float | None) -> bool:
-    """Wait until something can be written, or an error is to be had by writing. Returns whether that is so."""
+    """Wait until the descriptor is writable, or has an error that writing will raise. Returns whether it is."""
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     return bool(poll.poll(None if wait_s is None else wait_s * 1000))
 
 
 def _without_blocking(fd: int) -> int:
-    """Open a pipe once more, so that writing never blocks here, and blocks as before in processes that share it.
+    """Open a pipe again, so that writing never blocks here, and blocks as before in processes that share it.
 
-    Another process can fill a pipe between the look at it and the write.
+    Another process can fill a pipe between the check and the write.
     """
     try:
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
@@ -198,7 +198,7 @@ def _without_blocking(fd: int) -> int:
 
 
 def _as_socket(fd: int) -> socket.socket | None:
-    """Open a socket once more (journald's is one): it can be asked not to wait, each time that something is sent."""
+    """Return a socket object (journald's log is a socket): each send can request not to wait."""
     with contextlib.suppress(OSError):
         if stat.S_ISSOCK(os.fstat(fd).st_mode):
             return socket.socket(fileno=os.dup(fd))
@@ -206,13 +206,13 @@ def _as_socket(fd: int) -> socket.socket | None:
 
 
 class Writer(Protocol):
-    """Takes whole lines, and never waits for their reader."""
+    """Accepts whole lines, and never waits for their reader."""
 
     def write(self, lines: bytes) -> None: ...
 
 
 def _pieces(lines: bytes, bytes_max: int | None) -> Iterator[bytes]:
-    """Cut after line ends, into pieces of `bytes_max` at most. A longer line is a piece of its own."""
+    """Split after line ends, into pieces of at most `bytes_max`. A longer line is a separate piece."""
     start = 0
     while bytes_max is not None and len(lines) - start > bytes_max:
         end = lines.rfind(b"\n", start, start + bytes_max) + 1 or lines.find(b"\n", start) + 1 or len(lines)
@@ -245,7 +245,7 @@ class EventFormatter(logging.Formatter):
             return redacted(as_json(event))
         shown = "".join(f" {escaped(key)}={_shown(value)}" for key, value in fields.items())
         line = f"{timestamp(record.created)} {level:<7} {escaped(record.getMessage())}{shown}"
-        # Indented, so that no line of an exception's text looks like one of the log's own.
+        # Indented, so that no line of an exception's text looks like a log line.
         return redacted("\n".join([line, *(f"    {escaped(text)}" for text in trace.split("\n") if trace)]))
 
 
@@ -272,7 +272,7 @@ def open_log(writer: Writer, *, level: str, as_json: bool) -> logging.Logger:
 
 
 class Repeats:
-    """Keeps a message that comes with every request from flooding the log: one line of each kind every `period_s` seconds."""
+    """Limits repeated messages, so that they do not flood the log: one line of each kind every `period_s` seconds."""
 
     __slots__ = ("_period_s", "_seen")
 
@@ -281,7 +281,7 @@ class Repeats:
         self._seen: dict[str, tuple[float, int]] = {}
 
     def due(self, kind: str) -> int | None:
-        """Return how many messages of this kind were kept back since the last one, or None to keep this one back too."""
+        """Return how many messages of this kind were suppressed since the last one. None: suppress this one, too."""
         now = time.monotonic()
         last, kept_back = self._seen.get(kind, (-self._period_s, 0))
         if now - last < self._period_s:

@@ -1,10 +1,10 @@
-"""What is counted while serving, in memory that all processes of the service share. Knows no Prometheus and no names of metrics.
+"""Counts in memory that all processes of the service share. Knows no Prometheus and no names of metrics.
 
-Each worker counts in a block of its own, so none waits for a lock, and the worker that is asked adds all blocks up. A block is
-made before the fork and outlives its worker: the next one in its place counts on. `observe/exposition` makes metrics of it.
+Each worker counts in its own block, so none waits for a lock, and the worker that is scraped adds up all blocks. A block is made
+before the fork and outlives its worker: the replacement continues to count. `observe/exposition` renders the metrics.
 
-A request costs one addition in shared memory, a login two, and a failure one more. Sums of seconds, and the
-service's state at any time (connections, lines dropped), are copied into the block with every beat.
+A request costs one addition in shared memory, a login two, and a failure one more. Sums of seconds, and the current state
+(connections, dropped lines), are copied into the block at every beat.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Final
 
 from txtoken.http1.messages import Client, Head, Observer, Response
 
-# Upper ends of a histogram's buckets, in seconds: from a check (some 10 µs) to a login at `timeouts.remote` and past it.
+# Upper ends of a histogram's buckets, in seconds: from a check (some 10 µs) to a login at `timeouts.remote` and above.
 FIRST_BOUND_S: Final = 0.0001
 BOUNDS_S: Final[list[float]] = [
     *(FIRST_BOUND_S, 0.00025, 0.0005, 0.001, 0.0025, 0.005),
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0),
 ]
-# `preflight` is OPTIONS on any path, the last one all that is not named.
+# `preflight` is OPTIONS on any path, the last one is everything else.
 ROUTES: Final[list[str]] = [
     *("get_token", "check_token", "forward_auth", "refresh", "refresh_end"),
     *("jwks", "discovery", "preflight", "other"),
@@ -32,11 +32,10 @@ ROUTES: Final[list[str]] = [
 FORWARD_AUTH: Final = 2
 PREFLIGHT: Final = 7
 OTHER: Final = 8
-# A `statusMap` can hold others than those that have a name: they are counted by their class.
+# A `statusMap` can contain other statuses than these: they are counted by their class.
 STATUSES: Final[list[str]] = [*(str(int(status)) for status in HTTPStatus if status >= HTTPStatus.OK), "4xx", "5xx"]
 
-# What can go wrong with a request: the codes of `errors` and `handlers`, which the access log shows too. A test holds that none
-# is missing.
+# Errors of requests: the codes of `errors` and `handlers`, which the access log shows too. A test ensures that none is missing.
 LIMITS: Final[list[str]] = [  # on what clients send
     *("uri_too_long", "head_too_large", "too_many_fields", "body_too_large", "chunk_overhead"),
     *("head_timeout", "body_timeout", "buffered_bytes"),
@@ -47,15 +46,15 @@ REFUSALS: Final[list[str]] = [
     *("tls_on_plain_port", "version_not_supported"),
 ]
 INTERNAL: Final = "internal"
-THROTTLED_BY: Final[list[str]] = ["name", "address"]  # what failures are counted for (`service/throttle`)
+THROTTLED_BY: Final[list[str]] = ["name", "address"]  # the subjects of failures (`service/throttle`)
 TOKEN_REASONS: Final[list[str]] = [
     *("no_token", "segments", "malformed", "key", "algorithm", "signature"),
     *("no_expiry", "expired", "not_yet", "issuer", "audience", "revoked"),
     *("session_over", "no_auth_time"),
 ]
-# Of tokens that are valid, and not good enough for a route that proxies ask.
+# Rejections of valid tokens by a forward-auth route.
 DENIALS: Final[list[str]] = ["forbidden", "identity_too_large"]
-REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (see `errors`)
+REMOTE_REASONS: Final[dict[str, str]] = {  # with the kind of each failure (see `errors`)
     **dict.fromkeys(
         (
             *("refused", "reset", "closed", "dns", "tls", "tls_verify", "proxy"),
@@ -69,13 +68,13 @@ REMOTE_REASONS: Final[dict[str, str]] = {  # and what kind of failure each is (s
     **dict.fromkeys(("bad_encoding", "bad_json", "token_too_large", "no_claim"), "invalid"),
     "status": "status",
 }
-# Of these some are counted by what the key is for that the token names (`keys/ring`), which is known before the fork: a `kid` is
+# Some of these are counted by the use of the key that the token names (`keys/ring`): uses are known before the fork, a `kid` is
 # not.
 KEY_REASONS: Final[list[str]] = ["signature", "algorithm", "expired"]
 KEY_USES: Final[list[str]] = ["signing", "old", "next"]
 ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *DENIALS, *REMOTE_REASONS]
 
-# What others count, and a worker copies.
+# Counts of other modules, which a worker copies.
 REFUSED: Final[list[str]] = [f"refused_{reason}_{use}" for reason in KEY_REASONS for use in KEY_USES]
 TOTALS: Final[list[str]] = [
     *("cache_hits", "given_up", "log_lines_dropped"),
@@ -83,22 +82,22 @@ TOTALS: Final[list[str]] = [
     *("login_failures", "throttled_name", "throttled_address", "lockouts_name", "lockouts_address"),
     *REFUSED,
 ]
-# The state of this moment, which is void when the worker has died.
+# The current state, which is void after the worker has died.
 GAUGES: Final[list[str]] = [
     *("pid", "is_ready", "connections", "active", "waiting"),
     *("remote_idle", "remote_busy", "remote_dialling", "connections_max", "remote_connections_max", "waiting_max"),
     *("key_signs", "keys_verifying", "keys_published", "revocations", "revocations_failed"),
 ]
-# What happens to the service as a whole.
+# Events of the whole service.
 EVENTS: Final[list[str]] = ["reloads", "reloads_failed", "workers_replaced"]
-# When something was last so, or will be: `beat` by time.monotonic, the others in Unix time. Those of keys are a worker's own; the
-# key that signs began at `key_began` (0: nobody said when), ends at `key_ends` and is followed at `key_switches`.
+# Times of events: `beat` by time.monotonic, the others in Unix time. Those of keys belong to a worker: the signing key began at
+# `key_began` (0: unspecified), ends at `key_ends`, and is replaced at `key_switches`.
 MOMENTS: Final[list[str]] = [
     *("beat", "reloaded", "reload_failed", "key_loaded"),
     *("key_began", "key_ends", "key_switches", "keys_end"),
 ]
 
-# A block: counts, then seconds. A route has a histogram for each status, so that one addition counts both.
+# A block has counts, then seconds. A route has a histogram for each status, so that one addition counts both.
 BUCKETS: Final[int] = len(BOUNDS_S) + 1
 ROUTE_CELLS: Final[int] = len(STATUSES) * BUCKETS
 REMOTE: Final[int] = len(ROUTES) * ROUTE_CELLS
@@ -114,11 +113,11 @@ FIRST_MOMENT: Final[int] = LOOP_S + 1
 SECONDS: Final[int] = FIRST_MOMENT + len(MOMENTS)
 CELL_BYTES: Final = 8
 
-BEAT_LATE_S: Final = 5.0  # a worker without a sign of life for so long hangs
+BEAT_LATE_S: Final = 5.0  # a worker without a beat for this long hangs
 
 
 class Block:
-    """The numbers of one process. `counts` are integers, `seconds` floating-point numbers; the names above say which is which."""
+    """The numbers of one process. `counts` are integers, `seconds` floating-point numbers; the names above are their indexes."""
 
     __slots__ = ("counts", "seconds")
 
@@ -148,7 +147,7 @@ class Block:
         self.seconds[FIRST_MOMENT + MOMENTS.index(name)] = value
 
     def clear_gauges(self) -> None:
-        """Its process has died: clear its state, and keep what was counted."""
+        """Its process has died: clear the state, and keep the counts."""
         for index in range(FIRST_GAUGE, COUNTS):
             self.counts[index] = 0
 
@@ -168,18 +167,18 @@ class Board:
         return [self.service, *self.workers]
 
     def is_ready(self) -> bool:
-        """Whether every worker serves, and has shown within `BEAT_LATE_S` that it does not hang."""
+        """Whether every worker serves, with a beat within `BEAT_LATE_S`."""
         early = time.monotonic() - BEAT_LATE_S
         return all(block.gauge("is_ready") and block.moment("beat") > early for block in self.workers)
 
     def note_start(self) -> None:
-        """The service starts: its configuration and its key are in use from now on."""
+        """Record the start: configuration and key are in use from now on."""
         now = time.time()
         self.service.set_moment("reloaded", now)
         self.service.set_moment("key_loaded", now)
 
     def note_reload(self, *, has_new_key: bool) -> None:
-        """A configuration was read again and can be used."""
+        """Record a successful reload."""
         now = time.time()
         self.service.event("reloads")
         self.service.set_moment("reloaded", now)
@@ -187,13 +186,13 @@ class Board:
             self.service.set_moment("key_loaded", now)
 
     def note_failed_reload(self, block: Block) -> None:
-        """A configuration was read again and cannot be used, in the process of `block`."""
+        """Record a failed reload, in the process of `block`."""
         block.event("reloads_failed")
         self.service.set_moment("reload_failed", time.time())
 
 
 class Sum:
-    """Seconds that were added up since they were last published. Here an addition takes 2 ns, in shared memory 45."""
+    """Sum of seconds since the last publication. Here an addition takes 2 ns, in shared memory 45 ns."""
 
     __slots__ = ("seconds",)
 
@@ -202,8 +201,8 @@ class Sum:
 
 
 class Meter(Observer):
-    """Counts one worker's responses in its block. `paths` says which path is which of `ROUTES`; what is at or below one of
-    `asked` is forward authentication.
+    """Counts one worker's responses in its block. `paths` maps paths to `ROUTES`; paths at or below one of `asked` are forward
+    authentication.
     """
 
     __slots__ = ("_below", "_counts", "_error_cells", "_route_of", "_status_cells", "_sums", "block")
@@ -222,7 +221,7 @@ class Meter(Observer):
         self.use(paths, asked)
 
     def use(self, paths: Mapping[bytes, str], asked: Sequence[bytes] = ()) -> None:
-        """Take over other paths."""
+        """Use other paths."""
         self._route_of = {path: ROUTES.index(route) for path, route in paths.items()}
         self._route_of.update(dict.fromkeys(asked, FORWARD_AUTH))
         self._below = tuple(path + b"/" for path in asked)
@@ -254,20 +253,20 @@ class Meter(Observer):
             self._count(outcome.error)
 
     def _count(self, code: str) -> None:
-        """Count what went wrong, where that is one of `ERRORS`."""
+        """Count an error, if it is one of `ERRORS`."""
         cell = self._error_cells.get(code)
         if cell is not None:
             self._counts[cell] += 1
 
     def note_beat(self, delay_s: float) -> None:
-        """Count a beat of the worker by how late it came: what arrived meanwhile waited as long."""
+        """Count a beat of the worker by its delay: data that arrived meanwhile waited as long."""
         self._counts[LOOP + _bucket(delay_s)] += 1
         self._sums[LOOP_S].seconds += delay_s
 
     def publish(self, more: list[int], gauges: list[int]) -> None:
         """Add the sums to the block, copy the service's state, and show that this worker is alive.
 
-        `more` is what has come to each of `TOTALS` since the last time, `gauges` are in the order of `GAUGES`.
+        `more` is the increase of each of `TOTALS` since the last time, `gauges` are in the order of `GAUGES`.
         """
         counts = self._counts
         for place, total in enumerate(self._sums):
@@ -281,7 +280,7 @@ class Meter(Observer):
 
 
 class DoorMeter(Observer):
-    """Counts the responses on an address that is for forward authentication alone, by the worker's meter."""
+    """Counts the responses on a dedicated address of forward authentication, with the worker's meter."""
 
     __slots__ = ("_meter",)
 
@@ -296,8 +295,8 @@ class DoorMeter(Observer):
 
 
 def _bucket(seconds: float) -> int:
-    """Find a duration's place in a histogram. Most are in one of the first: looking at them in turn beats halving."""
-    if seconds <= FIRST_BOUND_S:  # a check: compared in place this takes nothing, in the list 30 ns
+    """Find a duration's bucket in a histogram. Most are in one of the first, so a linear search beats bisection."""
+    if seconds <= FIRST_BOUND_S:  # a check: this comparison takes nothing, one in the list 30 ns
         return 0
     place = 0
     for bound in BOUNDS_S:

@@ -1,4 +1,4 @@
-"""What the service reports in the log of what goes wrong while it serves, each kind now and then. Knows no request."""
+"""Logs problems while serving, with a limited rate for each kind. Knows no request."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 from txtoken.errors import RemoteError
 from txtoken.observe.logs import Repeats
 
-LARGE_TOKENS_S: Final = 60.0  # between two warnings of them
-UNTRUSTED_S: Final = 60.0  # likewise
+LARGE_TOKENS_S: Final = 60.0  # between two warnings
+UNTRUSTED_S: Final = 60.0  # between two warnings
 
 
 class Notices:
-    """Log lines that could come with every request, and are written once in a while with the number of those between."""
+    """Log lines that could repeat with every request. They are written at a limited rate, with the number of suppressed ones."""
 
     __slots__ = ("_large_tokens", "_log", "_repeats", "_untrusted")
 
@@ -27,41 +27,42 @@ class Notices:
         """A login got no usable reply."""
         fields: dict[str, object] = {"error": error.code, "text": error.public}
         if error.__cause__ is not None:
-            fields["cause"] = str(error.__cause__)  # names addresses: for the log alone
+            fields["cause"] = str(error.__cause__)  # contains addresses: only for the log
         self._warn(self._repeats.due(error.code), "the remote failed", fields)
 
     def token_is_large(self, size: int) -> None:
         """A token was issued that many servers do not accept in a header."""
-        text = "a token is longer than many servers take in a header (8 KiB): a shorter reply of the remote makes it shorter"
+        text = "a token is longer than many servers accept in a header (8 KiB): a shorter reply of the remote makes it shorter"
         self._warn(self._large_tokens.due("token"), text, {"bytes": size})
 
     def claims_are_dropped(self, names: str) -> None:
         """Members of a reply did not become claims. It is reported once."""
-        text = "these members of the remote's reply are registered claims, and do not come into tokens (dataClaim: '')"
+        text = "these members of the remote's reply are registered claims, and are dropped from tokens (dataClaim: '')"
         self._log.warning(text, extra={"fields": {"names": names}})
 
     def proxy_is_untrusted(self, peer: str) -> None:
-        """A peer that is no trusted proxy says for whom it asks, and the throttle counts it as the client itself."""
-        text = "X-Forwarded-For of a peer that trustedProxies does not name: the throttle takes all its clients for one"
+        """A peer that is not a trusted proxy sends X-Forwarded-For, and the throttle counts it as the client itself."""
+        text = "X-Forwarded-For from a peer that is not in trustedProxies: the throttle counts all its clients as one"
         self._warn(self._untrusted.due("proxy"), text, {"peer": peer})
 
     def handshake_failed(self, cause: str) -> None:
         """A client's TLS handshake failed."""
-        if self._repeats.due("handshake") is not None:  # port scanners knock at every open port
+        if self._repeats.due("handshake") is not None:  # port scanners try every open port
             self._log.debug("a client's TLS handshake failed", extra={"fields": {"cause": cause}})
 
     def buffers_are_full(self, limit: int, clients: int, held_bytes: int) -> None:
-        """So many clients, who held so many bytes, were closed."""
+        """So many connections, with so many buffered bytes, were closed."""
         if self._repeats.due("buffered_bytes") is not None:
             fields = {"limit": limit, "clients": clients, "bytes": held_bytes}
             self._log.warning(
-                "limits.bufferedBytes is reached: those who hold most are closed", extra={"fields": fields}
+                "limits.bufferedBytes is reached: the connections with the most bytes are closed",
+                extra={"fields": fields},
             )
 
     def crashed(self, error: Exception) -> None:
-        """A fault of this program."""
+        """A request failed by a fault of this program."""
         if self._repeats.due(type(error).__name__) is not None:
-            self._log.error("a request made the service fail", exc_info=error)
+            self._log.error("an internal error failed a request", exc_info=error)
 
     def _warn(self, kept_back: int | None, text: str, fields: dict[str, object]) -> None:
         if kept_back is None:

@@ -1,4 +1,4 @@
-"""Several observers of one server as one. Knows nothing of what they do with a response."""
+"""Combines several observers of a server into one. Knows nothing of their use of a response."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from txtoken.http1.messages import Client, Head, Observer, Response
 
 
 class Observers(Observer):
-    """Passes everything on, to each observer in turn."""
+    """Passes everything to each observer in turn."""
 
     __slots__ = ("_observers",)
 
@@ -25,7 +25,7 @@ class Observers(Observer):
 
 
 def as_one(*observers: Observer | None) -> Observer | None:
-    """Return the observer that stands for all of these. None: there are none, and a server need not look at the time."""
+    """Return one observer for all of these. None: there are none, and a server need not read the time."""
     given = [observer for observer in observers if observer is not None]
     if len(given) > 1:
         return Observers(given)

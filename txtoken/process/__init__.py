@@ -1,1 +1,1 @@
-"""How the service runs under Unix: sockets, signals, start and end. Decides nothing about a request."""
+"""Runs the service under Unix: sockets, signals, workers, start and shutdown. Decides nothing about a request."""

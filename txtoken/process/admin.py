@@ -1,7 +1,7 @@
-"""The second port: health and metrics for those who run the service, never for its clients. Decides nothing about a token.
+"""The admin port: health and metrics for operators, never for clients. Decides nothing about a token.
 
-Its socket is one for all processes, so whoever is free answers, and a worker that died or hangs keeps nobody waiting. Every
-answer speaks for the whole service, by the memory that all share.
+All processes share its socket, so any free worker answers, and a dead or hanging worker delays no probe. Every answer describes
+the whole service, from the shared memory.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from txtoken.service.routes import Routes, health_routes
 from txtoken.settings import KIB, MIB, Limits, Timeouts
 from txtoken.version import VERSION
 
-# Probes and scrapers are few, send next to nothing, and are quick. Nobody waits for them at the end. Whoever fills the port
-# with silent connections pushes out his own (`http1/room`).
+# Probes and scrapers are few, send very little, and are quick. Shutdown does not wait for them. A client that fills the port with
+# silent connections replaces its own (`http1/room`).
 ADMIN_TIMEOUTS: Final = Timeouts(head=5.0, body=5.0, idle=5.0, drain=1.0)
 ADMIN_LIMITS: Final = Limits(head_bytes=16 * KIB, body_bytes=KIB, buffered_bytes=MIB, connections=32)
 EXPOSITION: Final = "txtoken.observe.exposition"
@@ -36,7 +36,7 @@ EXPOSITION: Final = "txtoken.observe.exposition"
 
 @dataclass(frozen=True, slots=True)
 class AdminPort:
-    """What all processes of a service have in common: the bound sockets, the numbers, and how they are shown."""
+    """The shared parts of the admin port: the bound sockets, the counters, and the exposition."""
 
     sockets: Sequence[socket.socket]
     board: Board
@@ -45,7 +45,7 @@ class AdminPort:
 
 
 def make_admin_port(sockets: Sequence[socket.socket], workers: int, *, loop: str, build: str) -> AdminPort:
-    """Make what so many workers count in, and load what shows it. To be done before they are forked."""
+    """Make the counters of so many workers, and load the exposition. Call it before the workers are forked."""
     exposition = importlib.import_module(EXPOSITION)
     board = Board(workers)
     board.note_start()
@@ -54,9 +54,9 @@ def make_admin_port(sockets: Sequence[socket.socket], workers: int, *, loop: str
 
 
 class Admin:
-    """One worker's part of the admin port: it answers there, and counts what it does elsewhere.
+    """One worker's part of the admin port: answers requests there, and counts what the worker does elsewhere.
 
-    `paths` and `asked` say which path is which of `metrics.ROUTES`; `publish` is called before numbers are shown.
+    `paths` and `asked` map paths to `metrics.ROUTES`; `publish` is called before metrics are rendered.
     """
 
     def __init__(
@@ -77,21 +77,21 @@ class Admin:
         self._publish = publish
         self._clock = clock
         self._keys = KeyWatch(self._block)
-        self._dropped = 0  # lines of the log that were told to be lost
+        self._dropped = 0  # log lines that were reported as lost
         routes: dict[str, dict[str, Handler]] = health_routes(lambda: True, port.board.is_ready)
         routes["/metrics"] = {"GET": Metrics(self._show, port.content_type)}
         self.server = Server(Routes(routes, on_crash), ADMIN_LIMITS, ADMIN_TIMEOUTS, clock, None)
 
     async def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         await self.server.listen(self._sockets)
 
     def publish(
         self, entrances: Entrances, app: App, dropped: int, revocation_file: RevocationFile | None, *, ready: bool
     ) -> None:
-        """Copy what is so at this moment, and what was counted elsewhere, to where every process sees it.
+        """Copy the current state, and the counts of other modules, to the shared memory.
 
-        `dropped` are the lines of the log that were lost so far, `revocation_file` has the list of revocations in use.
+        `dropped` is the number of lost log lines so far, `revocation_file` has the list of revocations in use.
         """
         remotes, memory = app.remotes, app.verifier.memory
         cancelled = sum(remote.cancelled for remote in remotes)
@@ -130,11 +130,11 @@ class Admin:
         self.meter.publish(more, gauges)
 
     def note_reload(self, *, has_new_key: bool) -> None:
-        """The configuration was read again and is in use."""
+        """The configuration was reloaded and is in use."""
         self._board.note_reload(has_new_key=has_new_key)
 
     def note_failed_reload(self) -> None:
-        """The configuration was read again and cannot be used, here at least."""
+        """The configuration was reloaded but rejected, at least here."""
         self._board.note_failed_reload(self._block)
 
     def _show(self) -> bytes:

@@ -1,7 +1,7 @@
-"""The agreement of all processes of a service on the bytes of its configuration. Knows files by their digests only.
+"""Ensures that all processes of a service use the same bytes of the configuration. Knows only digests of files.
 
-The supervisor asks for a reload, and each worker reads the files itself. If a file was written in between, a worker would serve
-by another configuration than the rest.
+The supervisor requests a reload, and each worker reads the files itself. If a file changed in between, a worker would use another
+configuration than the others.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Content = bytes | str  # of a file: the digest of its bytes, or why it cannot be
 
 
 class Agreement:
-    """The digest of what the supervisor read last, in memory that all processes share. Make it before the workers are forked.
+    """The digest of what the supervisor read last, in shared memory. Make it before the workers are forked.
 
-    Only the supervisor writes. A worker that reads during a write finds a digest of nothing, and looks again later.
+    Only the supervisor writes. A worker that reads during a write gets a digest that matches nothing, and checks again later.
     """
 
     __slots__ = ("_memory",)
@@ -28,7 +28,7 @@ class Agreement:
         self._memory = mmap.mmap(-1, DIGEST_BYTES)  # anonymous and shared
 
     def note(self, contents: Mapping[str, Content]) -> None:
-        """Agree on the contents of these files, by path."""
+        """Record the contents of these files, by path, as the agreed ones."""
         self._memory[:DIGEST_BYTES] = _digest(contents)
 
     def is_on(self, contents: Mapping[str, Content]) -> bool:

@@ -1,8 +1,8 @@
-"""The beats of workers, in memory that they share with their supervisor, and which workers hang. Kills none of them.
+"""Finds workers that hang, by heartbeats in shared memory. Kills none of them.
 
-At each beat the loop of a worker adds one to its count. The supervisor measures by its own clock for how long a count stays the
-same, so no clock is compared across processes. If the supervisor itself did not run (it was stopped, the machine was suspended)
-it measures anew.
+At each beat the loop of a worker adds one to its count. The supervisor measures with its own clock how long a count stays the
+same, so no clocks are compared across processes. If the supervisor itself did not run (stopped, or the machine was suspended), it
+starts measuring again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import mmap
 from typing import Final
 
 CELL_BYTES: Final = 8
-HANG_S: Final = 10.0  # a worker that has not beaten for so long is replaced (contract §4.3)
+HANG_S: Final = 10.0  # a worker without a beat for this long is replaced (contract §4.3)
 LOOKS_PER_HANG: Final = 10  # often enough to notice that the supervisor itself did not run
 
 
@@ -28,12 +28,12 @@ class Beats:
         self._counts[number] = (self._counts[number] + 1) & 0xFFFF_FFFF
 
     def count(self, number: int) -> int:
-        """Return the count of this worker. Only whether it changes has a meaning: it begins again at its end."""
+        """Return the count of this worker. Only its changes matter: it wraps around."""
         return self._counts[number]
 
 
 class BeatWatch:
-    """Notices workers whose beat has stopped. Call `look` every `period_s`. All times are in seconds of one clock."""
+    """Finds workers whose beat has stopped. Call `look` every `period_s`. All times are in seconds of one clock."""
 
     __slots__ = ("_beats", "_hang_s", "_last_look", "_seen", "period_s")
 
@@ -42,14 +42,14 @@ class BeatWatch:
         self._hang_s = hang_s
         self.period_s = hang_s / LOOKS_PER_HANG
         self._last_look: float | None = None
-        self._seen: dict[int, tuple[int, float]] = {}  # by worker: its last count, and since when
+        self._seen: dict[int, tuple[int, float]] = {}  # by worker: its last count, and its time
 
     def begin(self, number: int, now: float) -> None:
         """Watch this worker, which has just started."""
         self._seen[number] = self._beats.count(number), now
 
     def end(self, number: int) -> None:
-        """Watch this worker no longer: it has ended."""
+        """Stop watching this worker: it has ended."""
         self._seen.pop(number, None)
 
     def look(self, now: float) -> list[int]:

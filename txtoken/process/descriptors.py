@@ -1,4 +1,4 @@
-"""How many files this process may open, and how many connections it can serve with them. Knows no sockets."""
+"""The limit of open files, and the number of connections that it allows. Knows no sockets."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from txtoken.errors import StartError
 from txtoken.process.doors import door_limits
 from txtoken.settings import Config
 
-# Files that are no connections to clients or the remote: listening sockets, the loop's own, the log, the admin port's clients.
+# Files other than connections to clients or the remote: listening sockets, the loop's own, the log, the admin port's clients.
 OTHER_FILES: Final = 80
-FEW_FILES: Final = 256  # with fewer, half of them are for these other files
-FILES_MIN: Final = 64  # with fewer the service does not start
+FEW_FILES: Final = 256  # with fewer, half of them are reserved for these other files
+FILES_MIN: Final = 64  # with fewer, the service does not start
 
 
 def require_files() -> None:
@@ -30,12 +30,12 @@ def require_files() -> None:
 
 
 def with_room(config: Config, log: logging.Logger) -> Config:
-    """Raise the limit of open files to what `limits` need. Where that is not allowed, return a configuration with fewer
-    connections: those of clients and those to the remote shrink in proportion, to 1 at least.
+    """Raise the limit of open files to what `limits` need. If that is not permitted, return a configuration with fewer
+    connections: those of clients and those to the remote shrink in proportion, to at least 1.
     """
     limits, remote = config.limits, config.remote
     doors = len(config.process.doors)
-    remotes = 1 if config.refresh.url is None else 2  # with as many connections each
+    remotes = 1 if config.refresh.url is None else 2  # each with this many connections
     wanted = limits.connections + remotes * remote.connections + doors * door_limits(limits).connections
     needed = wanted + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -53,7 +53,7 @@ def with_room(config: Config, log: logging.Logger) -> Config:
         connections = max(1, min(limits.connections, room - remotes * remote_connections))
     fields = {"files": soft, "connections": connections, "remote_connections": remote_connections}
     log.warning(
-        "this process may open too few files (ulimit -n): limits.connections and limits.remoteConnections are lowered",
+        "the limit of open files is too low (ulimit -n): limits.connections and limits.remoteConnections are reduced",
         extra={"fields": fields},
     )
     return replace(

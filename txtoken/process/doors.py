@@ -1,5 +1,5 @@
-"""Addresses of their own for proxies that ask (`forwardAuth.listen`): on each there is nothing but forward authentication, so
-that a proxy which asks its client's path never finds another route. Decides nothing about a token.
+"""Dedicated addresses for forward authentication (`forwardAuth.listen`): they serve no other route, so that a proxy which
+requests its client's path never reaches one. Decides nothing about a token.
 
 The sockets are bound once, and all workers accept from them.
 """
@@ -15,7 +15,7 @@ from typing import Final
 from txtoken.process.sockets import bind, unix_sockets
 from txtoken.settings import MIB, UNIX_PREFIX, Limits
 
-# What part of its limits each takes on: proxies open few connections, keep them, and send no bodies.
+# The share of the service's limits for each: proxies open few connections, keep them, and send no bodies.
 CONNECTIONS_PART: Final = 10
 CONNECTIONS_MIN: Final = 16
 BUFFERED_PART: Final = 8
@@ -23,7 +23,7 @@ BUFFERED_PART: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One such address, as the configuration writes it, and its sockets."""
+    """One dedicated address, as in the configuration, and its sockets."""
 
     address: str
     sockets: Sequence[socket.socket]
@@ -31,7 +31,7 @@ class Door:
 
 @contextlib.contextmanager
 def open_doors(addresses: Sequence[str]) -> Iterator[list[Door]]:
-    """Bind every address. At the end the files of Unix sockets are removed.
+    """Bind every address. On exit the files of Unix sockets are removed.
 
     Raises:
         StartError: one cannot be bound.
@@ -56,6 +56,6 @@ def close_doors(doors: Sequence[Door]) -> None:
 
 
 def door_limits(limits: Limits) -> Limits:
-    """Return what each of these addresses takes on, by the limits of the service."""
+    """Return the limits of each of these addresses, from the limits of the service."""
     connections = min(limits.connections, max(CONNECTIONS_MIN, limits.connections // CONNECTIONS_PART))
     return replace(limits, connections=connections, buffered_bytes=max(MIB, limits.buffered_bytes // BUFFERED_PART))

@@ -1,5 +1,5 @@
-"""All servers of one worker: the service's own, and one for each address that is for forward authentication alone (a door), with
-the access log of each. Decides nothing about a request.
+"""All servers of one worker: the main server, and one for each dedicated address of forward authentication, each with its access
+log. Decides nothing about a request.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from txtoken.observe.observers import as_one
 from txtoken.process.doors import Door, door_limits
 from txtoken.service.app import App
 
-MAIN: Final = None  # in place of a door's address
+MAIN: Final = None  # stands for the main server, in place of a dedicated address
 
 
 class Entrances:
-    """The servers of one worker. `main` is the service's own. Without a `meter` nothing is counted."""
+    """The servers of one worker. `main` is the main server. Without a `meter` nothing is counted."""
 
     def __init__(
         self,
@@ -63,16 +63,16 @@ class Entrances:
 
     @property
     def connection_count(self) -> int:
-        """Open connections, those that are held back and those that are no more than accepted included."""
+        """Open connections, including those that wait and those that were only accepted so far."""
         return sum(server.connection_count for server in self._servers)
 
     @property
     def connections_max(self) -> int:
-        """How many there can be."""
+        """The maximum number of connections."""
         return sum(server.limits.connections for server in self._servers)
 
     def new_logs(self, app: App) -> dict[str | None, AccessLog]:
-        """Make the access logs of another configuration, for `use`. None where there are to be none."""
+        """Make the access logs of another configuration, for `use`. None: access logs are off."""
         log, trusted = app.config.log, app.config.trusted_proxies
         if not log.access:
             return {}
@@ -96,18 +96,18 @@ class Entrances:
         return as_one(log, meter if meter is None or address is MAIN else DoorMeter(meter))
 
     async def listen(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept clients: on `sockets` those of the service, on the doors' own who asks there."""
+        """Accept clients on `sockets`, and on the dedicated addresses."""
         await self.main.listen(sockets)
         for door, server in zip(self._doors, self._at_doors, strict=True):
             await server.listen(door.sockets)
 
     def secure(self, tls: ssl.SSLContext | None) -> None:
-        """Speak TLS with clients that connect from now on, or speak in the clear."""
+        """Use TLS, or plain text, for clients that connect from now on."""
         for server in self._servers:
             server.secure(tls, self._notices.handshake_failed)
 
     def use(self, app: App, logs: dict[str | None, AccessLog]) -> None:
-        """Answer by another configuration from the next request on. `logs` are from `new_logs`."""
+        """Use another configuration from the next request on. `logs` are from `new_logs`."""
         self.flush()
         self._logs = logs
         config = app.config
@@ -126,19 +126,19 @@ class Entrances:
             )
 
     def sweep(self, now: float) -> bool:
-        """Act on deadlines that have passed. `now` is loop time. Returns whether much memory has become free."""
+        """Act on expired deadlines. `now` is loop time. Returns whether much memory has become free."""
         for server in self._servers:
             server.sweep(now)
-        eased = [server.buffers.has_eased() for server in self._servers]  # each forgets that it has once it was asked
+        eased = [server.buffers.has_eased() for server in self._servers]  # each call resets it, so call all
         return any(eased)
 
     def flush(self) -> None:
-        """Write the access lines that were collected."""
+        """Write the collected access lines."""
         for log in self._logs.values():
             log.flush()
 
     def take_held_back(self) -> int:
-        """Return how many connections found no place when they came, since the last call."""
+        """Return how many connections had to wait for a place since the last call."""
         count = 0
         for server in self._servers:
             count += server.places.held_back
@@ -154,14 +154,14 @@ class Entrances:
         return count
 
     async def drain(self) -> None:
-        """Close the sockets, let running requests finish for as long as they may, and end what is left."""
+        """Close the sockets, let running requests finish within their time, and abort the rest."""
         at_doors = [asyncio.ensure_future(server.drain()) for server in self._at_doors]
-        # It begins now: an answer that is given in the next moment says that it is the last one.
+        # It begins now: the next answers already say that they are the last ones.
         await self.main.drain()
         await asyncio.gather(*at_doors)
 
     def abort(self) -> None:
-        """End what is left, at once."""
+        """Abort everything at once."""
         for server in self._servers:
             server.abort()
         self.flush()

@@ -1,6 +1,6 @@
-"""What wakes the supervisor: signals, and descriptors that can be read. Acts on none of them.
+"""Wakes the supervisor: by signals, and by readable descriptors. Acts on none of them.
 
-A handler only notes its signal. The wait ends for every signal, by a byte on the wake-up socket (`signal.set_wakeup_fd`).
+A handler only records its signal. Every signal ends the wait, by a byte on the wake-up socket (`signal.set_wakeup_fd`).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _REQUESTS_TO_END: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Events:
-    """Signals that came, and descriptors that are watched. For the main thread of a process that runs no loop."""
+    """Pending signals and watched descriptors. For the main thread of a process without an event loop."""
 
     __slots__ = ("_selector", "_signals", "_wake_up")
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._wake_up = socket.socketpair()
-        self._signals: list[int] = []  # that came and were not taken yet
+        self._signals: list[int] = []  # pending signals
 
     def listen(self) -> None:
-        """Handle signals from now on, those included that came while they were blocked."""
+        """Handle signals from now on, including those that arrived while they were blocked."""
         for end in self._wake_up:
             end.setblocking(False)
         signal.set_wakeup_fd(self._wake_up[1].fileno(), warn_on_full_buffer=False)
@@ -39,11 +39,11 @@ class Events:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
     def watch(self, fd: int) -> None:
-        """End the wait when this descriptor can be read, until `forget`."""
+        """End the wait when this descriptor is readable, until `forget`."""
         self._selector.register(fd, selectors.EVENT_READ, fd)
 
     def forget(self, fd: int) -> None:
-        """Watch this descriptor no longer. Call it before the descriptor is closed."""
+        """Stop watching this descriptor. Call it before the descriptor is closed."""
         self._selector.unregister(fd)
 
     def wait(self, until: float) -> list[int]:
@@ -58,14 +58,14 @@ class Events:
         return readable
 
     def take_signals(self) -> Iterator[int]:
-        """Take the signals that came, in order, and those that come meanwhile."""
+        """Return the pending signals in order, including those that arrive meanwhile."""
         while self._signals:
             yield self._signals.pop(0)
 
     def close_in_child(self) -> None:
-        """In a new worker: give signals their default meaning, and close what the supervisor waits with.
+        """In a new worker: restore the default actions of signals, and close the supervisor's wake-up descriptors.
 
-        SIGINT is ignored: Ctrl-C reaches every process of a terminal, and the supervisor asks its workers to end.
+        SIGINT is ignored: Ctrl-C reaches every process of a terminal, and the supervisor stops its workers.
         """
         signal.set_wakeup_fd(-1)
         for number in HANDLED:
@@ -75,6 +75,6 @@ class Events:
             end.close()
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        # Each request to end counts. Any other signal is noted once: a thousand reloads must not delay the end.
+        # Every SIGTERM or SIGINT counts. Other signals are recorded once: a thousand reloads must not delay the shutdown.
         if number in _REQUESTS_TO_END or number not in self._signals:
             self._signals.append(number)

@@ -1,4 +1,4 @@
-"""The timer by which a process acts on time: deadlines, and the turn of each second. Knows nothing of what is done."""
+"""The timer of a process, for deadlines and for the start of each second. Knows nothing of the work."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from txtoken.clock import Clock
 
 
 class Heartbeat:
-    """One timer for the process, in place of one a request. `start` it once.
+    """One timer for the process, instead of one for each request. `start` it once.
 
-    Every `period_s()` seconds, and as each second begins, `work` is called with the loop's time and with how late the beat is, in
-    seconds. What it raises goes to `on_crash`: the next beat must come, or time stands still for all deadlines.
+    Every `period_s()` seconds, and at the start of each second, it calls `work` with the loop's time and the beat's delay in
+    seconds. Exceptions go to `on_crash`: without the next beat, no deadline would be met.
     """
 
     __slots__ = ("_clock", "_due", "_loop", "_on_crash", "_period_s", "_timer", "_work")
@@ -33,19 +33,19 @@ class Heartbeat:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Beat, and again and again."""
+        """Start to beat."""
         second_left = self._clock.tick()
         now = self._loop.time()
         try:
             self._work(now, max(0.0, now - self._due))
         except Exception as error:  # noqa: BLE001 - see above
             self._on_crash(error)
-        # Waking up right after the turn of a second keeps `exp` and Date right to a few milliseconds.
+        # Waking up right after the start of a second keeps `exp` and Date accurate to a few milliseconds.
         wait_s = min(self._period_s(), second_left + 0.001)
         self._due = self._loop.time() + wait_s
         self._timer = self._loop.call_later(wait_s, self.start)
 
     def stop(self) -> None:
-        """Beat no more."""
+        """Stop beating."""
         if self._timer is not None:
             self._timer.cancel()

@@ -1,6 +1,4 @@
-"""What all processes of a service have in common beside the sockets of `listen`, made before the workers are forked. Does
-nothing with it.
-"""
+"""What workers inherit from the supervisor, except the sockets of `listen`. It is made before the fork. Does nothing with it."""
 
 from __future__ import annotations
 
@@ -18,17 +16,17 @@ from txtoken.service.throttle.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What a worker has from its parent, or the only process from itself."""
+    """What a worker inherits from its parent. A single process makes it for itself."""
 
     admin_port: AdminPort | None = None
     revocations: Loaded | None = None  # read once: the workers share the memory
     doors: Sequence[Door] = ()
-    throttle_table: Table | None = None  # what workers count in, those that replace others too
+    throttle_table: Table | None = None  # shared by all workers, replacements included
     pages: Mapping[str, Mapping[str, Handler]] = field(default_factory=dict)  # of the demo, by path and method
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """All that are bound."""
+        """All bound sockets."""
         at_doors = [sock for door in self.doors for sock in door.sockets]
         return [*(() if self.admin_port is None else self.admin_port.sockets), *at_doors]
 

@@ -1,4 +1,4 @@
-"""What is so of a worker's keys, copied to where every process sees it. Knows no metric's name, and decides nothing."""
+"""Copies the state of a worker's keys to shared memory. Knows no metric's name, and decides nothing."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from txtoken.service.keys.ring import KeyRing
 
 
 class KeyWatch:
-    """Copies what is so of the keys into a worker's block. It looks at them when something can have changed: not with every beat,
-    which comes four times a second, but when there are other keys, or the time of the next change has come.
+    """Copies the state of the keys into a worker's block. It checks them only when something can have changed: not at every beat,
+    four times a second, but when there are other keys, or at the time of the next change.
     """
 
     __slots__ = ("_block", "_gauges", "_published", "_stays_from", "_stays_until", "_ttl_s")
 
     def __init__(self, block: Block) -> None:
         self._block = block
-        self._published: object = None  # what was looked at last: another object whenever the keys are others
+        self._published: object = None  # the last checked keys: a different object whenever the keys change
         self._ttl_s = 0
-        self._stays_from, self._stays_until = inf, -inf  # for how long that is right
+        self._stays_from, self._stays_until = inf, -inf  # how long that is valid
         self._gauges = [0, 0, 0]
 
     def publish(self, ring: KeyRing, ttl_s: int, now: int) -> list[int]:

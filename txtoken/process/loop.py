@@ -1,4 +1,4 @@
-"""The event loop: uvloop, or asyncio's own where uvloop is not installed. Knows nothing that runs on it."""
+"""The event loop: uvloop, or asyncio's own if uvloop is not installed. Knows nothing that runs on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 try:
     import uvloop
-except ImportError:  # no wheel for this machine: 32-bit ARM, say
+except ImportError:  # no wheel for this machine, for example 32-bit ARM
     LOOP_NAME = "asyncio"
     new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 else:
@@ -18,12 +18,12 @@ else:
     class Loop(uvloop.Loop):
         """Connects sockets to IP addresses without a name look-up.
 
-        uvloop passes no socket type to its own `getaddrinfo`, which then does not recognise an IP address and asks the system's
-        resolver, in a thread of its pool: 50 µs of the 210 that a new connection to the remote takes.
+        uvloop passes no socket type to its own `getaddrinfo`, which then does not recognise an IP address and calls the system's
+        resolver in a thread: 50 µs of the 210 that a new connection to the remote takes.
         """
 
         async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> Any:
-            """Resolve a name. An IP address is returned as it is."""
+            """Resolve a name. An IP address is returned unchanged."""
             hints["type"] = hints.get("type") or socket.SOCK_STREAM
             return await super().getaddrinfo(host, port, **hints)
 
@@ -31,6 +31,6 @@ else:
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine to its end on this loop."""
+    """Run a coroutine on this loop until it is done."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)

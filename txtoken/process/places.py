@@ -1,7 +1,7 @@
-"""The places of workers: each is filled by a fork, freed when its worker has ended, and filled again. Decides on no replacement.
+"""The places of workers: a fork fills a place, and the end of its worker frees it. Does not decide about replacements.
 
-Each place has listening sockets of its own (SO_REUSEPORT), which stay open here: clients in the backlog of a worker that died
-are served by the next one. Unix sockets and sockets that were passed to the service are shared by all workers.
+Each place has its own listening sockets (SO_REUSEPORT), which stay open here: the next worker serves the clients in the backlog
+of a dead one. All workers share Unix sockets and passed sockets.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from txtoken.process.beats import HANG_S, Beats, BeatWatch
 from txtoken.process.events import Events
 from txtoken.process.signals import BLOCKED_SIGNALS, WorkerContext
 
-LIVED_S: Final = 0.5  # a worker that lived that long did not die of its start
-BACK_OFF_S: Final = 0.1  # doubled after each worker that lived shorter
+LIVED_S: Final = 0.5  # a worker that lived this long did not fail at start
+BACK_OFF_S: Final = 0.1  # doubled after each worker with a shorter life
 BACK_OFF_S_MAX: Final = 5.0
-# The back-off is at its maximum long before. Without a limit of its own the power would overflow.
+# The back-off reaches its maximum long before. Without this limit the power would overflow.
 SHORT_LIVES_MAX: Final = 10
-CRASHED: Final = 1  # exit code of a worker that an exception has ended
+CRASHED: Final = 1  # exit code of a worker after an exception
 
 Serve = Callable[[WorkerContext, Sequence[socket.socket]], int]
 
@@ -38,14 +38,14 @@ class Place:
     number: int
     sockets: Sequence[socket.socket]
     pid: int = 0  # 0: the place is free
-    ready_fd: int = -1  # one byte comes when the worker serves
+    ready_fd: int = -1  # one byte arrives when the worker serves
     is_ready: bool = False
     started: float = 0.0
     start_at: float = 0.0
     short_lives: int = 0  # in a row
 
     def plan_next(self, *, has_served: bool) -> None:
-        """After a worker has ended: the next one starts at once if this one served for a while, else after the back-off."""
+        """After a worker has ended: start the next one at once if this one served for a while, else after the back-off."""
         if has_served and time.monotonic() - self.started >= LIVED_S:
             self.short_lives, self.start_at = 0, 0.0
         else:
@@ -62,7 +62,7 @@ class Ending:
     """A worker that has ended. Its place is free."""
 
     place: Place
-    code: int  # exit code, or the number of a signal with a minus
+    code: int  # exit code, or the negative number of a signal
     has_served: bool
 
     @property
@@ -74,7 +74,7 @@ class Ending:
 class Places:
     """All places of a service. Make it before any loop or thread exists.
 
-    `serve` is what a worker does in its process, with the sockets of its place. It returns the exit code.
+    `serve` runs in a worker's process, with the sockets of its place. It returns the exit code.
     """
 
     __slots__ = ("_agreement", "_beats", "_events", "_lifeline", "_places", "_serve", "_watch")
@@ -88,7 +88,7 @@ class Places:
         self._serve = serve
         self._beats = Beats(len(sockets))
         self._watch = BeatWatch(self._beats, HANG_S)
-        self._lifeline = os.pipe()  # its end of file means to the workers that their supervisor is gone
+        self._lifeline = os.pipe()  # end of file tells workers that their supervisor is gone
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
@@ -102,7 +102,7 @@ class Places:
 
     @property
     def are_ready(self) -> bool:
-        """Whether there is a worker in every place, and serves."""
+        """Whether every place has a worker that serves."""
         return all(place.is_ready for place in self._places)
 
     @property
@@ -116,7 +116,7 @@ class Places:
         return self._watch.period_s
 
     def due(self, now: float) -> Iterator[Place]:
-        """Name the free places in which a worker is to start."""
+        """Return the free places in which a worker should start now."""
         return (place for place in self._places if not place.pid and place.start_at <= now)
 
     def start(self, place: Place) -> None:
@@ -126,7 +126,7 @@ class Places:
             OSError: the system has no process, memory or descriptor left. The place is still free.
         """
         reading, writing = os.pipe()
-        # A signal that comes before the worker can handle it waits until it can.
+        # A signal waits until the worker can handle it.
         signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
         try:
             pid = os.fork()
@@ -146,7 +146,7 @@ class Places:
         self._events.watch(reading)
 
     def note_ready(self, fd: int) -> Place | None:
-        """Read what a worker says by this descriptor: return its place when it serves. None: it ended, which `reap` finds."""
+        """Read this descriptor: return the place of its worker when that serves. None: the worker ended, and `reap` finds it."""
         place = next(place for place in self._places if place.ready_fd == fd)
         place.is_ready = self._read_ready(place)
         return place if place.is_ready else None
@@ -189,14 +189,14 @@ class Places:
                 sock.close()
 
     def _become_worker(self, place: Place, ready_fd: int) -> None:
-        """Be a worker from here on, and end the process with it."""
+        """Run a worker in this process, then exit."""
         code = CRASHED
         try:
             self._events.close_in_child()
             os.close(self._lifeline[1])
             for other in self._places:
                 if other is not place:
-                    # A socket is open as long as any process has it open. At the end only the worker itself may have it.
+                    # A socket stays open as long as any process has it open. A worker must be the only process with its sockets.
                     for sock in other.sockets:
                         sock.close()
                     if other.ready_fd >= 0:
@@ -209,7 +209,7 @@ class Places:
                 agreement=self._agreement,
             )
             code = self._serve(context, place.sockets)
-        except BaseException:  # noqa: BLE001 - whatever it is: a worker must not return into the supervisor's code
+        except BaseException:  # noqa: BLE001 - a worker must never return into the supervisor's code
             traceback.print_exc()
         finally:
             os._exit(code)

@@ -1,4 +1,4 @@
-"""The list of revocations while the service runs: its file is looked at, and read in steps. Knows no token."""
+"""Reloads the list of revocations: checks its file for changes, and reads it in steps. Knows no token."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from txtoken.service.revocations import Revocations
 from txtoken.settings import Config
 
 STEP_S: Final = 0.002  # of reading in one turn of the loop
-SETTLE_S: Final = 1.0  # between the two looks that have to see the same file: whoever writes it has finished by then
+SETTLE_S: Final = 1.0  # between the two checks that have to see the same file: by then a writer has finished
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A list, and of which content of its file it is."""
+    """A list, and the content of the file that it was read from."""
 
     path: str
     revocations: Revocations
@@ -27,10 +27,10 @@ class Loaded:
 
 
 def load(config: Config) -> Loaded | None:
-    """Read the list of a configuration, before the service begins. None: it has none.
+    """Read the list of a configuration, before the service starts. None: it has none.
 
     Raises:
-        ConfigError: it cannot be used.
+        ConfigError: the list is wrong.
     """
     path = config.revocations
     if path is None:
@@ -40,9 +40,9 @@ def load(config: Config) -> Loaded | None:
 
 
 class RevocationFile:
-    """One worker's list. `look` now and then, `read_again` when a signal asks for it; `on_new` takes each new list.
+    """One worker's list. Call `look` regularly, and `read_again` after a signal; `on_new` gets each new list.
 
-    A file that cannot be used changes nothing. `in_turn` calls what it is given when others had their turns.
+    A bad file changes nothing. `in_turn` calls a function after other clients had their turns.
     """
 
     __slots__ = (
@@ -75,13 +75,13 @@ class RevocationFile:
         self._log = log
         self._in_turn = in_turn
         self._on_new = on_new
-        self._problem = ""  # of the last attempt
+        self._problem = ""  # the problem of the last attempt
         self._reading: Iterator[None] | None = None
-        self._next = current  # that is being read
+        self._next = current  # the list that is being read
         self._settling: Signature | None = None
         self._look_at = 0.0  # by `monotonic`
         self.current = current
-        self._seen = seen  # the content that was read last, good or bad
+        self._seen = seen  # the content that was read last, valid or not
 
     @property
     def has_failed(self) -> bool:
@@ -89,7 +89,7 @@ class RevocationFile:
         return bool(self._problem)
 
     def catch_up(self) -> None:
-        """Before the service begins: read the file at once, where it has changed since it was read for all workers."""
+        """Before the service starts: read the file at once, if it has changed since it was read for all workers."""
         found = signature_of(self._path)
         if found == self._seen:
             return
@@ -100,7 +100,7 @@ class RevocationFile:
             self._complain(error)
 
     def look(self) -> None:
-        """See whether the file has changed, when it is time for that. One that still changes is left until it does not."""
+        """Check whether the file has changed, if it is time for that. A file that keeps changing is read later."""
         now = monotonic()
         if now < self._look_at or self._reading is not None or self._config.reload_s is None:
             return
@@ -122,7 +122,7 @@ class RevocationFile:
             self._in_turn(self._go_on)
 
     def stop(self) -> None:
-        """Let go of a reading that is under way: another file is read from now on, or none."""
+        """Stop reading: from now on another file is used, or none."""
         self._reading = None
 
     def _go_on(self) -> None:
@@ -143,11 +143,11 @@ class RevocationFile:
         self.current = self._next
         self._problem = ""
         self._on_new(self.current)
-        self._log.info("the revocations are taken over", extra={"fields": {"revocations": self.current.count}})
+        self._log.info("the revocations are reloaded", extra={"fields": {"revocations": self.current.count}})
 
     def _complain(self, error: ConfigError) -> None:
         (problem,) = error.problems
         if str(problem) != self._problem:
             self._problem = str(problem)
-            text = "the revocations cannot be used, the old list stays in use"
+            text = "the new revocations are rejected, the old list stays in use"
             self._log.error(text, extra={"fields": {"problem": self._problem}})

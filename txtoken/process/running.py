@@ -1,7 +1,7 @@
-"""One worker's process: opens its log, serves until a signal ends it, reloads, leaves. Knows no request.
+"""One worker's process: opens its log, serves until a signal, reloads, exits. Knows no request.
 
-The end waits for no thread: a name look-up that hangs, or a reader of the log who sleeps, must not keep the process. So the
-loop is not closed, which would wait for both its pools of threads; the process ends by `leave`.
+The exit waits for no thread: a hanging name look-up, or a stuck reader of the log, must not delay it. So the loop is not closed,
+because that would wait for its thread pools. The process exits by `leave`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def serve(
     """Run the service in this process until a signal ends it. `load` reads its configuration again. Returns the exit code.
 
     Raises:
-        StartError: `adminPort` cannot be had.
+        StartError: `adminPort` is not available.
     """
     try:
         admin_port = open_admin(config)
@@ -52,8 +52,8 @@ def serve(
 
 
 def open_admin(config: Config) -> AdminPort | None:
-    """Bind `adminPort`, if there is to be one, and make ready what is shown there. It has the addresses of `listen`; where
-    these are Unix sockets alone it is for this machine alone.
+    """Bind `adminPort`, if configured, and prepare its metrics. It has the addresses of `listen`; if these are only Unix sockets,
+    it listens on loopback.
 
     Raises:
         StartError: an address cannot be bound.
@@ -72,8 +72,8 @@ def serve_as(
     sockets: Sequence[socket.socket],
     inheritance: Inheritance,
 ) -> int:
-    """Be one worker of several, or without `context` the only one, until a signal ends it. Returns the process's exit code."""
-    # Several processes that write to one pipe mix their lines up, but for pieces that the kernel takes whole.
+    """Run one of several workers, or without `context` the only one, until a signal. Returns the process's exit code."""
+    # Several processes that write to one pipe would mix their lines, except in pieces that the kernel accepts whole.
     writer = LineWriter(STDOUT_FD, piece_bytes_max=select.PIPE_BUF if context else None)
     log = open_log(writer, level=config.log.level, as_json=config.log.format == "json")
     try:
@@ -94,13 +94,13 @@ def announce(
     sockets: Sequence[socket.socket],
     inheritance: Inheritance = NOTHING,
 ) -> None:
-    """Say that the service listens, where, and what it does not like about its configuration."""
+    """Log that the service listens, its addresses, and the warnings of its configuration."""
     for warning in config.warnings:
         log.warning(warning)
     if LOOP_NAME != "uvloop":
-        log.warning("uvloop is not installed: serving on asyncio's own loop, which is slower")
+        log.warning("uvloop is not installed: the service uses asyncio's own loop, which is slower")
     if any(isinstance(sock, Passed) for sock in sockets):
-        log.info("sockets that were passed to this process (LISTEN_FDS) take the place of listen and port")
+        log.info("sockets passed to this process (LISTEN_FDS) replace listen and port")
     fields = {
         "addresses": [address(sock) for sock in sockets],
         "version": VERSION,
@@ -121,20 +121,20 @@ def announce(
 
 
 def run_to_the_end(main: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine as the last thing that this process does with a loop: nothing of the loop is closed."""
+    """Run a coroutine as this process's last use of a loop: the loop is not closed."""
     try:
         loop = new_event_loop()
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(main)
     finally:
         if getcoroutinestate(main) == CORO_CREATED:
-            main.close()  # a signal has ended the process before the loop ran: Python would complain of a coroutine not awaited
+            main.close()  # a signal came before the loop ran: without this, Python warns of a coroutine that was never awaited
 
 
 def leave(code: int) -> NoReturn:
-    """End the process now, whatever its threads still wait for. What has to be written or removed was before."""
+    """Exit now, whatever threads still wait for. Everything has been written and removed before."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it
+        with contextlib.suppress(OSError, ValueError):  # closed, or without a reader
             stream.flush()
     os._exit(code)
 
@@ -150,7 +150,7 @@ async def _serve(
 ) -> int:
     signals = Signals(context)
     level, number, on_beat = logging.INFO, 0, None
-    if context is not None:  # its supervisor speaks for all
+    if context is not None:  # its supervisor logs for all
         level, number, on_beat = logging.DEBUG, context.number, context.on_beat
     worker = Worker(
         config,
@@ -166,7 +166,7 @@ async def _serve(
         announce(log, config, sockets, inheritance)
     else:
         context.on_ready()
-    # Of several workers none looks at files by itself: the supervisor does, and sends a SIGHUP.
+    # One of several workers does not watch files: the supervisor does, and sends a SIGHUP.
     watching = asyncio.ensure_future(_watch(worker, reload, signals, log, looks=context is None))
     await signals.first.wait()
     watching.cancel()
@@ -178,13 +178,13 @@ async def _serve(
         stopping.result()
         return 0
     stopping.cancel()
-    log.warning("ended at once by a second signal")
+    log.warning("stopped at once by a second signal")
     await worker.abandon()
     return 1
 
 
 async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.Logger, *, looks: bool) -> None:
-    """Take a changed configuration over, for ever. Without `looks` only when a signal says so, or the last time failed."""
+    """Reload a changed configuration, forever. Without `looks`, only after a signal, or if the last reload failed."""
 
     def apply(config: Config) -> None:
         worker.take_over(with_room(config, log))
@@ -192,7 +192,7 @@ async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.
     while True:
         wait_s = reload.wait_s if looks or reload.is_pending else None
         if wait_s is None and reload.has_failed and not looks:
-            wait_s = RETRY_S  # the others serve by it already
+            wait_s = RETRY_S  # the others already use it
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(signals.reload.wait(), wait_s)
         asked = signals.reload.is_set()
@@ -202,7 +202,7 @@ async def _watch(worker: Worker, reload: Reload, signals: Signals, log: logging.
         if asked:
             worker.read_revocations_again()
         before = reload.config
-        # In a thread: a long file, or the first key that needs cryptography, would hold the loop for 50 ms.
+        # In a thread: a long file, or the first key that needs cryptography, would block the loop for 50 ms.
         config = reload.take(await asyncio.to_thread(reload.read, at_once=asked), apply)
         if worker.admin is not None:
             if config is not None:

@@ -1,6 +1,4 @@
-"""Listening sockets: of IP addresses and a port, Unix sockets with their files, and sockets that were passed to this process.
-Accepts no connection.
-"""
+"""Listening sockets: on IP addresses and a port, Unix sockets with their files, and passed sockets. Accepts no connection."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from txtoken.errors import StartError
 from txtoken.http1.acceptor import LISTEN_BACKLOG
 from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX
 
-UNIX_MODE: Final = 0o660  # of a socket's file: its owner and group may write to it, which means connect
+UNIX_MODE: Final = 0o660  # of a socket's file: its owner and group may write to it, and so connect
 _NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)  # in the kernel, or on any interface
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
@@ -26,9 +24,9 @@ _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str = "port") -> list[socket.socket]:
     """Bind every IP address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
 
-    `::` without an IPv4 address beside it is all addresses, IPv4 and IPv6; IPv4 alone where the machine has no IPv6.
+    `::` without an IPv4 address beside it means all IPv4 and IPv6 addresses, or all IPv4 addresses if the machine has no IPv6.
 
-    With `is_shared` more sockets can be bound to the same addresses, and the kernel spreads the clients over them. `key` is the
+    With `is_shared`, more sockets can be bound to the same addresses, and the kernel distributes clients over them. `key` is the
     name of the port in the configuration.
 
     Raises:
@@ -44,7 +42,7 @@ def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str 
             except OSError as error:
                 if host != ALL_ADDRESSES or v6_only or error.errno not in _NO_IPV6:
                     raise
-                host = ALL_IPV4  # an error from here on names this address
+                host = ALL_IPV4  # errors from here on name this address
                 sock = _open(host, port, is_shared=is_shared, v6_only=v6_only)
         except OSError as error:
             for opened in sockets:
@@ -87,10 +85,10 @@ def _why_not_bound(error: OSError, host: str, port: int, key: str) -> str:
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     match error.errno:
         case errno.EADDRINUSE:
-            return f"cannot listen on {place}: the port is in use. End what uses it, or choose another with `{key}`."
+            return f"cannot listen on {place}: the port is in use. Stop its user, or choose another with `{key}`."
         case errno.EACCES:
             return (
-                f"cannot listen on {place}: not permitted. Ports below 1024 need a privilege; choose a higher `{key}`."
+                f"cannot listen on {place}: not permitted. Ports below 1024 need privileges; choose a higher `{key}`."
             )
         case errno.EAFNOSUPPORT:
             return f"cannot listen on {place}: this machine has no IPv6. Correct `listen`."
@@ -101,14 +99,14 @@ def _why_not_bound(error: OSError, host: str, port: int, key: str) -> str:
 
 
 class Passed(socket.socket):
-    """A listening socket that was passed to this process, by systemd for example (sd_listen_fds(3))."""
+    """A listening socket that was passed to this process, for example by systemd (sd_listen_fds(3))."""
 
 
 def take_passed(numbers: Sequence[int]) -> list[socket.socket]:
-    """Take over the sockets that were passed to this process as these file descriptors.
+    """Open the sockets that were passed to this process as these file descriptors.
 
     Raises:
-        StartError: one of them is no listening stream socket.
+        StartError: one of them is not a listening stream socket.
     """
     sockets: list[socket.socket] = []
     for number in numbers:
@@ -121,8 +119,8 @@ def take_passed(numbers: Sequence[int]) -> list[socket.socket]:
             for sock in sockets:
                 sock.close()
             raise StartError(
-                f"file descriptor {number}, which was passed to this process (LISTEN_FDS), is no socket that listens for "
-                "streams. In a systemd socket unit use ListenStream= and Accept=no."
+                f"file descriptor {number}, which was passed to this process (LISTEN_FDS), is not a listening stream "
+                "socket. In a systemd socket unit use ListenStream= and Accept=no."
             )
     return sockets
 
@@ -133,7 +131,7 @@ def _listens(sock: socket.socket) -> bool:
 
 @contextlib.contextmanager
 def unix_sockets(listen: Sequence[str]) -> Iterator[list[socket.socket]]:
-    """Listen on every Unix socket in `listen`. At the end their files are removed, unless another process has replaced them.
+    """Listen on every Unix socket in `listen`. On exit their files are removed, unless another process has replaced them.
 
     Raises:
         StartError: a socket cannot be bound to its path.
@@ -155,7 +153,7 @@ def unix_sockets(listen: Sequence[str]) -> Iterator[list[socket.socket]]:
 
 
 def bind_unix(path: str) -> socket.socket:
-    """Listen on a Unix socket. A file that a dead process left is replaced, a socket in use is not.
+    """Listen on a Unix socket. The file of a dead process is replaced, a socket in use is not.
 
     Raises:
         StartError: the socket cannot be bound to this path.
@@ -179,7 +177,7 @@ def bind_unix(path: str) -> socket.socket:
 
 @contextlib.contextmanager
 def _lock(folder: str) -> Iterator[None]:
-    """Let one process at a time bind in this folder: of two that start at once, the second must find the first in use."""
+    """Let one process at a time bind in this folder: if two start at once, the second must find the first one's socket in use."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -192,14 +190,14 @@ def _clear(path: str) -> None:
     """Remove the socket of a dead process.
 
     Raises:
-        OSError: the socket is in use (EADDRINUSE), or the file is no socket (ENOTSOCK).
+        OSError: the socket is in use (EADDRINUSE), or the file is not a socket (ENOTSOCK).
     """
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise OSError(errno.ENOTSOCK, "no socket")
+        raise OSError(errno.ENOTSOCK, "not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.setblocking(False)
         try:
@@ -213,7 +211,7 @@ def _clear(path: str) -> None:
 
 
 def _identity(path: str) -> tuple[int, int, int]:
-    """Identify a file among those that were, or will be, at the same path. An inode's number alone may be used again."""
+    """Return what identifies a file among all that were, or will be, at the same path. Inode numbers are reused."""
     found = os.lstat(path)
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
@@ -222,14 +220,14 @@ def _why_not(error: OSError, path: str) -> str:
     folder = os.path.dirname(path)
     match error.errno:
         case errno.EADDRINUSE:
-            return "the socket is in use. End what uses it, or choose another with `listen`."
+            return "the socket is in use. Stop the program that uses it, or choose another socket with `listen`."
         case errno.ENOTSOCK:
-            return "a file that is no socket is there. Move it away, or choose another path with `listen`."
+            return "there is a file that is not a socket. Move it away, or choose another path with `listen`."
         case errno.ENOENT:
-            return f"the directory {folder} does not exist. Make it, or choose another with `listen`."
+            return f"the directory {folder} does not exist. Create it, or choose another path with `listen`."
         case errno.ENOTDIR:
-            return f"{folder} is no directory. Choose another with `listen`."
+            return f"{folder} is not a directory. Choose another path with `listen`."
         case errno.EACCES | errno.EPERM:
-            return f"not permitted. The service has to be able to read {folder} and to write to it."
+            return f"not permitted. The service needs permission to read and write {folder}."
         case _:
-            return error.strerror or "it cannot be made"
+            return error.strerror or "it cannot be created"

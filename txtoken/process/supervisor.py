@@ -1,7 +1,7 @@
-"""The supervisor of several workers: decides when they start, reload, are replaced, drain and are killed. Knows no request.
+"""The supervisor of several workers: starts, reloads, replaces, drains and kills them. Knows no request.
 
-It runs no loop and no thread, because it forks at any time. A worker that dies or hangs is replaced, after a back-off if it
-died early. A worker that cannot start ends the service, unless all have served once. With one worker there is no supervisor.
+It has no loop and no threads, because it forks at any time. It replaces a worker that dies or hangs, after a back-off if it died
+early. A worker that cannot start ends the service, unless all have served once. A single worker has no supervisor.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from txtoken.settings import Config
 
 OK: Final = 0
 FAILED: Final = 1
-KILL_AFTER_S: Final = 5.0  # after the time that a worker has to drain
-KILL_AT_ONCE_S: Final = 2.0  # after the second request to end
+KILL_AFTER_S: Final = 5.0  # after a worker's time to drain
+KILL_AT_ONCE_S: Final = 2.0  # after the second SIGTERM or SIGINT
 NO_PAGES: Final[Mapping[str, Mapping[str, Handler]]] = {}
 
 
 def serve(config: Config, load: Callable[[], Config], passed: Sequence[int] = ()) -> NoReturn:
-    """Run the service with as many workers as it says, until a signal ends it, and end the process with the exit code.
+    """Run the service with the configured number of workers until a signal, then exit with the exit code. Does not return.
 
-    `load` reads the configuration again, as it was read at first. `passed` are file descriptors of sockets that were passed to
-    this process. The service then listens on these, and `listen` and `port` are ignored.
+    `load` reads the configuration again. `passed` are file descriptors of sockets that were passed to this process: then the
+    service listens on these, and `listen` and `port` are ignored.
 
-    One worker needs no supervisor: it is this process. After the service has run the process ends, so this does not return.
+    A single worker needs no supervisor: it is this process.
 
     Raises:
         StartError: the service cannot start.
@@ -81,12 +81,12 @@ def _serve(
         shared = [*given, *take_passed(passed), *unix]
         if config.process.workers == 1:
             return running.serve(config, load, [*bind(listen, config.process.port), *shared], inheritance)
-        # Bound without SO_REUSEPORT first: with it, a port on which another service has workers would seem free.
+        # Bound without SO_REUSEPORT first: with it, a port of another service's workers would seem free.
         alone = bind(listen, config.process.port)
         port = alone[0].getsockname()[1] if alone else config.process.port
         for sock in alone:
             sock.close()
-        # The kernel spreads clients over sockets that are bound to the same address. Any other socket is shared by all workers.
+        # The kernel distributes clients over sockets that are bound to the same address. All workers share any other socket.
         sockets = [
             [*bind(listen, port, is_shared=True), *(sock.dup() for sock in shared)]
             for _ in range(config.process.workers)
@@ -103,7 +103,7 @@ def _serve(
 
 
 class Supervisor:
-    """The parent of all workers, which have `sockets` each. Call `run` once. `writer` is that of the log."""
+    """The parent of all workers. Each has its own `sockets`. Call `run` once. `writer` is the log's."""
 
     def __init__(
         self,
@@ -124,15 +124,15 @@ class Supervisor:
         self._look_at = inf if config.reload_s is None else time.monotonic() + config.reload_s
         self._log = log
         self._writer = writer
-        self._dropped = 0  # lines of the log that were reported as lost
+        self._dropped = 0  # log lines that were reported as lost
         self._inheritance = inheritance
         self._events = Events()
         self._places = Places(sockets, self._events, agreement, serve_worker)
         self._is_stopping = False
-        self._is_announced = False  # that the service listens
-        self._watch_at = 0.0  # when to look for hanging workers
-        self._close_at = inf  # when to close the sockets, at the end
-        self._kill_at = inf  # when to kill workers that did not end
+        self._is_announced = False  # the start line was logged
+        self._watch_at = 0.0  # when to check for hanging workers
+        self._close_at = inf  # when to close the sockets, at shutdown
+        self._kill_at = inf  # when to kill workers that have not exited
         self._code = OK
 
     def run(self) -> int:
@@ -141,7 +141,7 @@ class Supervisor:
         if self._inheritance.admin_port is not None:
             self._inheritance.admin_port.board.service.set_gauge("pid", os.getpid())
         gc.collect()
-        gc.freeze()  # workers share the memory of all that is here now: no collection writes to it
+        gc.freeze()  # workers share the memory of all current objects: garbage collection must not write to it
         while self._places.worker_count or not self._is_stopping:
             self._start_workers()
             for fd in self._events.wait(self._next_at()):
@@ -164,7 +164,7 @@ class Supervisor:
         return self._code
 
     def _next_at(self) -> float:
-        """Return when there is something to do, if nothing happens before."""
+        """Return the time of the next action, if nothing happens before."""
         start_at = inf if self._is_stopping else self._places.next_start_at
         return min(start_at, self._close_at, self._look_at, self._kill_at, self._watch_at)
 
@@ -176,10 +176,10 @@ class Supervisor:
         for place in self._places.due(time.monotonic()):
             try:
                 self._places.start(place)
-            except OSError as error:  # no process, memory or descriptor is left: the other workers serve on
+            except OSError as error:  # no process, memory or descriptor is left: the other workers keep serving
                 if not self._is_announced:
-                    raise StartError(f"no worker can be started: {error.strerror}") from error
-                self._log.error(f"no worker can be started: {error.strerror}")
+                    raise StartError(f"a worker cannot start: {error.strerror}") from error
+                self._log.error(f"a worker cannot start: {error.strerror}")
                 place.back_off()
 
     def _note_ready(self, fd: int) -> None:
@@ -192,17 +192,17 @@ class Supervisor:
             announce(self._log, self._config, self._places.sockets, self._inheritance)
 
     def _kill_hanging(self) -> None:
-        """Kill the workers whose loop has stopped: `_note_ending` follows. At the end `_kill_at` does it."""
+        """Kill the workers whose loop has stopped: `_note_ending` follows. At shutdown, `_kill_at` does this."""
         now = time.monotonic()
         self._watch_at = inf if self._is_stopping else now + self._places.watch_period_s
         for place in self._places.take_hanging(now):
             if not self._is_stopping:
                 fields = {"worker": place.number, "pid": place.pid}
                 self._log.error("a worker hangs and is killed", extra={"fields": fields})
-                os.kill(place.pid, signal.SIGKILL)  # which ends a stopped process too
+                os.kill(place.pid, signal.SIGKILL)  # also ends a stopped process
 
     def _note_ending(self, ending: Ending) -> None:
-        """Plan the next worker in a place that has become free, or end the service."""
+        """Plan the replacement of a worker that has ended, or stop the service."""
         place = ending.place
         if self._inheritance.admin_port is not None:
             self._inheritance.admin_port.board.workers[place.number].clear_gauges()
@@ -214,7 +214,7 @@ class Supervisor:
             return
         fields: dict[str, object] = {"worker": place.number, "how": ending.how}
         if not ending.has_served and not self._is_announced:
-            self._log.error("a worker could not start: the service ends", extra={"fields": fields})
+            self._log.error("a worker could not start: the service stops", extra={"fields": fields})
             self._code = FAILED
             self._stop()
             return
@@ -235,7 +235,7 @@ class Supervisor:
         self._look_at = inf if wait_s is None or self._is_stopping else time.monotonic() + wait_s
 
     def _take_over(self, *, at_once: bool) -> None:
-        """Read the configuration again. If it is good, workers do the same, and new ones begin with it."""
+        """Reload the configuration. If it is valid, workers reload it too, and new ones start with it."""
         if self._is_stopping:
             return
         config = self._reload.read_again(at_once=at_once)
@@ -262,7 +262,7 @@ class Supervisor:
             self._stop()
 
     def _stop(self) -> None:
-        """Ask the workers to drain; a second time, to end at once. Those that do not end are killed later."""
+        """Tell the workers to drain; the second time, to exit at once. Workers that do not exit are killed later."""
         timeouts = self._config.timeouts
         number, patience_s = AT_ONCE, KILL_AT_ONCE_S
         if not self._is_stopping:
@@ -293,4 +293,6 @@ class Supervisor:
             lines = self._writer.dropped - self._dropped
             if lines and not self._writer.is_stuck:
                 self._dropped += lines
-                self._log.warning("nobody took these lines of the log in time", extra={"fields": {"lines": lines}})
+                self._log.warning(
+                    "log lines were dropped because their reader is too slow", extra={"fields": {"lines": lines}}
+                )

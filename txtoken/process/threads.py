@@ -1,4 +1,4 @@
-"""Threads for work that takes milliseconds and lets the loop run meanwhile: signatures by long RSA keys. Knows no key."""
+"""Threads for work that takes milliseconds, so that the loop keeps running: signatures by long RSA keys. Knows no key."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-THREADS_MAX: Final = 2  # more would take the processors from the loop
+THREADS_MAX: Final = 2  # more would take CPU time from the loop
 
 
 class Threads:
-    """Some threads, which are started when there is work. The end of the process does not wait for them."""
+    """A few threads, started when there is work. The exit does not wait for them."""
 
     __slots__ = ("_loop", "_pool")
 
@@ -20,7 +20,7 @@ class Threads:
         self._pool = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="txtoken-sign")
 
     def run(self, work: Callable[[], bytes], on_end: Callable[[bytes | Exception], None]) -> None:
-        """Do something in a thread. `on_end` is called in the loop, with what it returned or raised."""
+        """Run a function in a thread. `on_end` is called in the loop, with its result or exception."""
 
         def note(done: Future[bytes]) -> None:
             error = done.exception()

@@ -1,6 +1,4 @@
-"""One process's service: an `App` and the server in front of it, with the beat that both live by. Decides nothing about a
-request.
-"""
+"""One process's service: an `App`, its servers, and the heartbeat for both. Decides nothing about a request."""
 
 from __future__ import annotations
 
@@ -30,12 +28,12 @@ from txtoken.service.throttle.table import Table
 from txtoken.settings import Config
 
 BUILD: Final = "interpreted" if parser.__file__.endswith(".py") else "compiled"  # see setup.py
-# Objects that come to life before the collector looks for cycles. Requests make none, but those of a few hundred that are
-# on their way count as well: with Python's 700 it would look every few milliseconds, for 1 % of the CPU time.
+# New objects before the garbage collector looks for cycles. Requests make no cycles, but the objects of a few hundred active ones
+# count as well: with Python's 700 it would run every few milliseconds, for 1 % of the CPU time.
 GARBAGE_OBJECTS: Final = 50_000
-BEAT_S_MAX: Final = 0.25  # between two looks at the deadlines
-BEAT_S_MIN: Final = 0.01  # each looks at every connection
-BEATS_PER_TIMEOUT: Final = 10  # a deadline is met to a tenth of the shortest timeout
+BEAT_S_MAX: Final = 0.25  # between two checks of the deadlines
+BEAT_S_MIN: Final = 0.01  # each check visits every connection
+BEATS_PER_TIMEOUT: Final = 10  # deadlines are accurate to a tenth of the shortest timeout
 
 
 class Worker:
@@ -54,12 +52,12 @@ class Worker:
     ) -> None:
         self._log = log
         self._number = number
-        self._life_level = life_level  # of the lines about its end
-        self._on_beat = on_beat  # a sign of life, for a supervisor
+        self._life_level = life_level  # level of the log lines about its shutdown
+        self._on_beat = on_beat  # reports a beat to the supervisor
         clock = Clock()
         self._ready = False
         self._writer = writer
-        self._dropped = 0  # lines of the log that were reported as lost
+        self._dropped = 0  # log lines that were reported as lost
         self._notices = notices = Notices(log)
         self._surroundings = Surroundings(
             clock=clock,
@@ -80,7 +78,9 @@ class Worker:
         self._revocation_file: RevocationFile | None = None
         if config.revocations is not None:
             revocations = inheritance.revocations
-            if revocations is None or revocations.path != config.revocations:  # a reload has named another file since
+            if (
+                revocations is None or revocations.path != config.revocations
+            ):  # a reload has configured another file since
                 revocations = Loaded(config.revocations, Revocations(carried_by(config)), None)
             self._revocation_file = self._new_revocation_file(config, revocations.revocations, revocations.signature)
             self._revocation_file.catch_up()
@@ -106,14 +106,14 @@ class Worker:
         return RevocationFile(config, current, seen, self._log, self._surroundings.in_turn, self._use_revocations)
 
     def _use_revocations(self, revocations: Revocations | None) -> None:
-        """Refuse what this list names from now on, and say what is strange about it: one of several workers does."""
+        """Reject the tokens of this list from now on. One of several workers logs warnings about the list."""
         self._app.revoke(revocations)
         if revocations is not None and self._number == 0:
             for doubt in self._app.doubts(revocations):
                 self._log.warning("revocations: %s", doubt)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Begin to serve on sockets that are bound. `stop` closes them."""
+        """Start to serve on bound sockets. `stop` closes them."""
         self._heartbeat.start()
         await self._entrances.listen(sockets)
         self._ready = True
@@ -121,12 +121,12 @@ class Worker:
             self._publish()
             await self.admin.start()
         gc.collect()
-        gc.freeze()  # what lives as long as the process is not looked at by the collector again
+        gc.freeze()  # the garbage collector skips these objects, which live as long as the process
         gc.set_threshold(GARBAGE_OBJECTS)
 
     def take_over(self, config: Config) -> None:
-        """Serve by another configuration from the next request on. Those that run finish by the old one, and connections
-        keep the limits that they began with.
+        """Use another configuration from the next request on. Running requests finish with the old one, and connections keep
+        their limits.
         """
         before = self._app
         if config == before.config:
@@ -138,7 +138,7 @@ class Worker:
         except Exception:
             app.discard(before)
             raise
-        # Nothing fails from here on.
+        # Nothing can fail from here on.
         app.replace(before)
         self._app = app
         self._take_over_revocations(before.config)
@@ -148,10 +148,10 @@ class Worker:
         self._entrances.use(app, logs)
         if before.config.tls != config.tls:
             self._entrances.secure(config.tls.context)
-        self._log.debug("serving by another configuration")
+        self._log.debug("another configuration is in use")
 
     def _take_over_revocations(self, before: Config) -> None:
-        """Use the list of the new configuration. Another file is read in steps, and the list stays what it is until then."""
+        """Use the list of the new configuration. Another file is read in steps, and the old list is used until then."""
         config, file = self._app.config, self._revocation_file
         if config.revocations is None:
             file = None
@@ -164,12 +164,14 @@ class Worker:
         self._use_revocations(None if file is None else file.current)
 
     def read_revocations_again(self) -> None:
-        """Look at the list of revocations at once."""
+        """Reload the list of revocations at once."""
         if self._revocation_file is not None:
             self._revocation_file.read_again()
 
     async def stop(self) -> None:
-        """Drain (contract §4.3): not ready, `drainDelay`, then nobody new, and up to `timeouts.drain` for who is here."""
+        """Drain (contract §4.3): not ready, `drainDelay`, then no new clients, and up to `timeouts.drain` for the present
+        ones.
+        """
         self._ready = False
         self._publish()
         fields = {"connections": self._entrances.connection_count}
@@ -178,12 +180,12 @@ class Worker:
             await asyncio.sleep(self._app.config.timeouts.drain_delay)
         await self._entrances.drain()
         if self.admin is not None:
-            await self.admin.server.drain()  # only now: until here it told that this worker drains
+            await self.admin.server.drain()  # only now: until here it reported that this worker drains
         await self.abandon()
         self._log.log(self._life_level, "stopped")
 
     async def abandon(self) -> None:
-        """Let go of everything at once."""
+        """Abort everything at once."""
         self._heartbeat.stop()
         self._entrances.abort()
         if self.admin is not None:
@@ -191,7 +193,7 @@ class Worker:
         await self._app.close()
 
     def _beat(self, now: float, late_s: float) -> None:
-        """Do all that is due by time."""
+        """Do everything that is due."""
         if self._on_beat is not None:
             self._on_beat()
         if self.admin is not None:
@@ -200,7 +202,7 @@ class Worker:
 
     def _sweep(self, now: float) -> None:
         if self.admin is not None:
-            self._publish()  # before anything is let go of that was counting
+            self._publish()  # before any counting part is released
             self.admin.server.sweep(now)
         if self._entrances.sweep(now):
             heap.give_back()
@@ -211,10 +213,12 @@ class Worker:
         if self._writer.dropped != self._dropped and not self._writer.is_stuck:
             lines = self._writer.dropped - self._dropped
             self._dropped += lines
-            self._log.warning("nobody took these lines of the log in time", extra={"fields": {"lines": lines}})
+            self._log.warning(
+                "log lines were dropped because their reader is too slow", extra={"fields": {"lines": lines}}
+            )
 
     def _publish(self) -> None:
-        """Show every process of the service what is so in this one."""
+        """Publish the state of this process to all processes of the service."""
         if self.admin is not None:
             ready = self._ready and self._app.can_sign()
             self.admin.publish(self._entrances, self._app, self._writer.dropped, self._revocation_file, ready=ready)
