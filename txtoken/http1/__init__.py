@@ -1,1 +1,1 @@
-"""HTTP/1.1: bytes on one side, requests and responses on the other. Knows no tokens."""
+"""HTTP/1.1: turns bytes into requests, and responses into bytes. Knows no tokens."""

@@ -1,4 +1,4 @@
-"""Listening sockets: which clients are accepted, greeted and kept waiting. Knows no connection's bytes."""
+"""Listening sockets: accepts clients, makes the TLS handshake, and pauses when there is no room. Knows no connection's bytes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Final
 
 from txtoken.http1.member import Member
 
-# A TLS connection whose end the client does not confirm is closed after this time. The client still gets what the kernel has of
-# an answer; an answer larger than the kernel's buffer has this long to be read.
+# A TLS connection is closed after this time if the client does not confirm its end. The client still gets the part of an answer
+# that the kernel has; an answer larger than the kernel's buffer has to be read within this time.
 TLS_CLOSE_S: Final = 2.0
-# Clients that are accepted at a time from a socket that several workers share, so that each worker gets some of many.
+# Clients accepted at a time from a socket that several workers share, so that each worker gets its part.
 GREETED_AT_ONCE_MAX: Final = 16
-# Clients that are accepted in a turn of the loop that pipelined requests used up: uvloop's own listeners accept one in each
-# turn, and a crowd in the backlog would keep a new client waiting for seconds.
+# Clients accepted in a turn of the loop that is full of pipelined requests: uvloop's own listeners accept one in each turn, and a
+# long backlog would make a new client wait for seconds.
 ACCEPTED_A_BUSY_TURN_MAX: Final = 32
-LISTEN_BACKLOG: Final = 4096  # connections that the kernel keeps for us; it cuts this down to its own somaxconn
+LISTEN_BACKLOG: Final = 4096  # connections that the kernel queues for us; its somaxconn is the upper limit
 
 
 class Host:
-    """What the acceptor knows of its server: where accepted clients go."""
+    """What the acceptor needs of its server: where accepted clients go."""
 
     __slots__ = ()
 
@@ -31,15 +31,15 @@ class Host:
         raise NotImplementedError
 
     def has_room(self) -> bool:
-        """Make room for the client that was accepted just now. False: all are busy, it has to wait."""
+        """Make room for the client that was just accepted. False: all others are busy, so it has to wait."""
         raise NotImplementedError
 
     def note_greeting(self, greeting: Greeting) -> None:
-        """A client was accepted. Its handshake takes a place."""
+        """A client was accepted. It takes a place during its handshake."""
         raise NotImplementedError
 
     def note_greeted(self, greeting: Greeting) -> None:
-        """A client's handshake is over, one way or the other."""
+        """A client's handshake is over, successful or not."""
         raise NotImplementedError
 
     def note_tls_failure(self, cause: str) -> None:
@@ -52,11 +52,11 @@ class Host:
 
 
 class Greeting(Member):
-    """A client that was accepted, and is no connection yet.
+    """A client that was accepted, but is not a connection yet.
 
-    Only a TLS handshake can last, and be ended. Without TLS the client is a connection in the next turns of the loop, and is
-    ended as one: cancelled between `connection_made` and the end of its task, uvloop closes the transport and never calls
-    `connection_lost`. The connection would keep its place and its memory for as long as the process lives.
+    Only a TLS handshake can last, and be aborted. Without TLS the client becomes a connection in the next turns of the loop, and
+    is aborted as one. If its task were cancelled after `connection_made`, uvloop would close the transport and never call
+    `connection_lost`: the connection would keep its place and memory for the life of the process.
     """
 
     __slots__ = ("_host", "_task", "can_last")
@@ -72,13 +72,13 @@ class Greeting(Member):
         self._host.note_greeted(self)
 
     def abort(self) -> None:
-        """End now, if it would not by itself."""
+        """Abort now, unless it ends soon by itself."""
         if self.can_last:
             self._task.cancel()
 
 
 class Acceptor:
-    """The bound sockets of a server. `listen` once; `pause` and `resume` as there is room; `close` at the end."""
+    """The bound sockets of a server. Call `listen` once; `pause` and `resume` depending on room; `close` at the end."""
 
     __slots__ = (
         "_host",
@@ -97,19 +97,19 @@ class Acceptor:
         self._host = host
         self._sockets: Sequence[socket.socket] = ()
         self._listeners: list[asyncio.Server] = []
-        self._watched: list[socket.socket] = []  # the sockets whose clients are greeted
+        self._watched: list[socket.socket] = []  # the sockets whose clients this class accepts itself
         self._resuming: asyncio.Task[None] | None = None
         self._is_closed = False
-        self.is_paused = False  # the listeners are closed: there is no room, or it is the end
+        self.is_paused = False  # the listeners are closed: there is no room, or the server stops
         self.tls: ssl.SSLContext | None = None
 
     async def listen(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept clients on sockets that are bound."""
+        """Accept clients on bound sockets."""
         self._sockets = sockets
         await self._accept()
 
     def use(self, tls: ssl.SSLContext | None) -> None:
-        """Speak TLS with clients that connect from now on, or speak in the clear."""
+        """Use TLS, or plain text, for clients that connect from now on."""
         changes_kind = (tls is None) != (self.tls is None)
         self.tls = tls
         if changes_kind and (self._listeners or self._watched):
@@ -137,7 +137,7 @@ class Acceptor:
         self.pause()
 
     def close(self, places: int) -> list[socket.socket]:
-        """Close the sockets. Returns as many clients from their backlogs as there are places for."""
+        """Close the sockets. Returns clients from their backlogs, as many as there are places."""
         self.stop()
         waiting: list[socket.socket] = []
         for sock in self._sockets:
@@ -147,8 +147,8 @@ class Acceptor:
         return waiting
 
     async def _accept(self) -> None:
-        # A listener that closes takes its socket with it, and the kernel resets the clients in its backlog. So each gets a
-        # duplicate: the original keeps the backlog alive while accepting is paused.
+        # A listener closes its socket, and the kernel then resets the clients in its backlog. So each listener gets a duplicate:
+        # the original keeps the backlog alive while accepting is paused.
         self.is_paused = False
         for sock in self._sockets:
             sock.setblocking(False)
@@ -160,19 +160,19 @@ class Acceptor:
                     await self._loop.create_server(self._host.make_connection, sock=sock.dup(), backlog=LISTEN_BACKLOG)
                 )
         if self.is_paused or self._is_closed:
-            self.pause()  # the end, or too many clients once more, came while the listeners were opened
+            self.pause()  # while the listeners were opened, the server stopped or had too many clients again
 
     async def _accept_again(self) -> None:
         try:
             await self._accept()
         except OSError:
-            self.pause()  # no file descriptor is left, say: the next sweep tries once more
+            self.pause()  # perhaps no file descriptor is left: the next sweep tries again
 
     # Clients that are greeted. The loops' own listeners call back after a client's TLS handshake: a client that never ends
     # its handshake would not be counted. And they remove the file of a Unix socket when they close, or reject a bound one.
 
     def catch_up(self) -> None:
-        """Accept clients that wait in the backlogs, after a turn of the loop that was full."""
+        """Accept clients from the backlogs, after a full turn of the loop."""
         for sock in self._sockets:
             if not self.is_paused:
                 self._take_clients(sock, ACCEPTED_A_BUSY_TURN_MAX)
@@ -184,16 +184,16 @@ class Acceptor:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError:
-                self.pause()  # no file descriptor is left, say: the next sweep tries once more
+                self.pause()  # perhaps no file descriptor is left: the next sweep tries again
                 return
             has_room = self._host.has_room()
-            self.greet(client)  # if it is one too many, its connection is held back
+            self.greet(client)  # if it is one too many, its connection has to wait
             if not has_room:
                 self.pause()
                 return
 
     def greet(self, client: socket.socket) -> None:
-        """Make a connection of an accepted client, after its TLS handshake where there is one."""
+        """Make a connection of an accepted client, after its TLS handshake if there is one."""
         task = self._loop.create_task(self._shake_hands(client))
         self._host.note_greeting(Greeting(self._host, task, can_last=self.tls is not None))
 
@@ -207,17 +207,17 @@ class Acceptor:
                 ssl_handshake_timeout=self._host.handshake_s() if is_tls else None,
                 ssl_shutdown_timeout=TLS_CLOSE_S if is_tls else None,
             )
-        except OSError as error:  # it speaks no TLS, has no valid certificate, takes too long, or has gone
+        except OSError as error:  # no TLS, no valid certificate, too slow, or gone
             if is_tls:
                 self._host.note_tls_failure(str(error))
 
 
 def _backlog(listening: socket.socket, count: int) -> Iterator[socket.socket]:
-    """Accept so many clients that wait, or all if there are fewer."""
+    """Accept so many waiting clients, or all if there are fewer."""
     listening.setblocking(False)
     for _ in range(count):
         try:
             client, _ = listening.accept()
-        except OSError:  # BlockingIOError: that was the last
+        except OSError:  # BlockingIOError: that was the last one
             return
         yield client

@@ -1,4 +1,4 @@
-"""One client's transport: it writes answers, pauses and resumes reading, and counts what is not read. Knows no requests."""
+"""One client's transport: writes answers, pauses and resumes reading, and counts unread answers. Knows no requests."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from txtoken.http1.phase import BODY, CLOSED, HEAD, IDLE, LINGERING, RESTING, Ph
 from txtoken.http1.proxies import plain_address
 from txtoken.http1.serving import Serving
 
-# Below this a request that is being answered, and answers on their way, are not counted: the connection itself costs as much,
-# and looking at each answer would cost the most common request 0.5 %.
+# Requests being answered, and answers in transit, are not counted below this: the connection itself costs as much, and checking
+# each answer would cost the most common request 0.5 %.
 UNCOUNTED_BYTES_MAX: Final = 4 * 1024
-# The client's next bytes are waited for.
+# The phases that wait for bytes of the client.
 _READING: Final = frozenset((IDLE, RESTING, HEAD, BODY, LINGERING))
 
 
 class Channel(Member):
-    """What a connection does with its transport, whatever the bytes mean."""
+    """The part of a connection that uses the transport, independent of the bytes' meaning."""
 
     __slots__ = (
         "_address",
@@ -38,16 +38,16 @@ class Channel(Member):
         super().__init__()
         self._serving = serving
         self._transport: asyncio.Transport
-        self._output = b""  # the response that leaves with the next write
-        self._more_output: list[bytes] | None = None  # those after it, where a client pipelines
-        self._unseen_bytes = 0  # of answers since the client was last seen to read them
-        self._unread_bytes = 0  # of answers that wait in the transport, when it was last looked at
+        self._output = b""  # the response of the next write
+        self._more_output: list[bytes] | None = None  # further responses, if a client pipelines
+        self._unseen_bytes = 0  # of answers since the last check that the client reads
+        self._unread_bytes = 0  # of answers that waited in the transport at the last check
         self._reading = True
         self._address = ""
         self.phase = Phase.IDLE
 
     def _count(self) -> None:
-        """Have what is held for this client counted."""
+        """Count what is held for this client."""
         raise NotImplementedError
 
     def _enter(self, phase: Phase, seconds: float) -> None:
@@ -58,7 +58,7 @@ class Channel(Member):
 
     def _put(self, response: bytes) -> None:
         self._unseen_bytes += len(response)
-        # Nearly always there is one answer. A list for it would cost each connection 60 bytes, an idle one too.
+        # Nearly always there is one answer. A list would cost each connection 60 bytes, even an idle one.
         if not self._output:
             self._output = response
         elif self._more_output is None:
@@ -78,10 +78,10 @@ class Channel(Member):
                 self._look_at_output(len(output))
 
     def _write(self, data: bytes) -> None:
-        """Write, if the other end is there. uvloop closes a transport that was reset before it calls `connection_lost`, and
-        raises for every use of it until then: the memory of hundreds of such clients would not be given up.
+        """Write, unless the client is gone. uvloop closes a reset transport before it calls `connection_lost`, and raises for
+        every use of it until then: that would stop the shedding of hundreds of such clients.
         """
-        try:  # noqa: SIM105 - `suppress` takes 0.3 µs, which each answer would pay
+        try:  # noqa: SIM105 - `suppress` takes 0.3 µs for each answer
             self._transport.write(data)
         except RuntimeError:
             pass
@@ -91,7 +91,7 @@ class Channel(Member):
             self._flush()
 
     def _look_at_output(self, written: int) -> None:
-        """See whether the client reads its answers. uvloop writes at the end of its turn: the last answer is still here."""
+        """Check whether the client reads its answers. uvloop writes at the end of its turn: the last answer is still here."""
         size = self._transport.get_write_buffer_size()
         if size > written or size > UNCOUNTED_BYTES_MAX:
             self._unread_bytes = size
@@ -135,7 +135,7 @@ class Channel(Member):
         return Peer(self.address(), "https" if is_encrypted else "http")
 
     def address(self) -> str:
-        """Return the peer's address. It is asked for once."""
+        """Return the peer's address. It is looked up once."""
         return self._address or self._find_address()
 
     def _find_address(self) -> str:
@@ -143,6 +143,6 @@ class Channel(Member):
         if name is None:
             self._address = UNKNOWN
         else:
-            # A Unix socket's name is a text, mostly empty.
+            # A Unix socket's name is a text, usually empty.
             self._address = plain_address(name[0]) if isinstance(name, tuple) else UNIX
         return self._address

@@ -1,6 +1,6 @@
-"""A chunked body while it arrives: its content, and what its framing takes. Knows sizes alone; httptools reads the chunks.
+"""A chunked body while it arrives: its content, and the size of its framing. Knows only sizes; httptools parses the chunks.
 
-Framing that no body needs is refused: 16 KiB of extensions for a body of one byte would be work for nothing.
+Excessive framing is rejected: 16 KiB of extensions for a body of one byte would be wasted work.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CHUNK_FRAMING_BYTES_MAX: Final = 32  # a chunk's size and line ends, counted bef
 
 
 class ChunkedBody:
-    """One body. `content` is what came of it so far, `has_trailers` says whether fields followed it."""
+    """One body. `content` is its content so far, `has_trailers` says whether fields followed it."""
 
     __slots__ = (
         "_body_bytes_max",
@@ -28,8 +28,8 @@ class ChunkedBody:
 
     def __init__(self, body_bytes_max: int) -> None:
         self._body_bytes_max = body_bytes_max
-        self._chunk_start = 0  # bytes of the content that came before the current chunk
-        self._framing_size = 0  # bytes around the content so far, less what its chunks cannot do without
+        self._chunk_start = 0  # bytes of the content before the current chunk
+        self._framing_size = 0  # bytes around the content so far, without what its chunks need
         self._size_before = 0  # bytes of the content before the current piece
         self._is_complete = False
         self.content = bytearray()
@@ -55,16 +55,16 @@ class ChunkedBody:
     def begin_chunk(self) -> None:
         """A chunk's size was read."""
         # The chunk before this one is complete: its size in hexadecimal digits and two line ends are no overhead. Before
-        # the first one there is none, and what that takes off stands for the last chunk, whose size is 0 too.
+        # the first one there is none, and that deduction stands for the last chunk, whose size is 0 too.
         size = len(self.content) - self._chunk_start
         self._chunk_start = len(self.content)
         self._framing_size -= len(b"%x" % size) + 4
 
     def add(self, content: bytes) -> None:
-        """Take content.
+        """Add content.
 
         Raises:
-            ProtocolError: there is too much of it.
+            ProtocolError: it is too large.
         """
         if len(self.content) + len(content) > self._body_bytes_max:
             raise ProtocolError(413, "body_too_large", "the request body is too large")

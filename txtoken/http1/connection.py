@@ -1,8 +1,8 @@
 """One client's connection: order, pipelining, keep-alive, back-pressure, deadlines. Knows no routes.
 
-Requests are answered one after the other: while an answer is on its way, the bytes after its request stay unparsed. That
-keeps pipelined answers in order, and runs a client's logins in the order it sent them (RFC 9112 §9.3.2: POST is not safe).
-Reading goes on meanwhile, up to a bound: only reading shows that a client has left.
+Requests are answered one after the other: until an answer is sent, the bytes after its request stay unparsed. That keeps
+pipelined answers in order, and runs a client's logins in the order it sent them (RFC 9112 §9.3.2: POST is not safe). Reading
+continues meanwhile, up to a bound: only reading shows that a client has left.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from txtoken.http1.parser import RequestParser, Stage
 from txtoken.http1.phase import ANSWERING, BODY, CLOSED, CLOSING, HEAD, HELD, IDLE, LINGERING, QUEUED, WRITING
 from txtoken.http1.serving import Serving
 
-# Answers that leave with one write, where the client's turn does not end before. After so much the connection looks whether the
-# client reads them: thousands of requests arrive with one read, and all their answers would be held for one that never reads.
+# Bytes of answers in one write, unless the client's turn ends before. Then the connection checks whether the client reads them:
+# thousands of requests arrive with one read, and all their answers would be held for a client that never reads.
 ANSWER_BYTES_A_WRITE_MAX: Final = 64 * 1024
 
-READ_AHEAD_BYTES_MAX: Final = 64 * 1024  # that a client may send on while its request is answered
-# A larger request is answered when it is its client's turn: reading and checking what it holds may take milliseconds, and
-# 300 clients with one each would keep all others waiting for a second.
+READ_AHEAD_BYTES_MAX: Final = 64 * 1024  # that a client may send while its request is answered
+# A larger request is answered in its client's turn: parsing and checking it may take milliseconds, and 300 clients with one each
+# would make all others wait for a second.
 LARGE_BYTES: Final = 4 * 1024
 
-# For observers alone: the client went away before its answer was there, or does not read. 499 is what others call that, too.
+# For observers only: the client went away before its answer, or does not read. Other servers also call this 499.
 GIVEN_UP: Final = Response(499, b"", b"", error="given_up")
 SHED: Final = Response(499, b"", b"", error="buffered_bytes")
 
@@ -38,9 +38,8 @@ SHED: Final = Response(499, b"", b"", error="buffered_bytes")
 class Connection(EndingChannel):
     """One client, from its first byte to the last.
 
-    It is an `asyncio.Protocol` in all but name: with that class as its base mypyc could not make it a native one, and a
-    login takes 1 µs more (bench/micro). With its bases it has 23 attributes, because one object takes less memory and time than
-    several would.
+    It is an `asyncio.Protocol` without the base class: with that base mypyc could not make a native class, and a login takes 1 µs
+    more (bench/micro). With its bases it has 23 attributes, because one object takes less memory and time than several.
     """
 
     __slots__ = ("_expected", "_parser", "_pending", "_received_at", "_request", "_writable")
@@ -48,15 +47,16 @@ class Connection(EndingChannel):
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving)
         self._parser = RequestParser(serving.limits, serving.known_heads, serving.waits_for_body)
-        # The next request's head, most likely. While it is set, the parser has nothing, and is not looked at: with 1 000
-        # clients at once, what is not touched need not come back into the processor's cache.
+        # The next request's head, most likely. While it is set, the parser is empty, and is not accessed: with 1 000
+        # clients at
+        # once, untouched memory need not return to the processor's cache.
         self._expected: KnownHead | None = None
         self._request: Request | None = None  # the one being answered
-        self._pending: Pending | None = None  # its answer, when it has to be waited for
+        self._pending: Pending | None = None  # its answer, if it comes later
         self._writable = True
         self._received_at = 0.0  # of the current request, by perf_counter
 
-    # What the transport calls
+    # Callbacks of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -92,13 +92,14 @@ class Connection(EndingChannel):
             self._serving.buffers.shed()
 
     def _put_aside(self, data: bytes) -> bool:
-        """Keep or drop what is not to be parsed now. False: it is."""
+        """Keep or drop bytes that must not be parsed now. False: they can be parsed."""
         phase = self.phase
         if phase is LINGERING:
             self._drop(data)
         elif phase is ANSWERING or phase is QUEUED or phase is WRITING or phase is HELD:
-            # Pausing only when much has come, and not with every request that waits, saves two system calls (epoll_ctl) of
-            # each login. And asyncio before 3.12 and uvloop begin to read after `connection_made`, even if it paused reading.
+            # Pausing only after much data, and not at every waiting request, saves two system calls (epoll_ctl) of
+            # each login. And
+            # asyncio before 3.12 and uvloop start to read after `connection_made`, even if it paused reading.
             self._expected = None
             self._parser.hold(data)
             self._count()
@@ -109,15 +110,16 @@ class Connection(EndingChannel):
         return True
 
     def eof_received(self) -> bool:
-        """The client sends no more. If no answer is due, the connection closes once all is written."""
+        """The client stops sending. If no answer is due, the connection closes once everything is written."""
         phase = self.phase
         if phase is HEAD or phase is BODY:
             self._refuse(_incomplete())
         elif phase is QUEUED or phase is WRITING:
             self._saw_eof = self._is_ending = True
             return True
-        # While an answer is on its way: a client that closed and one that shut down its sending side look alike. Perhaps no
-        # client is left to read the answer, so it is given up (contract §2); connection_lost cancels it.
+            # While an answer is due: a client that closed and one that shut down its sending side look the same. Perhaps
+            # no client
+        # is left to read the answer, so it is cancelled (contract §2), by connection_lost.
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -137,23 +139,23 @@ class Connection(EndingChannel):
         if self.phase is WRITING:
             self._go_on()
 
-    # What the server calls
+    # Calls of the server
 
     def start(self) -> None:
         self._go_on()
 
     def shed(self) -> None:
         if self._unread_bytes > UNCOUNTED_BYTES_MAX or self.phase in (WRITING, LINGERING, CLOSING):
-            # A client that does not read can be sent no answer.
+            # A client that does not read cannot get an answer.
             if self._serving.observer is not None:
                 self._serving.observer.note_unanswered(None, SHED, 0.0, self)
             self._parser.close()
             self._serving.buffers.count(self, 0)
             self.abort()
             return
-        error = ProtocolError(503, "buffered_bytes", "the service holds too much for its clients")
+        error = ProtocolError(503, "buffered_bytes", "the service buffers too much for its clients")
         if self.phase is QUEUED or self.phase is ANSWERING:
-            self._linger_briefly()  # it has sent one request after the other
+            self._linger_briefly()  # the client has pipelined requests
         if self._request is None:
             self._refuse(error)
             return
@@ -169,9 +171,9 @@ class Connection(EndingChannel):
 
     def take_turn(self) -> bool:
         if self.phase is not QUEUED:
-            return False  # it has ended meanwhile
+            return False  # it has ended since
         request = self._request  # a large one
-        is_late = request is None and self.deadline == inf  # it had not begun when the end was announced
+        is_late = request is None and self.deadline == inf  # it had not begun when the client announced its end
         if request is None:
             try:
                 request = self._parser.next_request()
@@ -183,7 +185,7 @@ class Connection(EndingChannel):
             if self._is_ending:
                 if (is_late or self._saw_eof) and self._serving.router.waits(request.head):
                     self._flush()
-                    self._linger()  # perhaps no client is left to read that answer: the remote is not asked for it
+                    self._linger()  # perhaps no client is left to read that answer: send nothing to the remote for it
                     return False
                 self._close_after = not self._parser.has_more
             return self._take(request)
@@ -197,7 +199,7 @@ class Connection(EndingChannel):
         return False
 
     def _await_rest(self) -> None:
-        """Wait for the rest of a body, until the deadline that it has."""
+        """Wait for the rest of a body, until its deadline."""
         if self._saw_eof:
             self._refuse(_incomplete())
             return
@@ -213,7 +215,7 @@ class Connection(EndingChannel):
         return self._answer(request)
 
     def _answer(self, request: Request) -> bool:
-        """Have a request answered. Returns whether more requests wait that may be answered in the connection's next turn."""
+        """Have a request answered. Returns whether more requests can be answered in the connection's next turn."""
         serving = self._serving
         self._request = request
         if not self.has_asked:
@@ -223,7 +225,7 @@ class Connection(EndingChannel):
             self._received_at = perf_counter()
         try:
             pending = serving.router.find(request.head).handle(request, self)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not take the connection's order with it
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not break the connection's order
             pending = None
             response = serving.router.failure(error)
             if self._is_waiting():
@@ -278,11 +280,11 @@ class Connection(EndingChannel):
             self._settle()
 
     def _settle(self) -> None:
-        """Go on after all that could be answered is answered and written."""
+        """Continue after everything that can be answered is answered and written."""
         if self._close_after:
             self._linger()
         elif not self._writable:
-            # A client that does not read is not read from. It has `timeouts.idle` to read on.
+            # The service does not read from a client that does not read. The client has `timeouts.idle` to continue.
             self._stop_reading()
             self._enter(WRITING, self._serving.timeouts.idle)
             self._count()
@@ -294,7 +296,7 @@ class Connection(EndingChannel):
             self._go_on()
 
     def _go_on(self) -> None:
-        """Take up what arrived while an answer was waited for, or wait for more."""
+        """Process bytes that arrived during an answer, or wait for more."""
         if self._close_after:
             self._enter_idle()
             self._linger()
@@ -309,13 +311,13 @@ class Connection(EndingChannel):
             self._await_more()
 
     def _set_aside(self, request: Request) -> None:
-        """Let other clients have their turns before a large request is answered: that may take milliseconds."""
+        """Give other clients their turns before a large request is answered, which may take milliseconds."""
         self._request = request
         self._queue()
         self._serving.buffers.shed()
 
     def _queue(self, deadline: float = inf) -> None:
-        """Let other clients have their turns before this one's next request. `deadline`: of a body of which more is here."""
+        """Give other clients their turns before this one's next request. `deadline`: of a body of which more is here."""
         self.phase = QUEUED
         self.deadline = deadline
         self._serving.turns.add(self)
@@ -323,7 +325,7 @@ class Connection(EndingChannel):
         self._bound_read_ahead()
 
     def _refuse(self, error: ProtocolError) -> None:
-        """Answer bytes that break the rules, after the answers of earlier requests, and close."""
+        """Answer malformed bytes, after the answers of earlier requests, and close."""
         serving = self._serving
         response = serving.router.refusal(error)
         self._put(render(response, serving.clock.date_line, CLOSE_LINE))
@@ -333,7 +335,7 @@ class Connection(EndingChannel):
         self._linger()
 
     def _elapsed_s(self) -> float:
-        """Return how long the current request has taken; 0 where there was no observer when it came."""
+        """Return how long the current request has taken; 0 if there was no observer when it arrived."""
         received_at, self._received_at = self._received_at, 0.0
         return perf_counter() - received_at if received_at else 0.0
 
@@ -354,7 +356,7 @@ class Connection(EndingChannel):
         self._enter(IDLE, self._serving.rest_after_s)
 
     def _await_more(self) -> None:
-        """Set the deadline of the missing part. One that runs already is left alone: it covers the whole part."""
+        """Set the deadline of the missing part. A running deadline stays: it covers the whole part."""
         stage = self._parser.stage
         if stage is Stage.HEAD:
             if self.phase is not HEAD:

@@ -1,7 +1,7 @@
-"""How a connection ends: for want of time, room or memory, by a drain, or after its last answer. Knows no requests.
+"""Ends a connection: at a deadline, without room or memory, at a drain, or after its last answer. Knows no requests.
 
-A client may still be sending when it gets its last answer. Closing at once would make the kernel send a reset, and the reset
-would swallow the answer (RFC 9112 §9.6). So writing is shut down first, reading goes on for a while, and then all is closed.
+A client may still be sending when it gets its last answer. Closing at once would make the kernel send a reset, which would
+discard the answer (RFC 9112 §9.6). So writing is shut down first, reading continues for a while, and then everything is closed.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ LINGER_S: Final = 1.0
 LINGER_BYTES_MAX: Final = (
     4 * 1024 * 1024
 )  # a client that is rejected while it sends a body reads the answer after the body
-LINGER_UNREAD_BYTES_MAX: Final = 64 * 1024  # after a request whose body was not waited for: most send none at all
-CLOSE_S: Final = 3.0  # that a transport gets to close; longer than `TLS_CLOSE_S`
+LINGER_UNREAD_BYTES_MAX: Final = 64 * 1024  # after a request answered before its body: most clients send none
+CLOSE_S: Final = 3.0  # for a transport to close; longer than `TLS_CLOSE_S`
 
 
 class EndingChannel(Channel):
-    """A channel and the ways it ends. The connection says by three methods what that means for requests."""
+    """A channel and the ways it ends. The connection implements three methods for the effects on requests."""
 
     __slots__ = ("_client_ends", "_close_after", "_is_ending", "_lingered", "_saw_eof")
 
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving)
         self._saw_eof = False  # the client has shut down its sending side
-        self._is_ending = False  # no new request is taken: only those that are here and can be answered at once are
+        self._is_ending = False  # no new requests: only received ones that can be answered at once are answered
         self._close_after = False  # the next response is the last
-        self._client_ends = False  # the client has sent the last request, and announced that it is the last
+        self._client_ends = False  # the client has announced its last request
         self._lingered = 0  # bytes dropped while lingering
 
     def _refuse(self, error: ProtocolError) -> None:
-        """Answer bytes that break the rules, after the answers of earlier requests, and close."""
+        """Answer malformed bytes, after the answers of earlier requests, and close."""
         raise NotImplementedError
 
     def _keep_little(self) -> None:
-        """Free what only a client needs that asks again soon."""
+        """Free everything that only helps a client with another request soon."""
         raise NotImplementedError
 
     def _let_go(self) -> None:
-        """Cancel the request that is being answered, and drop all bytes of others."""
+        """Cancel the request that is being answered, and drop the bytes of all others."""
         raise NotImplementedError
 
-    # What the server calls
+    # Calls of the server
 
     def hold_back(self) -> None:
         self.phase = HELD
@@ -83,7 +83,7 @@ class EndingChannel(Channel):
 
     def abort(self) -> None:
         if self.phase is QUEUED:
-            self.phase = CLOSING  # its turn may come before the loop reports its end
+            self.phase = CLOSING  # its turn may come before the loop reports the end
             self._output = b""
             self._more_output = None
         self._transport.abort()
@@ -95,13 +95,13 @@ class EndingChannel(Channel):
         if phase is RESTING or phase is WRITING:
             return self.deadline - timeouts.idle
         if phase is LINGERING or phase is CLOSING:
-            return self.deadline - max(timeouts.idle, CLOSE_S)  # it has its answer, or does not want it
+            return self.deadline - max(timeouts.idle, CLOSE_S)  # it has its answer, or does not read it
         return inf
 
     # Stages
 
     def _linger_briefly(self) -> None:
-        """Read little after the last answer: the client has sent more than the server read."""
+        """Read only little after the last answer: the client has sent more than the server read."""
         self._lingered = LINGER_BYTES_MAX - LINGER_UNREAD_BYTES_MAX
 
     def _linger(self) -> None:
@@ -117,14 +117,14 @@ class EndingChannel(Channel):
         self._let_go()
         self._count()
         if transport.can_write_eof():
-            # Reset by the client just now, which asyncio's own loop reports, and uvloop by another error (`Channel._write`).
+            # The client has just reset it. asyncio's own loop reports that, and uvloop by another error (`Channel._write`).
             with contextlib.suppress(OSError, RuntimeError):
                 transport.write_eof()
             self._resume_reading()
         elif self._client_ends:
             self._close()
         else:
-            # With TLS, writing cannot be shut down alone, and the loops reset a client that sends after a close.
+            # With TLS, writing cannot be shut down separately, and the loops reset a client that sends after a close.
             self._resume_reading()
 
     def _drop(self, data: bytes) -> None:
@@ -133,7 +133,7 @@ class EndingChannel(Channel):
         if self._lingered > LINGER_BYTES_MAX:
             self._close()
         else:
-            self._stop_reading()  # the loop would read megabytes on before anybody else has a turn
+            self._stop_reading()  # the loop would read megabytes before any other client has a turn
             self._resume_reading()
 
     def _close(self) -> None:

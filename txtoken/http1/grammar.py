@@ -1,4 +1,4 @@
-"""httptools (llhttp) for one client: pieces of requests in, heads and chunked bodies out, or why not. Knows no deadlines.
+"""httptools (llhttp) for one client: turns pieces of requests into heads and chunked bodies, or an error. Knows no deadlines.
 
 Made when there is something to parse, and freed when the connection rests: it takes 0.5 KB.
 """
@@ -15,16 +15,16 @@ from txtoken.http1.head_rules import ONLY_CHUNKED, ONLY_THESE_VERSIONS, check_he
 from txtoken.http1.messages import Head
 from txtoken.settings import Limits
 
-METHOD_BYTES: Final = 16  # of a head that are seen before a line is complete: what is no HTTP at all fails here
-PROXY_V2: Final = b"\x00\r\nQUIT\n"  # of the PROXY protocol's signature what comes after two empty lines
+METHOD_BYTES: Final = 16  # of a head that are parsed before a line is complete: other protocols fail here
+PROXY_V2: Final = b"\x00\r\nQUIT\n"  # the PROXY protocol's signature after its two empty lines
 CHUNKED_HEAD: Final = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-# llhttp's words for transfer codings that it finds wrong before they are looked at here.
+# llhttp's reasons for wrong transfer codings, which it finds before this module checks them.
 _CODING_REASONS: Final = {"Invalid `Transfer-Encoding` header value", "Empty Transfer-Encoding"}
 
 
 class Refusal:
-    """What becomes a `ProtocolError`."""
+    """The values of a `ProtocolError`."""
 
     __slots__ = ("code", "public", "status")
 
@@ -37,8 +37,8 @@ class Refusal:
 class Grammar:
     """The httptools parser of one client, and what it has found.
 
-    Call `begin` before each head. Call `close` at the end: the httptools parser and this object know each other, and only
-    that parts them.
+    Call `begin` before each head. Call `close` at the end: the httptools parser and this object refer to each other, and only
+    `close` breaks the cycle.
     """
 
     __slots__ = (
@@ -59,9 +59,9 @@ class Grammar:
         self._head_bytes_max = limits.head_bytes
         self._header_count_max = limits.header_count
         self._http: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        self._text = b""  # of the head that is parsed: all of it, or how it begins
+        self._text = b""  # the head that is being parsed: all of it, or its beginning
         self._fields: dict[bytes, bytes] = {}  # so far
-        self._repeated: dict[bytes, list[bytes]] | None = None  # values of fields that came more than once
+        self._repeated: dict[bytes, list[bytes]] | None = None  # values of repeated fields
         self._head: Head | None = None  # complete, until `read_head` returns it
         self._is_in_body = False  # the head is complete
         self._chunks: ChunkedBody | None = None
@@ -73,7 +73,7 @@ class Grammar:
         self._http = None
 
     def begin(self) -> None:
-        """Another head begins."""
+        """Start another head."""
         self._fields = {}
         self._repeated = self._chunks = None
         self._is_in_body = False
@@ -94,18 +94,18 @@ class Grammar:
         self._text = text
         self.read(piece)
         head, self._head = self._head, None
-        if head is None:  # an HTTP/2 preface goes on after its empty line
+        if head is None:  # an HTTP/2 preface continues after its empty line
             raise ProtocolError(505, "version_not_supported", ONLY_THESE_VERSIONS)
         self._text = b""
         return head
 
     @property
     def is_in_head(self) -> bool:
-        """Whether a head was begun, and has not been found good."""
+        """Whether a head was begun, and is not accepted yet."""
         return len(self._text) > 0
 
     def begin_chunks(self, body_bytes_max: int) -> bytearray:
-        """A chunked body follows. Returns where its content is going to be."""
+        """Start a chunked body. Returns the object for its content."""
         self._chunks = chunks = ChunkedBody(body_bytes_max)
         return chunks.content
 
@@ -125,7 +125,7 @@ class Grammar:
     def is_worn(self) -> bool:
         """Whether the next request needs another one.
 
-        llhttp reads trailers as it does a head: after `Connection: close` it would refuse the next request, which may be another
+        llhttp reads trailers like a head: after `Connection: close` it would reject the next request, which may be another
         client's, sent by the same proxy.
         """
         return self._chunks is not None and self._chunks.has_trailers
@@ -137,9 +137,10 @@ class Grammar:
         try:
             self._http.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # The offer is declined by answering as if it had not been made (RFC 9110 §7.8). For that parser the message has
-            # ended with its head, and a body would be the next request: one of a known length is counted off by the caller,
-            # and a chunked one is read by a new parser that has seen a head without an offer.
+            # The offer is ignored (RFC 9110 §7.8). For that parser the message has ended with its head, and a body
+            # would be the next
+            # request. So the caller counts off a body of known length, and a new parser, which has seen a head without an offer,
+            # reads a chunked one.
             self._http = httptools.HttpRequestParser(self)
             self.needs_body = False
             if self._head is not None and self._head.content_length < 0:
@@ -147,16 +148,18 @@ class Grammar:
         except httptools.HttpParserError as error:
             refusal = self._explain(error)
         if refusal is not None:
-            # Out here, and made of values: the error knows the frames that it came through, which know the client's bytes. With
-            # one of these frames knowing the error, all of it would wait for the collector: 134 KiB of a head of 64.
+            # Outside of the handler, and from values: the error refers to the frames that it passed, and they refer to
+            # the client's bytes.
+            # If one of these frames referred to the error, the cycle would wait for the garbage collector: 134 KiB for a head of
+            # 64.
             raise ProtocolError(refusal.status, refusal.code, refusal.public)
 
     def _explain(self, error: httptools.HttpParserError) -> Refusal:
-        """Say why a client's bytes are refused."""
+        """Return why a client's bytes are rejected."""
         if isinstance(error.__context__, ProtocolError):  # raised in a callback
             return Refusal(error.__context__.status, error.__context__.code, error.__context__.public)
         if error.__context__ is not None:
-            raise RuntimeError("a callback failed") from error.__context__  # a fault of ours, and not the client's
+            raise RuntimeError("a callback failed") from error.__context__  # a fault of ours, not the client's
         text = self._text
         if text.startswith((b"PROX", PROXY_V2)):
             return Refusal(400, "proxy_protocol", "this port speaks HTTP without the PROXY protocol before it")
@@ -169,13 +172,13 @@ class Grammar:
             return Refusal(501, "not_implemented", ONLY_CHUNKED)
         return Refusal(400, "bad_request", f"malformed request: {reason}")
 
-    # What httptools calls. It swallows nothing: what is raised here comes out of feed_data.
+    # Callbacks of httptools. Exceptions from here come out of feed_data.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_in_body:
             if self._chunks is not None:
                 self._chunks.has_trailers = True
-            return  # a trailer has no say in anything here (RFC 9110 §6.5.1)
+            return  # trailers are ignored (RFC 9110 §6.5.1)
         self.field_count += 1
         if self.field_count > self._header_count_max:
             raise ProtocolError(431, "too_many_fields", "the request has too many header fields")
@@ -187,7 +190,7 @@ class Grammar:
             return
         if self._repeated is None:
             self._repeated = {}
-        self._repeated.setdefault(name, [fields[name]]).append(value)  # joined when all are there: that is linear
+        self._repeated.setdefault(name, [fields[name]]).append(value)  # joined at the end, in linear time
 
     def on_headers_complete(self) -> None:
         if self._is_in_body:
@@ -205,7 +208,7 @@ class Grammar:
             self._chunks.begin_chunk()
 
     def on_body(self, body: bytes) -> None:
-        if self._chunks is not None:  # any other body was taken as it arrived
+        if self._chunks is not None:  # any other body was read as it arrived
             self._chunks.add(body)
 
     def on_message_complete(self) -> None:

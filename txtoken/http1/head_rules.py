@@ -1,6 +1,7 @@
-"""What a complete head means, and the rules that httptools leaves to its user. Knows no connection and keeps nothing of a client.
+"""Interprets complete heads, and checks the rules that httptools leaves to its user. Knows no connection, keeps nothing of a
+client.
 
-Here are the sizes of a head, versions, the forms of a target, `Host`, the framing of a body, and expectations.
+These rules are sizes of a head, versions, forms of a target, `Host`, framing of a body, and expectations.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ ONLY_CHUNKED: Final = "chunked is the only transfer coding served here"
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::([0-9]*))?")
 _ABSOLUTE_FORM: Final = re.compile(rb"[hH][tT][tT][pP][sS]?://([^/?#]+)([/?].*|)", re.DOTALL)
 
-# Host values that were found valid: the same few come with every request, and a look-up is faster than the pattern.
+# Valid Host values: the same few repeat with every request, and a look-up is faster than the pattern.
 KNOWN_HOSTS_MAX: Final = 64
 KNOWN_HOST_BYTES_MAX: Final = 255
 _known_hosts: Final[Memo[bytes, bool]] = Memo(KNOWN_HOSTS_MAX)
 
 
 def check_head_size(text: bytes | bytearray, head_bytes_max: int) -> None:
-    """Check a head, or as much as has come of it, against its limits.
+    """Check a head, or its beginning, against the limits.
 
     Raises:
         ProtocolError: its first line or all of it is too long.
@@ -45,7 +46,7 @@ def check_head_size(text: bytes | bytearray, head_bytes_max: int) -> None:
 
 
 def read_head(text: bytes, fields: dict[bytes, bytes], *, keep_alive: bool) -> Head:
-    """Make sense of a complete head that llhttp found well-formed. `fields` become the head's own.
+    """Interpret a complete head that llhttp found well-formed. `fields` become the head's own.
 
     Raises:
         ProtocolError: it breaks one of the rules.
@@ -86,7 +87,7 @@ def _read_request_line(line: bytes) -> tuple[bytes, bytes, int]:
 
 
 def _read_target(method: bytes, target: bytes, fields: dict[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Split a request target into path and query, whichever of its forms it has (RFC 9112 §3.2)."""
+    """Split a request target into path and query, in any of its forms (RFC 9112 §3.2)."""
     if method == b"CONNECT":
         raise ProtocolError(501, "not_implemented", "CONNECT is not served here")
     if not target.startswith(b"/"):

@@ -1,4 +1,4 @@
-"""Request heads that were seen before, and what they mean: clients repeat theirs to the letter. Knows no connection."""
+"""Known request heads and their meaning: clients repeat their heads byte for byte. Knows no connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from txtoken.http1.messages import Head, Request
 from txtoken.memo import Memo
 
-KNOWN_HEAD_BYTES_MAX: Final = 2 * 1024  # what an idle connection may hold on to
+KNOWN_HEAD_BYTES_MAX: Final = 2 * 1024  # the most that an idle connection may keep
 KNOWN_HEADS_MAX: Final = 128
 SEEN_ONCE_MAX: Final = 1024
 
@@ -16,9 +16,9 @@ _TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 
 class KnownHead:
-    """One head section: its bytes up to and with the empty line, and their meaning.
+    """One head section: its bytes including the empty line, and their meaning.
 
-    `bytes_max` is how long the same head may be with another token in it.
+    `bytes_max` is the maximum length of the same head with another token.
     """
 
     __slots__ = ("_bytes_max", "_end", "_start", "head", "text")
@@ -27,7 +27,7 @@ class KnownHead:
         self.text = text
         self.head = head
         self._bytes_max = bytes_max
-        self._start = b""  # what stands before and after the token in its Authorization field
+        self._start = b""  # the text before and after the token in its Authorization field
         self._end = b""
         value = head.fields.get(b"authorization")
         if value is not None and (at := text.lower().find(_AUTHORIZATION)) >= 0:
@@ -38,9 +38,9 @@ class KnownHead:
                 self._end = text[end:]
 
     def read(self, data: bytes) -> Request | None:
-        """Take bytes that are exactly one request with this head, perhaps with another token in it. None for all others.
+        """Parse bytes that are exactly one request with this head, perhaps with another token. None for all others.
 
-        This is how most requests are read.
+        Most requests take this path.
         """
         size, head = len(self.text), self.head
         if len(data) == size + head.content_length and data.startswith(self.text):
@@ -50,7 +50,7 @@ class KnownHead:
         return None
 
     def with_another_token(self, text: bytes) -> Head | None:
-        """Recognize this head with another token in it: what a proxy sends that asks on behalf of its clients.
+        """Recognize this head with another token: a proxy sends such heads for its clients.
 
         A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. 1 µs, where parsing takes 3.
         """
@@ -66,25 +66,25 @@ class KnownHead:
 
 
 class KnownHeads:
-    """The heads that the connections of one server share. When its limits change, it needs another.
+    """The heads that the connections of one server share. Changed limits need a new object.
 
-    A thousand connections of one proxy send the same few heads. Known once and not a thousand times, these stay in the
-    processor's cache, and a new connection's first head need not be parsed. A head comes in when it is seen for the second
-    time: many carry an id of their request, and never come again.
+    A thousand connections of one proxy send the same few heads. Stored once and not a thousand times, these stay in the
+    processor's cache, and a new connection's first head need not be parsed. A head is added when it is seen for the second time:
+    many contain the request's id, and never repeat.
     """
 
     __slots__ = ("_known", "_seen_once")
 
     def __init__(self) -> None:
         self._known: Memo[bytes, KnownHead] = Memo(KNOWN_HEADS_MAX)
-        self._seen_once: Memo[int, bool] = Memo(SEEN_ONCE_MAX)  # hashes; two heads with the same one do no harm
+        self._seen_once: Memo[int, bool] = Memo(SEEN_ONCE_MAX)  # hashes; a collision does no harm
 
     def find(self, text: bytes) -> KnownHead | None:
-        """Return what is known of a head, given to the letter."""
-        return self._known.get(text) if len(text) <= KNOWN_HEAD_BYTES_MAX else None  # to hash 64 KiB takes 14 µs
+        """Return the known head with exactly these bytes."""
+        return self._known.get(text) if len(text) <= KNOWN_HEAD_BYTES_MAX else None  # hashing 64 KiB takes 14 µs
 
     def learn(self, text: bytes, head: Head, bytes_max: int) -> KnownHead:
-        """Make a known head of one that was just parsed, and share it if it was seen before. `bytes_max` as in `KnownHead`."""
+        """Make a known head of a parsed one, and share it if it was seen before. `bytes_max` as in `KnownHead`."""
         known = KnownHead(text, head, bytes_max)
         mark = hash(text)
         if mark in self._seen_once:

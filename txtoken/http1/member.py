@@ -1,4 +1,4 @@
-"""A connection as its server sees it: what it holds, how long it has been idle, how it is ended. Knows no bytes."""
+"""A connection as its server sees it: buffered bytes, idle time, and ways to end it. Knows no bytes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from txtoken.http1.messages import Client
 class Member(Client):
     """One client of a server, from `accept` on.
 
-    `deadline` is loop time; the server's sweep acts on it. `held_bytes` is what `Buffers` counts for it. `has_asked` says
-    whether it has ever sent a complete request.
+    `deadline` is loop time; the server's sweep acts on it. `Buffers` counts `held_bytes`. `has_asked` says whether it has ever
+    sent a complete request.
     """
 
     __slots__ = ("deadline", "has_asked", "held_bytes")
@@ -26,35 +26,35 @@ class Member(Client):
         raise NotImplementedError
 
     def hold_back(self) -> None:
-        """There is no place for this connection: answer nothing until `start`."""
+        """There is no place for this connection: it waits, without answers, until `start`."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """A place is free now for a connection that was held back."""
+        """A place is free now for this waiting connection."""
         raise NotImplementedError
 
     def drain(self, idle_deadline: float) -> None:
-        """No request follows the one that runs. A client that was answered just now has until `idle_deadline` (loop time)."""
+        """Accept no request after the running one. A client that was just answered has until `idle_deadline` (loop time)."""
         raise NotImplementedError
 
     def abort(self) -> None:
-        """End now, without an answer: the client may see a reset."""
+        """Abort now, without an answer: the client may see a reset."""
         raise NotImplementedError
 
     def idle_since(self) -> float:
-        """Return since when (loop time) nothing is done for this client. `math.inf`: something is being done."""
+        """Return since when (loop time) this client is idle. `math.inf`: it is busy."""
         raise NotImplementedError
 
     def take_turn(self) -> bool:
-        """Answer the next request of those that wait. Returns whether there may be more that can be answered at once."""
+        """Answer the next waiting request. Returns whether there may be more that can be answered at once."""
         raise NotImplementedError
 
     def read_on(self) -> None:
-        """Read from this client again, if what it sends is still waited for."""
+        """Read from this client again, if its bytes are still needed."""
         raise NotImplementedError
 
     def flush(self) -> None:
-        """Write the answers that are ready."""
+        """Write the finished answers."""
         raise NotImplementedError
 
     def review_output(self) -> bool:
@@ -62,5 +62,5 @@ class Member(Client):
         raise NotImplementedError
 
     def shed(self) -> None:
-        """Free what is held for this client: answer 503 where that is still possible, and end."""
+        """Free the bytes held for this client: answer 503 if that is still possible, and close."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
-"""Requests and responses as values. Knows their parts and how a response is written; reads no bytes and no socket.
+"""Requests and responses as values, and the writing of responses. Reads no bytes and no socket.
 
-A `Head` is what one head section means. It is immutable and may be shared by many requests: clients that keep a
-connection repeat their head to the letter.
+A `Head` is the meaning of one head section. It is immutable, and many requests may share it: clients that keep a connection
+repeat their head byte for byte.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ class Head:
 
     Repeated fields are joined with a comma, `Cookie` with a semicolon (RFC 9110 §5.3, RFC 6265 §5.4). `content_length` is
     in bytes, and -1 means chunked. `keep_alive` says whether the connection outlives this request (RFC 9112 §9.3). `token` is
-    what the Authorization field presents, empty where it presents none; it is found once for a head that comes again and
-    again (0.2 µs of a check).
+    the token in the Authorization field, empty without one; it is found once for a repeated head (0.2 µs of a check).
     """
 
     __slots__ = (
@@ -90,7 +89,7 @@ class Peer:
 
 
 UNIX: Final = "unix"  # in place of the address of a Unix socket's client
-UNKNOWN: Final = "-"  # in place of the address of a client that has gone already
+UNKNOWN: Final = "-"  # in place of the address of a client that is already gone
 
 
 class Request:
@@ -107,10 +106,10 @@ _PHRASES: Final = {status.value: status.phrase.encode("ascii") for status in HTT
 
 
 def response_head(status: int, *lines: bytes, content_type: bytes = b"application/json; charset=utf-8") -> bytes:
-    """Write the part of a response's head that never changes: status line, Content-Type, `lines` (without line ends).
+    """Write the constant part of a response's head: status line, Content-Type, `lines` (without line ends).
 
-    Made once at start; `render` adds what differs from response to response. Without content there is no `content_type`:
-    give it as nothing. A status that has no phrase is written without (RFC 9112 §4).
+    Made once at start; `render` adds the variable part. Without content, pass an empty `content_type`. A status without a phrase
+    is written without one (RFC 9112 §4).
     """
     parts = [b"HTTP/1.1 %d %b" % (status, _PHRASES.get(status, b"")), *lines]
     if content_type:
@@ -143,7 +142,7 @@ class Response:
 
 
 class UnloggedResponse(Response):
-    """A response that leaves no access line: probes come every second, and show nothing about the service's users."""
+    """A response without an access line: probes come every second, and show nothing about the service's users."""
 
     __slots__ = ()
 
@@ -161,17 +160,17 @@ KEEP_ALIVE_LINE: Final = b"Connection: keep-alive\r\n"
 
 
 def render(response: Response, date_line: bytes, connection_line: bytes = b"", *, with_body: bool = True) -> bytes:
-    """Write a response as one bytes object, so that it leaves in one `write` (one packet, one system call).
+    """Write a response as one bytes object, for a single `write` (one packet, one system call).
 
-    `connection_line` is `CLOSE_LINE`, `KEEP_ALIVE_LINE` (for HTTP/1.0) or nothing. Without the body the head stays the
-    same to the letter: the answer to HEAD (RFC 9110 §9.3.2). A 204 has neither a body nor a length (§8.6).
+    `connection_line` is `CLOSE_LINE`, `KEEP_ALIVE_LINE` (for HTTP/1.0) or nothing. Without the body, for HEAD, the head
+    stays exactly the same (RFC 9110 §9.3.2). A 204 has neither a body nor a length (§8.6).
     """
     body = response.body
     end = end_of_head(len(body)) if body or response.status != NO_CONTENT else b"\r\n"
     return b"".join((response.head, date_line, connection_line, end, body if with_body else b""))
 
 
-KNOWN_LENGTHS_MAX: Final = 1024  # the same few sizes come again and again
+KNOWN_LENGTHS_MAX: Final = 1024  # the same few sizes repeat
 _ends_of_heads: Final[Memo[int, bytes]] = Memo(KNOWN_LENGTHS_MAX)
 
 
@@ -184,12 +183,12 @@ def end_of_head(length: int) -> bytes:
     return end
 
 
-# What follows is classes and not Protocols, because mypyc calls a class's methods directly and a Protocol's by their name.
+# These are classes and not Protocols, because mypyc calls a class's methods directly, and a Protocol's by name.
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Client:
-    """The client of a request, as far as a handler knows it."""
+    """The client of a request, as handlers see it."""
 
     __slots__ = ()
 
@@ -217,12 +216,12 @@ class Pending:
         raise NotImplementedError
 
     def withdraw(self) -> None:
-        """Cancel it because the service has no room for it: the client has done nothing."""
+        """Cancel it because the service has no room for it, without a fault of the client."""
         self.cancel()
 
 
 def has_idle_body(head: Head) -> bool:
-    """Whether the body of a request has no meaning by its method."""
+    """Whether the request's method gives its body no meaning."""
     return head.method == b"GET" or head.method == b"HEAD"
 
 
@@ -237,19 +236,19 @@ class Handler:
         raise NotImplementedError
 
     def waits(self, head: Head) -> bool:
-        """Whether answers come later: such a request is not begun for a client that has left."""
+        """Whether answers come later: such a request does not start for a client that has left."""
         return False
 
     def waits_for_body(self, head: Head) -> bool:
         """Whether a request is answered after its body, or at the end of its head, whatever body it announces.
 
-        A body of GET and HEAD means nothing (RFC 9110 §9.3.1), and may never come: nginx's `auth_request` announces the body
+        A body of GET and HEAD has no meaning (RFC 9110 §9.3.1), and may never arrive: nginx's `auth_request` announces the body
         of another request.
         """
         return not has_idle_body(head)
 
     def is_for_pages(self) -> bool:
-        """Whether the configuration says which web pages may read the answers (`cors`). Else they say it themselves."""
+        """Whether `cors` decides which web pages may read the answers. If not, the answers decide themselves."""
         return True
 
 
@@ -272,8 +271,8 @@ class Router:
         return not has_idle_body(head)
 
     def refusal(self, error: ProtocolError, head: Head | None = None) -> Response:
-        """Return the answer to bytes that are no request that we serve, or to a request for which there is no room: then `head`
-        is its head, where that is known.
+        """Return the answer to bytes that are not a request that we serve, or to a request without room: then `head` is its head,
+        if known.
         """
         raise NotImplementedError
 
@@ -284,16 +283,16 @@ class Router:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Observer:
-    """Notes every response of a server, and every client that got none: to log them, to count them."""
+    """Receives every response of a server, and every client without one, to log and count them."""
 
     __slots__ = ()
 
     def note(self, head: Head | None, response: Response, elapsed_s: float, client: Client) -> None:
-        """Note a response. `head` is None where no request could be made of the client's bytes, `elapsed_s` is how long the
-        response took since its request was complete.
+        """Receive a response. `head` is None if the client's bytes were not a request, `elapsed_s` is the time since the request
+        was complete.
         """
         raise NotImplementedError
 
     def note_unanswered(self, head: Head | None, outcome: Response, elapsed_s: float, client: Client) -> None:
-        """Note that a client gets no response. `outcome` says why, and is never sent; the rest is as in `note`."""
+        """Receive a client without a response. `outcome` says why, and is never sent; otherwise as `note`."""
         raise NotImplementedError

@@ -1,8 +1,8 @@
-"""Bytes in, complete requests out, with every limit and refusal of contract §4. Knows no sockets, no clock, no routes.
+"""Parses bytes into complete requests, with every limit and rejection of contract §4. Knows no sockets, no clock, no routes.
 
-httptools (llhttp) does the grammar, and reports no offsets, without which nothing can be counted exactly. So the bytes are
-fed in pieces that end where a message may end: a body's length is known, and a head or a chunked body ends with an empty
-line and nowhere else. Hence every message boundary is the end of a piece.
+httptools (llhttp) parses the grammar, but reports no offsets, which exact counts need. So it gets the bytes in pieces that end
+where a message may end: a body's length is known, and a head or a chunked body ends only with an empty line. Hence every message
+boundary is the end of a piece.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from txtoken.http1.messages import Head, Request
 from txtoken.settings import Limits
 
 EMPTY_LINE: Final = b"\r\n\r\n"
-CHUNKED_PART_BYTES: Final = 4 * 1024  # of a chunked body that are read at once: 700 of the smallest chunks, 0.2 ms
-FIELD_BYTES: Final = 150  # that a header field costs beside its text: two objects and an entry of a dictionary
+CHUNKED_PART_BYTES: Final = 4 * 1024  # of a chunked body that are parsed at once: 700 of the smallest chunks, 0.2 ms
+FIELD_BYTES: Final = 150  # the cost of a header field beside its text: two objects and a dictionary entry
 
 
 class Stage(Enum):
-    """Where in a message the bytes so far have ended: it decides which deadline runs."""
+    """The part of a message in which the bytes so far end. It decides which deadline applies."""
 
     IDLE = auto()
     HEAD = auto()
@@ -32,7 +32,7 @@ class Stage(Enum):
 
 
 class PartialHead:
-    """A head that did not come whole: its text so far, and how many bytes of that httptools has seen."""
+    """An incomplete head: its text so far, and how many bytes of it httptools has parsed."""
 
     __slots__ = ("fed", "text")
 
@@ -42,9 +42,9 @@ class PartialHead:
 
 
 class RequestParser:
-    """One client's bytes. Feed what arrives, then ask for the next request until there is none.
+    """Parses one client's bytes. Feed bytes as they arrive, then call `next_request` until it returns None.
 
-    After a `ProtocolError`, and after a request whose head says `keep_alive` is False, nothing more may be asked for.
+    After a `ProtocolError`, and after a request with `keep_alive` False, do not ask for more.
     Call `close` at the end: only that frees the httptools parser at once.
     """
 
@@ -71,23 +71,23 @@ class RequestParser:
     ) -> None:
         self._limits = limits
         self._known_heads = known_heads
-        self._known: KnownHead | None = None  # the last head, if it is one that may well come again
-        self._waits_for_body = waits_for_body  # None: bodies are always waited for
+        self._known: KnownHead | None = None  # the last head, if it is likely to repeat
+        self._waits_for_body = waits_for_body  # None: always wait for bodies
         self._grammar: Grammar | None = None  # made when there is something to parse
-        self._data = b""  # what was fed; what was not yet consumed of it starts at _position
+        self._data = b""  # the fed bytes; the unconsumed part starts at _position
         self._position = 0
-        self._held: bytearray | None = None  # what was fed after that
-        self._tail = b""  # the last bytes consumed, while an empty line may be split between them and the next
+        self._held: bytearray | None = None  # bytes fed after these
+        self._tail = b""  # the last consumed bytes, if they may contain the beginning of an empty line
         self._part: PartialHead | None = None
-        self._weight = 0  # of the last head that was parsed, in bytes
-        self._head: Head | None = None  # complete, its body is being read
-        self._missing = 0  # bytes still to come of a body whose length is known
-        self._body: bytearray | None = None  # as it arrives: thousands of small pieces are no larger than one large one
-        self.leaves_body = False  # the last request was returned at the end of its head: nothing more may be parsed
+        self._weight = 0  # of the last parsed head, in bytes
+        self._head: Head | None = None  # complete, while its body is read
+        self._missing = 0  # missing bytes of a body of known length
+        self._body: bytearray | None = None  # grows: small pieces take no more memory than a large one
+        self.leaves_body = False  # the last request was returned before its body: nothing more may be parsed
 
     @property
     def stage(self) -> Stage:
-        """Where the bytes consumed so far have ended."""
+        """The part of a message in which the consumed bytes end."""
         if self._head is not None:
             return Stage.BODY
         if self._part is not None or (self._grammar is not None and self._grammar.is_in_head):
@@ -96,22 +96,22 @@ class RequestParser:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether the last request was all there is: no byte waits, and no part of another was seen."""
+        """Whether nothing follows the last request: no byte waits, and no part of another request was seen."""
         return self._head is None and not (self._data or self._tail) and self._part is None
 
     @property
     def has_more(self) -> bool:
-        """Whether bytes wait that were not looked at."""
-        return len(self._data) > 0  # empty as soon as the last byte was taken
+        """Whether there are unparsed bytes."""
+        return len(self._data) > 0  # empty as soon as the last byte was consumed
 
     @property
     def head_weight(self) -> int:
-        """How many bytes the last request's head takes. 0 where others have the same one."""
+        """How many bytes the last request's head takes. 0 if it is shared."""
         return self._weight
 
     @property
     def held_bytes(self) -> int:
-        """How many bytes are kept of what was fed and is no complete request."""
+        """How many bytes are kept that are not a complete request."""
         held = len(self._data)
         if self._head is not None:
             held += self._weight
@@ -128,9 +128,9 @@ class RequestParser:
 
     @property
     def expected(self) -> KnownHead | None:
-        """The head that the next request most likely has, when no byte of it and nothing else was seen.
+        """The most likely head of the next request, if no byte of it was fed.
 
-        What `read` makes of the next bytes is then as good as what `feed` would return, and `feed` need not see them.
+        Then its `read` can parse the next bytes in place of `feed`.
         """
         return self._known if self.is_at_rest else None
 
@@ -140,12 +140,12 @@ class RequestParser:
         return self._head is not None and self._head.expects_continue and not self._body
 
     def rest(self) -> None:
-        """Free what only a client needs that asks again soon. Call it between two requests."""
+        """Free everything that only helps a client with another request soon. Call it between two requests."""
         self._known = None
         self._part_from_grammar()
 
     def close(self) -> None:
-        """Let go of everything. The parser cannot be used after that."""
+        """Free everything. The parser cannot be used any more."""
         self.rest()
         self._data = b""
         self._position = self._missing = self._weight = 0
@@ -153,7 +153,7 @@ class RequestParser:
         self._tail = b""
 
     def feed(self, data: bytes) -> Request | None:
-        """Take bytes as they arrived, and return the next complete request, or None for "not yet".
+        """Feed bytes as they arrive, and return the next complete request, or None for "not yet".
 
         Raises:
             ProtocolError: the bytes are not a request that we serve. Requests before them were returned already.
@@ -162,7 +162,7 @@ class RequestParser:
         return self.next_request()
 
     def hold(self, data: bytes) -> None:
-        """Take bytes as they arrived, to be parsed by a later call."""
+        """Keep bytes as they arrive, for a later call."""
         if not self._data:
             self._data = data
         elif self._held is None:
@@ -171,12 +171,12 @@ class RequestParser:
             self._held += data
 
     def next_request(self) -> Request | None:
-        """Return the next complete request among the bytes already fed, or None for "not yet". Raises as `feed` does.
+        """Return the next complete request of the bytes already fed, or None for "not yet". Raises as `feed`.
 
-        Of a long chunked body each call reads a part; then `has_more` is true, and it is to be called again.
+        Each call parses a part of a long chunked body; then `has_more` is true, and the caller has to call again.
         """
         data = self._data
-        part_end = -1  # where a part of a chunked body ends that is enough for once
+        part_end = -1  # the end of the part of a chunked body for this call
         while data:
             start = self._position
             if self._missing:
@@ -213,7 +213,7 @@ class RequestParser:
         return Request(head, b"")
 
     def _piece_end(self, data: bytes, start: int, end: int) -> int:
-        """Find where a message may end: just past the next empty line before `end`, else there."""
+        """Find where a message may end: after the next empty line before `end`, else at `end`."""
         tail = self._tail
         if tail:
             at = (tail + data[start : min(start + 3, end)]).find(EMPTY_LINE)
@@ -238,7 +238,7 @@ class RequestParser:
                     self._grammar.needs_body = False  # it has not seen this head
                 self._weight = 0
                 return self._begin_body(head)
-            text = unfed = piece.lstrip(b"\r\n")  # empty lines before a request do not begin one (RFC 9112 §2.2)
+            text = unfed = piece.lstrip(b"\r\n")  # empty lines before a request are ignored (RFC 9112 §2.2)
             if not text:
                 return None
             if self._grammar is None:
@@ -263,12 +263,12 @@ class RequestParser:
         if len(text) <= KNOWN_HEAD_BYTES_MAX and 0 <= head.content_length <= self._limits.body_bytes:
             unchecked_bytes = min(
                 self._limits.head_bytes, REQUEST_LINE_BYTES_MAX
-            )  # a head of that size breaks no limit
+            )  # a head of this size exceeds no limit
             self._known = self._known_heads.learn(text, head, unchecked_bytes)
         return self._begin_body(head)
 
     def _take_part(self, part: PartialHead, piece: bytes) -> None:
-        """Take some of a head. httptools sees it line by line: it joins what is split, and would copy all of it each time."""
+        """Read a part of a head. httptools gets it line by line: it joins split lines, and would copy everything each time."""
         text, fed = part.text, part.fed
         if len(text) < len(PROXY_V2) and PROXY_V2.startswith(text):
             return
@@ -283,7 +283,7 @@ class RequestParser:
         check_head_size(text, self._limits.head_bytes)
 
     def _known_meaning(self, piece: bytes) -> Head | None:
-        """Return what a whole head means, if it was seen before, here or on another connection."""
+        """Return the meaning of a whole head, if it is known, here or on another connection."""
         known = self._known
         if known is not None and piece == known.text:
             return known.head
@@ -326,7 +326,7 @@ class RequestParser:
         head = self._head
         assert head is not None
         if self._grammar is not None and self._grammar.needs_body:
-            self._grammar.read(piece)  # nothing can go wrong: this brings httptools to the end of the message
+            self._grammar.read(piece)  # cannot fail: this brings httptools to the end of the message
         self._head = None
         return Request(head, piece)
 

@@ -1,4 +1,4 @@
-"""What a connection is doing, as a name. Knows nothing else."""
+"""The phases of a connection. Knows nothing else."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Final
 
 
 class Phase(Enum):
-    """What the connection is doing, which decides what its deadline means."""
+    """The phase of a connection. It decides the meaning of the deadline."""
 
-    HELD = auto()  # accepted beyond `limits.connections`: nothing is answered until another one ends
+    HELD = auto()  # accepted above `limits.connections`: waits, without answers, until another one ends
     IDLE = auto()  # between requests
-    RESTING = auto()  # the same, for a while already: nothing is kept for a next request
+    RESTING = auto()  # idle for a while: nothing is kept for the next request
     HEAD = auto()  # a head has begun to arrive
     BODY = auto()  # a body has begun to arrive
-    ANSWERING = auto()  # a handler works on an answer; whatever it waits for has a deadline of its own
-    QUEUED = auto()  # more of its requests are here, and wait for the connection's turn
-    WRITING = auto()  # the client does not read what it was sent
-    LINGERING = auto()  # the last answer was sent; what still arrives is dropped
-    CLOSING = auto()  # the transport closes, which may take a while: both sides have to end TLS
+    ANSWERING = auto()  # a handler works on an answer, which has its own deadline
+    QUEUED = auto()  # more requests have arrived, and wait for the connection's turn
+    WRITING = auto()  # the client does not read its answers
+    LINGERING = auto()  # the last answer was sent; further bytes are dropped
+    CLOSING = auto()  # the transport closes, which may take a while: both sides have to close TLS
     CLOSED = auto()
 
 
-# Each found once: finding a member through its class takes longer than what is done with it.
+# Looked up once: access through the class takes longer than the use.
 HELD: Final = Phase.HELD
 IDLE: Final = Phase.IDLE
 RESTING: Final = Phase.RESTING

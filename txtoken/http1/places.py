@@ -1,6 +1,6 @@
-"""The places of a server: which clients have one, which wait for one, and which make room. Knows no requests and no deadlines.
+"""The places of a server: which clients have one, wait for one, or make room. Knows no requests and no deadlines.
 
-A place is taken by a connection, or by a client that is accepted and greeted and is no connection yet.
+A connection takes a place, and so does an accepted client during its handshake.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from txtoken.http1.member import Member
 from txtoken.http1.room import Room
 from txtoken.settings import Limits, Timeouts
 
-# A client that was answered just before the drain began is about to send its next request: it gets this long, and then
-# an answer with `Connection: close` instead of a closed door.
+# A client that was answered just before the drain may be about to send its next request: it has this long, and gets an answer
+# with `Connection: close` instead of a closed connection.
 DRAIN_IDLE_GRACE_S: Final = 0.5
 
 
@@ -52,36 +52,36 @@ class Places(Host):
         self._connect = connect
         self.use(limits, timeouts)
         self.acceptor = Acceptor(loop, self)
-        self.members: set[Member] = set()  # connections that have a place
+        self.members: set[Member] = set()  # connections with a place
         self.room = Room(self.members)
-        self._greetings: set[Greeting] = set()  # clients that were accepted, but are no connections yet
-        self._held: deque[Member] = deque()  # accepted in the moment before accepting paused
-        self._leaving: set[Member] = set()  # were closed for others, which already have their places
+        self._greetings: set[Greeting] = set()  # clients that were accepted, but are not connections yet
+        self._held: deque[Member] = deque()  # accepted just before accepting paused
+        self._leaving: set[Member] = set()  # closed to make room for others, which already have their places
         self._is_draining = False
-        self._drained: asyncio.Future[None] | None = None  # made when the end of the last connection is waited for
+        self._drained: asyncio.Future[None] | None = None  # exists while a drain waits for the last connection
         self.on_tls_failure: Callable[[str], object] = lambda _: None
-        self.held_back = 0  # connections that found no place when they came; the reader sets it back to 0
-        self.handshakes_failed = 0  # of TLS; likewise
+        self.held_back = 0  # connections that had to wait for a place; the reader resets it to 0
+        self.handshakes_failed = 0  # failed TLS handshakes; the same
 
     def use(self, limits: Limits, timeouts: Timeouts) -> None:
-        """Have as many places as other limits say."""
+        """Use other limits for the number of places."""
         self._count_max = limits.connections
         self._handshake_s = timeouts.head
 
     @property
     def client_count(self) -> int:
-        """Open connections, those that are held back and those that are no more than accepted included."""
+        """Open connections, including waiting ones and clients in a handshake."""
         return len(self.members) + len(self._held) + len(self._greetings) + len(self._leaving)
 
     @property
     def _taken(self) -> int:
-        """How many of the places that there are."""
+        """How many places are taken."""
         return len(self.members) + len(self._greetings)
 
     # Connections
 
     def admit(self, member: Member) -> None:
-        """Take a new connection in. When there are too many and all are busy, it is held back until `start` is called on it."""
+        """Add a new connection. If there are too many and all are busy, it waits until `start` is called on it."""
         if len(self.members) < self._count_max or self._make_room():
             self._give_place(member)
         else:
@@ -90,10 +90,10 @@ class Places(Host):
             member.hold_back()
             self.acceptor.pause()
         if self._is_draining:
-            member.drain(self._loop.time() + DRAIN_IDLE_GRACE_S)  # it was accepted in the moment before
+            member.drain(self._loop.time() + DRAIN_IDLE_GRACE_S)  # it was accepted just before
 
     def forget(self, member: Member) -> None:
-        """A connection has ended. Its place goes to one that is held back, and when none is, accepting goes on."""
+        """A connection has ended. Its place goes to a waiting one. If there is none, accepting continues."""
         self.room.note_asked(member)
         if member in self.members:
             self.members.remove(member)
@@ -108,7 +108,7 @@ class Places(Host):
         self.room.add(member)
 
     def _make_room(self) -> bool:
-        """Close a connection that makes room for another one. False: all are busy."""
+        """Close a connection to make room for another one. False: all are busy."""
         victim = None if self._is_draining else self.room.choose()
         if victim is None:
             return False
@@ -129,12 +129,12 @@ class Places(Host):
             self._drained.set_result(None)
 
     def sweep(self) -> None:
-        """Give free places to those that wait: limits may have changed, or accepting may have failed."""
+        """Give free places to waiting clients: limits may have changed, or accepting may have failed."""
         if self._held or self.acceptor.is_paused:
             self._fill_up()
 
     def _fill_up(self) -> None:
-        """Give free places to connections that are held back, then to those in the backlog."""
+        """Give free places to waiting connections, then to clients in the backlog."""
         while self._held and not self._is_draining and (len(self.members) < self._count_max or self._make_room()):
             held = self._held.popleft()
             self._give_place(held)
@@ -144,7 +144,7 @@ class Places(Host):
         if self._taken < self._count_max or self.room.is_there():
             self.acceptor.resume()
 
-    # Clients that are greeted
+    # Clients in a handshake
 
     def make_connection(self) -> asyncio.Protocol:
         return self._connect()
@@ -173,10 +173,10 @@ class Places(Host):
     # The end
 
     async def drain(self, timeout_s: float) -> None:
-        """Close the sockets, and wait until all clients have left, for so long at most.
+        """Close the sockets, and wait until all clients have left, for at most this time.
 
-        Clients that had connected before are served, as far as there are places: the kernel would reset those that wait in a
-        backlog. One that comes later is refused at once, and can go elsewhere.
+        Clients that connected before are served, as far as there are places: the kernel would reset those in a backlog. A later
+        one is refused at once, and can try another server.
         """
         self._is_draining = True
         waiting = self.acceptor.close(max(0, self._count_max - self._taken))
@@ -191,7 +191,7 @@ class Places(Host):
             await asyncio.wait([self._drained], timeout=timeout_s)
 
     def abort(self) -> None:
-        """End all clients, at once."""
+        """Abort all clients at once."""
         self._is_draining = True
         self.acceptor.stop()
         self._end_greetings()

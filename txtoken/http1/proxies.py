@@ -1,7 +1,7 @@
-"""The trusted proxies: whose `X-Forwarded-For` is believed, and what the next hop gets. Knows header fields; knows no sockets.
+"""Trusted proxies: which part of `X-Forwarded-For` to trust, and what the next hop gets. Knows header fields; knows no sockets.
 
-Any client can write `X-Forwarded-For`. The field is believed as far as trusted proxies have written it: from the right, where
-the nearest proxy appended to it, up to the first address that is not a trusted proxy's.
+Any client can write `X-Forwarded-For`. The field is trusted as far as trusted proxies have written it: from the right, where the
+nearest proxy appended to it, up to the first address that is not a trusted proxy's.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Final
 from txtoken.http1.messages import UNIX, UNKNOWN, Peer
 from txtoken.memo import Memo
 
-KNOWN_MAX: Final = 1024  # peers, and fields, that are remembered: the same few come again and again
-KNOWN_TEXT_BYTES_MAX: Final = 256  # of a field that is remembered: four hops of IPv6 fit
-HOPS_MAX: Final = 32  # that are looked at: real chains are shorter, and a field can be 64 KiB long
+KNOWN_MAX: Final = 1024  # remembered peers and fields: the same few repeat
+KNOWN_TEXT_BYTES_MAX: Final = 256  # of a remembered field: four hops of IPv6 fit
+HOPS_MAX: Final = 32  # that are checked: real chains are shorter, and a field can be 64 KiB long
 
-_MAPPED: Final = b"\0" * 10 + b"\xff\xff"  # an IPv4 address as IPv6 writes it (RFC 4291 §2.5.5.2)
+_MAPPED: Final = b"\0" * 10 + b"\xff\xff"  # an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2)
 _MAPPED_TEXT: Final = "::ffff:"
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 
 
 class Proxies:
-    """The proxies that are trusted: `trusted` holds networks (`10.0.0.0/8`), and `unix` for all clients of a Unix socket.
-    `on_untrusted` is called with a peer whose word `client_behind` does not take.
+    """The trusted proxies: `trusted` contains networks (`10.0.0.0/8`), and `unix` for all clients of a Unix socket.
+    `on_untrusted` is called with a peer whose field `client_behind` ignores.
     """
 
     __slots__ = ("_clients", "_networks", "_on_untrusted", "_peers", "_trusts_unix")
@@ -48,9 +48,9 @@ class Proxies:
         return known
 
     def client(self, peer: str, forwarded_for: bytes) -> str:
-        """Find the client's address: the first from the right that is no trusted proxy's.
+        """Find the client's address: the first from the right that is not a trusted proxy's.
 
-        The search ends before an entry that is no address. When all are proxies, the leftmost is the client.
+        The search stops before an entry that is not an address. If all are proxies, the leftmost is the client.
         """
         if not self.trusts(peer):
             return peer
@@ -62,7 +62,7 @@ class Proxies:
         return known or peer
 
     def client_behind(self, peer: str, fields: Mapping[bytes, bytes]) -> str:
-        """Find the address of the client of a request with these `fields`, and report a field that is not believed."""
+        """Find the address of the client of a request with these `fields`, and report an ignored field."""
         forwarded_for = fields.get(b"x-forwarded-for")
         if forwarded_for is None:
             return peer
@@ -86,8 +86,8 @@ class Proxies:
         return lines + b"X-Forwarded-Host: %b\r\n" % host if host else lines
 
     def asked_origin(self, peer: Peer, fields: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
-        """Return the scheme and the host that a request with these `fields` was for, as its client sees them: as a trusted proxy
-        wrote them, else as they came.
+        """Return scheme and host of a request with these `fields` as its client sees them: from a trusted proxy's fields, else
+        from the request itself.
         """
         scheme, host = peer.scheme.encode("ascii"), fields.get(b"host", b"")
         if self.trusts(peer.address):
@@ -96,7 +96,7 @@ class Proxies:
         return scheme, host
 
     def _last_believed(self, forwarded_for: bytes) -> str:
-        """Walk from the right. Empty when not even the last entry is an address."""
+        """Walk from the right. Empty if even the last entry is not an address."""
         last = ""
         for entry in reversed(forwarded_for.rsplit(b",", HOPS_MAX)[-HOPS_MAX:]):
             packed = _packed(entry.strip().decode("latin-1"))
@@ -113,7 +113,7 @@ class Proxies:
 
 
 def plain_address(address: str) -> str:
-    """Return the address of a peer as IPv4 where it is one: a socket of both families shows 192.0.2.7 as ::ffff:192.0.2.7."""
+    """Return the address of a peer, IPv4-mapped ones as IPv4: a dual-stack socket shows 192.0.2.7 as ::ffff:192.0.2.7."""
     if not address.startswith(_MAPPED_TEXT) or "." not in address:
         return address
     plain = address[len(_MAPPED_TEXT) :]
@@ -130,7 +130,7 @@ def _network(text: str) -> tuple[int, int, int]:
 
 
 def _packed(text: str) -> bytes | None:
-    """Read an address, with or without a port, as 4 or 16 bytes. None: the text is no address.
+    """Read an address, with or without a port, as 4 or 16 bytes. None: the text is not an address.
 
     `inet_pton` is strict (no leading zeros, no zones) and takes a tenth of the time of `ipaddress`.
     """
@@ -140,9 +140,7 @@ def _packed(text: str) -> bytes | None:
     try:
         if ":" not in text:
             return socket.inet_pton(socket.AF_INET, text)
-        packed = socket.inet_pton(
-            socket.AF_INET6, text.partition("%")[0]
-        )  # a zone means something on this machine alone
+        packed = socket.inet_pton(socket.AF_INET6, text.partition("%")[0])  # a zone has a meaning only on this machine
     except (OSError, ValueError):  # ValueError: a NUL in it
         return None
     return packed[12:] if packed.startswith(_MAPPED) else packed

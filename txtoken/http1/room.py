@@ -1,7 +1,7 @@
-"""Which client is closed when a new one finds no place. Knows no sockets.
+"""Chooses the client to close for a new one when all places are taken. Knows no sockets.
 
-First those that never completed a request, the oldest first: a client that fills a server with silent connections
-pushes out its own. Then the one that has been idle longest. Never one for which something is being done.
+Clients without a complete request go first, oldest first: a client that fills a server with silent connections replaces its own.
+Then the one that has been idle longest. A busy client is never closed.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Final
 
 from txtoken.http1.member import Member
 
-IDLE_FOUND_MIN: Final = 64  # idle clients that are remembered at a time
-IDLE_SHARE: Final = 8  # or this part of all: one search looks at all clients, and serves as many new ones
+IDLE_FOUND_MIN: Final = 64  # idle clients that one search remembers
+IDLE_SHARE: Final = 8  # or this part of all: one search visits all clients, and is good for as many new ones
 
 
 class Room:
-    """Clients in the order in which they make room. `members` are all that have a place."""
+    """Clients in the order in which they make room. `members` are all clients with a place."""
 
     __slots__ = ("_idle", "_members", "_newcomers")
 
@@ -26,18 +26,18 @@ class Room:
         self._members = members
         # The oldest is found in O(1), unlike a dictionary's.
         self._newcomers: OrderedDict[Member, None] = OrderedDict()
-        self._idle: list[tuple[float, Member]] = []  # as of the last search, the one that is idle longest at the end
+        self._idle: list[tuple[float, Member]] = []  # from the last search, longest idle at the end
 
     def add(self, member: Member) -> None:
-        """A client has come, and has not asked anything."""
+        """Add a client without a request."""
         self._newcomers[member] = None
 
     def note_asked(self, member: Member) -> None:
-        """A client has completed its first request, or has gone."""
+        """Remove a client that has completed its first request, or has gone."""
         self._newcomers.pop(member, None)
 
     def is_there(self) -> bool:
-        """Whether a client could be closed for a new one."""
+        """Whether a client can be closed for a new one."""
         if self._newcomers:
             return True
         member = self.choose()
@@ -46,7 +46,7 @@ class Room:
         return member is not None
 
     def choose(self) -> Member | None:
-        """Return the client to close for a new one, or None: all are busy. It is not chosen again."""
+        """Return the client to close for a new one, once. None: all are busy."""
         if self._newcomers:
             return self._newcomers.popitem(last=False)[0]
         for _ in range(2):
@@ -58,7 +58,7 @@ class Room:
         return None
 
     def _search(self) -> None:
-        """Find those that have been idle longest."""
+        """Find the clients that have been idle longest."""
         idle: list[tuple[float, Member]] = []
         for member in self._members:
             since = member.idle_since()

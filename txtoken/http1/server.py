@@ -1,4 +1,4 @@
-"""Serves bound sockets that it is given. Sweeps the deadlines of its connections, and drains them; knows no routes."""
+"""Serves clients on bound sockets. Sweeps the deadlines of connections, and drains them. Knows no routes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from txtoken.http1.messages import Observer, Router
 from txtoken.http1.serving import Serving
 from txtoken.settings import Limits, Timeouts
 
-# Deadlines that are acted on in a turn of the loop: thousands of clients that came together and stall have theirs together, and
-# to refuse one takes 35 µs.
+# Deadlines handled in a turn of the loop: thousands of stalled clients that connected together have theirs together, and
+# rejecting one takes 35 µs.
 EXPIRED_A_TURN_MAX: Final = 64
 
 
 class Server(Serving):
     """All clients of one process.
 
-    Call `secure` where TLS is spoken, `listen` once, `sweep` a few times a second with the loop's time, `drain` at the end.
+    Call `secure` for TLS, `listen` once, `sweep` a few times a second with the loop's time, `drain` at the end.
     """
 
     __slots__ = ("_expired",)
@@ -39,25 +39,24 @@ class Server(Serving):
         return cast("asyncio.Protocol", Connection(self))  # see there
 
     def secure(self, tls: ssl.SSLContext | None, on_failure: Callable[[str], object] = lambda _: None) -> None:
-        """Speak TLS with clients that connect from now on, or speak in the clear. `on_failure` is called for each handshake
-        that fails.
+        """Use TLS, or plain text, for clients that connect from now on. `on_failure` is called for each failed handshake.
 
-        Neither loop sends a client the alert that says why its handshake failed (asyncio's own and uvloop's drop it).
+        A client whose handshake failed gets no alert with the reason: asyncio's own loop and uvloop drop it.
         """
         self.places.on_tls_failure = on_failure
         self.places.acceptor.use(tls)
 
     @property
     def connection_count(self) -> int:
-        """Open connections, those that are held back and those that are no more than accepted included."""
+        """Open connections, including waiting ones and clients in a handshake."""
         return self.places.client_count
 
     async def listen(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept clients on sockets that are bound. `drain` closes them."""
+        """Accept clients on bound sockets. `drain` closes them."""
         await self.places.acceptor.listen(sockets)
 
     def sweep(self, now: float) -> None:
-        """Act on deadlines that have passed. `now` is loop time."""
+        """Act on expired deadlines. `now` is loop time."""
         is_busy = len(self._expired) > 0
         self._expired += [member for member in self.places.members if member.deadline <= now]
         if not is_busy:
@@ -66,22 +65,22 @@ class Server(Serving):
         self.places.sweep()
 
     def _expire(self, now: float) -> None:
-        """Act on some deadlines, and on the others in the next turns of the loop."""
+        """Act on some expired deadlines, and on the others in the next turns of the loop."""
         expired, members = self._expired, self.places.members
         try:
             for _ in range(min(len(expired), EXPIRED_A_TURN_MAX)):
                 member = expired.popleft()
-                if member.deadline <= now and member in members:  # it may be over, or have gone on, meanwhile
+                if member.deadline <= now and member in members:  # it may have ended or continued since
                     member.expire()
         finally:
-            if expired:  # one that failed keeps none of the others
+            if expired:  # an exception must not stop the others
                 self._loop.call_soon(self._expire, now)
 
     async def drain(self) -> None:
-        """Close the sockets, let running requests finish for up to `timeouts.drain` seconds, then end what is left."""
+        """Close the sockets, let running requests finish for up to `timeouts.drain` seconds, then abort the rest."""
         await self.places.drain(self.timeouts.drain)
         self.abort()
 
     def abort(self) -> None:
-        """End what is left, at once."""
+        """Abort everything at once."""
         self.places.abort()

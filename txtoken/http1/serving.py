@@ -1,4 +1,4 @@
-"""What all connections of one server share: its limits, its routes, its clock, its observer. Knows no sockets."""
+"""What all connections of one server share: limits, routes, clock, observer. Knows no sockets."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from txtoken.http1.places import Places
 from txtoken.http1.turns import Turns
 from txtoken.settings import Limits, Timeouts
 
-# How soon a connection without a request rests: 10 000 of them are common, and up to 1.8 KB of each can be freed. A
-# client that asks again later costs up to 3 µs more.
+# When an idle connection rests: 10 000 of them are common, and up to 1.8 KB of each can be freed. A later request of such a
+# client costs up to 3 µs more.
 REST_AFTER_S: Final = 0.25
 
 
 class Serving:
-    """The part of a server that its connections know."""
+    """The part of a server that its connections use."""
 
     __slots__ = (
         "_loop",
@@ -47,9 +47,9 @@ class Serving:
         self.limits = limits
         self.known_heads = KnownHeads()
         self.timeouts = timeouts
-        self.rest_after_s = min(timeouts.idle, REST_AFTER_S)  # worked out here, and not with each answer
+        self.rest_after_s = min(timeouts.idle, REST_AFTER_S)  # computed here, and not for each answer
         self.clock = clock
-        self.observer = observer  # None: the time that a response takes is not measured
+        self.observer = observer  # None: response times are not measured
         self.time: Callable[[], float] = self._loop.time
         self.waits_for_body: Callable[[Head], bool] = self._waits_for_body  # bound once, and not for each connection
         self.turns = Turns(self._loop)
@@ -58,9 +58,9 @@ class Serving:
         self.buffers = Buffers(self._loop, self.places.members, limits.buffered_bytes)
 
     def use(self, router: Router, limits: Limits, timeouts: Timeouts, observer: Observer | None) -> None:
-        """Answer by another router, and take on as much as other limits say, from the next request on."""
+        """Use another router and other limits, from the next request on."""
         if limits != self.limits:
-            self.known_heads = KnownHeads()  # what was good within the old limits may not be within the new
+            self.known_heads = KnownHeads()  # heads within the old limits may exceed the new ones
         self.router, self.limits, self.timeouts, self.observer = router, limits, timeouts, observer
         self.rest_after_s = min(timeouts.idle, REST_AFTER_S)
         self.buffers.limit = limits.buffered_bytes

@@ -1,4 +1,4 @@
-"""Work that may take long: how much of it is done in a turn of the loop, and how often. Knows no request."""
+"""Schedules slow work: how much of it runs in a turn of the loop, and how often. Knows no request."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Final
 
 from txtoken.http1.member import Member
 
-TURN_S: Final = 0.002  # of one turn of the loop; then all others have theirs (contract §4.1 has 5 ms as the bound)
-# Of one client in a row: their answers leave with one write, which costs twice as much as a request that is answered from
-# memory.
+TURN_S: Final = 0.002  # of one turn of the loop; then all others have theirs (the bound in contract §4.1 is 5 ms)
+# Requests of one client in a row: their answers leave with one write, which costs twice as much as a request that is answered
+# from memory.
 REQUESTS_IN_A_ROW_MAX: Final = 32
-# Clients whose reading goes on in a turn. uvloop reads up to 256 KB of each, 0.1 ms: 300 clients that had all used up what
-# they had sent kept all others waiting for 0.1 s.
+# Clients whose reading resumes in a turn. uvloop reads up to 256 KB of each, in 0.1 ms: 300 clients that needed more bytes at
+# once made all others wait for 0.1 s.
 READ_A_TURN_MAX: Final = 8
 RESTED_TURNS_MAX: Final = 8
 
 
 class Turns:
-    """Three lines: clients with more requests than the one that was answered when they arrived, other work that may take
-    milliseconds, and clients that are read from again.
+    """Three queues: clients with further requests after the first one was answered on arrival, other work that may take
+    milliseconds, and clients to read from again.
 
-    A client stands in each line once at most: it is added again only after its turn said that there is no more. One request, or
-    one piece of work, may take longer than a turn should (10 ms, contract §4.1): then some turns pass in which nothing
-    here is done, so that a login that needs four turns of the loop waits for one long turn and not for four.
+    A client is in each queue at most once: it is added again only after its turn has reported no more requests. One request, or
+    one piece of work, may take longer than a turn should (10 ms, contract §4.1): then the next turns do nothing here, so that a
+    login that needs four turns of the loop waits for one long turn and not for four.
     """
 
     __slots__ = ("_fresh", "_is_scheduled", "_loop", "_resting", "_unread", "_waiting", "_work", "on_full")
@@ -34,12 +34,12 @@ class Turns:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[Member] = deque()
-        self._fresh: list[Member] = []  # of those that wait, those whose first turn comes
+        self._fresh: list[Member] = []  # waiting clients before their first turn
         self._work: deque[Callable[[], object]] = deque()
         self._unread: deque[Member] = deque()
-        self._resting = 0  # turns to come in which nothing is done
+        self._resting = 0  # further turns without work
         self._is_scheduled = False
-        self.on_full: Callable[[], object] | None = None  # called when a turn was used up, and more requests wait
+        self.on_full: Callable[[], object] | None = None  # called when a turn is full, and more requests wait
 
     def add(self, member: Member) -> None:
         """Have a client's next requests answered in the next turns of the loop. Its answers are flushed by then."""
@@ -48,12 +48,12 @@ class Turns:
         self._schedule()
 
     def call(self, work: Callable[[], object]) -> None:
-        """Do something that may take milliseconds in one of the next turns."""
+        """Run a function that may take milliseconds in one of the next turns."""
         self._work.append(work)
         self._schedule()
 
     def read(self, member: Member) -> None:
-        """Have a client read from again that was paused, in one of the next turns: uvloop would read on in this one."""
+        """Resume reading from a paused client in one of the next turns: uvloop would continue to read in this one."""
         self._unread.append(member)
         self._schedule()
 
@@ -103,6 +103,6 @@ class Turns:
                 count += 1
             if has_more:
                 waiting.append(member)
-                member.flush()  # nor do the others
+                member.flush()  # nor do the other answers
             if perf_counter() >= end:
                 break
