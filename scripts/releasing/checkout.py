@@ -29,7 +29,6 @@ class Checkout:
         copy = Repository(root)
         if not (root / ".git").exists():
             repository.git("clone", "--quiet", "--no-checkout", "--shared", str(repository.root), str(root))
-        copy.git("fetch", "--quiet", "origin", repository.head)
         copy.git("checkout", "--quiet", "--force", "--detach", repository.head)
         copy.git("clean", "-ffdxq", "--exclude", ".venv*")
         for path, text in changes.items():

@@ -44,6 +44,7 @@ DERIVED: Final = (
     Place("deploy/helm/txtoken/Chart.yaml", "version: ", lambda version: version.of_chart),
     Place("deploy/helm/txtoken/Chart.yaml", "appVersion: "),
     Place("deploy/kubernetes/kustomization.yaml", r"\s+newTag: "),
+    Place("Dockerfile", r"\s+org\.opencontainers\.image\.version="),
     Place("docs/**/openapi.yml", r"\s+version: "),
 )
 

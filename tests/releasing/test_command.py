@@ -100,6 +100,7 @@ def test_a_plan_changes_nothing(project: Repository) -> None:
     plan = command.planned(project, "1.1.0", push=False)
     assert sorted(path.relative_to(project.root).as_posix() for path in plan.changes) == [
         "CHANGELOG.md",
+        "Dockerfile",
         "deploy/helm/txtoken/Chart.yaml",
         "deploy/kubernetes/kustomization.yaml",
         "docs/openapi.yml",
