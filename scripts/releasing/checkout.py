@@ -41,13 +41,13 @@ class Checkout:
         Raises:
             Refusal: it failed, with the end of what it said.
         """
-        # The order of a set is the compiler's too: one seed for all. `.venv-release` is not to be seen by what is started.
-        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-        environment |= {"SOURCE_DATE_EPOCH": str(self.epoch), "PYTHONHASHSEED": "0"}
+        # Equal bytes each time: one seed for the order of sets, and no debug information, which holds a folder's name and goes
+        # into the build ID though it is stripped.
+        fixed = {"SOURCE_DATE_EPOCH": str(self.epoch), "PYTHONHASHSEED": "0", "CFLAGS": "-g0"}
         done = subprocess.run(  # noqa: S603  # no shell; the commands are this repository's
             command,
             cwd=self.root,
-            env=environment,
+            env=os.environ | fixed,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
