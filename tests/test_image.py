@@ -30,7 +30,10 @@ class Sources:
         self._programs.mkdir()
         (self.folder / "scripts").mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / "image", self.folder / "scripts" / "image")
-        shutil.copy(ROOT / "Dockerfile", self.folder)
+        for name in ("Dockerfile", "pyproject.toml"):
+            shutil.copy(ROOT / name, self.folder)
+        project = self.folder / "pyproject.toml"
+        project.write_text(re.sub('(?m)^address = ".*?"', 'address = ""', project.read_text()))
         for name in ("docker", "podman", "buildah", "skopeo", "crane"):
             self.program(name, FAILS)
 
@@ -96,8 +99,10 @@ def test_labels(sources: Sources) -> None:
         "source": "https://git.example.com/txtoken",
     }
     assert done.stdout.splitlines()[:3] == ["build", "--tag", "images.example.com/a:1"]
-    (sources.folder / "Dockerfile").write_text("FROM scratch\n")
-    assert labels(sources.run().stdout)["revision"] == f"{head}-dirty"
+    project = sources.folder / "pyproject.toml"
+    project.write_text(project.read_text().replace('address = ""', 'address = "https://git.example.com/b"'))
+    found = labels(sources.run().stdout)
+    assert (found["revision"], found["source"]) == (f"{head}-dirty", "https://git.example.com/b")
 
 
 def test_builders(sources: Sources) -> None:
