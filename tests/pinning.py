@@ -29,6 +29,7 @@ ALONE: Final = {
     ),  # without cryptography, which has no wheel for some machines that we make wheels for
     "release": ("--only-group", "release"),
     "proxies": ("--only-group", "proxies"),  # programs that are no part of the service
+    "kubernetes": ("--only-group", "kubernetes"),
     "docs": ("--only-group", "docs"),  # the site's tool reads the sources and runs none
 }
 """Uses whose files stand alone, and what they hold."""
