@@ -99,6 +99,43 @@ def test_logins_get_out() -> None:
     assert remote == {"ports": [{"port": url.port}]}
 
 
+def test_the_components_fit(tmp_path: Path) -> None:
+    """Those that can be added name the objects, routes and ports that there are."""
+    (route,) = read("httproute/httproute.yaml")["spec"]["rules"]
+    (rule,) = read("ingress.yaml")["spec"]["rules"]
+    assert [match["path"]["value"] for match in route["matches"]] == [path["path"] for path in rule["http"]["paths"]]
+    assert route["backendRefs"] == [{"name": "txtoken", "port": read("service.yaml")["spec"]["ports"][0]["port"]}]
+    patches = {
+        patch["target"]["kind"]: yaml.safe_load(patch["patch"])[0]
+        for patch in read("forward-auth/kustomization.yaml")["patches"]
+    }
+    (asked,) = (rule["filters"][0]["externalAuth"] for rule in read("gateway-api/httproute.yaml")["spec"]["rules"])
+    port = asked["backendRef"]["port"]
+    assert patches["Deployment"]["value"] == {"name": f"auth-{port}", "containerPort": port}
+    assert (patches["Service"]["value"]["port"], patches["Service"]["value"]["targetPort"]) == (port, f"auth-{port}")
+    assert patches["NetworkPolicy"]["value"] == {"ports": [{"port": f"auth-{port}"}]}
+    said = re.search(r"#   (forwardAuth: .*)", (KUBERNETES / "forward-auth" / "kustomization.yaml").read_text())
+    assert said
+    (tmp_path / "txtoken.yml").write_text(f"remote: http://login/\nencKey: {KEY}\n{said[1]}\n")
+    assert load(str(tmp_path / "txtoken.yml"), {}).process.doors == (f"[::]:{port}",)
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed here")
+def test_the_components_apply(tmp_path: Path) -> None:
+    """All of them together are added to the objects, and the HTTPRoute takes the Ingress's place."""
+    shutil.copytree(KUBERNETES, tmp_path / "base")
+    components = [f"base/{file.parent.name}" for file in KUBERNETES.glob("*/kustomization.yaml")]
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": ["base"], "components": components}))
+    done = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, timeout=PATIENCE_S, check=True)
+    objects = {one["kind"]: one for one in yaml.safe_load_all(done.stdout)}
+    assert {"HTTPRoute", "ServiceMonitor"} <= set(objects)
+    assert "Ingress" not in objects
+    ports = {port["name"] for port in objects["Service"]["spec"]["ports"]}
+    (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
+    opened = {port["port"] for rule in objects["NetworkPolicy"]["spec"]["ingress"] for port in rule["ports"]}
+    assert ports == {port["name"] for port in container["ports"]} == opened
+
+
 def test_every_object_is_in_the_kustomization() -> None:
     """No file is forgotten."""
     listed = set(read("kustomization.yaml")["resources"])
