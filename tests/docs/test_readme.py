@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from tests.docs.drawings import DRAWINGS, FOLDER
-from tests.docs.pages import ROOT, links, read
+from tests.docs.pages import ROOT, links, pages, read
 
 README: Final = read(ROOT / "README.md")
 LINES_MAX: Final = 140
@@ -30,18 +30,25 @@ def test_order() -> None:
 
 
 def test_the_sentence_on_speed() -> None:
-    """Its figures are those of the newest results, in thousands, rounded down."""
+    """Its figures are those that the newest results say of the same picture, and the picture's words are the same."""
     results = read(ROOT / "bench" / "results" / "README.md")
+    section = README.partition("\n## How fast\n")[2].partition("\n## ")[0]
+    sentence = section.strip().partition("\n\n")[0]
+    picture = re.search(r"!\[(.*)\]\(bench/results/(.*)\)", section)
+    assert picture is not None
+    assert f"![{picture[1]}]({picture[2]})" in results
+    said = next(line for line in results.splitlines() if line.startswith(f"- {picture[1]}."))
+    figures = re.findall(r"[\d,.]*\d", sentence)
+    assert len(figures) == 5
+    assert set(figures) <= set(re.findall(r"[\d,.]*\d", said))
 
-    def rate(scenario: str, service: str) -> str:
-        rows = results.partition(f"\n### `{scenario}`")[2].partition("\n### ")[0]
-        found = re.search(rf"^\| {re.escape(service)} \| \**([\d,]+)", rows, re.MULTILINE)
-        assert found is not None
-        return f"{int(found[1].replace(',', '')) // 1000},000"
 
-    sentence = README.partition("\n## How fast\n")[2].strip().partition("\n\n")[0]
-    expected = [rate("get_token", "txtoken"), rate("check_token", "txtoken"), rate("get_token", "nginx + LuaJIT")]
-    assert re.findall(r"[\d,]+,000", sentence) == expected
+def test_pictures_of_results_say_what_they_show() -> None:
+    """A picture of bench/results has the words of the results' own page, on every page."""
+    results = read(ROOT / "bench" / "results" / "README.md")
+    for page in pages():
+        for words, name in re.findall(r"!\[(.*?)\]\([^)]*bench/results/(.*?)\)", read(page)):
+            assert f"![{words}]({name})" in results
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -63,5 +70,5 @@ def test_the_site_has_every_page() -> None:
         return [name for child in children for name in named(child)]  # type: ignore[attr-defined]  # a list
 
     nav = named(tomllib.loads((ROOT / "docs" / "zensical.toml").read_text())["project"]["nav"])
-    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
-    assert sorted(nav) == sorted(pages)
+    written = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert sorted(nav) == sorted(written)
