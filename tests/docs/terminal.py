@@ -30,9 +30,10 @@ PORTS: Final = (
     "8890",
 )  # that pages name: each terminal has free ones in their place
 MARK: Final = "\x1e"
-# Its ports are two options that come first, so that those of a page count.
+# This terminal's ports come first, so that those of a page count.
 SHIM: Final = """#!/bin/sh
 case $1 in
+init) shift; exec {program} init --port {service} "$@" ;;
 demo) shift; exec {program} demo --port {service} --login-port {login} --proxy-port {proxy} "$@" ;;
 *) exec {program} "$@" ;;
 esac
