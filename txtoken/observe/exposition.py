@@ -1,6 +1,7 @@
 """Renders the counts as metrics for Prometheus: names, labels and help texts. Counts nothing.
 
-Loaded only if there is an `adminPort`: prometheus_client takes 1.4 MB and 20 to 50 ms. docs/reference/metrics.md explains each metric.
+Loaded only if there is an `adminPort`: prometheus_client takes 1.4 MB and 20 to 50 ms.
+docs/reference/metrics.md explains each metric.
 """
 
 from __future__ import annotations
