@@ -37,7 +37,13 @@ ALLOWED: Final = {
     "txtoken.cli.schema": ("txtoken.cli", "txtoken.config"),
     "txtoken.cli.serve": ("txtoken.cli", "txtoken.errors", "txtoken.process"),
     "txtoken.cli.jwks_verification": ("txtoken.cli", "txtoken.errors", "txtoken.service.keys"),
-    "txtoken.cli.token": ("txtoken.cli", "txtoken.errors", "txtoken.service", "txtoken.settings"),
+    "txtoken.cli.token": (
+        "txtoken.cli",
+        "txtoken.config.values",
+        "txtoken.errors",
+        "txtoken.service",
+        "txtoken.settings",
+    ),
     "txtoken.demo": (
         *(
             "txtoken.config",

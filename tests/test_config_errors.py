@@ -50,7 +50,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_lines(tmp_path: Pat
         "environment TXTOKEN_DEBUG: debug: has to be true or false",
         "--set: checkResponse: has to be original or claims",
         "cfg.yml: remote: is required: the URL that logins are POSTed to",
-        "cfg.yml, line 1: expHours: has to be a number of hours above 0, fractions allowed, and at most a hundred years",
+        "cfg.yml, line 1: expHours: has to be hours above 0 (24, 0.5) or a time (30m, 12h, 7d), and at most a hundred years",
         "cfg.yml, line 2: portt: is not a known key: did you mean port?",
         "cfg.yml, line 4: limits.waiting: has to be a whole number from 0 to 1000000",
         "cfg.yml, line 5: limits.bodybytes: is not a known key: did you mean limits.bodyBytes?",

@@ -369,6 +369,9 @@ class Config:
     refresh: RefreshSettings
     forward_auth: tuple[ForwardAuthSettings, ...]
     cors: CorsSettings
+    origins: Mapping[str, str] = field(
+        default_factory=dict, compare=False, repr=False
+    )  # where each key's value came from
     throttle: ThrottleSettings | None = None  # None: nobody is throttled
 
     @property

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.cli.terminal import Terminal
+import re
+
+import pytest
+
+from tests.cli.terminal import CONFIG, Terminal
 from tests.running import KEY
 from tests.service.keys.material import pair, pem
 from txtoken.cli.exit_codes import BAD_CONFIG, OK
@@ -16,8 +20,10 @@ def test_check_shows_what_would_run(terminal: Terminal) -> None:
     sections = ("--set", "refresh.grace=0", "--set", "throttle.field=/user")  # which turn these on
     ran = terminal.run("check", "--set", "limits.waiting=7", *sections)
     assert (ran.code, ran.err) == (OK, "")
-    assert ran.out.startswith("The configuration is good (example_cfg.yml). This would run:\n\nport: 0\n")
-    lines = [line.strip() for line in ran.out.splitlines()]
+    assert ran.out.startswith(
+        "The configuration is good (example_cfg.yml). This would run:\n\nport: 0  # example_cfg.yml, line 3\n"
+    )
+    lines = [line.strip().partition("  # ")[0] for line in ran.out.splitlines()]
     for line in (
         "waiting: 7",
         f"encKey: {HIDDEN}",
@@ -35,11 +41,46 @@ def test_check_as_json(terminal: Terminal) -> None:
     """With `--output json` what would run is data, and its warnings are a list."""
     ran = terminal.run("check", "--output", "json", "--set", 'requestTokenData={"a": [1]}')
     assert (ran.code, ran.err) == (OK, "")
-    assert set(ran.json) == {"valid", "warnings", "configuration"}
+    assert set(ran.json) == {"valid", "warnings", "configuration", "sources"}
     assert (ran.json["valid"], ran.json["warnings"]) == (True, [])
     assert ran.json["configuration"]["requestTokenData"] == {"a": [1]}
     assert ran.json["configuration"]["timeouts"]["remote"] == 5
     assert ran.json["configuration"]["encKey"] == HIDDEN
+
+
+def test_check_says_where_values_came_from(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each value has its source: a line of the file, a variable, an option, another key that stands for it, or the default."""
+    terminal.write(CONFIG.replace("encKey", "encKeyFile").replace(KEY, "key") + "debug: true\ntimeouts:\n  head: 5s\n")
+    terminal.write(KEY, "key")
+    monkeypatch.setenv("TXTOKEN_LIMITS", '{"bodyBytes": "1MB"}')
+    monkeypatch.setenv("TXTOKEN_LIMITS_WAITING", "7")
+    options = ("--port", "9", "--set", "timeouts.idle=1m", "--set", 'verify={"leeway": "5s"}')
+    expected = {
+        "port": "--port",
+        "encKey": "example_cfg.yml, line 1 (encKeyFile)",
+        "remote": "example_cfg.yml, line 2",
+        "timeouts.head": "example_cfg.yml, line 7",
+        "timeouts.idle": "--set",
+        "timeouts.body": "default",
+        "verify.leeway": "--set",
+        "limits.bodyBytes": "environment TXTOKEN_LIMITS",
+        "limits.waiting": "environment TXTOKEN_LIMITS_WAITING",
+        "log.format": "example_cfg.yml, line 5 (debug)",
+        "checkResponse": "default",
+    }
+    sources = terminal.run("check", "--output", "json", *options).json["sources"]
+    assert {name: sources[name] for name in expected} == expected
+    out = terminal.run("check", *options).out
+    for name, source in expected.items():
+        assert re.search(rf"^ *{name.rpartition('.')[2]}: .*  # {re.escape(source)}$", out, re.MULTILINE), name
+
+
+def test_check_has_colours_on_a_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal what is no default stands out."""
+    monkeypatch.setattr("txtoken.cli.terminal.has_colour", lambda **_: True)
+    out = terminal.run("check", "--port", "9").out
+    assert "port: 9  \x1b[36m# --port\x1b[0m\n" in out
+    assert "debug: false  \x1b[2m# default\x1b[0m\n" in out
 
 
 def test_check_says_warnings(terminal: Terminal) -> None:

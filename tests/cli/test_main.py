@@ -166,7 +166,7 @@ def test_files_that_are_none(terminal: Terminal, output: str, path: str) -> None
         ("port=", "--set: port: has to be a whole number from 0 to 65535"),
         ("Port=1", "--set Port: is not a known key: did you mean port?"),
         ("=1", "--set ?: is not a known key"),
-        ("limits=5", "--set limits: is not a known key"),
+        ("limits=5", '--set: limits: has to be a JSON object, for example {"headBytes": 65536}'),
         (f"x {KEY}=1", "--set ?: is not a known key"),
         ("encKey=a=b", "encKey: has to be 32 to 4096 bytes long; this one has 3."),
     ],

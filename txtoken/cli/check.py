@@ -13,7 +13,7 @@ from txtoken.cli.configuration import read_config
 from txtoken.cli.exit_codes import OK
 from txtoken.cli.json_output import print_json
 from txtoken.cli.options import add_config_options, add_output_option, add_service_options
-from txtoken.cli.terminal import say
+from txtoken.cli.terminal import painted, say
 from txtoken.config.table import describe
 from txtoken.errors import ConfigError, KeyMaterialError, Problem
 from txtoken.service.keys.build import asymmetric
@@ -35,13 +35,14 @@ def run(options: argparse.Namespace) -> int:
     warnings = [*config.warnings, *_check_closely(config)]
     described = describe(config)
     if options.output == "json":
-        print_json({"valid": True, "warnings": warnings, "configuration": described})
+        sources = dict(config.origins)
+        print_json({"valid": True, "warnings": warnings, "configuration": described, "sources": sources})
         return OK
-    say(f"The configuration is good{f' ({config.source})' if config.source else ''}. This would run:\n")
-    for line in _outline(described):
-        say(line)
+    head = painted("The configuration is good", "green")
+    say(f"{head}{f' ({config.source})' if config.source else ''}. This would run:\n")
+    say("\n".join(_outline(described, config.origins)))
     for warning in warnings:
-        say(f"\nWarning: {warning}")
+        say(f"\n{painted('Warning', 'yellow')}: {warning}")
     return OK
 
 
@@ -68,12 +69,17 @@ def _check_closely(config: Config) -> list[str]:
     return [f"revocations: {doubt}" for doubt in doubts]
 
 
-def _outline(section: Mapping[str, object], depth: int = 0) -> list[str]:
+def _outline(section: Mapping[str, object], origins: Mapping[str, str], within: str = "") -> list[str]:
+    """Write each value, and where it came from."""
     lines = []
     for key, value in section.items():
-        if isinstance(value, Mapping) and value and depth == 0:
-            lines += [f"{key}:", *_outline(value, depth + 1)]
+        if isinstance(value, Mapping) and value and f"{within}{key}" not in origins:
+            lines += [f"{key}:", *_outline(value, origins, f"{key}.")]
         else:
             text = value if isinstance(value, str) else orjson.dumps(value).decode()
-            lines.append(f"{'  ' * depth}{key}: {text}")
+            origin = origins.get(f"{within}{key}", "default")
+            is_default = origin == "default"
+            lines.append(
+                f"{'  ' * bool(within)}{key}: {text}  {painted(f'# {origin}', 'dim' if is_default else 'cyan')}"
+            )
     return lines

@@ -50,7 +50,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """
     arguments = [*words]
     if arguments[:1] == ["help"]:
-        arguments = [*arguments[1:], "--help"]
+        about = ["help"] if arguments[1:2] in (["-h"], ["--help"]) else arguments[1:]
+        arguments = [*about, "--help"]
     verb = verb_of(arguments)
     rest = arguments[1:] if arguments[:1] == [verb] else arguments
     try:
@@ -59,11 +60,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
             return options
         if verb not in OTHERS and not verb.startswith("-"):
             all_verbs().error(f"there is no command {verb!r}{nearest(verb, [*VERBS, *OTHERS])}")
-        all_verbs().parse_args(arguments)
+        parser = all_verbs()
+        parser.parse_args(arguments)
+        parser.error(f"{verb} takes no arguments")
     except SystemExit:
         sys.stdout.flush()  # here, where it is known what to do when that fails
         raise
-    raise AssertionError("the help ends the process")
 
 
 def parser_of(verb: str) -> Parser:

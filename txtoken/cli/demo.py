@@ -21,19 +21,10 @@ from txtoken.errors import ConfigError
 LOOPBACK: Final = "127.0.0.1"
 LOGIN_PORT: Final = 8889
 DEFAULTS: Final = {"port": 8888, "host": LOOPBACK, "workers": "1"}
-EXAMPLES: Final = """examples:
-  txtoken demo                    then open the page that it names
-  txtoken demo --once             make some requests, and end
-  txtoken demo --remote URL       in front of your own login API
-  txtoken demo --algorithm ES256  with a public key
-  txtoken demo --behind nginx     with a page that nginx protects
-"""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command and its arguments."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--once", action="store_true", help="make some requests, show them, and end")
     shape.add_argument(

@@ -30,8 +30,11 @@ EXAMPLES = {
         ("txtoken export caddy --upstream 127.0.0.1:3000", "that protects what listens there"),
     ),
     "demo": (
-        ("txtoken demo", "run until Ctrl-C"),
-        ("txtoken demo --once", "show some requests, then end"),
+        ("txtoken demo", "then open the page that it names"),
+        ("txtoken demo --once", "make some requests, and end"),
+        ("txtoken demo --remote http://127.0.0.1:3000/login", "in front of your own login API"),
+        ("txtoken demo --algorithm ES256", "with a public key"),
+        ("txtoken demo --behind nginx", "with a page that nginx protects"),
     ),
     "keygen": (("txtoken keygen > enc_key", "write a new key to a file, for encKeyFile"),),
     "keys": (("txtoken help keys generate", "explain one of these"),),

@@ -8,7 +8,6 @@ import argparse
 import importlib
 import time
 from dataclasses import replace
-from typing import Final
 
 import orjson
 
@@ -19,6 +18,7 @@ from txtoken.cli.given_text import read_argument, read_token
 from txtoken.cli.json_output import print_json
 from txtoken.cli.options import add_config_options, add_output_option
 from txtoken.cli.terminal import complain, say
+from txtoken.config.values import Wrong, read_hours, scalar
 from txtoken.errors import TokenError
 from txtoken.service.explanation import explain as explain_token
 from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, read_object
@@ -27,8 +27,6 @@ from txtoken.service.tokens.memory import Memory
 from txtoken.service.tokens.segments import decode_segment
 from txtoken.service.tokens.verify import TokenVerifier
 from txtoken.settings import Config
-
-HOURS_MAX: Final = 100 * 366 * 24  # as expHours
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +44,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
             added.add_argument(
                 "data", nargs="?", default="-", help="the object, as the remote would reply; - reads standard input"
             )
-            added.add_argument("--hours", type=_ttl_s, help="how long it is valid (default: expHours)")
+            added.add_argument(
+                "--hours", type=_ttl_s, help="how long it is valid: hours, or 30m, 7d (default: expHours)"
+            )
         else:
             added.add_argument(
                 "token", nargs="?", default="-", help="the token, as it was copied; - reads standard input"
@@ -134,9 +134,6 @@ def _verifier(config: Config) -> TokenVerifier:
 
 def _ttl_s(text: str) -> int:
     try:
-        hours = float(text)
-    except ValueError:
-        hours = 0.0
-    if not 0 < hours <= HOURS_MAX:
-        raise argparse.ArgumentTypeError(f"wants a number of hours above 0 and at most {HOURS_MAX}")
-    return max(1, round(hours * 3600))
+        return read_hours(scalar(text))
+    except Wrong as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None

@@ -11,6 +11,7 @@ from txtoken.cli.examples import EXAMPLES
 
 PROGRAM: Final = "txtoken"
 _CLOSE: Final = 0.5  # of difflib's ratio
+_NARROW: Final = 60  # columns
 _MARGIN: Final = 2  # columns that argparse leaves free at the right
 
 
@@ -30,13 +31,22 @@ class Parser(argparse.ArgumentParser):
 
     def format_usage(self) -> str:
         """Return the usage, in lines that fit the terminal."""
-        self._columns = _terminal_columns()
+        self._fit()
         return super().format_usage()
 
     def format_help(self) -> str:
         """Return the help, in lines that fit the terminal, with examples at its end."""
-        self._columns = _terminal_columns()
+        self._fit()
         return super().format_help() + "".join(_examples(self.examples, self._columns - _MARGIN))
+
+    def _fit(self) -> None:
+        """Look at the terminal. Where it is narrow the usage does not list the options, which the help explains below."""
+        self._columns = _terminal_columns()
+        if self._columns < _NARROW:
+            named = [f" {action.metavar or action.dest}" for action in self._get_positional_actions()]
+            usage = f"%(prog)s [options]{''.join(named)}"
+            fits = len("usage: ") + len(usage % {"prog": self.prog}) <= self._columns - _MARGIN
+            self.usage = usage if fits else usage.replace(" [", "\n  [", 1)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read the arguments. What is left over is an error that names the option that was meant."""

@@ -111,6 +111,7 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
     warn_of_bearer(reader, keys, remote, has_doors=bool(forward_auth) or refresh.route is not None)
     return Config(
         source=reader.source,
+        origins={key.name: reader.origin(key) for key in KEYS if key.attribute},
         files=(*([reader.source] if reader.source else []), *reader.other_files()),
         warnings=tuple(reader.warnings),
         reload_s=value["reload"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import yaml
 
 from txtoken.config import yaml_reader
 from txtoken.config.files import read_file
-from txtoken.config.table import BY_NAME, BY_VARIABLE, ENVIRONMENT_PREFIX, KEYS, SECTIONS, Key, snake
+from txtoken.config.table import BY_NAME, BY_VARIABLE, ENVIRONMENT_PREFIX, KEYS, SECTION_BY_VARIABLE, SECTIONS, Key
 from txtoken.config.values import NULL_TAG, Wrong, printable, scalar
 from txtoken.errors import ConfigError, Problem
 from txtoken.settings import MIB
@@ -74,8 +75,9 @@ class Reader:
     def give(self, name: str, given: Given) -> None:
         """Set a value from a source that wins over the earlier ones."""
         earlier = self.given.get(name)
-        if earlier is not None and earlier.source == given.source:  # dotted, and in its section
-            self.complain(name, given.where, f"is already set in line {earlier.line}: keep one of them", given.line)
+        if earlier is not None and earlier.source == given.source:  # alone, and in its section
+            place = f"in line {earlier.line}" if earlier.line else f"by {earlier.where}"
+            self.complain(name, given.where, f"is already set {place}: keep one of them", given.line)
         self.given[name] = given
         rival = self.given.get(BY_NAME[name].instead_of)
         if rival is None:
@@ -113,24 +115,27 @@ class Reader:
             if root is not None and _is_given(root):
                 self._read_section(root, shown, "")
 
-    def _read_section(self, section: yaml.Node, path: str, prefix: str) -> None:
-        name = prefix.removesuffix(".")
+    def _read_section(self, section: yaml.Node, path: str, prefix: str, source: str = "file") -> None:
+        """Read a section of the file. Another source has no lines, and `path` is its name."""
+        name, has_lines = prefix.removesuffix("."), source == "file"
         if not isinstance(section, yaml.MappingNode) or section.tag != "tag:yaml.org,2002:map":
-            self.complain(name, _place(path, section), "has to be a section of `key: value` lines", _line(section))
+            where, line = (_place(path, section), _line(section)) if has_lines else (path, 0)
+            what = "a section of `key: value` lines" if has_lines else f"a JSON object, for example {_example(name)}"
+            self.complain(name, where, f"has to be {what}", line)
             return
         first_lines: dict[str, int] = {}
         for key_node, value in section.value:
-            where, line = _place(path, key_node), _line(key_node)
+            where, line = (_place(path, key_node), _line(key_node)) if has_lines else (path, 0)
             key = prefix + key_node.value if isinstance(key_node, yaml.ScalarNode) else prefix
             if key in first_lines and key != prefix:
-                text = f"is already set in line {first_lines[key]}: keep one of them"
+                text = f"is already set {f'in line {first_lines[key]}' if line else 'there'}: keep one of them"
                 self.complain(_shown(key), where, text, line)
                 continue
             first_lines[key] = line
             if key in BY_NAME:
                 if _is_given(value):
-                    self.give(key, Given(value, "file", where, line))
-            elif key in SECTIONS:
+                    self.give(key, Given(value, source, where, line))
+            elif key in SECTIONS and has_lines:
                 if _is_given(value):
                     self.sections[key] = where, line
                     self._read_section(value, path, key + ".")
@@ -153,6 +158,9 @@ class Reader:
             if key is not None:
                 self.give(key.name, Given(scalar(text), "environment", f"environment {variable}"))
                 continue
+            if variable in SECTION_BY_VARIABLE:
+                self._read_section_text(SECTION_BY_VARIABLE[variable], text, "environment", f"environment {variable}")
+                continue
             shown, near = printable(variable), _nearest_variable(variable)
             if near:
                 self.complain("", f"environment {shown}", f"sets no known key{near}")
@@ -163,8 +171,28 @@ class Reader:
         for name, text in overrides.items():
             if name in BY_NAME:
                 self.give(name, Given(scalar(text), "--set", typed.get(name, "--set")))
+            elif name in SECTIONS:
+                self._read_section_text(name, text, "--set", "--set")
             else:
                 self.complain("", f"--set {_shown(name)}", f"is not a known key{_nearest(name, BY_NAME)}")
+
+    def _read_section_text(self, name: str, text: str, source: str, where: str) -> None:
+        """Read a section from one text, of JSON (or YAML). It sets the keys that it holds, and leaves the others as they are."""
+        node: yaml.Node | None = None
+        with contextlib.suppress(yaml.YAMLError, ValueError, OverflowError, RecursionError):
+            node = yaml_reader.compose(text)
+        if node is None or _is_given(node):
+            self.sections[name] = where, 0
+            self._read_section(node or scalar(text), where, f"{name}.", source)
+
+    def origin(self, key: Key) -> str:
+        """Say where a key's value came from: `default`, a line of the file, an environment variable, or an option."""
+        given = self.given.get(key.name)
+        if given is not None:
+            return given.where
+        other = key.instead_of or ("debug" if key.name in ("log.level", "log.format") else "")
+        given = self.given.get(other)
+        return "default" if given is None else f"{given.where} ({other})"
 
     def value(self, name: str) -> Any:
         """Convert one value. If it is wrong, report that and return the default."""
@@ -274,6 +302,13 @@ def _shown(name: str) -> str:
     return name if _NAME.fullmatch(last) and (not section or is_section) else "?"
 
 
+def _example(section: str) -> str:
+    keys = [key for key in KEYS if key.section == section]
+    key = next((key for key in keys if key.default not in (None, ())), keys[0])
+    value = "…" if key.default in (None, ()) else key.read.write(key.default)
+    return json.dumps({key.name.rpartition(".")[2]: value}, ensure_ascii=False)
+
+
 def _is_service_link(variable: str, text: str) -> bool:
     return bool(_SERVICE_LINK.fullmatch(variable) or _SERVICE_LINK_PORT.fullmatch(f"{variable}={text}"))
 
@@ -281,11 +316,7 @@ def _is_service_link(variable: str, text: str) -> bool:
 def _nearest_variable(variable: str) -> str:
     """Suggest the variable that was meant, if one is close. Deployment tools set others: TXTOKEN_VERSION, TXTOKEN_IMAGE."""
     name = variable.removeprefix(ENVIRONMENT_PREFIX).upper()
-    sections = {snake(section).upper(): section for section in SECTIONS}
-    if name in sections:
-        first = next(key for key in KEYS if key.name.startswith(f"{sections[name]}."))
-        return f": each key of a section has its own variable, like {first.variable}"
-    known = [key.removeprefix(ENVIRONMENT_PREFIX) for key in BY_VARIABLE]
+    known = [key.removeprefix(ENVIRONMENT_PREFIX) for key in (*BY_VARIABLE, *SECTION_BY_VARIABLE)]
     near = difflib.get_close_matches(name[:80], known, n=1, cutoff=_CLOSE)
     return f": did you mean {ENVIRONMENT_PREFIX}{near[0]}?" if near else ""
 

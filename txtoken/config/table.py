@@ -66,7 +66,7 @@ class Key:
     @property
     def variable(self) -> str:
         """The environment variable that sets this key."""
-        return ENVIRONMENT_PREFIX + snake(self.name).upper().replace(".", "_")
+        return variable_of(self.name)
 
     @property
     def section(self) -> str:
@@ -84,6 +84,11 @@ class Key:
 def snake(name: str) -> str:
     """Write a camelCase name in snake_case."""
     return re.sub(r"(?<=[a-z])[A-Z]", lambda match: "_" + match[0].lower(), name)
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a key, or of a section."""
+    return ENVIRONMENT_PREFIX + snake(name).upper().replace(".", "_")
 
 
 _LIMITS: Final = Limits()
@@ -160,7 +165,7 @@ KEYS: Final = (
     Key("remote", "remote.url", urls.read_url, None,
         meaning="The URL that logins are POSTed to. For a Unix socket: http+unix://%2Frun%2Flogin.sock/login."),
     Key("expHours", "issue.ttl_s", values.read_hours, DAY_S,
-        meaning="How long a token is valid, in hours; fractions are allowed."),
+        meaning="How long a token is valid: hours, fractions allowed, or 30m, 12h, 7d."),
     Key("getTokenRoute", "login.route", http_names.read_route, "/getToken",
         meaning="The path that issues tokens (POST)."),
     Key("checkTokenRoute", "check.route", http_names.read_route, "/checkToken",
@@ -224,8 +229,8 @@ KEYS: Final = (
     Key("remoteProxyFile", "", proxying.read_proxy_file, None, is_file=True, instead_of="remoteProxy",
         meaning="The same from a file, in place of remoteProxy, because user and password are a secret."),
     # It is signed once a second. A second must be at most a tenth of its life (contract §2).
-    Key("requestTokenSeconds", "remote.request_token_s", values.whole_number(10, DAY_S), 300,
-        meaning="How long the token that txtoken sends to the remote is valid, in seconds (at least 10)."),
+    Key("requestTokenSeconds", "remote.request_token_s", values.whole_seconds(10, DAY_S), 300,
+        meaning="How long the token that txtoken sends to the remote is valid: seconds (at least 10), or 5m, 1h."),
     Key("validateBody", "login.validate_body", values.read_flag, True,
         meaning="Answer 400 to a body that is not JSON, instead of forwarding it."),
     Key("limits.headBytes", "limits.head_bytes", values.size(KIB, MIB), _LIMITS.head_bytes,
@@ -359,8 +364,8 @@ KEYS: Final = (
 SECTIONS: Final = {
     "claims": "Claims in addition to the remote's reply (RFC 7519 §4.1).",
     "dataFields": "The top-level members of the remote's reply that go into the token.",
-    "limits": "Bytes (4096, 64KiB, 1MiB) and counts.",
-    "timeouts": "Seconds (5, 500ms, 5s, 1m, 24h, 7d).",
+    "limits": "Counts, and bytes: 4096, 64KiB or 1MiB (powers of 1024), 64kB or 1MB (of 1000). B can be left out: 1Mi, 1M.",
+    "timeouts": "Seconds, or a time with its unit: 5, 500ms, 5s, 1m, 24h, 7d.",
     "tls": "TLS for clients, from PEM files.",
     "remoteTls": "TLS for a remote with an https URL, from PEM files.",
     "cookie": "The token also as a cookie, for browsers: a login sets it, and every route that needs a token reads it.",
@@ -374,6 +379,7 @@ SECTIONS: Final = {
 SWITCHES: Final = {"refresh": "refresh.route", "throttle": "throttle.field"}
 BY_NAME: Final = {key.name: key for key in KEYS}
 BY_VARIABLE: Final = {key.variable: key for key in KEYS}
+SECTION_BY_VARIABLE: Final = {variable_of(section): section for section in SECTIONS}  # JSON, of some or all of its keys
 
 
 def describe(config: Config) -> dict[str, object]:

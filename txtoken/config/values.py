@@ -16,7 +16,7 @@ import yaml
 
 from txtoken import timestamp
 from txtoken.config.cpus import usable_cpus
-from txtoken.settings import KIB, MIB
+from txtoken.settings import KIB
 
 DAY_S: Final = 24 * 3600
 WEEK_S: Final = 7 * DAY_S
@@ -74,8 +74,9 @@ def kind(
 
 TEXT: Final = "string number boolean"  # the types that YAML may give to a text without quotes
 WHOLE_NUMBER: Final = "0|[1-9][0-9]{0,18}"
-SIZE: Final = "([0-9]{1,18}) ?(KiB|MiB|)"
+SIZE: Final = "([0-9]{1,18}) ?(?:([kKMG])(i)?)?B?"
 DURATION: Final = r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d|)"
+WITH_UNIT: Final = r"[0-9]{1,12}(?:\.[0-9]{1,9})? ?(?:ms|s|m|h|d)"  # a duration where a bare number is none
 _UNITS_S: Final = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": DAY_S}
 MEDIA_TYPE: Final = "[A-Za-z0-9!#$&^_.+/-]{1,127}"
 REGISTERED_CLAIMS: Final = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "sid")
@@ -123,14 +124,14 @@ def read_workers(node: yaml.Node) -> int:
 
 
 def size(low: int, high: int) -> Kind[int]:
-    """A number of bytes: `4096`, `64KiB`, `1MiB`."""
+    """A number of bytes: `4096`, `64KiB`, `64Ki`, `1MB`, `1M`. A unit with an `i` is a power of 1024, one without it of 1000."""
 
     @kind("integer string", minimum=low, maximum=high, pattern=SIZE)
     def read(node: yaml.Node) -> int:
         match = re.fullmatch(SIZE, read_text(node))
-        value = int(match[1]) * {"": 1, "KiB": KIB, "MiB": MIB}[match[2]] if match else -1
+        value = int(match[1]) * (KIB if match[3] else 1000) ** " KMG".index((match[2] or " ").upper()) if match else -1
         if not low <= value <= high:
-            raise Wrong(f"has to be a number of bytes from {low} to {high}, or one with KiB or MiB")
+            raise Wrong(f"has to be a number of bytes from {low} to {high}, for example 4096, 64KiB, 1MiB, 64kB or 1MB")
         return value
 
     return read
@@ -171,16 +172,44 @@ def read_period(node: yaml.Node) -> float | None:
     "number string",
     exclusiveMinimum=0,
     maximum=HOURS_MAX,
-    pattern=HOURS,
+    pattern=f"{HOURS}|{WITH_UNIT}",
     write=lambda seconds: round(seconds / 3600, 6),
 )
 def read_hours(node: yaml.Node) -> int:
-    """A number of hours, fractions allowed, as whole seconds."""
-    match = re.fullmatch(HOURS, read_text(node))
-    hours = float(match[0]) if match else 0.0
+    """A number of hours, fractions allowed, or a time with its unit (`30m`, `12h`, `7d`), as whole seconds."""
+    text = read_text(node)
+    try:
+        hours = float(text) if re.fullmatch(HOURS, text) else _with_unit(text) / 3600
+    except ValueError:
+        hours = 0.0
     if not 0 < hours <= HOURS_MAX:
-        raise Wrong("has to be a number of hours above 0, fractions allowed, and at most a hundred years")
+        raise Wrong("has to be hours above 0 (24, 0.5) or a time (30m, 12h, 7d), and at most a hundred years")
     return max(1, round(hours * 3600))
+
+
+def whole_seconds(low: int, high: int) -> Kind[int]:
+    """A whole number of seconds, or a time with its unit that is one: `300`, `5m`."""
+
+    @kind("integer string", minimum=low, maximum=high, pattern=f"{WHOLE_NUMBER}|{WITH_UNIT}")
+    def read(node: yaml.Node) -> int:
+        text = read_text(node)
+        try:
+            value = int(text) if re.fullmatch(WHOLE_NUMBER, text) else _with_unit(text)
+        except ValueError:
+            value = -1
+        if value != int(value) or not low <= value <= high:
+            raise Wrong(f"has to be a whole number of seconds from {low} to {high}, for example 300 or 5m")
+        return int(value)
+
+    return read
+
+
+def _with_unit(text: str) -> float:
+    """Return the seconds of a time with its unit. ValueError: it is none."""
+    match = re.fullmatch(DURATION, text)
+    if match is None or not match[2]:
+        raise ValueError
+    return float(match[1]) * _UNITS_S[match[2]]
 
 
 @kind("string", pattern=timestamp.PATTERN)
