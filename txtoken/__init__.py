@@ -1,28 +1,27 @@
-"""txtoken turns any JSON API into one that hands out signed tokens.
+"""txtoken turns any JSON API into one that issues signed tokens.
 
 The map, in the order a request meets it:
 
-process/   How it runs under Unix. `supervisor` decides on workers, `places` are theirs; `worker` holds one `App` and the server
-           in front of it, with one `heartbeat` for all that is due by time; `reload` reads a changed configuration, `revoked`
-           the list of revocations; `admin` is the second port, `sockets` are all that it listens on, `threads` sign where that
-           takes long.
-http1/     HTTP/1.1. Bytes on one side, requests and responses on the other; every limit on clients lives here, and which proxies
-           are believed about clients (`proxies`). Knows no tokens.
-service/   What a token service does. `app` builds all of it from one configuration: `routes` finds the handler, `handlers/`
-           answer, a class a route; `upstream/` is the pool of connections that carry logins to the one remote; `keys/` sign and
-           verify, `tokens/` make claims into tokens and tokens into verdicts, `revocations` ends tokens before their time;
-           `throttle/` has those wait who guess passwords;
-           `issuance` hands tokens out, `cookies` writes theirs, `sites` tells whose pages may have one; `success`, `failures`,
-           `forwarded`, `cors`, `presented`, `pointer` and `answers` are what handlers share. Knows no sockets but the remote's.
-observe/   What people can see of it: log and access lines, numbers (`metrics`) and how Prometheus reads them (`exposition`).
+process/   Runs the service under Unix. `supervisor` decides about workers, `places` has their processes; `worker` has one `App`
+           and its servers, with one `heartbeat` for everything that is due; `reload` reloads the configuration, `revoked` the
+           list of revocations; `admin` is the second port, `sockets` has the listening sockets, `threads` make slow signatures.
+http1/     HTTP/1.1. Turns bytes into requests, and responses into bytes; has every limit on clients, and the trusted proxies
+           (`proxies`). Knows no tokens.
+service/   What a token service does. `app` builds everything from one configuration: `routes` finds the handler, `handlers/` has
+           a class for each route; `upstream/` is the pool of connections to the remote; `keys/` sign and verify; `tokens/` turns
+           claims into tokens and tokens into verdicts; `revocations` ends tokens early; `throttle/` imposes lockouts;
+           `issuance` issues tokens, `cookies` writes cookies, `sites` protects against cross-site requests; `success`,
+           `failures`, `forwarded`, `cors`, `presented`, `pointer` and `answers` are shared by handlers. Knows no sockets but the
+           remote's.
+observe/   Log, access log and counts (`metrics`), with the exposition for Prometheus (`exposition`).
 
-`cli/` has a file for each verb and for each noun that verbs share, `demo/` shows the service with a login API of its own,
-`export/` writes the configuration of proxies that ask, a module a proxy,
-`config/` reads file and environment into one frozen value, whose parts are `settings`. `errors` is the tree of all that can go
-wrong, `clock` is this second, read once, `memo` is a bounded memory, `timestamp` is a moment as people write it, `unix_urls`
-takes URLs of Unix sockets apart, `compiling` is what mypyc has to know, `version` is the number of this release.
+`cli/` has a file for each verb and for each noun that verbs share, `demo/` shows the service with its own login API,
+`export/` writes configurations of proxies with forward authentication, a module for each proxy,
+`config/` reads file and environment into one frozen value, whose parts are in `settings`. `errors` is the tree of all errors,
+`clock` is the current second, `memo` is a bounded cache, `timestamp` parses and writes timestamps, `unix_urls` splits URLs of
+Unix sockets, `compiling` has decorators for mypyc, `version` is the number of this release.
 
 The import rule, held by tests/test_architecture.py: `process → {service, http1, observe} → {clock, errors, memo, settings}`.
-`service` and `observe` know of `http1` its `messages` alone. `config` knows of `service` what a key and a revocation is. No
-cycles, not for the type checker either, no imports inside functions, and nobody imports this module, which re-exports nothing.
+`service` and `observe` use only `messages` of `http1`. `config` knows keys and revocations of `service`. No cycles, not even for
+the type checker, no imports inside functions, and no module imports this one, which re-exports nothing.
 """

@@ -1,4 +1,4 @@
-"""`python -m txtoken` is `txtoken`: it blocks signals before it loads the program, and runs it. Knows no command."""
+"""`python -m txtoken` is `txtoken`: blocks signals, then loads and runs the program. Knows no command."""
 
 import gc
 import sys
@@ -6,9 +6,9 @@ import sys
 from txtoken.cli import early_signals
 
 early_signals.block()
-gc.disable()  # what is loaded is no garbage: to look for some in it takes a tenth of the time. `serve` and `demo` turn it on
+gc.disable()  # loaded modules are not garbage: searching them takes a tenth of the time. `serve` and `demo` enable it
 
-from txtoken.cli import main as command_line  # noqa: E402 - a signal that comes while this is loaded has to wait
+from txtoken.cli import main as command_line  # noqa: E402 - a signal that arrives while this loads has to wait
 from txtoken.cli.exit_codes import FAILED  # noqa: E402 - so does this
 
 
@@ -20,7 +20,7 @@ def main() -> int:
         return FAILED
     finally:
         early_signals.block()  # they could only disturb the end
-        gc.freeze()  # nor does Python have to look for garbage then, which takes 13 ms of `check`
+        gc.freeze()  # or Python collects garbage at its exit, which takes 13 ms of `check`
 
 
 if __name__ == "__main__":

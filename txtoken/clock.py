@@ -1,7 +1,7 @@
-"""This second, read once. Knows the wall clock and the line that a response's Date field needs; arms no timer itself.
+"""The current second, read once. Knows the wall clock and the Date line of responses; sets no timer itself.
 
-Everything that depends on the date (`exp`, the bearer for the remote, `Date`) is the same for all requests of one second,
-so the owner of the loop calls `tick` as each second begins, and every reader takes an attribute instead of a system call.
+Everything that depends on the date (`exp`, the bearer for the remote, `Date`) is the same for all requests of one second. So the
+owner of the loop calls `tick` at the start of each second, and readers use an attribute instead of a system call.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from email.utils import formatdate
 
 
 class Clock:
-    """The current second and what follows from it. One a process.
+    """The current second and values derived from it. One for each process.
 
     `second` is Unix time in whole seconds; `date_line` is the whole header line `Date: …\\r\\n` (RFC 9110 §6.6.1).
     """
@@ -24,7 +24,7 @@ class Clock:
         self.tick()
 
     def tick(self) -> float:
-        """Take over the current second. Returns how many seconds are left of it: the time to the next tick."""
+        """Set the current second. Returns how many seconds are left of it: the time to the next tick."""
         now = time.time()
         second = int(now)
         if second != self.second:

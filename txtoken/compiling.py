@@ -1,14 +1,14 @@
-"""What mypyc has to know of a class. Does nothing at run time, and needs nothing that only the compiler has."""
+"""Decorators for mypyc. They do nothing at run time, and need nothing of the compiler."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    # mypyc knows the decorator by this name and reads it while it compiles: `mypy_extensions` is no dependency.
+    # mypyc recognises the decorator by this name when it compiles: `mypy_extensions` is not a dependency.
     from mypy_extensions import mypyc_attr as mypyc_attr
 else:
 
     def mypyc_attr(**_):
-        """Leave a class as it is."""
+        """Return the class unchanged."""
         return lambda marked: marked

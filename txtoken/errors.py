@@ -1,26 +1,26 @@
-"""What can go wrong, as one tree. Knows codes, public texts and statuses; knows none of the places that raise them.
+"""All errors, as one tree. Knows codes, public texts and statuses; knows none of the places that raise them.
 
     TxtokenError
-    ├── ConfigError          the configuration cannot be used: every problem of it at once   exit 78
-    ├── KeyMaterialError     a key cannot be used: what it is, and what is needed
+    ├── ConfigError          the configuration cannot be used: all its problems at once      exit 78
+    ├── KeyMaterialError     a key cannot be used: what is wrong, and what is needed
     ├── StartError           the service cannot start: a port in use, an address not ours    exit 1
-    ├── ExportError          a proxy's configuration cannot be made of the service's         exit 1
+    ├── ExportError          the configuration of a proxy cannot be exported                 exit 1
     ├── ProtocolError        a client's bytes are not a request that we serve                4xx, 5xx
     ├── TokenError           a token is not valid: the contract's text for the reason        401
     └── RemoteError          the remote gave no usable reply
         ├── RemoteUnreachable    refused, DNS, TLS, reset, closed without an answer          "unreachable"
         ├── RemoteTimeout        no complete reply before the deadline                       "timeout"
-        ├── RemoteOverloaded     the waiting line is full, nothing was sent                  503
-        ├── RemoteStatus         a complete reply whose status is no success, or counts as none
+        ├── RemoteOverloaded     the queue is full, nothing was sent                         503
+        ├── RemoteStatus         a complete reply that is a failure by its status or content
         ├── RemoteTruncated      a reply cut short, or longer than we accept                 "invalid"
         ├── RemoteInvalid        a complete reply that is not a usable JSON object           "invalid"
-        ├── ClaimsUnbuildable    a reply without what a claim is made of                     "invalid"
+        ├── ClaimsUnbuildable    a reply without the value of a configured claim             "invalid"
         ├── NoSigningKey         no key signs at this moment                                 503
         └── TokenTooLarge        a token of this reply would be longer than is checked       "invalid"
             └── CookieTooLarge   … or than a cookie may be
 
-`code` is stable and short, for logs and metrics. `public` may be shown to a client: it never holds an address, a
-secret or a body. The cause is chained (`raise … from error`) and belongs to the log alone.
+`code` is stable and short, for logs and metrics. `public` may be shown to a client: it never contains an address, a secret or a
+body. The cause is chained (`raise … from error`), and only for the log.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from dataclasses import dataclass
 
 
 class TxtokenError(Exception):
-    """The root: catch it to catch all that this package raises on purpose."""
+    """The root: catch it to catch everything that this package raises on purpose."""
 
     code = "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a configuration.
+    """One problem of a configuration.
 
-    `key` is the dotted name (`limits.bodyBytes`), `where` says which source (`cfg.yml, line 7` or an environment
-    variable's name), `text` what is wrong and what to do. None of them ever holds a secret's value.
+    `key` is the dotted name (`limits.bodyBytes`), `where` the source (`cfg.yml, line 7` or an environment variable's name),
+    `text` what is wrong and what to do. None of them ever contains a secret's value.
     """
 
     key: str
@@ -51,7 +51,7 @@ class Problem:
 
 
 class ConfigError(TxtokenError):
-    """The configuration cannot be used. `problems` holds every reason, never just the first."""
+    """The configuration cannot be used. `problems` has every reason, not only the first."""
 
     code = "config"
 
@@ -63,19 +63,19 @@ class ConfigError(TxtokenError):
 
 
 class KeyMaterialError(TxtokenError):
-    """A key cannot be used. The text goes on after a key's name ("is a PEM key, which …"), and holds nothing of the key."""
+    """A key cannot be used. The text continues after a key's name ("is a PEM key, which …"), and quotes nothing of the key."""
 
     code = "key"
 
 
 class StartError(TxtokenError):
-    """The service cannot start, though its configuration is good: what is wrong and what to do about it."""
+    """The service cannot start, although its configuration is valid. The text says what is wrong and what to do."""
 
     code = "start"
 
 
 class ExportError(TxtokenError):
-    """What a proxy's configuration is made of is missing, or more than one thing: what to add or to choose."""
+    """A proxy's configuration lacks an input, or has several to choose from. The text says what to add or to choose."""
 
     code = "export"
 
@@ -113,17 +113,17 @@ class RemoteUnreachable(RemoteError):
 
 
 class RemoteTimeout(RemoteError):
-    """No complete reply before the exchange's deadline, wherever the time went."""
+    """No complete reply before the exchange's deadline, for any reason."""
 
 
 class RemoteOverloaded(RemoteError):
-    """Too many requests wait for a connection already. Nothing was sent; trying again later is safe."""
+    """Too many requests already wait for a connection. Nothing was sent; a later retry is safe."""
 
 
 class RemoteStatus(RemoteError):
-    """A complete reply whose status is no success, or that counts as a failure (`successStatus`, `successWhen`).
+    """A complete reply that is a failure, by its status or its content (`successStatus`, `successWhen`).
 
-    `retry_after` is that field as it came; `body` may be passed on to the client.
+    `retry_after` is the raw field; `body` may be forwarded to the client.
     """
 
     def __init__(self, status: int, retry_after: bytes = b"", body: bytes = b"") -> None:
@@ -134,9 +134,9 @@ class RemoteStatus(RemoteError):
 
 
 class RemoteTruncated(RemoteError):
-    """A reply that ended early, broke HTTP's rules half way, or grew past `limits.replyBytes`.
+    """A reply that ended early, is malformed after its head, or exceeds `limits.replyBytes`.
 
-    `status` is what its head said: that a login is wrong is known whatever becomes of the body.
+    `status` is from its head: it shows a rejected login, whatever happens to the body.
     """
 
     def __init__(self, code: str, public: str, status: int = 0) -> None:
@@ -149,7 +149,7 @@ class RemoteInvalid(RemoteError):
 
 
 class TokenTooLarge(RemoteError):
-    """A reply whose token would be longer than `limits.tokenBytes`: the check route would not take it."""
+    """A reply whose token would exceed `limits.tokenBytes`: the check route would reject it."""
 
     def __init__(self, token_bytes: int, token_bytes_max: int) -> None:
         super().__init__(
@@ -159,7 +159,7 @@ class TokenTooLarge(RemoteError):
 
 
 class CookieTooLarge(TokenTooLarge):
-    """A reply whose token would make a longer cookie than browsers keep: they would drop it, and say nothing."""
+    """A reply whose token would make a longer cookie than browsers keep: they would drop it silently."""
 
     def __init__(self, cookie_bytes: int, cookie_bytes_max: int) -> None:
         RemoteError.__init__(
@@ -170,7 +170,7 @@ class CookieTooLarge(TokenTooLarge):
 
 
 class ClaimsUnbuildable(RemoteError):
-    """A reply has nothing that a claim can be made of. `where` says what was looked for; it belongs to the log."""
+    """A reply lacks the value of a claim. `where` names the missing value; it is only for the log."""
 
     def __init__(self, where: str) -> None:
         super().__init__("no_claim", "the reply does not say who the token is for")
@@ -178,7 +178,7 @@ class ClaimsUnbuildable(RemoteError):
 
 
 class NoSigningKey(RemoteError):
-    """No key signs at this moment: the keyset has ended, or the clock was never set."""
+    """No key signs now: the keyset has ended, or the clock was never set."""
 
     def __init__(self) -> None:
         super().__init__("no_key", "no key signs tokens at this time")

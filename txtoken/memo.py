@@ -1,6 +1,6 @@
-"""What was found out once and is likely to be asked again, up to so many entries. Knows nothing of what it remembers.
+"""A bounded cache. Knows nothing of its entries.
 
-A full memory is emptied: what is still in use comes back at once, and nothing has to be kept about when an entry was used.
+A full cache is emptied: entries in use return at once, and no order of use has to be tracked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """At most `entries_max` keys and their values. A key alone is remembered with the value True."""
+    """At most `entries_max` keys and their values. A key without a value has the value True."""
 
     __slots__ = ("_entries", "_entries_max")
 
@@ -31,7 +31,7 @@ class Memo(Generic[K, V]):
         return self._entries.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Remember a key that is not known yet, or its new value."""
+        """Remember a new key, or a new value."""
         if len(self._entries) >= self._entries_max:
             self._entries.clear()
         self._entries[key] = value

@@ -1,4 +1,4 @@
-"""The configuration as frozen values, in parts: one for each thing that is built from it. Knows no file and no key's name."""
+"""The configuration as frozen values, one part for each component. Knows no file and no key's name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MIB: Final = 1024 * KIB
 HIDDEN: Final = "<hidden>"
 ALPN: Final = ("http/1.1",)  # the protocol inside TLS
 
-# Forms that an address to listen on has beside that of an IP address
+# Forms of listening addresses other than an IP address
 UNIX_PREFIX: Final = "unix:"  # and the path of a socket
 LOOPBACK: Final = "127.0.0.1"
-ALL_ADDRESSES: Final = "::"  # IPv4 and IPv6, unless an IPv4 address stands beside it
+ALL_ADDRESSES: Final = "::"  # IPv4 and IPv6, unless there is an IPv4 address beside it
 ALL_IPV4: Final = "0.0.0.0"  # noqa: S104 - only named here
 
 
 class Secret:
-    """Bytes that are never shown by accident. `reveal` is for what signs."""
+    """Bytes that are never shown by accident. Signing code calls `reveal`."""
 
     __slots__ = ("_value",)
 
@@ -45,7 +45,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class PemFile:
-    """A file as it was when it was read. Two are equal when path and content are."""
+    """A file at the time of reading. Two are equal if path and content are equal."""
 
     path: str
     digest: bytes = field(repr=False)
@@ -53,7 +53,7 @@ class PemFile:
 
 @dataclass(frozen=True, slots=True)
 class ListenTls:
-    """TLS for clients. `context` is None where they are served in the clear."""
+    """TLS for clients. `context` is None for plain HTTP."""
 
     cert_file: PemFile | None = None
     key_file: PemFile | None = None
@@ -80,8 +80,8 @@ class ProcessSettings:
     addresses: tuple[str, ...]
     port: int
     workers: int
-    admin_port: int | None  # a second port, for health and metrics; None for none
-    doors: tuple[str, ...] = ()  # addresses (with port) on which there is nothing but forward authentication
+    admin_port: int | None  # a second port, for health and metrics; None: there is none
+    doors: tuple[str, ...] = ()  # dedicated addresses of forward authentication, with ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class LogSettings:
     level: str = "info"
     format: str = "json"
     access: bool = True
-    debug: bool = False  # the original's key, which decides the two where they are not given
+    debug: bool = False  # the original's key, the default of level and format
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Limits:
     head_bytes: int = 64 * KIB  # request line and headers: cookies and tokens of several proxies fit
     header_count: int = 100
     body_bytes: int = MIB
-    buffered_bytes: int = 64 * MIB  # of unfinished requests, of those behind them, and of answers that nobody takes
+    buffered_bytes: int = 64 * MIB  # of unfinished requests, of requests after them, and of unread answers
     connections: int = 10_000
 
 
@@ -126,10 +126,10 @@ class RemoteProxy:
 
 @dataclass(frozen=True, slots=True)
 class RemoteSettings:
-    """All that the exchange with the remote depends on."""
+    """Everything that requests to the remote depend on."""
 
     url: str
-    request_key: Secret | None = None  # that signs the bearer; None: the key that signs logins
+    request_key: Secret | None = None  # signs the bearer; None: the key for logins signs it
     request_token_data: bytes = b"{}"  # compact JSON
     request_token_s: int = 300
     proxy: RemoteProxy | None = None
@@ -137,14 +137,14 @@ class RemoteSettings:
     success_statuses: frozenset[int] = frozenset((200,))
     reply_bytes: int = 128 * KIB  # a token of more could not be sent as a header
     connections: int = 256
-    waiting: int = 1024  # requests in line for a connection
+    waiting: int = 1024  # requests that wait for a connection
     connect_s: float = 2.0  # for name, TCP and TLS together
     timeout_s: float = 5.0  # of the whole exchange, as the original
-    idle_s: float = 15.0  # that a connection is kept without a request
+    idle_s: float = 15.0  # how long an unused connection is kept
 
     @property
     def is_asked_through_proxy(self) -> bool:
-        """Whether a proxy reads the requests (RFC 9112 §3.2.2), in place of passing a tunnel's bytes on."""
+        """Whether a proxy reads the requests (RFC 9112 §3.2.2), instead of forwarding a tunnel's bytes."""
         return self.proxy is not None and self.url[:7].lower() == "http://"
 
 
@@ -161,7 +161,7 @@ class KeyEntry:
 
 @dataclass(frozen=True, slots=True)
 class RotationSettings:
-    """Keys that rotate by themselves (contract §5)."""
+    """Self-rotating keys (contract §5)."""
 
     secrets: tuple[Secret, ...]  # the first signs, all verify
     algorithm: str
@@ -180,32 +180,32 @@ class KeySettings:
 
     @property
     def listed(self) -> tuple[tuple[KeyEntry, ...], RotationSettings | None]:
-        """What the key `keys` says of them."""
+        """The value of the key `keys`."""
         return self.entries, self.rotation
 
     @property
     def algorithms(self) -> tuple[str, ...]:
-        """Those of the keys that `keys` names, in its order. `encKey` is none of these."""
+        """The algorithms of the keys in `keys`, in order. `encKey` is not included."""
         derived = () if self.rotation is None else (self.rotation.algorithm,)
         return (*(entry.algorithm for entry in self.entries), *derived)
 
 
-# Where documents of discovery are, below or before an issuer's path (OpenID Connect Discovery 1.0 §4, RFC 8414 §3).
+# Paths of discovery documents, after or before an issuer's path (OpenID Connect Discovery 1.0 §4, RFC 8414 §3).
 DISCOVERY_NAMES: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 
 
 @dataclass(frozen=True, slots=True)
 class JwksSettings:
-    """Where the public keys are published, and what points there."""
+    """The routes of public keys and discovery documents."""
 
     route: str | None = None  # None: nowhere
-    max_age_s: int = 900  # for which verifiers and caches may keep them
-    issuer: str | None = None  # a URL, under which the documents of discovery stand; None: there are none
+    max_age_s: int = 900  # how long verifiers and caches may keep them
+    issuer: str | None = None  # a URL, below which discovery documents are served; None: there are none
 
     @property
     def discovery_paths(self) -> list[str]:
-        """Where verifiers look for the documents of the issuer: after its path (OpenID Connect Discovery 1.0 §4), and before it
-        (RFC 8414 §3).
+        """Where verifiers look for the issuer's discovery documents: after its path (OpenID Connect Discovery 1.0 §4), and before
+        it (RFC 8414 §3).
         """
         if self.issuer is None:
             return []
@@ -214,19 +214,19 @@ class JwksSettings:
 
     @property
     def paths(self) -> list[str]:
-        """All paths on which public keys, or what points to them, are published."""
+        """All paths of public keys and discovery documents."""
         return [*([] if self.route is None else [self.route]), *self.discovery_paths]
 
 
 @dataclass(frozen=True, slots=True)
 class LoginSettings:
-    """The route that issues tokens: what of a request goes to the remote, and what the client gets when that fails."""
+    """The route that issues tokens: which part of a request goes to the remote, and what the client gets if that fails."""
 
     route: str
     validate_body: bool = True
     forward_headers: tuple[str, ...] = ()
     forwarded_for: bool = False
-    # JSON Pointers (RFC 6901) into the reply, and the value that each must have, as compact JSON. `null`: absent or null.
+    # JSON Pointers (RFC 6901) into the reply, each with the expected value as compact JSON. `null`: absent or null.
     success_members: tuple[tuple[str, bytes], ...] = ()
     status_map: str | Mapping[str, str] = "original"  # or gateway, or a map: 401, 4xx, timeout… → a status or pass
     pass_remote_errors: bool = False
@@ -237,14 +237,14 @@ class ThrottleSettings:
     """How many failed logins are too many."""
 
     pointer: str  # a JSON Pointer (RFC 6901) to the user's name in the body of a login
-    failures: int = 10  # of a name in a network, and ten times as many of an address
+    failures: int = 10  # for a name in a network, and ten times as many for an address
     window_s: float = 300.0  # in which they are counted
     lockout_s: float = 60.0  # doubled with each that follows, up to 15 min
 
 
 @dataclass(frozen=True, slots=True)
 class IssueSettings:
-    """What tokens are made of."""
+    """The content of tokens."""
 
     ttl_s: int
     token_bytes_max: int = 32 * KIB
@@ -255,20 +255,20 @@ class IssueSettings:
     has_nbf: bool = False
     has_jti: bool = False
     typ: str = "JWT"  # of the header
-    data_claim: str = "data"  # that holds the reply; "": the reply's members are claims themselves
+    data_claim: str = "data"  # contains the reply; "": the reply's members become claims
     data_include: tuple[str, ...] | None = None  # members of the reply; None: all
     data_exclude: tuple[str, ...] = ()
-    max_session_s: int | None = None  # from a login on, beyond which no token lives; None: there are no sessions
+    max_session_s: int | None = None  # from the login, the longest life of tokens; None: there are no sessions
 
     @property
     def life_s(self) -> int:
-        """How long a token lives that a login gives."""
+        """The life of a login's token."""
         return self.ttl_s if self.max_session_s is None else min(self.ttl_s, self.max_session_s)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyRules:
-    """What a token has to fulfil beside its signature (contract §3.2)."""
+    """Rules for tokens in addition to the signature (contract §3.2)."""
 
     leeway_s: float = 0
     issuer: str | None = None
@@ -289,7 +289,7 @@ class CheckSettings:
 
 @dataclass(frozen=True, slots=True)
 class CookieSettings:
-    """The cookie that holds the token (RFC 6265). Attributes as they are set."""
+    """The cookie with the token (RFC 6265), and its attributes."""
 
     name: str = ""  # "": there is none
     domain: str | None = None
@@ -301,55 +301,55 @@ class CookieSettings:
 
 @dataclass(frozen=True, slots=True)
 class ForwardAuthSettings:
-    """One route for proxies that ask whether a request may pass (contract §3.5)."""
+    """One forward-auth route: proxies ask there whether a request may pass (contract §3.5)."""
 
     route: str
-    headers: tuple[tuple[str, str], ...] = ()  # names, and where their values stand: JSON Pointers into the claims
-    # JSON Pointers into the claims, and the values of which one has to be there, as compact JSON. `null`: absent or null.
+    headers: tuple[tuple[str, str], ...] = ()  # names, and JSON Pointers to their values in the claims
+    # JSON Pointers into the claims, each with the accepted values as compact JSON. `null`: absent or null.
     require: tuple[tuple[str, tuple[bytes, ...]], ...] = ()
-    places: tuple[str, ...] = ("header", "cookie")  # where a token may stand; query is one, too
-    cache_s: int = 0  # for which a proxy may remember that a token is good
-    has_body: bool = True  # whether refusals have one
-    is_envoy: bool = False  # whether Envoy is told which headers to remove
-    listen: str | None = None  # an address on which there is nothing but this route; None: it is on the service's own
+    places: tuple[str, ...] = ("header", "cookie")  # where to look for a token; also: query
+    cache_s: int = 0  # how long a proxy may cache that a token is valid
+    has_body: bool = True  # whether rejections have one
+    is_envoy: bool = False  # whether to list headers for Envoy to remove
+    listen: str | None = None  # the dedicated address of this route; None: the service's own
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshSettings:
     """The route that renews tokens (contract §3.6)."""
 
-    route: str | None = None  # None: nobody can
-    max_session_s: int = 12 * 3600  # from a login on, after which a token is not renewed any more
-    grace_s: int = 0  # for which a token that has expired is taken
-    url: str | None = None  # that is asked before; None: nobody is
-    proxy: RemoteProxy | None = None  # by which
+    route: str | None = None  # None: there is none
+    max_session_s: int = 12 * 3600  # from the login, after which no token is renewed
+    grace_s: int = 0  # how long after its expiry a token can be renewed
+    url: str | None = None  # the remote that decides about renewals; None: there is none
+    proxy: RemoteProxy | None = None  # the HTTP proxy for that remote
 
     @property
     def end_route(self) -> str:
-        """Where a session's cookie is cleared, where there is a cookie."""
+        """The path that clears a session's cookie, if there is a cookie."""
         return (self.route or "").rstrip("/") + "/end"
 
     def remote(self, like: RemoteSettings) -> RemoteSettings | None:
-        """Return what the exchange with who is asked depends on: all but the URL is as that of logins."""
+        """Return the settings of the remote for renewals: everything except the URL and proxy is as for logins."""
         return None if self.url is None else replace(like, url=self.url, proxy=self.proxy)
 
 
 @dataclass(frozen=True, slots=True)
 class CorsSettings:
-    """Which web pages' scripts may call the service. Without `origins` it is silent about that, and browsers keep them out."""
+    """Which web pages' scripts may call the service. Without `origins` there are no CORS headers, and browsers block all."""
 
     origins: tuple[str, ...] = ()  # or "*" alone
     headers: tuple[str, ...] = ("Authorization", "Content-Type")  # that a script may send
-    max_age_s: float = 600.0  # how long browsers may remember the answer to a preflight
+    max_age_s: float = 600.0  # how long browsers may cache the answer to a preflight
     credentials: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All that the service needs to know, valid as a whole. It has a part for each thing that is built, so there are many."""
+    """The whole configuration, valid as a whole. It has one part for each component, so there are many."""
 
     source: str  # the file's path, "" without one
-    files: tuple[str, ...]  # all that it was read from, files with secrets and certificates included
+    files: tuple[str, ...]  # all files that it was read from, including those with secrets and certificates
     warnings: tuple[str, ...]  # to be logged at start
     reload_s: float | None  # how often these files are checked for change, None for never
     process: ProcessSettings
@@ -360,7 +360,7 @@ class Config:
     trusted_proxies: tuple[str, ...]  # networks, and unix
     remote: RemoteSettings
     keys: KeySettings
-    revocations: str | None  # the path of the list of what is no longer valid
+    revocations: str | None  # the path of the list of revocations
     jwks: JwksSettings
     login: LoginSettings
     issue: IssueSettings
@@ -376,5 +376,5 @@ class Config:
 
     @property
     def token_use_s(self) -> int:
-        """How long after it was signed a token may be of use: its key has to be known for as long."""
+        """How long after it was signed a token can be used: its key has to be kept for this time."""
         return self.issue.ttl_s + self.refresh.grace_s

@@ -1,4 +1,4 @@
-"""A moment as people write it: a date and time with its zone (RFC 3339). Knows neither a clock nor what a moment is for."""
+"""Timestamps as people write them: date and time with a zone (RFC 3339). Knows no clock, and no use of a timestamp."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def parsed(text: str) -> datetime:
     """Read a timestamp.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     if not _TIMESTAMP.fullmatch(text):
-        raise ValueError("is no timestamp")
+        raise ValueError("is not a timestamp")
     return datetime.fromisoformat(text.upper())
 
 
 def written(moment: float) -> str:
-    """Write Unix time, in UTC, with microseconds where there are some."""
+    """Write Unix time in UTC, with microseconds if there are any."""
     return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""URLs of remotes at a Unix socket: `http+unix://%2Frun%2Flogin.sock/login`. Knows how they are taken apart; judges none."""
+"""URLs of remotes at a Unix socket: `http+unix://%2Frun%2Flogin.sock/login`. Splits them; validates none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-HTTP_UNIX: Final = "http+unix://"  # the socket's percent-encoded path stands for the host
+HTTP_UNIX: Final = "http+unix://"  # the host is the socket's percent-encoded path
 
 
 def is_http_unix(url: str) -> bool:
@@ -16,10 +16,10 @@ def is_http_unix(url: str) -> bool:
 
 
 def encoded_path(url: str) -> str:
-    """Return what stands for the host, as it stands: the path of the socket, percent-encoded."""
+    """Return the host part unchanged: the path of the socket, percent-encoded."""
     return re.split("[/?]", url[len(HTTP_UNIX) :], maxsplit=1)[0]
 
 
 def socket_path(url: str) -> str:
-    """Return the path of the socket, bytes that are no text as Python writes them in names of files."""
+    """Return the path of the socket. Bytes that are not text are decoded as in Python's file names."""
     return os.fsdecode(unquote_to_bytes(encoded_path(url)))
