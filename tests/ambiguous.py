@@ -258,7 +258,7 @@ def odd_trailers(to: Writer) -> bytes:
 
 
 def trailing_bytes(to: Writer) -> bytes:
-    """Bytes behind the body that belong to nothing."""
+    """Bytes after the body that belong to nothing."""
     return post(to.body()) + to.one_of(b"\r\n", b"\r\n\r\n", b"x", b"\x00", b"0\r\n\r\n", b" ", b"{}") + post(to.body())
 
 

@@ -15,7 +15,7 @@ YESTERDAY: Final = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days
 
 
 class Files(NamedTuple):
-    """A certificate with what leads up to its authority, and its key."""
+    """A certificate chain and its key."""
 
     certificate: Path
     key: Path

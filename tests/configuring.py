@@ -69,7 +69,7 @@ def failure(
 
 
 def told(folder: Path, error: ConfigError) -> list[str]:
-    """Return all problems as they are told, the file's path shortened."""
+    """Return all problems as they are reported, the file's path shortened."""
     return [str(problem).replace(f"{folder}/", "") for problem in error.problems]
 
 

@@ -36,7 +36,7 @@ _BLOCK: Final = re.compile(r"(<!-- the block below is (\S+) -->\n```\w*\n).*?(^`
 
 
 def site(section: str) -> Site:
-    """Read the one configuration, and what a proxy is told of a section."""
+    """Read the one configuration, and what is exported of a section."""
     config = load(str(CONFIGURATION), {})
     chosen = choose_section(config.forward_auth, section)
     return Site(chosen, config.cookie, place_of(chosen, config))

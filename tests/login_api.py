@@ -1,4 +1,4 @@
-"""A login API for tests of the whole service: real HTTP, in threads of its own, with answers that can be held back."""
+"""A login API for tests of the whole service: real HTTP, in threads of its own, with answers that can be delayed."""
 
 from __future__ import annotations
 

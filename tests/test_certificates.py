@@ -1,4 +1,4 @@
-"""Files of certificates and keys: what is told of those that cannot be used, and that nothing of a key is told."""
+"""Files of certificates and keys: errors of those that cannot be used, which show nothing of a key."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ NO_TLS: Final = "applies only to a remote with TLS: leave remoteTls out, or make
 def test_pairs_that_cannot_be_used(
     tmp_path: Path, folder: Path, section: str, cert: str, key: str, wrong: str, problem: str
 ) -> None:
-    """The one problem names key, line, file and reason. Nothing of a private key is told."""
+    """The one problem names key, line, file and reason. Nothing of a private key is reported."""
     text = f"remote: https://h/\n{section}:\n  certFile: FOLDER/{cert}\n  keyFile: FOLDER/{key}\n"
     error = failure(tmp_path, whole(text.replace("FOLDER", str(folder))))
     line = 3 if wrong == "certFile" else 4
@@ -105,7 +105,7 @@ def test_pairs_that_cannot_be_used(
     ],
 )
 def test_sections_that_say_too_little(tmp_path: Path, folder: Path, section: str, problem: str) -> None:
-    """What is missing beside a key, or makes no sense there, is told with the key's line."""
+    """What is missing beside a key, or makes no sense there, is reported with the key's line."""
     text = section if "remote:" in section else f"{section}\nremote: https://h/"
     (said,) = told(tmp_path, failure(tmp_path, whole(text.replace("FOLDER", str(folder)))))
     assert said.replace(str(folder), "FOLDER") == f"cfg.yml, line 1: {problem}"

@@ -136,7 +136,7 @@ def run_release_test(environment: Mapping[str, str]) -> tuple[int, list[str]]:
 
 
 def asked_of(url: str) -> dict[str, str]:
-    """What the chart tells the program about a service."""
+    """What the chart passes to the program about a service."""
     routes = {"GET_TOKEN": "/getToken", "CHECK_TOKEN": "/checkToken"}
     return {"READY_URL": f"{url}/readyz", "SERVICE_URL": url, **routes}
 

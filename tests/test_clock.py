@@ -11,7 +11,7 @@ from txtoken.clock import Clock
 
 
 def test_a_tick_takes_over_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a tick, second and Date line are those of the wall clock, and the rest of the second is told."""
+    """After a tick, second and Date line are those of the wall clock, and the rest of the second is reported."""
     clock = Clock()
     monkeypatch.setattr(time, "time", lambda: 1_700_000_000.75)
     assert clock.tick() == pytest.approx(0.25)

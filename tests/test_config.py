@@ -508,7 +508,7 @@ def test_a_throttle_behind_a_unix_socket(tmp_path: Path, listen: str, trusted: s
 
 
 def test_required_keys(tmp_path: Path) -> None:
-    """Without a remote and a key nothing starts, whatever else is given, and both are told at once."""
+    """Without a remote and a key nothing starts, whatever else is given, and both are reported at once."""
     for text in ("", "# nothing", "~", "---\n", "remote:\nencKey: null", "{}"):
         assert told(tmp_path, failure(tmp_path, text)) == [
             "cfg.yml: remote: is required: the URL that logins are POSTed to",
@@ -712,7 +712,7 @@ def test_good_keys_raise_no_warning(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rule", "claim"), [("iss: me", "iss"), ("aud: [a]", "aud"), ("maxAge: 1m", "iat")])
 def test_rules_that_no_own_token_fulfils_are_a_warning(tmp_path: Path, rule: str, claim: str) -> None:
-    """Who asks for a claim that this service does not write is told that its own tokens will be refused."""
+    """A required claim that this service does not write is a warning: its own tokens will be rejected."""
     (warning,) = load_text(tmp_path, whole(f"verify: {{{rule}}}")).warnings
     assert warning.startswith(f"verify.{rule.partition(':')[0]} rejects every token that this service issues")
     assert f"`{claim}`" in warning

@@ -1,4 +1,4 @@
-"""Every way in which a configuration can fail, and what is told then: all problems, and no secret."""
+"""Every way in which a configuration can fail, and what is reported then: all problems, and no secret."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from txtoken.settings import HIDDEN, Config
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
-    """One message holds every problem, each with its place, in reading order: nobody mends them one by one."""
+    """One message holds every problem, each with its place, in reading order: nobody has to fix them one by one."""
     error = failure(
         tmp_path,
         "expHours: never\n"

@@ -312,7 +312,7 @@ def test_logins_of_pages_are_throttled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [_Page, Connection])
 def test_a_client_in_place_of_another_is_all_of_it(kind: type[Client]) -> None:
-    """Whoever handlers are given as a client answers for all that they may ask of one."""
+    """Everything that handlers get as a client implements all methods of one."""
     asked = {name for name in vars(Client) if not name.startswith("_")}
     assert asked == {"respond", "address", "peer"}
     for name in asked:

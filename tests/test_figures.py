@@ -102,7 +102,7 @@ def test_figures_agree(files: str, pattern: str, figures: dict[str, int]) -> Non
 
 
 def test_users_are_one(figures: dict[str, int]) -> None:
-    """User, group and the group of files are one number, which is not root's."""
+    """User, group and the group of files are one number, which is not 0."""
     context = objects("deployment.yaml")["spec"]["template"]["spec"]["securityContext"]
     assert {context[name] for name in ("runAsUser", "runAsGroup", "fsGroup")} == {figures["user"]}
     assert figures["user"] > 1000

@@ -80,7 +80,7 @@ def caddy(folder: Path, service: str) -> tuple[list[str], str | None]:
 
 
 def haproxy(folder: Path, service: str) -> tuple[list[str], str | None]:
-    """Write HAProxy's file. It shares connections as boldly as it can. It takes over a socket that listens already."""
+    """Write HAProxy's file. It shares connections as boldly as it can. It uses a socket that listens already."""
     (folder / "haproxy.cfg").write_text(
         "global\n  maxconn 2000\n"
         "defaults\n  mode http\n  http-reuse always\n  timeout connect 3s\n  timeout server 2s\n  timeout client 3s\n"

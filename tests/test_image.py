@@ -106,7 +106,7 @@ def test_labels(sources: Sources) -> None:
 
 
 def test_builders(sources: Sources) -> None:
-    """The first one that works is taken. Those that make OCI images by default are told to keep the health check."""
+    """The first one that works is taken. Those that make OCI images by default get an option to keep the health check."""
     sources.program("buildah", SAYS)
     words = sources.run().stdout.splitlines()
     assert words[0] == "build"

@@ -389,7 +389,7 @@ def test_the_end_of_a_session(sessions_port: int) -> None:
 
 
 def test_a_request_that_may_pass(sessions_port: int) -> None:
-    """Who asks for a request that may pass gets the headers that stand there, and no content; any method and path below do."""
+    """A proxy gets the headers for a request that may pass, and no content; any method and path below do."""
     said = OPERATIONS[FORWARD_AUTH, "get"]["responses"]["200"]["headers"]
     for method, path in (("GET", FORWARD_AUTH), ("DELETE", f"{FORWARD_AUTH}/below?x")):
         request = asked(path, method, HOST, CHECKS["good"])

@@ -58,7 +58,7 @@ def test_what_the_image_copies_is_there() -> None:
 
 
 def test_what_the_image_runs() -> None:
-    """The image serves, asks for health without a shell, ends by SIGTERM, and is not root's."""
+    """The image serves, asks for health without a shell, ends by SIGTERM, and runs as non-root."""
     (script,) = PROJECT["project"]["scripts"]
     (entry,) = instructions("ENTRYPOINT")
     assert json.loads(entry) == [script]

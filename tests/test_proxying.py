@@ -255,7 +255,7 @@ def test_any_text_is_a_proxy_or_refused(text: str) -> None:
     remote=st.sampled_from([REMOTE, "http://10.0.0.1:81/", "http://[2001:db8::1]/", "http+unix://%2Fs/"]),
 )
 def test_any_environment_has_an_answer(environ: dict[str, str], remote: str) -> None:
-    """Whatever other programs were told, the answer is a proxy, none, or the variable that is bad."""
+    """Whatever the variables of other programs contain, the answer is a proxy, none, or the variable that is bad."""
     try:
         answer = written(from_environment(remote, environ))
     except BadVariable as bad:

@@ -187,7 +187,7 @@ def test_nobody_is_left_waiting_at_the_end(service: ServiceProcess, login_api: L
 
 
 def test_a_second_signal_ends_at_once(service: ServiceProcess, login_api: LoginApi) -> None:
-    """Whoever asks twice does not have to wait for a login that hangs."""
+    """A second signal does not wait for a login that hangs."""
     port = service.port
     login_api.gate.clear()
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
@@ -267,7 +267,7 @@ def test_logs(tmp_path: Path, login_api: LoginApi) -> None:
 
 
 def test_a_closed_log_does_not_stop_it(tmp_path: Path, login_api: LoginApi) -> None:
-    """When whoever reads the log goes away, serving goes on."""
+    """When the reader of the log goes away, the service keeps running."""
     (tmp_path / "example_cfg.yml").write_text(settings(login_api))
     command = f"exec {shlex.join(PROGRAM)} serve > >(exec head -n 1)"
     with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, cwd=tmp_path) as process:

@@ -172,7 +172,7 @@ def test_no_reply(tmp_path: Path) -> None:
 
 
 def test_a_reload_takes_all_of_it_over(tmp_path: Path) -> None:
-    """Maps, pages, proxies and what the remote is told change with the next request after a reload."""
+    """Maps, pages, proxies and what the remote gets change with the next request after a reload."""
 
     async def main() -> None:
         async with FaultyRemote(says(answer(status=b"401 X"))).listening() as remote:

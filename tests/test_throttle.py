@@ -43,7 +43,7 @@ MINUTE: Final = 60
 
 
 async def judge(peer: Peer) -> None:
-    """Let in whoever says `right`, answer who says a status with that, and everybody else with 401."""
+    """Accept the password `right`, answer a status in place of a password with that, and all others with 401."""
     while True:
         request = await peer.request()
         try:
@@ -170,7 +170,7 @@ def test_the_answer(tmp_path: Path, status_map: str) -> None:
 
 
 def test_attempts_during_a_lock_change_nothing(tmp_path: Path) -> None:
-    """Whoever goes on during a lock neither prolongs it nor asks the remote."""
+    """A client that continues during a lockout neither prolongs it nor asks the remote."""
 
     async def scene(at: Door) -> None:
         await at.guess(10)
@@ -186,7 +186,7 @@ def test_attempts_during_a_lock_change_nothing(tmp_path: Path) -> None:
 
 
 def test_a_success_clears(tmp_path: Path) -> None:
-    """Whoever remembers his password at the tenth attempt has ten more."""
+    """A user with the right password at the tenth attempt has ten more."""
 
     async def scene(at: Door) -> None:
         for _ in range(3):
@@ -365,7 +365,7 @@ def test_without_a_throttle(tmp_path: Path) -> None:
 
 
 def test_a_thousand_at_once(tmp_path: Path) -> None:
-    """Of a thousand attempts at once ten reach the remote; the others are told to come again in a second."""
+    """Of a thousand attempts at once ten reach the remote; the others may try again in a second."""
 
     async def scene(at: Door) -> None:
         attempts = [asyncio.ensure_future(at.log_in()) for _ in range(1000)]
@@ -490,8 +490,8 @@ def test_the_victim_logs_in_meanwhile(tmp_path: Path) -> None:
 
 
 def test_a_botnet_is_not_stopped_but_seen(tmp_path: Path) -> None:
-    """Guesses at one name from 10 000 networks reach the remote, which is documented. The failures are counted, the owner is let
-    in from his own network, and the table is no larger.
+    """Guesses at one name from 10 000 networks reach the remote, which is documented. The failures are counted, the owner can
+    log in from his own network, and the table is no larger.
     """
 
     async def scene(at: Door) -> None:
@@ -678,7 +678,7 @@ def test_no_decoy_is_a_way_around(tmp_path: Path, body: bytes, validates: str) -
 
 
 def test_success_beside_another_name_clears_nothing(tmp_path: Path) -> None:
-    """Whoever puts his own name beside the one that he guesses does not clear its failures by logging in himself."""
+    """An attacker who puts his own name beside the guessed one does not clear its failures by logging in himself."""
 
     async def scene(at: Door) -> None:
         await at.guess(9, "ada")

@@ -36,7 +36,7 @@ def test_what_is_read(text: str, moment: float) -> None:
     ],
 )
 def test_what_is_none(text: str) -> None:
-    """Without a zone, or with a day that is none, or in another form, it is no timestamp."""
+    """Without a zone, or with a day that is none, or in another form, it is not a timestamp."""
     with pytest.raises(ValueError, match=r"timestamp|day"):
         parsed(text)
 

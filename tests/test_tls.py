@@ -189,7 +189,7 @@ def test_clients_with_certificates(tmp_path: Path, files: Files, login_api: Logi
 
 @pytest.mark.parametrize("listen", ["127.0.0.1", "unix:t.sock"])
 def test_health(tmp_path: Path, files: Files, login_api: LoginApi, listen: str) -> None:
-    """`txtoken health` asks over TLS, whoever made the certificate and whomever it names, by a Unix socket too."""
+    """`txtoken health` uses TLS, with any certificate for any name, also by a Unix socket."""
     write_certificate(tmp_path, "elsewhere.example", ca=OTHER_CA)
     listen = listen.replace("t.sock", f"{tmp_path}/t.sock")
     with service_process(tmp_path, "serve", "--set", f"listen={listen}", config=settings(login_api.url)) as process:
@@ -212,7 +212,7 @@ def test_health(tmp_path: Path, files: Files, login_api: LoginApi, listen: str) 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_rotation(tmp_path: Path, files: Files, login_api: LoginApi, workers: int) -> None:
     """A certificate that is replaced is shown to who connects later, without a signal. Who was there goes on; a broken pair
-    changes nothing, is told once with its line, and no key is told.
+    changes nothing, is reported once with its line, and no key is shown.
     """
     config = settings(login_api.url, f"workers: {workers}\nreload: 100ms\n")
     with service_process(tmp_path, config=config) as process:
@@ -261,7 +261,7 @@ def until_another(port: int, known: str) -> str:
 def test_a_half_written_file_does_not_turn_it_off(
     tmp_path: Path, files: Files, login_api: LoginApi, workers: int
 ) -> None:
-    """A file without `tls`, as one that is half written, is not taken over, by a signal either: the port goes on with TLS."""
+    """A file without `tls`, as one that is half written, is not applied, by a signal either: the port goes on with TLS."""
     secure = settings(login_api.url, f"reload: off\nworkers: {workers}\n")
     with service_process(tmp_path, config=secure) as process:
         port = process.port

@@ -112,7 +112,7 @@ def test_one_after_the_other(tmp_path: Path, workers: int) -> None:
 
 
 def test_a_missing_directory(tmp_path: Path) -> None:
-    """A path that cannot be is told in one line, with exit code 1."""
+    """An impossible path is reported in one line, with exit code 1."""
     with service_process(tmp_path, config=settings(f"unix:{tmp_path}/none/t.sock")) as process:
         code, output, errors = process.ended()
     assert (code, output) == (1, "")

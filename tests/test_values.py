@@ -470,7 +470,7 @@ def test_secret_that_is_taken_can_sign(text: str) -> None:
 
 
 def test_list_items_are_judged_one_by_one() -> None:
-    """What is wrong with an item is told with the item's line, and an item without a value is not the text `null`."""
+    """What is wrong with an item is reported with the item's line, and an item without a value is not the text `null`."""
     read = values.list_of(http_names.read_field_name)
     assert read(node("[a, b]")) == ("a", "b")
     assert read(node("[]")) == ()
@@ -669,7 +669,7 @@ def test_file_of_the_greatest_size_is_read(tmp_path: Path) -> None:
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
-    """A directory, a pipe, a path that ends nowhere and one that is too long are told apart from a file."""
+    """A directory, a pipe, a path that ends nowhere and one that is too long are distinguished from a file."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "circle").symlink_to("circle")

@@ -1,4 +1,4 @@
-"""CPU time and memory as /proc tells them."""
+"""CPU time and memory as /proc reports them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_child_that_has_ended_stays_in_the_account() -> None:
 
 
 def test_children_are_those_of_one_parent() -> None:
-    """Whoever a process has started is named, and nobody else."""
+    """Every process that a process has started is listed, and no other."""
     sleepers = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2)]
     try:
         assert {sleeper.pid for sleeper in sleepers} <= set(children_of(os.getpid()))

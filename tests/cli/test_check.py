@@ -132,7 +132,7 @@ def test_check_hides_keys(terminal: Terminal) -> None:
 
 
 def test_check_shows_no_secret_of_a_wrong_keyset(terminal: Terminal) -> None:
-    """All that is wrong is told at once, with file, line and key, and no secret."""
+    """All that is wrong is reported at once, with file, line and key, and no secret."""
     secret = "a-secret-that-nobody-may-see-0123456789"
     (terminal.folder / "key.pem").write_bytes(pem(pair("ES256")))
     terminal.write(

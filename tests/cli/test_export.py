@@ -35,7 +35,7 @@ def test_every_proxy(terminal: Terminal, proxy: str) -> None:
 
 
 def test_where_the_service_is(terminal: Terminal) -> None:
-    """By default the proxy is told the address of the configuration: loopback for all addresses, and the section's own."""
+    """By default the proxy gets the address of the configuration: loopback for all addresses, and the section's own."""
     terminal.write(CONFIG + ONE)
     assert "server 127.0.0.1:8888;" in terminal.run("export", "nginx", *AT).out
     assert "server [::1]:8888;" in terminal.run("export", "nginx", *AT, "--set", "listen=::1").out
@@ -71,7 +71,7 @@ def test_without_a_section(terminal: Terminal) -> None:
 
 
 def test_without_a_configuration(terminal: Terminal) -> None:
-    """A configuration that is not there, or not good, is told as ever."""
+    """A missing or bad configuration is reported as for every verb."""
     ran = terminal.run("export", "nginx", "-c", "nowhere.yml")
     assert (ran.code, ran.out) == (BAD_CONFIG, "")
     assert "nowhere.yml" in ran.err

@@ -92,7 +92,7 @@ def verified(terminal: Terminal, token: str, *arguments: str, jwks: str = "jwks.
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "PS256"])
 def test_tokens_of_the_service(terminal: Terminal, url: str, algorithm: str) -> None:
-    """What the service issues is valid for whoever has its JWK Set alone, from a file as from a server."""
+    """What the service issues is valid for anyone who has its JWK Set alone, from a file as from a server."""
     keyset(terminal, algorithm)
     token = terminal.run("token", "issue", '{"name": "Ünal", "id": 123456789012345678901234567890}').out
     Path("example_cfg.yml").unlink()

@@ -102,7 +102,7 @@ LINES: Final = (
 
 @pytest.mark.parametrize(("line", "inner", "why"), LINES, ids=[f"{row[1]}: {row[2]}"[:60] for row in LINES])
 def test_what_is_refused(tmp_path: Path, line: str, inner: str, why: str) -> None:
-    """What is wrong is told with its key and line, once."""
+    """What is wrong is reported with its key and line, once."""
     section = line if line.startswith("{") else f"{{{line}}}"
     problems = failure(tmp_path, whole(f"\nforwardAuth:\n- {{route: /ok}}\n- {section}")).problems
     assert [(problem.key, problem.where) for problem in problems] == [

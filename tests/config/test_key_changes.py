@@ -29,7 +29,9 @@ def at(seconds: float) -> str:
 
 
 def test_short_leads(folder: Path) -> None:
-    """A key that is added by a reload and signs within 3 hours is told of; a changed algorithm too; HMAC and old keys are not."""
+    """A key that is added by a reload and signs within 3 hours is reported; a changed algorithm too; HMAC and old keys
+    are not.
+    """
     before = loaded(folder, f"[{EC}]")
 
     def said(*entries: str) -> list[str]:
@@ -90,7 +92,7 @@ def test_short_leads(folder: Path) -> None:
     ],
 )
 def test_keys_of_a_list(folder: Path, before: str, after: str, said: list[str]) -> None:
-    """A key whose tokens may live and that verifies no more is told of, in whatever form it was given; others are not."""
+    """A key whose tokens may live and that verifies no more is reported, in whatever form it was given; others are not."""
     texts = {
         "a": "the key a no longer verifies: tokens that it signed are rejected from now on",
         "lead": "signs less than 3 h after",
@@ -134,7 +136,7 @@ def test_keys_of_a_list(folder: Path, before: str, after: str, said: list[str]) 
     ],
 )
 def test_keys_that_rotate_by_themselves(folder: Path, before: str, after: str, said: list[str]) -> None:
-    """Other keys than those that were derived before are told of, for tokens and for verifiers."""
+    """Other keys than those that were derived before are reported, for tokens and for verifiers."""
     found = key_changes(loaded(folder, before), loaded(folder, after), time.time())
     assert len(found) == len(said)
     for text, wanted in zip(found, said, strict=True):
@@ -145,7 +147,7 @@ def test_keys_that_rotate_by_themselves(folder: Path, before: str, after: str, s
     ("hours", "is_told"), [(48, False), (47.75, False), (23.76, False), (23.75, True), (72, False)]
 )
 def test_a_shorter_life(folder: Path, hours: float, is_told: bool) -> None:
-    """Where so few old keys are known that tokens which were issued for longer lose theirs, that is told."""
+    """Where so few old keys are known that tokens which were issued for longer lose theirs, that is reported."""
     before, after = (loaded(folder, ROTATING, f"expHours: {value}") for value in (48, hours))
     assert [text.partition(":")[0] for text in key_changes(before, after, time.time())] == [
         "expHours is shorter, so fewer old keys are kept"

@@ -301,7 +301,7 @@ def test_a_key_of_another_kind_is_no_secret(folder: Path, algorithm: str) -> Non
 
 
 def test_a_thumbprint_is_no_name_of_a_secret(folder: Path) -> None:
-    """RFC 7638 §7: whoever sees it could test guesses."""
+    """RFC 7638 §7: anyone who sees it could test guesses."""
     text = b'{"k":"%b","kty":"oct"}' % base64.urlsafe_b64encode(LONG.encode()).rstrip(b"=")
     kid = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
     (said,) = problems(folder, f"keys: [{{alg: HS256, kid: {kid}, secret: {LONG}}}]")
@@ -408,7 +408,7 @@ def test_a_public_key_with_a_beginning(folder: Path) -> None:
 
 
 def test_a_gap_that_another_fault_leaves_is_not_told(folder: Path) -> None:
-    """Where encKey is not right, that is what is told."""
+    """Where encKey is not right, that is what is reported."""
     (said,) = problems(folder, "encKey: short\nkeys: [{alg: ES256, keyFile: @ec.pem, from: 2099-01-01T00:00:00Z}]")
     assert said.startswith("cfg.yml, line 2: encKey: ")
 
@@ -464,7 +464,7 @@ def test_a_root_with_a_byte_order_mark(folder: Path) -> None:
 
 
 def test_room_for_a_second_root(folder: Path) -> None:
-    """With more than eight keys known at a time there is no way to another secret without a cut, which is told before."""
+    """With more than eight keys known at a time the secret cannot be replaced without a gap, and a warning says so before."""
     text = "keys: {secretFile: @root, alg: EdDSA, every: 1d, lead: 6d, iss: a}"
     assert loaded(folder, text.replace("6d", "5d")).warnings == ()
     (warning,) = loaded(folder, text).warnings
@@ -543,7 +543,7 @@ def test_no_keyset(folder: Path, text: str) -> None:
 
 
 def test_all_problems_together(folder: Path) -> None:
-    """Every problem of every entry is told, in the order of the lines, with those of other keys."""
+    """Every problem of every entry is reported, in the order of the lines, with those of other keys."""
     said = problems(
         folder,
         "port: x\nkeys:\n- {alg: ES256}\n- {alg: HS256, kid: a, secret: short}\n- 5\n"

@@ -102,7 +102,7 @@ def test_all_else_is_as_for_logins(tmp_path: Path) -> None:
 
 
 def test_keys_are_known_for_as_long_as_tokens_are_taken(tmp_path: Path) -> None:
-    """Keys that rotate by themselves are known until the last token by them can no longer be renewed."""
+    """Self-rotating keys are known until the last token by them can no longer be renewed."""
     write_key_files(tmp_path)
     text = f"keys: {{alg: ES256, secretFile: {tmp_path}/root, every: 1h, iss: a}}\nremote: http://a/\nexpHours: 1\n"
     assert load_text(tmp_path, text + "refresh: {grace: 2h}\n").token_use_s == 3 * 3600

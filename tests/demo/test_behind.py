@@ -106,7 +106,7 @@ def test_a_port_in_use(tmp_path: Path, behind: str) -> None:
 
 @BEHIND
 def test_a_proxy_that_does_not_start(tmp_path: Path, behind: str) -> None:
-    """A proxy that refuses its configuration is told with its own last words, and nothing runs."""
+    """A proxy that rejects its configuration is reported with its own last words, and nothing runs."""
     word = {"nginx": "unknown directive", "caddy": "unrecognized directive"}[behind]
     with (
         pytest.raises(StartError, match=f"(?s){behind} does not listen on .*{word}"),

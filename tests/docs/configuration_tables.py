@@ -1,4 +1,4 @@
-"""The tables of docs/reference/configuration.md, from the table of keys. `scripts/docs --write` has the page take them over."""
+"""The tables of docs/reference/configuration.md, from the table of keys. `scripts/docs --write` writes them to the page."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class Stage:
         return service
 
     def site(self, section: str, port: int) -> Site:
-        """Say what a proxy at this port is told."""
+        """Return what is exported for a proxy at this port."""
         chosen = choose_section(self._config.forward_auth, section)
         service = Address(HOST, PORT if chosen.listen is None else DOOR_PORT)
         return Site(

@@ -28,7 +28,7 @@ def open_on_failure(text: str) -> str:
 
 
 def without_prefix(text: str) -> str:
-    """Ask with the client's path alone, as a gateway does that nobody told a path."""
+    """Request the client's path alone, as a gateway without a configured path."""
     assert "path_prefix: /prefix" in text
     return re.sub("path_prefix: .*", "", text)
 

@@ -85,7 +85,7 @@ def test_requests_that_wait_for_their_turn_are_counted(go: Go) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_holds_most_is_given_up(go: Go, kind: str) -> None:
-    """Past the limit those who hold most get 503 and are closed; who holds less, and who asks just now, is served."""
+    """Past the limit the clients with the most bytes get 503 and are closed; others, and new requests, are served."""
     write, size = KINDS[kind]
 
     async def main() -> None:
@@ -232,7 +232,7 @@ def test_reading_ahead_has_a_bound(go: Go) -> None:
 
 
 def test_shedding_is_counted_and_logged(go: Go) -> None:
-    """A client that was given up is an access line, with 503 where it was told so, and with 499 where it does not read."""
+    """A client that was shed has an access line, with 503 if it got that answer, and with 499 if it does not read."""
 
     async def main() -> None:
         place = Place(big_bytes=1 << 20)
@@ -388,7 +388,7 @@ def test_a_client_that_does_not_read_is_ended_at_once(go: Go) -> None:
 
 
 def test_much_that_has_gone_is_told_once(go: Go) -> None:
-    """What was held is worth giving back to the system once nearly all of it has gone, and only where it was much."""
+    """Freed memory is worth returning to the system once nearly all of it has gone, and only where it was much."""
 
     async def main() -> None:
         async with house(limits=Limits(buffered_bytes=4 * EASED_BYTES)) as home:

@@ -34,7 +34,7 @@ CHUNKED: Final = get(b"/now", b"Transfer-Encoding: chunked").replace(b"GET", b"P
     ids=["head", "first-byte", "body", "chunked"],
 )
 def test_a_request_that_does_not_arrive(go: Go, beginning: bytes, timeouts: Timeouts, code: bytes) -> None:
-    """A client that stalls in a request is not told 408, or keeps its connection, or loses the answer before."""
+    """A client that stalls in a request does not get 408, or keeps its connection, or loses the answer before."""
 
     async def main() -> None:
         async with house(timeouts=timeouts) as home:
@@ -49,7 +49,7 @@ def test_a_request_that_does_not_arrive(go: Go, beginning: bytes, timeouts: Time
 
 @pytest.mark.parametrize("before", [b"", get(b"/now?1"), b"\r\n"], ids=["new", "used", "empty-line"])
 def test_an_idle_connection_ends_silently(go: Go, before: bytes) -> None:
-    """A client that says nothing is told something, which it would take for the answer to its next request."""
+    """A client that sends nothing gets an answer, which it would take for the answer to its next request."""
 
     async def main() -> None:
         async with house(timeouts=Timeouts(idle=QUICK)) as home:
@@ -61,7 +61,7 @@ def test_an_idle_connection_ends_silently(go: Go, before: bytes) -> None:
 
 
 def test_a_deadline_covers_the_whole_part(go: Go) -> None:
-    """Bytes that trickle in put the deadline off, or the deadline of one part is taken over by the next."""
+    """Bytes that trickle in put the deadline off, or the next part inherits the deadline of one part."""
 
     async def main() -> None:
         async with house(sweeping=False) as home:
@@ -263,7 +263,7 @@ def test_an_answer_that_comes_as_the_client_leaves(go: Go) -> None:
     ids=["nothing", "request", "head", "body", "request-and-body", "empty-line"],
 )
 def test_a_client_that_sends_no_more(go: Go, sent: bytes, statuses: list[int]) -> None:
-    """A client that shuts down its sending side does not hear what it can still be told, or is not let go."""
+    """A client that shuts down its sending side does not get an answer that is still possible, or is not closed."""
 
     async def main() -> None:
         async with house(sweeping=False) as home:

@@ -222,7 +222,7 @@ def test_case(case: Case, port: int, stub: Stub) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.slow], ids=lambda case: case.name)
 def test_slow_case(case: Case, impatient_port: int, stub: Stub) -> None:
-    """A client that stalls in the middle of a request is told 408, or nothing, and its connection ends."""
+    """A client that stalls in the middle of a request gets 408, or nothing, and its connection ends."""
     calls = stub.calls
     wrong = judge(case, converse(case, impatient_port))
     assert not wrong, f"{case.description}: {'; '.join(wrong)}"

@@ -148,7 +148,7 @@ def test_a_client_that_shut_down_behind_a_large_request(go: Go) -> None:
 
 
 def test_shedding_while_a_large_request_waits(go: Go) -> None:
-    """A large request that is given up in line is told so, and not handled."""
+    """A large request that is cancelled while it waits gets an answer, and is not handled."""
 
     async def main() -> None:
         async with house() as home:
@@ -162,7 +162,7 @@ def test_shedding_while_a_large_request_waits(go: Go) -> None:
 
 
 def test_chunks_are_read_part_by_part(go: Go) -> None:
-    """A body of thousands of chunks is read in parts, and who asks meanwhile is answered in between."""
+    """A body of thousands of chunks is read in parts, and other clients are answered in between."""
 
     async def main() -> None:
         async with house() as home:
@@ -236,7 +236,7 @@ def test_reading_goes_on_for_the_rest_of_a_body(go: Go) -> None:
 
 
 def test_the_end_of_a_client_whose_chunks_wait(go: Go) -> None:
-    """A body that its client cuts short while parts of it wait is told to be incomplete; a whole one is answered."""
+    """A body that its client cuts short while parts of it wait is reported as incomplete; a whole one is answered."""
 
     async def main() -> None:
         async with house() as home:

@@ -1,4 +1,4 @@
-"""Who the client is behind proxies, and what the next hop is told. The judge of addresses is the standard library."""
+"""Who the client is behind proxies, and what the next hop gets. The judge of addresses is the standard library."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_a_client_is_not_believed() -> None:
 
 
 def test_a_trusted_proxy_is_believed() -> None:
-    """What a trusted proxy says is handed on, with its own address behind."""
+    """What a trusted proxy says is forwarded, with its own address at the end."""
     assert told(Peer("10.0.0.1", "http"), CLAIMED, "10.0.0.0/8") == [
         b"X-Forwarded-For: 203.0.113.9, 10.0.0.1",
         b"X-Forwarded-Proto: https",
@@ -199,7 +199,7 @@ def test_a_trusted_proxy_is_believed() -> None:
 
 
 def test_a_trusted_proxy_that_says_nothing() -> None:
-    """Of a trusted proxy that adds nothing the same is told as of a client."""
+    """For a trusted proxy that adds nothing the lines are those of a client."""
     assert told(Peer("10.0.0.1", "https"), {b"host": b"api.example"}, "10.0.0.0/8") == [
         b"X-Forwarded-For: 10.0.0.1",
         b"X-Forwarded-Proto: https",
@@ -208,7 +208,7 @@ def test_a_trusted_proxy_that_says_nothing() -> None:
 
 
 def test_peers_without_an_address() -> None:
-    """Who has no address adds none: what stood there before is handed on when it is believed, else there is no field."""
+    """Who has no address adds none: the previous value is forwarded if it is trusted, else there is no field."""
     assert told(Peer(UNIX, "http"), CLAIMED, UNIX)[0] == b"X-Forwarded-For: 203.0.113.9"
     assert told(Peer(UNIX, "http"), CLAIMED) == [b"X-Forwarded-Proto: http", b"X-Forwarded-Host: api.example"]
     assert told(Peer(UNKNOWN, "http"), {}, UNIX) == [b"X-Forwarded-Proto: http"]
@@ -224,7 +224,7 @@ def test_forms_of_addresses() -> None:
 
 
 class Asking(Place):
-    """Notes what it is told of peers."""
+    """Records the peers that it is called with."""
 
     def __init__(self) -> None:
         super().__init__()

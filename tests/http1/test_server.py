@@ -85,7 +85,7 @@ def test_the_surplus_is_served_when_one_is_idle_again(go: Go) -> None:
 
 
 def test_who_never_asked_makes_room_first(go: Go) -> None:
-    """A new client takes the place of the oldest that never completed a request, whoever has been idle for how long."""
+    """A new client takes the place of the oldest that never completed a request, however long others have been idle."""
 
     async def main() -> None:
         async with house(limits=Limits(connections=3)) as home:

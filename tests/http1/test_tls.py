@@ -183,7 +183,7 @@ def test_a_client_that_never_reads(go: Go) -> None:
 
 
 def test_a_client_that_does_not_end_tls(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that is told to end TLS and says nothing is let go, and the sweep goes on meanwhile for all others."""
+    """A client that should end TLS and says nothing is closed, and the sweep goes on meanwhile for all others."""
     monkeypatch.setattr(ending, "CLOSE_S", QUICK)
 
     async def main() -> None:
@@ -219,7 +219,7 @@ def test_a_client_that_goes_away(go: Go) -> None:
     "hello", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x00\x05rubbi", b"", b"\x00" * 5000]
 )
 def test_what_is_no_tls(go: Go, hello: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """A client that speaks no TLS is closed, without a word in the log and with nothing left of it. The owner is told."""
+    """A client that speaks no TLS is closed, without a word in the log and with nothing left of it. The owner gets a callback."""
 
     async def main() -> None:
         async with house() as home:

@@ -36,7 +36,7 @@ def head(path: bytes = b"/getToken", query: bytes = b"", **fields: bytes) -> Hea
 
 
 def response(**about: Any) -> Response:
-    """Make a response with a body that must not be told."""
+    """Make a response with a body that must not be logged."""
     return Response(200, response_head(200), b'{"token":"secret"}', **about)
 
 

@@ -1,4 +1,4 @@
-"""Log lines: their form, and that nothing can make the service wait for whoever reads them."""
+"""Log lines: their form, and that nothing can make the service wait for their reader."""
 
 from __future__ import annotations
 

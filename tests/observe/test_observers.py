@@ -1,4 +1,4 @@
-"""Several observers as one: each is told of everything, and none where there is none."""
+"""Several observers as one: each gets everything, and there is none if there are none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOST = Response(499, b"", b"", error="given_up")
 
 
 class Notes(Observer):
-    """Keeps what it is told."""
+    """Keeps what it gets."""
 
     def __init__(self) -> None:
         self.kept: list[tuple[object, ...]] = []
@@ -37,7 +37,7 @@ def test_both_are_told_of_everything() -> None:
 
 
 def test_one_stands_for_itself() -> None:
-    """An observer alone is used as it is: nothing stands between it and the server."""
+    """An observer alone is used as it is: nothing wraps it."""
     alone = Notes()
     assert as_one(None, alone) is alone
     assert as_one(alone, None) is alone

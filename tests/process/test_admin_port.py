@@ -89,7 +89,7 @@ def scrape_until(port: int, holds: Callable[[Scrape], bool]) -> Scrape:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_port_has_its_routes(tmp_path: Path, workers: int) -> None:
-    """Health and metrics are on the admin port alone, tokens on the other alone, and no access line tells of the first."""
+    """Health and metrics are on the admin port alone, tokens on the other alone, and no access line shows the first."""
     with service_process(tmp_path, config=text_of("http://127.0.0.1:9/", workers)) as service:
         port, admin = ports_of(service)
         for path in HEALTH:
@@ -392,7 +392,7 @@ def test_keys_are_seen(tmp_path: Path, login_api: LoginApi, workers: int) -> Non
 
 
 def test_nothing_is_told_twice() -> None:
-    """What is counted elsewhere comes to the numbers once, however often they are told, and is not lost with who counted it."""
+    """What is counted elsewhere comes to the numbers once, however often they are published, and is not lost with its counter."""
 
     async def main() -> Scrape:
         config = demo_config(0, "http://127.0.0.1:9/login", LogSettings(access=False))

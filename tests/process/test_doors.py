@@ -1,4 +1,4 @@
-"""Addresses of their own for proxies that ask (`forwardAuth.listen`), from outside: real processes, one worker and several."""
+"""Dedicated addresses of forward authentication (`forwardAuth.listen`), from outside: real processes, one worker and several."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_all_doors_are_closed_when_one_cannot_be_had(tmp_path: Path) -> None:
 
 @both_kinds
 def test_a_reload_moves_no_door(tmp_path: Path, workers: int) -> None:
-    """A reload takes over what is asked at a door. A configuration with another address is not taken over at all, since its route
+    """A reload applies to a dedicated address. A configuration with another address is not applied at all, since its route
     would be nowhere. A door whose section has gone refuses all.
     """
     door = f"unix:{tmp_path}/door.sock"
@@ -234,7 +234,7 @@ def test_refusals_at_a_door_are_its_route_s(config: Config) -> None:
 
 
 def test_a_door_lives_as_the_service_does(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A door speaks TLS when the service does, gives memory back, is counted among the connections, and drains with it."""
+    """A door speaks TLS when the service does, returns memory, is counted among the connections, and drains with it."""
 
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as sock:

@@ -20,7 +20,7 @@ def resident_bytes() -> int:
 
 @pytest.mark.skipif(heap._trim is None, reason="this C library has no malloc_trim")
 def test_holes_are_given_back() -> None:
-    """Memory that was freed between two blocks in use is given back."""
+    """Memory that was freed between two blocks in use is returned to the system."""
     blocks = [bytes(bytearray(b"x") * BLOCK_BYTES) for _ in range(BLOCKS)]
     held = resident_bytes()
     kept = blocks[::8]
@@ -31,6 +31,6 @@ def test_holes_are_given_back() -> None:
 
 
 def test_other_systems_have_nothing_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the C library cannot give memory back, nothing happens."""
+    """If the C library cannot return memory, nothing happens."""
     monkeypatch.setattr(heap, "_trim", None)
     heap.give_back()

@@ -85,7 +85,7 @@ class Replica(House):
 
 
 def rotating(folder: Path, algorithm: str) -> Config:
-    """Read a configuration whose keys rotate by themselves."""
+    """Read a configuration with self-rotating keys."""
     (folder / "root").write_text(SECRET)
     return load_text(
         folder,
@@ -122,7 +122,8 @@ def test_every_token_is_valid_everywhere_until_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, behind_s: int
 ) -> None:
     """Tokens that are issued during three periods are valid at both workers until their end and not from then on; the same second
-    has the same JWKS at both; and whoever keeps the JWKS of either for its `max-age` knows the key of each token that is valid.
+    has the same JWKS at both; and anyone who keeps the JWKS of either for its `max-age` knows the key of each token that is
+    valid.
     """
     is_public = algorithm != "HS256"
 

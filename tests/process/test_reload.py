@@ -1,4 +1,4 @@
-"""A changed configuration: whether it is seen, and whether it is taken over whole or not at all."""
+"""A changed configuration: whether it is seen, and whether it is applied whole or not at all."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_swapped_link_is_a_change(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("broken", ["encKey: short", "{", 'remote: "\\UFFFFFFFF"', text_of(more="expHuors: 1")])
 def test_a_broken_file_changes_nothing(file: Path, broken: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A configuration that cannot be used is told with its problems, and the old one stays."""
+    """A configuration that cannot be used is reported with its problems, and the old one stays."""
     reload = reload_of(file)
     put(file, broken)
     assert settled(reload)
@@ -120,7 +120,9 @@ def test_a_broken_file_changes_nothing(file: Path, broken: str, caplog: pytest.L
 def test_whatever_fails_at_reading_changes_nothing(
     file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that nobody foresaw is told by its kind alone, for its text may hold what a file held, and the old stays."""
+    """An error that nobody foresaw is reported by its kind alone, because its text may contain a file's content, and the
+    old stays.
+    """
     reload = reload_of(file)
 
     def fail() -> Config:
@@ -157,7 +159,7 @@ def test_a_secret_that_vanished_changes_nothing(tmp_path: Path, caplog: pytest.L
 
 
 def test_what_needs_a_restart_is_told_and_left(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Keys that a running service cannot change are named, and the others are taken over."""
+    """Keys that a running service cannot change are named, and the others are applied."""
     reload = reload_of(file)
     put(file, text_of(more="workers: 4\nexpHours: 1\nadminPort: 9090").replace("port: 0", "port: 1"))
     config = reload.read_again()
@@ -219,7 +221,7 @@ def test_the_same_again_changes_nothing(file: Path) -> None:
 
 
 def test_a_secret_that_comes_later_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A secret file that appears after the configuration which names it is found, and its absence is told once."""
+    """A secret file that appears after the configuration which names it is found, and its absence is reported once."""
     file = tmp_path / "cfg.yml"
     file.write_text(text_of())
     reload = reload_of(file)
@@ -255,7 +257,7 @@ def test_the_same_secret_from_a_file_rests(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_being_written_is_waited_for(file: Path) -> None:
-    """A change is taken over when two checks in a row have seen the same bytes, and the second comes after a second."""
+    """A change is applied when two checks in a row have seen the same bytes, and the second comes after a second."""
     reload = reload_of(file)
     assert reload.wait_s is None
     for more in ("", "expHours: 1", "expHours: 12"):
@@ -320,7 +322,7 @@ def test_a_file_that_changes_while_it_is_read(file: Path) -> None:
 
 
 def test_a_file_that_never_rests(file: Path) -> None:
-    """A file that changes in each reading is not taken over by a signal either, but as soon as it rests, and by itself."""
+    """A file that changes in each reading is not applied by a signal either, but as soon as it rests, and by itself."""
     reload = read_while_written(file, [*range(1, 1 + READS_AT_ONCE_MAX)])
     assert reload.read_again(at_once=True) is None
     assert not reload.has_failed
@@ -439,8 +441,8 @@ def test_a_secret_of_a_new_configuration_is_waited_for(tmp_path: Path) -> None:
 def test_tls_neither_appears_nor_disappears(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, appears: bool, logs_changes: bool
 ) -> None:
-    """A file in which `tls` appeared or disappeared is not taken over, by no process and not by a signal either; that is said
-    once, and what is right again is taken over.
+    """A file in which `tls` appeared or disappeared is not applied, by no process and not by a signal either; that is said
+    once, and what is right again is applied.
     """
     caplog.set_level(logging.INFO)
     files = write_certificate(tmp_path, "localhost")
@@ -468,7 +470,7 @@ def test_tls_neither_appears_nor_disappears(
 
 
 def test_rules_that_are_removed_are_a_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Removing `verify` is taken over, with a warning; changing it is no warning."""
+    """Removing `verify` is applied, with a warning; changing it is no warning."""
     reload = reload_of(file)
     put(file, text_of(more="verify: {leeway: 5s}"))
     assert reload.read_again() is not None
@@ -645,7 +647,7 @@ def test_a_service_without_a_file_takes_a_signal(tmp_path: Path) -> None:
     [(1, "100ms"), (2, "100ms"), (2, "off")],
 )
 def test_a_take_over_that_failed_is_tried_again(tmp_path: Path, workers: int, period: str) -> None:
-    """A configuration that a process could not take over is tried again at the next check, though no file has changed; a worker
+    """A configuration that a process could not apply is tried again at the next check, though no file has changed; a worker
     of several does so where no file is looked at as well, because the others may serve by it.
     """
     environment = run_first(

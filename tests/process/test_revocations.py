@@ -1,4 +1,4 @@
-"""The list of revocations of a service that runs: taken over without a restart, or not at all."""
+"""The list of revocations of a service that runs: applied without a restart, or not at all."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Clock:
 
 
 def test_the_file_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A changed file is taken over when two looks, a second apart, saw the same; one that still changes is left alone."""
+    """A changed file is applied when two looks, a second apart, saw the same; one that still changes is left alone."""
     clock = Clock(monkeypatch)
     seen: list[int] = []
     config = configured(tmp_path, "jti a\n")

@@ -1,4 +1,4 @@
-"""Keys that rotate by themselves, in several processes with one secret and a clock that the test moves. PyJWT is the judge."""
+"""Self-rotating keys, in several processes with one secret and a clock that the test moves. PyJWT is the judge."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_files_are_removed(tmp_path: Path) -> None:
 
 
 def test_passed_sockets(tmp_path: Path, opened: list[socket.socket]) -> None:
-    """Listening sockets of every kind are taken over, are not inherited by programs, and stay `Passed` when duplicated."""
+    """Listening sockets of every kind are accepted, are not inherited by programs, and stay `Passed` when duplicated."""
     opened += [socket.create_server(("127.0.0.1", 0)), bind_unix(str(tmp_path / "s"))]
     numbers = [os.dup(sock.fileno()) for sock in opened]
     os.set_inheritable(numbers[0], True)

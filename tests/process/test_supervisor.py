@@ -493,7 +493,7 @@ def test_what_is_due_is_done(supervised: Supervisor, monkeypatch: pytest.MonkeyP
 
 
 def test_the_sockets_of_other_ports_are_closed(supervised: Supervisor) -> None:
-    """At the end the supervisor closes its admin port too, and the addresses for proxies that ask."""
+    """At the end the supervisor closes its admin port too, and the dedicated addresses of forward authentication."""
     admin, door = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
     supervised._inheritance = Inheritance(AdminPort([admin], Board(2), lambda: b"", ""), None, [Door("", [door])])
     supervised._close_sockets()

@@ -79,7 +79,9 @@ def test_room_for_clients(
 
 
 def test_room_for_doors(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each address for proxies that ask needs files for a tenth of the clients; with too few files all shrink alike."""
+    """Each dedicated address of forward authentication needs files for a tenth of the clients; with too few files all
+    shrink alike.
+    """
     calls: list[int] = []
     monkeypatch.setattr(resource, "setrlimit", lambda _, limit: calls.append(limit[0]))
     two = changed(config, process__doors=("unix:/a", "unix:/b"))
@@ -122,7 +124,7 @@ def test_too_few_files_to_start(tmp_path: Path, workers: int) -> None:
 
 
 def test_few_files_serve_clients_and_the_remote(tmp_path: Path) -> None:
-    """With 256 files many clients are let in, their logins reach the remote, and who comes past all places is served."""
+    """With 256 files many clients are accepted, their logins reach the remote, and who comes past all places is served."""
     api = LoginApi()
     text = f"port: 0\nlisten: 127.0.0.1\nencKey: {KEY}\nremote: {api.url}\n"
     (tmp_path / "cfg.yml").write_text(text)
@@ -244,7 +246,7 @@ def test_remotes_that_are_retired_are_closed_at_the_end(config: Config) -> None:
 @pytest.mark.parametrize("part", ["new_remote", "TokenVerifier", "Login", "new_logs"])
 def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     """When any part of the service cannot be built by the new configuration, all of it goes on by the old one, and the same
-    configuration is taken over later, when it can be built.
+    configuration is applied later, when it can be built.
     """
 
     async def main() -> None:
@@ -459,7 +461,7 @@ def test_lost_lines_are_reported_when_it_can_arrive(config: Config, monkeypatch:
 
 
 def test_a_handshake_that_failed_is_named_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of handshakes that fail in a row the first is told, to whoever debugs; all are counted."""
+    """Of handshakes that fail in a row the first is logged, at level debug; all are counted."""
 
     async def main() -> None:
         house = House(config)
@@ -475,7 +477,7 @@ def test_a_handshake_that_failed_is_named_once(config: Config, monkeypatch: pyte
 
 
 def test_much_that_was_held_goes_back_to_the_system(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once what clients made the service hold has gone, its memory is given back."""
+    """Once what clients made the service hold has gone, its memory is returned to the system."""
 
     async def main() -> None:
         house = House(config)

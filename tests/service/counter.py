@@ -43,7 +43,7 @@ class Caller(Listener):
 
 
 class Counter:
-    """The service, and what it tells its process. `clock.second` can be moved. Where `threads` is a list, what takes long
+    """The service, and what it reports to its process. `clock.second` can be moved. Where `threads` is a list, what takes long
     waits in there until the test does it.
     """
 

@@ -1,4 +1,4 @@
-"""A remote that does exactly what a test wants of it, byte for byte, and callers that keep what they were told.
+"""A remote that does exactly what a test wants of it, byte for byte, and callers that keep their outcome.
 
 Everything waits for events: for a request that is whole, for a connection that is gone. Nothing waits for time.
 """
@@ -254,7 +254,7 @@ class FaultyRemote:
 
 
 class Call(Exchange):
-    """One request and what its caller was told. Being told twice, before `post` returned or after `cancel` is a fault."""
+    """One request and its outcome. A second outcome, one before `post` returned or after `cancel` is a fault."""
 
     def __init__(self, remote: Remote, body: bytes, lines: bytes) -> None:
         super().__init__(lines, body)

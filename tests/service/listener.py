@@ -1,4 +1,4 @@
-"""A client of a handler that keeps what it is told."""
+"""A client of a handler that keeps its answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from txtoken.http1.messages import Client, Response
 
 
 class Listener(Client):
-    """Keeps the answers in `told`: there has to be one."""
+    """Keeps the answers: there has to be one."""
 
     def __init__(self) -> None:
         self.told: list[Response] = []

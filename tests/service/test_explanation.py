@@ -27,7 +27,7 @@ GOOD: Final = {"exp": NOW + 90, "iat": NOW, "iss": "login", "aud": "shop"}
 
 
 def told(token: str, rules: VerifyRules = RULES, now: float = NOW) -> str:
-    """Return the reason that a person is told."""
+    """Return the reason for people."""
     judge = TokenVerifier(KeyRing([HmacKey(KEY.encode())]), CheckSettings("/checkToken", rules=rules), Memory(0))
     return explain(judge, token.encode(), now).reason
 
@@ -58,7 +58,7 @@ def told(token: str, rules: VerifyRules = RULES, now: float = NOW) -> str:
     ],
 )
 def test_reasons(changed: dict[str, object], reason: str) -> None:
-    """The reason is told with its figures."""
+    """The reason is reported with its figures."""
     assert told(_unchecked(changed)) == reason
 
 
@@ -94,7 +94,7 @@ OTHER: Final = "another-key-for-tests-0123456789-abcdefgh-0123456789-abcdefgh-01
 
 
 def told_by(keys: KeyRing, token: str, revocations: Revocations | None = None) -> str:
-    """Return the reason that a person is told by a service with these keys."""
+    """Return the reason for people by a service with these keys."""
     judge = TokenVerifier(keys, CheckSettings("/checkToken"), Memory(0), revocations)
     return explain(judge, token.encode(), NOW).reason
 

@@ -1,4 +1,4 @@
-"""What a client is told for each thing that a remote can do (contract §3.3), by each kind of map."""
+"""What a client gets for each thing that a remote can do (contract §3.3), by each kind of map."""
 
 from __future__ import annotations
 

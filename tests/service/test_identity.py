@@ -96,7 +96,7 @@ def test_items_come_back(items: list[str]) -> None:
 
 
 def test_every_header_is_sent() -> None:
-    """A header whose claim is missing is sent empty: that removes a client's own copy. Envoy is told in so many words."""
+    """A header whose claim is missing is sent empty: that removes a client's own copy. Envoy gets them by name."""
     headers = (("X-User", "/data/user"), ("X-Id", "/data/id"), ("X-All", ""), ("X-Third", "/data/list/2"))
     claims = '{"data":{"user":"ada","list":[1,2,3]}}'
     plain = b"X-User: ada\r\nX-Id: \r\nX-All: \r\nX-Third: 3\r\n"

@@ -217,7 +217,7 @@ def test_many_lines() -> None:
     ],
 )
 def test_doubts(lines: list[str], said: list[str]) -> None:
-    """What is hardly meant is told, and no name of it."""
+    """What is hardly meant is reported, and no name of it."""
     found = revocations(*lines).doubts(["k", "l"], NOW, signs=True)
     assert len(found) == len(said)
     for text, wanted in zip(found, said, strict=True):
@@ -228,6 +228,8 @@ def test_doubts(lines: list[str], said: list[str]) -> None:
     ("line", "signs", "is_told"), [("kid k", False, True), ("kid k", True, False), ("jti a", False, False)]
 )
 def test_all_keys_revoked(line: str, signs: bool, is_told: bool) -> None:
-    """Where a list leaves no key that signs, that is told; where none signs for another reason, it is not the list's fault."""
+    """Where a list leaves no key that signs, that is reported; where none signs for another reason, it is not the list's
+    fault.
+    """
     found = revocations(line).doubts(["k"], NOW, signs=signs)
     assert [text[:12] for text in found] == ["no key signs"] * is_told

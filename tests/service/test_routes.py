@@ -42,7 +42,7 @@ def head(method: str, path: str) -> Head:
 
 
 def answered(method: str, path: str) -> Response:
-    """Return the answer of whoever answers."""
+    """Return the answer of the handler."""
     client = Listener()
     request = head(method, path)
     assert routes().find(request).handle(Request(request, b""), client) is None

@@ -177,7 +177,7 @@ def test_no_page_is_foreign_without_a_cookie(tmp_path: Path) -> None:
 
 
 def test_a_foreign_page_is_told_before_its_token_is_judged(tmp_path: Path) -> None:
-    """A refusal says nothing of the token, and a request without one is told that."""
+    """A rejection says nothing of the token, and a request without one gets that reason."""
 
     async def main() -> None:
         async with counter(tmp_path, COOKIE) as desk:

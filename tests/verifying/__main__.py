@@ -136,7 +136,7 @@ def examine(report: Report, candidates: list[Candidate], publisher: Publisher, l
 
 
 def ready(names: Iterable[str]) -> tuple[list[Program], Mapping[str, str]]:
-    """Build the programs. Give back those that can run, and why others failed; what is skipped is said."""
+    """Build the programs. Return those that can run, and why others failed; what is skipped is said."""
     built: list[Program] = []
     failed: dict[str, str] = {}
     for program in PROGRAMS:

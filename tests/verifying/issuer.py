@@ -65,10 +65,10 @@ class Issuer(Protocol):
     """What the verifiers are tested against."""
 
     def issue(self, kind: Kind) -> str:
-        """Give back a token. `Kind.NEXT` is for after `rotate`."""
+        """Return a token. `Kind.NEXT` is for after `rotate`."""
 
     def jwks(self) -> bytes:
-        """Give back the JWKS as it is published now."""
+        """Return the JWKS as it is published now."""
 
     def rotate(self) -> None:
         """Publish the next key beside the first."""
@@ -118,7 +118,7 @@ class SigningKey:
         return jwt.get_algorithm_by_name(algorithm or self.algorithm).sign(data, self.private)
 
     def pem(self) -> bytes:
-        """Give back the public half as PEM."""
+        """Return the public half as PEM."""
         return self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -130,7 +130,7 @@ class LocalIssuer:
         self.foreign: Final = SigningKey(algorithm)  # never published
 
     def jwks(self) -> bytes:
-        """Give back the JWKS as it is published now."""
+        """Return the JWKS as it is published now."""
         return json.dumps({"keys": [key.jwk for key in self.keys]}).encode()
 
     def rotate(self) -> None:
@@ -138,14 +138,14 @@ class LocalIssuer:
         self.keys.append(SigningKey(self.keys[0].algorithm))
 
     def issue(self, kind: Kind) -> str:
-        """Give back a token of that kind."""
+        """Return a token of that kind."""
         key = self.keys[1] if kind is Kind.NEXT else self.keys[0]
         header = {"alg": key.algorithm, "typ": "JWT", "kid": key.kid}
         return forged(kind, key, self.foreign, header, good_claims())
 
 
 def forged(kind: Kind, key: SigningKey, foreign: SigningKey, header: dict[str, Any], claims: dict[str, Any]) -> str:
-    """Give back a token of that kind: of the header and claims of a good one, but for the one thing that the kind names. `key` is
+    """Return a token of that kind: of the header and claims of a good one, but for the one thing that the kind names. `key` is
     the issuer's, `foreign` nobody's.
     """
     header, claims = header | changed_header(kind), changed_claims(kind, claims)
@@ -178,7 +178,7 @@ def flipped(signature: bytes) -> bytes:
 
 
 def changed_header(kind: Kind) -> dict[str, Any]:
-    """Give back what the kind has in its header that a good token has not."""
+    """Return what the kind has in its header that a good token has not."""
     match kind:
         case Kind.HS256_PEM | Kind.HS256_JWK | Kind.HS256_EMPTY:
             return {"alg": "HS256"}
@@ -196,14 +196,14 @@ def changed_header(kind: Kind) -> dict[str, Any]:
 
 
 def good_claims() -> dict[str, Any]:
-    """Give back the claims of a good token."""
+    """Return the claims of a good token."""
     now = int(time.time())
     claims: dict[str, Any] = {"data": {"user": "ada"}, "iss": ISSUER, "aud": AUDIENCE, "sub": SUBJECT}
     return claims | {"iat": now, "exp": now + HOUR_S}
 
 
 def changed_claims(kind: Kind, good: dict[str, Any]) -> dict[str, Any]:
-    """Give back the claims of a good token but for the one that the kind names."""
+    """Return the claims of a good token but for the one that the kind names."""
     claims, now = dict(good), int(time.time())
     match kind:
         case Kind.AUDIENCES:

@@ -42,7 +42,7 @@ class Program:
         return [command for command in self.needs if shutil.which(command) is None]
 
     def make(self) -> str:
-        """Build it. Give back nothing, or why that failed."""
+        """Build it. Return nothing, or why that failed."""
         for command in self.build:
             try:
                 done = subprocess.run(
@@ -127,7 +127,7 @@ class Verifier:
         return self.said() if first == ENDED else first
 
     def unasked(self) -> str:
-        """Give back what it printed beyond its answers, if anything: a token must not make it print a line of its own."""
+        """Return what it printed beyond its answers, if anything: a token must not make it print a line of its own."""
         try:
             line = self.lines.get_nowait()
         except queue.Empty:
@@ -138,13 +138,13 @@ class Verifier:
         return f"a line too much: {line}"
 
     def said(self) -> str:
-        """Give back the end of what it wrote to stderr."""
+        """Return the end of what it wrote to stderr."""
         self.process.wait(ANSWER_S)
         self.errors.seek(0)
         return f"ended: {self.errors.read().strip()[-200:]}"
 
     def close(self) -> str:
-        """End its input. Give back how it ended: a program that does not end by itself is killed."""
+        """End its input. Return how it ended: a program that does not end by itself is killed."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -159,7 +159,7 @@ class Verifier:
 
 
 def environment(jwks_url: str, algorithm: str) -> dict[str, str]:
-    """Give back this process's environment with the program's settings, and without a proxy: the JWKS is on loopback."""
+    """Return this process's environment with the program's settings, and without a proxy: the JWKS is on loopback."""
     own = {"JWKS_URL": jwks_url, "ISSUER": ISSUER, "AUDIENCE": AUDIENCE, "ALGORITHMS": algorithm}
     inherited = {name: text for name, text in os.environ.items() if not name.lower().endswith("_proxy")}
     return inherited | own

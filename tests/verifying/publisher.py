@@ -24,7 +24,7 @@ class Publisher:
         self.down = False  # answers 503
 
     def publish(self, place: str, jwks: Callable[[], bytes]) -> str:
-        """Publish what `jwks` gives at the time, and give back the address."""
+        """Publish what `jwks` gives at the time, and return the address."""
         self.sources[place] = jwks
         return f"http://127.0.0.1:{self.port}/{place}{JWKS_PATH}"
 

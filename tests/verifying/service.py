@@ -159,7 +159,7 @@ class ServiceIssuer:
         return token
 
     def jwks(self) -> bytes:
-        """Give back the JWKS as the service publishes it now. It has to hold the keys of the files, and no more."""
+        """Return the JWKS as the service publishes it now. It has to hold the keys of the files, and no more."""
         fields, body = self._service.jwks()
         assert (fields["Content-Type"], fields["Cache-Control"]) == (CONTENT_TYPE, CACHE_CONTROL)
         assert fields["Access-Control-Allow-Origin"] == "*"
@@ -176,7 +176,7 @@ class ServiceIssuer:
         self._is_rotated = True
 
     def issue(self, kind: Kind) -> str:
-        """Give back a token of that kind. After the rotation those of the first key are ones that the service issued before."""
+        """Return a token of that kind. After the rotation those of the first key are ones that the service issued before."""
         if kind is Kind.NEXT:
             return self._next()
         if kind in self._others:

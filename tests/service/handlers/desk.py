@@ -1,4 +1,4 @@
-"""Requests for handlers, and a `Login` with all that it tells."""
+"""Requests for handlers, and a `Login` with everything that it reports."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def request(
 
 
 class Desk:
-    """A `Login` and what it tells: answers once each, failures and crashes for the log."""
+    """A `Login` and what it reports: answers once each, failures and crashes for the log."""
 
     def __init__(
         self,

@@ -145,7 +145,7 @@ def test_the_claims_alone() -> None:
     ],
 )
 def test_no_token(asked: Request) -> None:
-    """A request without a token is told so, without `error` in its challenge (RFC 6750 §3.1)."""
+    """A request without a token gets that reason, without `error` in its challenge (RFC 6750 §3.1)."""
     response = check(asked)
     assert response.status == 401
     assert json.loads(response.body) == {"error": "no token present in request"}

@@ -1,4 +1,4 @@
-"""What proxies that ask are answered (contract §3.5). Verifier, encoding of claims and `require` have tests of their own."""
+"""The answers of forward authentication (contract §3.5). Verifier, encoding of claims and `require` have tests of their own."""
 
 from __future__ import annotations
 

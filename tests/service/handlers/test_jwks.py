@@ -99,7 +99,7 @@ def test_head_and_other_methods(folder: Path) -> None:
 
 @pytest.mark.parametrize("accept", ["application/json", "application/jwk-set+json", "text/html", "image/png", ""])
 def test_any_accept(folder: Path, accept: str) -> None:
-    """The answer is the same whatever is accepted, whoever asks, and with any query."""
+    """The answer is the same whatever is accepted, for any client, and with any query."""
     for path in (JWKS, f"{JWKS}?x=1"):
         (answer,) = asked(
             folder, ES256, path, lines=(f"Accept: {accept}", "Authorization: Bearer x", "If-None-Match: *")
@@ -336,7 +336,7 @@ def test_the_bearer_of_a_secret_beside_keys(folder: Path, own: str) -> None:
 
 
 def test_a_bearer_is_refused_for_its_first_fault(folder: Path) -> None:
-    """One that is expired is told so, and one for which another `iss` is wanted, that; its own type is the last reason."""
+    """For an expired one that is the reason, and for one with another `iss` that; its own type is the last reason."""
 
     async def main() -> None:
         remote = FaultyRemote(good)

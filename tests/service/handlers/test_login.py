@@ -334,13 +334,13 @@ def test_a_body_that_is_not_json(body: bytes) -> None:
     "body", [b"{}", b"null", b" [1, 2] ", b'"x"', b'{"a":1,"a":2}', b'{"a":"' + b"x" * 70_000 + b'"}']
 )
 def test_a_body_that_is_json(body: bytes) -> None:
-    """Any JSON is handed on, byte for byte."""
+    """Any JSON is forwarded, byte for byte."""
     assert get_token(good, body)[0].status == 200
 
 
 @pytest.mark.parametrize("body", BODIES)
 def test_without_validation(body: bytes) -> None:
-    """Without `validateBody` anything is handed on, byte for byte."""
+    """Without `validateBody` anything is forwarded, byte for byte."""
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
@@ -353,7 +353,7 @@ def test_without_validation(body: bytes) -> None:
 
 
 def test_forwarded_headers() -> None:
-    """The configured headers that the client sent are handed on as they are, and no other."""
+    """The configured headers that the client sent are forwarded as they are, and no other."""
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:
@@ -389,7 +389,7 @@ def test_forwarded_headers() -> None:
     ],
 )
 def test_fields_of_the_connection(connection: bytes | None, *, forwarded: bool) -> None:
-    """A field that the client's Connection names is for that connection alone, and is not handed on (RFC 9110 §7.6.1)."""
+    """A field that the client's Connection names is for that connection alone, and is not forwarded (RFC 9110 §7.6.1)."""
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:

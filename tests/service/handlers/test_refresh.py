@@ -37,7 +37,7 @@ def signed(
 
 
 def refresh(folder: Path, token: str | bytes, text: str = "refresh: {}\n") -> Answer:
-    """Return the answer to one token, of a service that asks nobody."""
+    """Return the answer to one token, of a service that renews without the remote."""
 
     async def main() -> Answer:
         async with counter(folder, text) as desk:
@@ -179,7 +179,7 @@ def test_a_token_from_wherever_one_is_looked_for(tmp_path: Path) -> None:
     ],
 )
 def test_a_token_that_is_not_renewed(tmp_path: Path, claims: dict[str, object], text: str) -> None:
-    """A token that is not valid, or of no session, is told why as the check route tells it."""
+    """A token that is not valid, or of no session, is rejected with the reason of the check route."""
     told = refresh(tmp_path, signed(claims))
     assert error_of(told) == (401, text)
     assert told.fields[b"www-authenticate"] == CHALLENGE
@@ -503,7 +503,7 @@ GATEWAY: Final = "statusMap: gateway\n"
 def test_a_remote_that_gives_no_data(
     tmp_path: Path, script: Script, text: str, status: int, body: dict[str, object]
 ) -> None:
-    """Whatever is not a good reply ends in no token, and is told as a login's failure is."""
+    """Whatever is not a good reply ends in no token, and is answered as a login's failure."""
     told, _, desk = asked(tmp_path, script, text)
     found = json.loads(told.body)
     assert told.status == status
@@ -673,7 +673,7 @@ def test_a_reload_that_changes_the_session(tmp_path: Path) -> None:
 
 
 def test_a_reload_with_another_remote(tmp_path: Path) -> None:
-    """A remote whose settings stay is kept with its connections, another one takes over, and what runs finishes."""
+    """A remote whose settings stay is kept with its connections, another one replaces it, and what runs finishes."""
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as one, FaultyRemote(good).listening() as two:
@@ -707,7 +707,7 @@ def test_a_reload_with_another_remote(tmp_path: Path) -> None:
 
 
 def test_a_configuration_that_is_let_go_of(tmp_path: Path) -> None:
-    """What was built and never served closes its own connections, and none that it has taken over."""
+    """What was built and never served closes its own connections, and none that it has reused."""
 
     async def main() -> None:
         async with (

@@ -1,4 +1,4 @@
-"""Keys that rotate by themselves: the vectors of docs/reference/key-derivation.md, and another implementation of the same words,
+"""Self-rotating keys: the vectors of docs/reference/key-derivation.md, and another implementation of the same words,
 by the HKDF of `cryptography`.
 """
 

@@ -74,7 +74,7 @@ BEFORE: Final = {
 @pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE.keys())
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
 def test_keys_of_another_kind_are_refused(algorithm: str, before: bytes) -> None:
-    """A public key in any form is never used as a secret: whoever knows it could sign (RFC 8725 §2.1)."""
+    """A public key in any form is never used as a secret: anyone who knows it could sign (RFC 8725 §2.1)."""
     for form, secret in other_keys(algorithm).items():
         is_text = not form.endswith("DER") and form != "PKCS #1"  # before bytes nothing stands
         for name in HASHES:

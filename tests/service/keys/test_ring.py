@@ -64,7 +64,7 @@ def test_until() -> None:
 
 
 def test_the_older_signs_again_when_the_younger_ends() -> None:
-    """The key before it takes over from one that ends."""
+    """The key before it replaces one that ends."""
     ring = KeyRing([key("a"), key("b", NOW, NOW + 10)])
     assert [signer(ring, now) for now in (NOW - 1, NOW, NOW + 10)] == ["a", "b", "a"]
 

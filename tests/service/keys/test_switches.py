@@ -32,7 +32,7 @@ def key(kid: str, begins: float = -inf, until: float = inf, *, can_sign: bool = 
 
 
 def derived(every_s: int = 10, lead_s: int = 10, life_s: int = 30) -> KeyRing:
-    """Make a ring of keys that rotate by themselves."""
+    """Make a ring of self-rotating keys."""
     ring = KeyRing([], DerivedKeys([SECRET], "HS256", "https://issuer.example", Schedule(every_s, lead_s, life_s)))
     ring.refresh(NOW)
     return ring
@@ -74,7 +74,7 @@ def test_switch_and_end(keys: list[Key], life_s: float, switch: float, end: floa
 
 @pytest.mark.parametrize("lead_s", [0, 1, 10, 25])
 def test_keys_that_rotate(lead_s: int) -> None:
-    """Of keys that rotate by themselves the next one signs when the period ends, however soon it is published, without end."""
+    """Of self-rotating keys the next one signs when the period ends, however soon it is published, without end."""
     ring = derived(lead_s=lead_s)
     for now in range(NOW, NOW + 25):
         ring.refresh(now)

@@ -47,7 +47,7 @@ def test_the_tenth_failure_locks(room: Room) -> None:
 
 
 def test_the_wait_ends_when_it_says(room: Room) -> None:
-    """Whoever waits as long as he is told is let through, at whatever part of a second he was told."""
+    """A client that waits for the given time can try again, at whatever part of a second it got the answer."""
     room.hand.now = 2000.999
     room.fail(10)
     wait_s = room.waits()
@@ -289,7 +289,7 @@ def test_an_attempt_has_one_outcome(
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_a_refused_attempt_has_no_outcome(room: Room, outcome: Callable[[Throttle, Attempt], None]) -> None:
-    """Whoever gives a refused attempt an outcome changes nothing: a refused one is no way to end a lock."""
+    """An outcome of a refused attempt changes nothing: a refused one is no way to end a lock."""
     room.fail(10)
     before = room.words()
     attempt = room.throttle.begin([NAME, ADDRESS], clears=True)

@@ -155,7 +155,7 @@ def test_subjects(text: bytes, subject: str) -> None:
 @pytest.mark.parametrize("text", [b"null", b"[]", b"{}", b'""', b'["ann"]', b'{"id":1}', b"[null]"])
 @pytest.mark.parametrize("settings", [{}, {"has_jti": True}, {"data_claim": ""}], ids=str)
 def test_what_is_no_subject(text: bytes, settings: dict[str, Any]) -> None:
-    """Null, a list, an object and an empty text make the login fail, and nothing of the reply is told."""
+    """Null, a list, an object and an empty text make the login fail, and nothing of the reply is shown."""
     with pytest.raises(ClaimsUnbuildable) as caught:
         issued(b'{"id":%b,"secret":"sesame"}' % text, subject="/id", **settings)
     assert "sesame" not in str(caught.value)

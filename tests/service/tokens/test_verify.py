@@ -81,7 +81,7 @@ CASES: Final = [
     ],
 )
 def test_the_contracts_rows(row: str, token: bytes) -> None:
-    """A token is judged as contract §3.2 says, and the first reason of its table is the one told."""
+    """A token is judged as contract §3.2 says, and the first reason of its table is the one reported."""
     assert verdict(token) == row
 
 

@@ -31,7 +31,7 @@ async def echo(peer: Peer) -> None:
 
 
 def bodies(start: int, count: int) -> list[bytes]:
-    """Make JSON objects that can be told apart."""
+    """Make JSON objects that can be distinguished."""
     return [b'{"n":%d}' % number for number in range(start, start + count)]
 
 

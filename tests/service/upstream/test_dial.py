@@ -59,7 +59,7 @@ def free_port() -> int:
 
 
 def test_1_refused() -> None:
-    """A refused connection is told at once, to every caller, and the next request tries again."""
+    """A refused connection is reported at once, to every caller, and the next request tries again."""
 
     async def main() -> None:
         port = free_port()
@@ -101,7 +101,7 @@ def test_1_refused_in_line() -> None:
 )
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_the_kernel_says(number: int, told: tuple[str, str], count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel's reason becomes the outcome, without the address that it names, whoever connects."""
+    """The kernel's reason becomes the outcome, without the address that it names, for any way to connect."""
 
     def no_socket(*address: object, **_: object) -> NoReturn:
         raise OSError(number, f"injected for {address}")
@@ -267,7 +267,7 @@ LOST: Final = ("RemoteTimeout", "connect_timeout")
 
 
 def test_3_the_failure_of_a_dial_whose_client_has_left() -> None:
-    """A dial whose client has left fails for nobody, and one that succeeds serves whoever waits."""
+    """A dial whose client has left fails for nobody, and one that succeeds serves a waiting request."""
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url) as remote:

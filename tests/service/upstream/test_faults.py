@@ -219,7 +219,7 @@ async def settle(remote: Remote, call: Call, outcome: object) -> None:
 
 
 def ends_on(go: asyncio.Event, ending: str) -> Script:
-    """Make a script that answers nothing, and ends the connection when told."""
+    """Make a script that answers nothing, and ends the connection on demand."""
 
     async def play(peer: Peer) -> None:
         await peer.request()
@@ -290,7 +290,7 @@ def usable(remote: Remote) -> int:
 
 
 def test_a_status_is_told() -> None:
-    """Which status it was is known to whoever maps it."""
+    """The status is known for the status map."""
 
     async def main() -> None:
         async with FaultyRemote(says(answer(status=b"418 X"))).listening() as faulty, calling(faulty.url) as remote:

@@ -121,7 +121,7 @@ def test_each_gets_an_exception_of_its_own(server: NameServer) -> None:
 
 
 def test_a_look_up_that_hangs_holds_up_no_later_one(server: NameServer, time: Time) -> None:
-    """Who asks when the name server is back is not made to wait for a look-up that hangs."""
+    """A request after the name server is back does not wait for a look-up that hangs."""
 
     async def main() -> None:
         resolver = Names(2.0)

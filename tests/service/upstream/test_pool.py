@@ -58,7 +58,7 @@ class Gate:
 
 
 def numbered(count: int) -> list[bytes]:
-    """Make bodies that can be told apart."""
+    """Make bodies that can be distinguished."""
     return [b"%d" % number for number in range(count)]
 
 
@@ -616,7 +616,7 @@ def test_cancelling_what_is_over() -> None:
 
 
 def test_an_outcome_that_cancels_another() -> None:
-    """A request that another's outcome gives up is told nothing, also when both end at the same time."""
+    """A request that another's outcome cancels gets no outcome, also when both end at the same time."""
 
     async def main() -> None:
         for way in ("sweep", "close"):
@@ -651,7 +651,7 @@ def test_an_outcome_that_cancels_another() -> None:
 
 
 def test_an_outcome_that_posts_again() -> None:
-    """A request that is made while another's outcome is told is like any other."""
+    """A request that is made while another one is concluded is like any other."""
 
     async def main() -> None:
         async with FaultyRemote(good).listening() as faulty, calling(faulty.url, **ONE) as remote:

@@ -1,4 +1,4 @@
-"""TLS to the remote as the section `remoteTls` sets it up: whom to trust, who to be, and what is told when it fails."""
+"""TLS to the remote as the section `remoteTls` sets it up: whom to trust, who to be, and what is reported when it fails."""
 
 from __future__ import annotations
 
