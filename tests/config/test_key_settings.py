@@ -233,7 +233,7 @@ def test_a_bad_environment(folder: Path, text: str) -> None:
         ("{alg: HS256, kid: a, secretFile: @ec.pem}", "keys.secretFile: is a PEM, SSH or JWK key"),
         ("{alg: HS256, kid: a, secretFile: @ec.jwk}", "keys.secretFile: is a PEM, SSH or JWK key"),
         ("{alg: HS256, kid: a, secretFile: @ec.pub}", "keys.secretFile: is a PEM, SSH or JWK key"),
-        ("{alg: ES256, keyFile: @secret}", "keys.keyFile: is no key in PEM"),
+        ("{alg: ES256, keyFile: @secret}", "keys.keyFile: is not a key in PEM"),
         ("{alg: ES256, keyFile: @empty}", "keys.keyFile: "),
         ("{alg: ES256, keyFile: @gone}", "keys.keyFile: names a file that does not exist"),
         ("{alg: ES256, keyFile: @}", "is not a file"),

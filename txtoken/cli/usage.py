@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         self.examples = EXAMPLES.get(self.prog.removeprefix(PROGRAM).strip(), ())
 
     def _formatter(self, prog: str) -> argparse.HelpFormatter:
-        """Make what writes help. argparse does so for each argument, and looks at the terminal each time if it is not told its
+        """Make what writes help. argparse does so for each argument, and looks at the terminal each time if it does not get its
         width, for which it loads shutil: 5 ms.
         """
         return argparse.HelpFormatter(prog, width=self._columns - _MARGIN)

@@ -1,1 +1,1 @@
-"""Configurations of proxies that ask a forward-auth route: a module a proxy, a function from `Site` to text. Reads no file."""
+"""Configurations of proxies with forward authentication: a module for each proxy. Reads no file."""

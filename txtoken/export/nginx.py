@@ -71,7 +71,7 @@ server {{
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host $host;
-        proxy_set_header X-Forwarded-For $remote_addr; # who asks, for txtoken's log (trustedProxies)
+        proxy_set_header X-Forwarded-For $remote_addr; # the client, for txtoken's log (trustedProxies)
         # The client's body is not sent, so its length must not be either: txtoken would have to give the connection up.
         proxy_pass_request_body off;
         proxy_set_header Content-Length "";

@@ -88,7 +88,7 @@ class Places:
         self._serve = serve
         self._beats = Beats(len(sockets))
         self._watch = BeatWatch(self._beats, HANG_S)
-        self._lifeline = os.pipe()  # end of file tells workers that their supervisor is gone
+        self._lifeline = os.pipe()  # at end of file, workers know that their supervisor is gone
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
