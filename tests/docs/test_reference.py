@@ -45,6 +45,15 @@ def test_every_message_is_named() -> None:
     assert [text for text in messages | errors if f"`{text}`" not in ROUTES] == []
 
 
+def test_quoted_messages_exist() -> None:
+    """A message of the log that a guide quotes is one of the service's own."""
+    source = "".join(file.read_text() for file in (ROOT / "txtoken").rglob("*.py"))
+    for page in (ROOT / "docs" / "how-to").glob("*.md"):
+        text = " ".join(read(page).split())
+        quoted = re.findall(r'"message": "([^"{}]+)"', text) + re.findall(r"`((?:the|a|an) [^`]{20,})`", text)
+        assert [message for message in quoted if message not in source] == [], page
+
+
 def test_exit_codes() -> None:
     """The table of exit codes is that of the code."""
     page = read(ROOT / "docs" / "reference" / "life-cycle.md")
