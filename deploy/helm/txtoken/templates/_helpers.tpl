@@ -150,7 +150,7 @@ listen={{ toJson .Values.config.listen }} workers={{ .Values.workers }} adminPor
 {{- $addresses = append $addresses . -}}
 {{- end -}}
 {{- end -}}
-{{- $addresses | uniq | toJson -}}
+{{- $addresses | toJson -}}
 {{- end -}}
 
 {{/* Those of their ports that other pods can reach, as a JSON list. */}}
