@@ -53,7 +53,8 @@ def pages() -> list[Path]:
 def all_markdown() -> list[Path]:
     """Name every page of the repository."""
     found = [*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md")]
-    return sorted([*found, *(path for name in FOLDERS for path in (ROOT / name).rglob("*.md"))])
+    below = (path for name in FOLDERS for path in (ROOT / name).rglob("*.md") if "node_modules" not in path.parts)
+    return sorted([*found, *below])
 
 
 @cache
