@@ -218,7 +218,7 @@ def test_a_port_in_use(tmp_path: Path, option: str) -> None:
         (("--remote", "ftp://a"), "argument --remote: has to be an absolute http or https URL"),
         (("--remote", "http://a/", "--once"), "argument --once: not allowed with --remote"),
         (("--remote", "http://a/", "--login-port", "0"), "argument --login-port: not allowed with --remote"),
-        (("--algorithm", "none"), "argument --algorithm: invalid choice: 'none'"),
+        (("--algorithm", "none"), "argument --algorithm: "),
     ],
 )
 def test_wrong_values(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
