@@ -126,6 +126,16 @@ def test_a_release_is_one_commit_and_a_tag(project: Repository) -> None:
     assert again.epoch == plan.epoch
 
 
+def test_what_somebody_changes_meanwhile_is_not_in_the_commit(project: Repository) -> None:
+    """A build takes minutes: files that were edited in them are neither committed nor lost."""
+    plan = command.planned(project, "1.1.0", push=False)
+    edited = project.root / "pyproject.toml"
+    edited.write_text("# edited\n")
+    command.recorded(project, plan)
+    assert project.git("status", "--porcelain") == " M pyproject.toml"
+    assert edited.read_text() == "# edited\n"
+
+
 def test_a_head_that_moved_is_not_tagged(project: Repository) -> None:
     """What was built is what is tagged, or nothing is."""
     plan = command.planned(project, "1.1.0", push=False)

@@ -29,6 +29,7 @@ def test_an_archive_holds_the_same_bytes_each_time(tmp_path: Path) -> None:
     archive.write(second, dict(reversed(members.items())), 1_700_000_000)
     assert first.read_bytes() == second.read_bytes()
     assert archive.read(first) == members
+    assert int.from_bytes(first.read_bytes()[4:8], "little") == 1_700_000_000  # the time of packing, RFC 1952 §2.3.1
     archive.write(second, members, 1_700_000_001)
     assert first.read_bytes() != second.read_bytes()
 
