@@ -143,7 +143,7 @@ def built(repository: Repository, plan: Plan, options: argparse.Namespace) -> Se
     (target / "images.txt").write_text("".join(f"{tag}\n" for tag in tags))
     engine = None if options.without_image else images.engine()
     if engine is not None:
-        images.build(checkout, tags, plan.address)
+        images.build(checkout, tags)
     print(f"Image: {'built' if engine else 'not built here'}, {', '.join(tags)}.")
     section = plan.changelog.section(plan.version.text)
     assert section is not None  # planned() saw to it

@@ -29,16 +29,14 @@ def engine() -> str | None:
     return None
 
 
-def build(checkout: Checkout, tags: Sequence[str], address: Address | None) -> None:
-    """Build it with all its tags, and with labels of where it comes from.
+def build(checkout: Checkout, tags: Sequence[str]) -> None:
+    """Build it with all its tags.
 
     Raises:
         Refusal: what is here cannot.
     """
     try:
-        source = "" if address is None else address.repository
-        named = ("env", f"IMAGE={tags[0]}", f"SOURCE={source}")
-        checkout.run(*named, "scripts/image", *(f"--tag={tag}" for tag in tags[1:]))
+        checkout.run("env", f"IMAGE={tags[0]}", "scripts/image", *(f"--tag={tag}" for tag in tags[1:]))
     except Refusal as refusal:
         hint = "Say --without-image to release without building it here; the workflow builds the published one."
         raise Refusal(*refusal.problems, hint) from None
