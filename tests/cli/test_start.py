@@ -67,5 +67,5 @@ def test_what_is_not_needed_is_not_loaded(
 
 def test_a_start_takes_little_cpu_time(tmp_path: Path) -> None:
     """Short commands take a few times the CPU time of an empty program, and no more."""
-    for command, ratio in ratios(tmp_path, rounds=3, program=PROGRAM).items():
+    for command, ratio in ratios(tmp_path, rounds=2, program=PROGRAM).items():
         assert ratio <= CPU_FACTOR_MAX * GOALS[command], command

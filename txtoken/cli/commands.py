@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Sequence
 
 from txtoken.cli import early_signals
@@ -53,19 +52,15 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         about = ["help"] if arguments[1:2] in (["-h"], ["--help"]) else arguments[1:]
         arguments = [*about, "--help"]
     verb = verb_of(arguments)
-    rest = arguments[1:] if arguments[:1] == [verb] else arguments
-    try:
-        if verb in VERBS:
-            options: argparse.Namespace = parser_of(verb).parse_args(rest)
-            return options
-        if verb not in OTHERS and not verb.startswith("-"):
-            all_verbs().error(f"there is no command {verb!r}{nearest(verb, [*VERBS, *OTHERS])}")
-        parser = all_verbs()
-        parser.parse_args(arguments)
+    if verb in VERBS and arguments[:1] == [verb]:
+        del arguments[0]
+    parser = parser_of(verb) if verb in VERBS else all_verbs()
+    if verb not in VERBS | OTHERS and not verb.startswith("-"):
+        parser.error(f"there is no command {verb!r}{nearest(verb, [*VERBS, *OTHERS])}")
+    options: argparse.Namespace = parser.parse_args(arguments)
+    if verb not in VERBS:
         parser.error(f"{verb} takes no arguments")
-    except SystemExit:
-        sys.stdout.flush()  # here, where it is known what to do when that fails
-        raise
+    return options
 
 
 def parser_of(verb: str) -> Parser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -38,6 +39,13 @@ class Parser(argparse.ArgumentParser):
         """Return the help, in lines that fit the terminal, with examples at its end."""
         self._fit()
         return super().format_help() + "".join(_examples(self.examples, self._columns - _MARGIN))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print a message. (argparse's own says nothing of a disk that is full.)"""
+        if message:
+            stream = file or sys.stderr
+            stream.write(message)
+            stream.flush()
 
     def _fit(self) -> None:
         """Look at the terminal. Where it is narrow the usage does not list the options, which the help explains below."""

@@ -83,7 +83,7 @@ def _of_file(path: str) -> dict[str, list[str]]:
         if name.partition(".")[0] == "tls" and value.tag != _NULL_TAG:
             raise _NotPlain
         if name in _VARIABLES.values() and value.tag != _NULL_TAG:
-            if name in given:
+            if name in given or (name != "listen" and isinstance(value, yaml.SequenceNode)):
                 raise _NotPlain
             given[name] = _texts(value)
     return given
