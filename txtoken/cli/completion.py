@@ -7,6 +7,8 @@ import importlib
 import sys
 from typing import Any, Final
 
+import shtab
+
 from txtoken.cli.exit_codes import OK
 
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -21,8 +23,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the shell's script, which shtab writes: it is loaded here alone."""
-    shtab = importlib.import_module("shtab")
+    """Print the shell's script."""
     parser = importlib.import_module("txtoken.cli.commands").all_verbs(is_complete=True)
     _mark_files(parser, shtab.FILE)
     script: str = shtab.complete(parser, options.shell)
