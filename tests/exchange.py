@@ -92,7 +92,7 @@ class House:
 
     def connect(self) -> tuple[Connection, Transport]:
         """Let one more client connect."""
-        client, transport = Connection(self.worker._entrances.main), Transport()
+        client, transport = Connection(self.worker._servers.main), Transport()
         client.connection_made(cast("asyncio.Transport", transport))
         self._connections.append(client)
         return client, transport

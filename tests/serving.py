@@ -57,7 +57,7 @@ class Served:
 
     def access_lines(self) -> list[str]:
         """Return the access lines so far, and end the log."""
-        self.worker._entrances.flush()
+        self.worker._servers.flush()
         self._writer.close()
         lines = os.pread(self._log_fd, 1 << 20, 0).decode().splitlines()
         return [line for line in lines if '"client":' in line or " client=" in line]

@@ -99,7 +99,7 @@ RESERVED: Final = {
     "asyncio": (
         *("txtoken.http1.acceptor", "txtoken.http1.buffers", "txtoken.http1.channel", "txtoken.http1.connection"),
         *("txtoken.http1.places", "txtoken.http1.server", "txtoken.http1.serving", "txtoken.http1.turns"),
-        *("txtoken.process.entrances", "txtoken.process.heartbeat", "txtoken.process.loop", "txtoken.process.threads"),
+        *("txtoken.process.servers", "txtoken.process.heartbeat", "txtoken.process.loop", "txtoken.process.threads"),
         "txtoken.process.worker",
         *(
             "txtoken.service.upstream.dial",

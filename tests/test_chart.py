@@ -204,8 +204,8 @@ def test_the_chart_renders(values: Path, tmp_path: Path) -> None:
     ports = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
     assert ports.pop("http") == config.process.port
     assert ports.pop("metrics", None) == config.process.admin_port
-    doors = [door for door in config.process.doors if not door.startswith("127.")]
-    assert sorted(ports.values()) == sorted(int(door.rpartition(":")[2]) for door in doors)
+    dedicated = [address for address in config.process.auth_addresses if not address.startswith("127.")]
+    assert sorted(ports.values()) == sorted(int(address.rpartition(":")[2]) for address in dedicated)
     pod = objects["Deployment txtoken"]["spec"]["template"]["spec"]
     volumes = {volume["name"] for volume in pod["volumes"]}
     assert {mount["name"] for mount in container(objects)["volumeMounts"]} <= volumes

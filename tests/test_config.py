@@ -211,7 +211,7 @@ ROWS: Final[list[tuple[str, str, object]]] = [
     ("refresh.end_route", "refresh: {route: /}", "/end"),
     ("forward_auth", "", ()),
     ("forward_auth", "forwardAuth: {}", (ForwardAuthSettings("/forwardAuth"),)),
-    ("process.doors", "forwardAuth: [{listen: '127.0.0.1:0'}, {route: /a}, {route: /, listen: 'unix:/d'}]",
+    ("process.auth_addresses", "forwardAuth: [{listen: '127.0.0.1:0'}, {route: /a}, {route: /, listen: 'unix:/d'}]",
      ("127.0.0.1:0", "unix:/d")),
     ("check.response", "", "original"),
     ("check.response", "checkResponse: claims", "claims"),

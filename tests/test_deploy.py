@@ -117,7 +117,7 @@ def test_the_components_fit(tmp_path: Path) -> None:
     said = re.search(r"#   (forwardAuth: .*)", (KUBERNETES / "forward-auth" / "kustomization.yaml").read_text())
     assert said
     (tmp_path / "txtoken.yml").write_text(f"remote: http://login/\nencKey: {KEY}\n{said[1]}\n")
-    assert load(str(tmp_path / "txtoken.yml"), {}).process.doors == (f"[::]:{port}",)
+    assert load(str(tmp_path / "txtoken.yml"), {}).process.auth_addresses == (f"[::]:{port}",)
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed here")

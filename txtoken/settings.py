@@ -81,7 +81,7 @@ class ProcessSettings:
     port: int
     workers: int
     admin_port: int | None  # a second port, for health and metrics; None: there is none
-    doors: tuple[str, ...] = ()  # dedicated addresses of forward authentication, with ports
+    auth_addresses: tuple[str, ...] = ()  # dedicated addresses of forward authentication, with ports
 
 
 @dataclass(frozen=True, slots=True)

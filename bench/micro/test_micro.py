@@ -28,7 +28,7 @@ from txtoken.process.loop import new_event_loop
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.throttle.counts import LoginCounts
-from txtoken.service.throttle.guard import Doorman
+from txtoken.service.throttle.guard import LoginThrottle
 from txtoken.service.throttle.identities import blake2b_key, siphash_key
 from txtoken.service.throttle.table import Table
 from txtoken.service.tokens.compact import compact_object
@@ -160,9 +160,9 @@ def test_render(benchmark: BenchmarkFixture) -> None:
 # The throttle
 
 
-def doorman() -> Doorman:
+def login_throttle() -> LoginThrottle:
     """A throttle by the default rules."""
-    return Doorman(ThrottleSettings("/user"), Table(), LoginCounts(), lambda peer, _: peer)
+    return LoginThrottle(ThrottleSettings("/user"), Table(), LoginCounts(), lambda peer, _: peer)
 
 
 LOGIN_BODY: Final = b'{"user":"ada","password":"engine"}'
@@ -170,13 +170,13 @@ LOGIN_BODY: Final = b'{"user":"ada","password":"engine"}'
 
 def test_throttle_success(benchmark: BenchmarkFixture) -> None:
     """What the throttle adds to a login that succeeds: the name found and counted, and taken back."""
-    door, document = doorman(), orjson.loads(LOGIN_BODY)
+    door, document = login_throttle(), orjson.loads(LOGIN_BODY)
     benchmark(lambda: door.throttle.succeed(door.begin("192.0.2.7", {}, LOGIN_BODY, document)))
 
 
 def test_throttle_distinct(benchmark: BenchmarkFixture) -> None:
     """The same for 5 000 people at 500 addresses, in a table in which 100 000 entries stand."""
-    door = doorman()
+    door = login_throttle()
     for number in range(50_000):
         body = orjson.dumps({"user": f"user{number}"})
         door.throttle.fail(door.begin(f"10.{number & 255}.{number >> 8}.1", {}, body, orjson.loads(body)))
@@ -187,7 +187,7 @@ def test_throttle_distinct(benchmark: BenchmarkFixture) -> None:
 
 def test_throttle_refusal(benchmark: BenchmarkFixture) -> None:
     """An attempt of a name that is locked."""
-    door, document = doorman(), orjson.loads(LOGIN_BODY)
+    door, document = login_throttle(), orjson.loads(LOGIN_BODY)
     for _ in range(10):
         door.throttle.fail(door.begin("192.0.2.7", {}, LOGIN_BODY, document))
     assert benchmark(lambda: door.begin("192.0.2.7", {}, LOGIN_BODY, document)).wait_s > 0
@@ -195,7 +195,7 @@ def test_throttle_refusal(benchmark: BenchmarkFixture) -> None:
 
 def test_throttle_duplicates(benchmark: BenchmarkFixture) -> None:
     """A login whose name has to be looked for among duplicate members."""
-    door, body = doorman(), LOGIN_BODY.replace(b"engine", b"\\u00e9")
+    door, body = login_throttle(), LOGIN_BODY.replace(b"engine", b"\\u00e9")
     benchmark(lambda: door.throttle.succeed(door.begin("192.0.2.7", {}, body, orjson.loads(body))))
 
 

@@ -101,7 +101,7 @@ def test_who_never_asked_makes_room_first(go: Go) -> None:
                 await ask(late, b"2")
                 assert await older.to_the_end() == []
             await ask(asked, b"3")
-            assert home.server.places.held_back == 2
+            assert home.server.places.deferred == 2
 
     go(main())
 
@@ -174,7 +174,7 @@ def test_no_place_can_be_lost_to_a_lack_of_files(go: Go, monkeypatch: pytest.Mon
             await busy(home, first)
             second = await home.client()
             await second.send(get(b"/now?2", b"Connection: close"))
-            while not home.server.places._held:
+            while not home.server.places._deferred:
                 await turn()
             third = await home.client()
             await third.send(get(b"/now?3"))
@@ -499,7 +499,7 @@ def test_who_waits_for_a_place_is_let_go(go: Go) -> None:
             await first.send(get(b"/later?1"))
             later = await home.place.arrivals.get()
             second = await home.client()
-            while not home.server.places._held:
+            while not home.server.places._deferred:
                 await turn()
             draining = asyncio.ensure_future(home.server.drain())
             assert await second.to_the_end() == []
@@ -589,7 +589,7 @@ def test_abort(go: Go) -> None:
             other = await busy(home, idle)
             later = await busy(home, running)
             held = await home.client()
-            while not home.server.places._held:
+            while not home.server.places._deferred:
                 await turn()
             home.server.abort()
             await later.cancelled.wait()
@@ -635,7 +635,7 @@ def test_a_smaller_limit_holds_for_who_comes_later(go: Go) -> None:
             home.server.use(home.place, Limits(connections=1), Timeouts(), None)
             late = await home.client()
             await ask(late, b"2")
-            assert home.server.places.held_back == 1
+            assert home.server.places.deferred == 1
             await count(home, 3)
 
     go(main())

@@ -285,7 +285,7 @@ def test_handshakes_count_as_connections(go: Go) -> None:
                 silent.append(await home.client())
                 await count(home, number)
             async with connected(home) as late:
-                assert home.server.places.held_back == 1
+                assert home.server.places.deferred == 1
                 assert await silent[0].to_the_end() == []
                 await late.send(get(b"/now?1"))
                 assert [answer.body for answer in await late.answers(1)] == [b"1"]

@@ -257,7 +257,7 @@ def test_who_has_gone_is_not_read_from(go: Go) -> None:
 
     async def main() -> None:
         async with house() as home:
-            for end in (Connection.abort, Connection.hold_back):
+            for end in (Connection.abort, Connection.defer):
                 _, connection, recorder = await home.pair()
                 connection._stop_reading()
                 connection._resume_reading()

@@ -399,12 +399,12 @@ def test_nothing_is_told_twice() -> None:
         house = House(changed(config, process__admin_port=0))
         worker = house.worker
         worker._writer.dropped = 2
-        worker._app.verifier.memory.hits, worker._app.remote.cancelled, worker._entrances.main.places.held_back = (
+        worker._app.verifier.memory.hits, worker._app.remote.cancelled, worker._servers.main.places.deferred = (
             3,
             4,
             5,
         )
-        worker._entrances.main.places.handshakes_failed = 6
+        worker._servers.main.places.handshakes_failed = 6
         worker._app.verifier.refused, worker._app.counts.cut.count = {("expired", "old"): 7}, 8
         cut = worker._app.counts.cut
         worker.take_over(

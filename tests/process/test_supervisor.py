@@ -28,7 +28,7 @@ from txtoken.observe.logs import DirectWriter
 from txtoken.observe.metrics import EVENTS, FIRST_EVENT, Board
 from txtoken.process import supervisor
 from txtoken.process.admin import AdminPort
-from txtoken.process.doors import Door
+from txtoken.process.auth_listeners import AuthListener
 from txtoken.process.events import Events
 from txtoken.process.inheritance import NOTHING, Inheritance
 from txtoken.process.places import LIVED_S, Ending, Place, Places
@@ -495,7 +495,9 @@ def test_what_is_due_is_done(supervised: Supervisor, monkeypatch: pytest.MonkeyP
 def test_the_sockets_of_other_ports_are_closed(supervised: Supervisor) -> None:
     """At the end the supervisor closes its admin port too, and the dedicated addresses of forward authentication."""
     admin, door = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
-    supervised._inheritance = Inheritance(AdminPort([admin], Board(2), lambda: b"", ""), None, [Door("", [door])])
+    supervised._inheritance = Inheritance(
+        AdminPort([admin], Board(2), lambda: b"", ""), None, [AuthListener("", [door])]
+    )
     supervised._close_sockets()
     assert admin.fileno() == door.fileno() == -1
 

@@ -106,7 +106,7 @@ def test_a_client_that_leaves_meanwhile(
             await client.send(LOGIN)
             await turning(lambda: gate.waiting == 1)
             client.sock.close()
-            await turning(lambda: served.worker._entrances.main.connection_count == 0)
+            await turning(lambda: served.worker._servers.main.connection_count == 0)
             gate.open()
             assert (await log_in(served))[0] == 200
 

@@ -26,9 +26,9 @@ from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_p
 from txtoken.demo.configuration import demo_config
 from txtoken.http1.buffers import EASED_BYTES
 from txtoken.process import heap
+from txtoken.process.auth_listeners import auth_limits
 from txtoken.process.descriptors import OTHER_FILES, with_room
-from txtoken.process.doors import door_limits
-from txtoken.process.entrances import Entrances
+from txtoken.process.servers import Servers
 from txtoken.process.worker import Worker
 from txtoken.service import app as app_module
 from txtoken.settings import Config, LogSettings, RefreshSettings, VerifyRules
@@ -78,18 +78,18 @@ def test_room_for_clients(
         assert record.fields == fields  # type: ignore[attr-defined]  # of `extra`
 
 
-def test_room_for_doors(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_for_dedicated_addresses(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each dedicated address of forward authentication needs files for a tenth of the clients; with too few files all
     shrink alike.
     """
     calls: list[int] = []
     monkeypatch.setattr(resource, "setrlimit", lambda _, limit: calls.append(limit[0]))
-    two = changed(config, process__doors=("unix:/a", "unix:/b"))
+    two = changed(config, process__auth_addresses=("unix:/a", "unix:/b"))
     for soft, connections, remote in ((20_000, 10_000, 256), (1024, 770, 19)):
         monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, soft))
         found = with_room(two, logging.getLogger("txtoken.test"))
         assert (found.limits.connections, found.remote.connections) == (connections, remote)
-        files = connections + 2 * door_limits(found.limits).connections + remote + OTHER_FILES
+        files = connections + 2 * auth_limits(found.limits).connections + remote + OTHER_FILES
         assert files <= soft
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))
     with_room(two, logging.getLogger("txtoken.test"))
@@ -254,8 +254,8 @@ def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pyt
         worker = house.worker
 
         def parts() -> tuple[object, ...]:
-            app, entrances = worker._app, worker._entrances
-            return app, app.remote, entrances._logs, entrances.main.observer, entrances.main.router
+            app, servers = worker._app, worker._servers
+            return app, app.remote, servers._logs, servers.main.observer, servers.main.router
 
         before = parts()
 
@@ -264,7 +264,7 @@ def test_a_take_over_that_fails_changes_nothing(config: Config, monkeypatch: pyt
 
         new = changed(other(config), issue__ttl_s=60, check__rules=VerifyRules(leeway_s=1))
         with monkeypatch.context() as patched:
-            patched.setattr(Entrances if part == "new_logs" else app_module, part, fail)
+            patched.setattr(Servers if part == "new_logs" else app_module, part, fail)
             with pytest.raises(OSError, match="no"):
                 worker.take_over(new)
         assert all(now is then for now, then in zip(parts(), before, strict=True))
@@ -468,9 +468,9 @@ def test_a_handshake_that_failed_is_named_once(config: Config, monkeypatch: pyte
         said: list[str] = []
         monkeypatch.setattr(house.worker._log, "debug", lambda _, extra: said.append(extra["fields"]["cause"]))
         for cause in ("first", "second"):
-            house.worker._entrances.main.places.note_tls_failure(cause)
+            house.worker._servers.main.places.note_tls_failure(cause)
         assert said == ["first"]
-        assert house.worker._entrances.main.places.handshakes_failed == 2
+        assert house.worker._servers.main.places.handshakes_failed == 2
         await house.close()
 
     run(main())
@@ -486,7 +486,7 @@ def test_much_that_was_held_goes_back_to_the_system(config: Config, monkeypatch:
         now = asyncio.get_running_loop().time()
         house.worker._sweep(now)
         assert not given
-        house.worker._entrances.main.buffers._most = 2 * EASED_BYTES
+        house.worker._servers.main.buffers._most = 2 * EASED_BYTES
         house.worker._sweep(now)
         house.worker._sweep(now)
         assert given == [True]
@@ -531,7 +531,7 @@ def test_a_client_that_was_reset_keeps_nobody_from_being_shed(config: Config) ->
 
     async def main() -> None:
         house = House(config)
-        server = house.worker._entrances.main
+        server = house.worker._servers.main
 
         def gone(*_: object) -> None:
             raise RuntimeError("the handler is closed")

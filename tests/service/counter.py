@@ -21,7 +21,7 @@ from txtoken.config.revocation_file import carried_by
 from txtoken.errors import RemoteError
 from txtoken.http1.messages import Head, Peer, Pending, Request, Response, render
 from txtoken.http1.proxies import Proxies
-from txtoken.service.app import App, Surroundings
+from txtoken.service.app import App, ProcessContext
 from txtoken.service.revocations import Revocations
 from txtoken.service.throttle.table import Table
 from txtoken.settings import Config
@@ -57,7 +57,7 @@ class Counter:
         self.large_tokens: list[int] = []
         self.threads: list[Callable[[], None]] | None = None
         self.fails: Exception | None = None  # what work in threads ends with
-        self._around = Surroundings(
+        self._around = ProcessContext(
             clock=self.clock,
             in_turn=at_once,
             in_thread=self._in_thread,

@@ -131,9 +131,9 @@ def _check_neighbours(
             reader.complain_in(section, NAME, "route", text)
 
 
-def warn_of_bearer(reader: Reader, keys: KeySettings, remote: RemoteSettings, *, has_doors: bool) -> None:
+def warn_of_bearer(reader: Reader, keys: KeySettings, remote: RemoteSettings, *, accepts_tokens: bool) -> None:
     """Warn if the token sent to the remote would pass as a user's token: `encKey` signs both, and they look the same."""
-    if has_doors and keys.secret is not None and remote.request_key == keys.secret:
+    if accepts_tokens and keys.secret is not None and remote.request_key == keys.secret:
         reader.warnings.append(
             "requestKey is not set: anyone who sees the token that txtoken sends to the remote can use it here, because "
             "forwardAuth and refresh accept it as a user's token. Set requestKey (`txtoken keygen` makes one)"

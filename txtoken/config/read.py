@@ -106,9 +106,11 @@ def _assemble(reader: Reader, environ: Mapping[str, str]) -> Config:
         parts["issue"]["max_session_s"] = refresh.max_session_s
     others = [value["getTokenRoute"], value["checkTokenRoute"], *jwks.paths, *paths_of(refresh, cookie)]
     forward_auth = forward_auth_settings(reader, value, cookie, others)
-    parts["process"]["doors"] = tuple(dict.fromkeys(door.listen for door in forward_auth if door.listen is not None))
+    parts["process"]["auth_addresses"] = tuple(
+        dict.fromkeys(route.listen for route in forward_auth if route.listen is not None)
+    )
     remote = RemoteSettings(**parts["remote"])
-    warn_of_bearer(reader, keys, remote, has_doors=bool(forward_auth) or refresh.route is not None)
+    warn_of_bearer(reader, keys, remote, accepts_tokens=bool(forward_auth) or refresh.route is not None)
     return Config(
         source=reader.source,
         origins={key.name: reader.origin(key) for key in KEYS if key.attribute},

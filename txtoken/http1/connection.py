@@ -18,7 +18,7 @@ from txtoken.http1.ending import EndingChannel
 from txtoken.http1.heads import KnownHead
 from txtoken.http1.messages import CLOSE_LINE, CONTINUE, KEEP_ALIVE_LINE, Pending, Request, Response, render
 from txtoken.http1.parser import RequestParser, Stage
-from txtoken.http1.phase import ANSWERING, BODY, CLOSED, CLOSING, HEAD, HELD, IDLE, LINGERING, QUEUED, WRITING
+from txtoken.http1.phase import ANSWERING, BODY, CLOSED, CLOSING, DEFERRED, HEAD, IDLE, LINGERING, QUEUED, WRITING
 from txtoken.http1.serving import Serving
 
 # Bytes of answers in one write, unless the client's turn ends before. Then the connection checks whether the client reads them:
@@ -96,7 +96,7 @@ class Connection(EndingChannel):
         phase = self.phase
         if phase is LINGERING:
             self._drop(data)
-        elif phase is ANSWERING or phase is QUEUED or phase is WRITING or phase is HELD:
+        elif phase is ANSWERING or phase is QUEUED or phase is WRITING or phase is DEFERRED:
             # Pausing only after much data, and not at every waiting request, saves two system calls (epoll_ctl) of
             # each login. And
             # asyncio before 3.12 and uvloop start to read after `connection_made`, even if it paused reading.

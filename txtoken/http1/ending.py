@@ -12,7 +12,7 @@ from typing import Final
 
 from txtoken.errors import ProtocolError
 from txtoken.http1.channel import Channel
-from txtoken.http1.phase import BODY, CLOSED, CLOSING, HEAD, HELD, IDLE, LINGERING, QUEUED, RESTING, WRITING
+from txtoken.http1.phase import BODY, CLOSED, CLOSING, DEFERRED, HEAD, IDLE, LINGERING, QUEUED, RESTING, WRITING
 from txtoken.http1.serving import Serving
 
 LINGER_S: Final = 1.0
@@ -50,8 +50,8 @@ class EndingChannel(Channel):
 
     # Calls of the server
 
-    def hold_back(self) -> None:
-        self.phase = HELD
+    def defer(self) -> None:
+        self.phase = DEFERRED
         self.deadline = inf
 
     def expire(self) -> None:
@@ -78,7 +78,7 @@ class EndingChannel(Channel):
         self._close_after = True
         if self.phase is IDLE:
             self.deadline = min(self.deadline, idle_deadline)
-        elif self.phase is RESTING or self.phase is HELD:
+        elif self.phase is RESTING or self.phase is DEFERRED:
             self._close()
 
     def abort(self) -> None:

@@ -25,7 +25,7 @@ class Member(Client):
         """The deadline has passed."""
         raise NotImplementedError
 
-    def hold_back(self) -> None:
+    def defer(self) -> None:
         """There is no place for this connection: it waits, without answers, until `start`."""
         raise NotImplementedError
 

@@ -9,7 +9,7 @@ from typing import Final
 class Phase(Enum):
     """The phase of a connection. It decides the meaning of the deadline."""
 
-    HELD = auto()  # accepted above `limits.connections`: waits, without answers, until another one ends
+    DEFERRED = auto()  # accepted above `limits.connections`: waits, without answers, until another one ends
     IDLE = auto()  # between requests
     RESTING = auto()  # idle for a while: nothing is kept for the next request
     HEAD = auto()  # a head has begun to arrive
@@ -23,7 +23,7 @@ class Phase(Enum):
 
 
 # Looked up once: access through the class takes longer than the use.
-HELD: Final = Phase.HELD
+DEFERRED: Final = Phase.DEFERRED
 IDLE: Final = Phase.IDLE
 RESTING: Final = Phase.RESTING
 HEAD: Final = Phase.HEAD

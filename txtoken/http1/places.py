@@ -26,16 +26,16 @@ class Places(Host):
     __slots__ = (
         "_connect",
         "_count_max",
+        "_deferred",
         "_drained",
         "_greetings",
         "_handshake_s",
-        "_held",
         "_is_draining",
         "_leaving",
         "_loop",
         "acceptor",
+        "deferred",
         "handshakes_failed",
-        "held_back",
         "members",
         "on_tls_failure",
         "room",
@@ -55,12 +55,12 @@ class Places(Host):
         self.members: set[Member] = set()  # connections with a place
         self.room = Room(self.members)
         self._greetings: set[Greeting] = set()  # clients that were accepted, but are not connections yet
-        self._held: deque[Member] = deque()  # accepted just before accepting paused
+        self._deferred: deque[Member] = deque()  # accepted just before accepting paused
         self._leaving: set[Member] = set()  # closed to make room for others, which already have their places
         self._is_draining = False
         self._drained: asyncio.Future[None] | None = None  # exists while a drain waits for the last connection
         self.on_tls_failure: Callable[[str], object] = lambda _: None
-        self.held_back = 0  # connections that had to wait for a place; the reader resets it to 0
+        self.deferred = 0  # connections that had to wait for a place; the reader resets it to 0
         self.handshakes_failed = 0  # failed TLS handshakes; the same
 
     def use(self, limits: Limits, timeouts: Timeouts) -> None:
@@ -71,7 +71,7 @@ class Places(Host):
     @property
     def client_count(self) -> int:
         """Open connections, including waiting ones and clients in a handshake."""
-        return len(self.members) + len(self._held) + len(self._greetings) + len(self._leaving)
+        return len(self.members) + len(self._deferred) + len(self._greetings) + len(self._leaving)
 
     @property
     def _taken(self) -> int:
@@ -85,9 +85,9 @@ class Places(Host):
         if len(self.members) < self._count_max or self._make_room():
             self._give_place(member)
         else:
-            self._held.append(member)
-            self.held_back += 1
-            member.hold_back()
+            self._deferred.append(member)
+            self.deferred += 1
+            member.defer()
             self.acceptor.pause()
         if self._is_draining:
             member.drain(self._loop.time() + DRAIN_IDLE_GRACE_S)  # it was accepted just before
@@ -100,7 +100,7 @@ class Places(Host):
         elif member in self._leaving:
             self._leaving.remove(member)
         else:
-            self._held.remove(member)
+            self._deferred.remove(member)
         self._note_end()
 
     def _give_place(self, member: Member) -> None:
@@ -112,7 +112,7 @@ class Places(Host):
         victim = None if self._is_draining else self.room.choose()
         if victim is None:
             return False
-        self.held_back += 1
+        self.deferred += 1
         if victim in self.members:
             self.members.remove(victim)
         else:
@@ -130,16 +130,16 @@ class Places(Host):
 
     def sweep(self) -> None:
         """Give free places to waiting clients: limits may have changed, or accepting may have failed."""
-        if self._held or self.acceptor.is_paused:
+        if self._deferred or self.acceptor.is_paused:
             self._fill_up()
 
     def _fill_up(self) -> None:
         """Give free places to waiting connections, then to clients in the backlog."""
-        while self._held and not self._is_draining and (len(self.members) < self._count_max or self._make_room()):
-            held = self._held.popleft()
-            self._give_place(held)
-            held.start()
-        if not self.acceptor.is_paused or self._held or self._is_draining:
+        while self._deferred and not self._is_draining and (len(self.members) < self._count_max or self._make_room()):
+            member = self._deferred.popleft()
+            self._give_place(member)
+            member.start()
+        if not self.acceptor.is_paused or self._deferred or self._is_draining:
             return
         if self._taken < self._count_max or self.room.is_there():
             self.acceptor.resume()
@@ -181,7 +181,7 @@ class Places(Host):
         self._is_draining = True
         waiting = self.acceptor.close(max(0, self._count_max - self._taken))
         idle_deadline = self._loop.time() + DRAIN_IDLE_GRACE_S
-        for member in (*self.members, *self._held):
+        for member in (*self.members, *self._deferred):
             member.drain(idle_deadline)
         for client in waiting:
             self.acceptor.greet(client)
@@ -195,7 +195,7 @@ class Places(Host):
         self._is_draining = True
         self.acceptor.stop()
         self._end_greetings()
-        for member in (*self.members, *self._held):
+        for member in (*self.members, *self._deferred):
             member.abort()
 
     def _end_greetings(self) -> None:

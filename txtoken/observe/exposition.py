@@ -231,7 +231,7 @@ def _requests(sums: _Sums) -> Iterator[Metric]:
         "txtoken_limits_hit",
         "How often a limit was reached, by kind.",
         ["kind"],
-        [*limits, (["connections"], sums.total("connections_held_back"))],
+        [*limits, (["connections"], sums.total("connections_deferred"))],
     )
 
 

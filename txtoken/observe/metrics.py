@@ -78,7 +78,7 @@ ERRORS: Final[list[str]] = [*LIMITS, *REFUSALS, INTERNAL, *TOKEN_REASONS, *DENIA
 REFUSED: Final[list[str]] = [f"refused_{reason}_{use}" for reason in KEY_REASONS for use in KEY_USES]
 TOTALS: Final[list[str]] = [
     *("cache_hits", "given_up", "log_lines_dropped"),
-    *("connections_held_back", "tls_handshakes_failed", "tokens_cut", "renewed_by_remote"),
+    *("connections_deferred", "tls_handshakes_failed", "tokens_cut", "renewed_by_remote"),
     *("login_failures", "throttled_name", "throttled_address", "lockouts_name", "lockouts_address"),
     *REFUSED,
 ]
@@ -279,7 +279,7 @@ class Meter(Observer):
         self.block.set_moment("beat", time.monotonic())
 
 
-class DoorMeter(Observer):
+class AuthMeter(Observer):
     """Counts the responses on a dedicated address of forward authentication, with the worker's meter."""
 
     __slots__ = ("_meter",)

@@ -18,9 +18,9 @@ from txtoken.clock import Clock
 from txtoken.http1.messages import Handler
 from txtoken.http1.server import Server
 from txtoken.observe.metrics import KEY_REASONS, KEY_USES, Board, Meter
-from txtoken.process.entrances import Entrances
 from txtoken.process.key_watch import KeyWatch
 from txtoken.process.revoked import RevocationFile
+from txtoken.process.servers import Servers
 from txtoken.service.app import App
 from txtoken.service.handlers.health import Metrics
 from txtoken.service.routes import Routes, health_routes
@@ -87,7 +87,7 @@ class Admin:
         await self.server.listen(self._sockets)
 
     def publish(
-        self, entrances: Entrances, app: App, dropped: int, revocation_file: RevocationFile | None, *, ready: bool
+        self, servers: Servers, app: App, dropped: int, revocation_file: RevocationFile | None, *, ready: bool
     ) -> None:
         """Copy the current state, and the counts of other modules, to the shared memory.
 
@@ -101,8 +101,8 @@ class Admin:
                 memory.hits,
                 cancelled,
                 dropped - self._dropped,
-                entrances.take_held_back(),
-                entrances.take_handshakes_failed(),
+                servers.take_deferred(),
+                servers.take_handshakes_failed(),
                 app.counts.cut.count,
                 app.counts.renewed.count,
             ),
@@ -121,9 +121,9 @@ class Admin:
         waiting = sum(remote.waiting_count for remote in remotes)
         count = len(app.in_use)
         gauges = [
-            *(os.getpid(), int(ready), entrances.connection_count, active, waiting),
+            *(os.getpid(), int(ready), servers.connection_count, active, waiting),
             *(idle, busy, dialling),
-            *(entrances.connections_max, app.config.remote.connections * count, app.config.remote.waiting * count),
+            *(servers.connections_max, app.config.remote.connections * count, app.config.remote.waiting * count),
             *self._keys.publish(app.ring, app.config.issue.life_s, self._clock.second),
             *((0, 0) if revocation_file is None else (revocation_file.current.count, int(revocation_file.has_failed))),
         ]

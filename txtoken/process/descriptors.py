@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from txtoken.errors import StartError
-from txtoken.process.doors import door_limits
+from txtoken.process.auth_listeners import auth_limits
 from txtoken.settings import Config
 
 # Files other than connections to clients or the remote: listening sockets, the loop's own, the log, the admin port's clients.
@@ -34,9 +34,9 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     connections: those of clients and those to the remote shrink in proportion, to at least 1.
     """
     limits, remote = config.limits, config.remote
-    doors = len(config.process.doors)
+    addresses = len(config.process.auth_addresses)
     remotes = 1 if config.refresh.url is None else 2  # each with this many connections
-    wanted = limits.connections + remotes * remote.connections + doors * door_limits(limits).connections
+    wanted = limits.connections + remotes * remote.connections + addresses * auth_limits(limits).connections
     needed = wanted + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -49,7 +49,7 @@ def with_room(config: Config, log: logging.Logger) -> Config:
     room = soft - (OTHER_FILES if soft >= FEW_FILES else soft // 2)
     remote_connections = max(1, room * remote.connections // wanted)
     connections = max(1, min(limits.connections, room * limits.connections // wanted))
-    if not doors:
+    if not addresses:
         connections = max(1, min(limits.connections, room - remotes * remote_connections))
     fields = {"files": soft, "connections": connections, "remote_connections": remote_connections}
     log.warning(

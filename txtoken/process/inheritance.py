@@ -9,7 +9,7 @@ from typing import Final
 
 from txtoken.http1.messages import Handler
 from txtoken.process.admin import AdminPort
-from txtoken.process.doors import Door
+from txtoken.process.auth_listeners import AuthListener
 from txtoken.process.revoked import Loaded
 from txtoken.service.throttle.table import Table
 
@@ -20,15 +20,15 @@ class Inheritance:
 
     admin_port: AdminPort | None = None
     revocations: Loaded | None = None  # read once: the workers share the memory
-    doors: Sequence[Door] = ()
+    auth_listeners: Sequence[AuthListener] = ()
     throttle_table: Table | None = None  # shared by all workers, replacements included
     pages: Mapping[str, Mapping[str, Handler]] = field(default_factory=dict)  # of the demo, by path and method
 
     @property
     def sockets(self) -> list[socket.socket]:
         """All bound sockets."""
-        at_doors = [sock for door in self.doors for sock in door.sockets]
-        return [*(() if self.admin_port is None else self.admin_port.sockets), *at_doors]
+        at_listeners = [sock for listener in self.auth_listeners for sock in listener.sockets]
+        return [*(() if self.admin_port is None else self.admin_port.sockets), *at_listeners]
 
     def close(self) -> None:
         """Close the sockets."""

@@ -150,7 +150,9 @@ class Reload:
             text = f"tls {how} the configuration: this looks like a half-written file; if it is intended, restart"
             self._fail(before, (text,))
             return None
-        if missing := [door for door in config.process.doors if door not in self.config.process.doors]:
+        if missing := [
+            address for address in config.process.auth_addresses if address not in self.config.process.auth_addresses
+        ]:
             # Its route would be on neither address, the old one nor the new one.
             self._fail(before, (f"forwardAuth.listen: {', '.join(missing)} needs a restart",))
             return None

@@ -115,8 +115,10 @@ def announce(
         fields["admin_addresses"] = [address(sock) for sock in inheritance.admin_port.sockets]
     if config.forward_auth:
         fields["forward_auth"] = [settings.route for settings in config.forward_auth]
-    if inheritance.doors:
-        fields["forward_auth_addresses"] = [address(sock) for door in inheritance.doors for sock in door.sockets]
+    if inheritance.auth_listeners:
+        fields["forward_auth_addresses"] = [
+            address(sock) for listener in inheritance.auth_listeners for sock in listener.sockets
+        ]
     log.info("listening", extra={"fields": fields})
 
 

@@ -22,8 +22,8 @@ from txtoken.http1.messages import Handler
 from txtoken.observe.logs import DirectWriter, open_log
 from txtoken.process import revoked, running
 from txtoken.process.agreement import Agreement
+from txtoken.process.auth_listeners import open_auth_listeners
 from txtoken.process.descriptors import require_files
-from txtoken.process.doors import open_doors
 from txtoken.process.events import Events
 from txtoken.process.inheritance import Inheritance
 from txtoken.process.places import Ending, Places
@@ -76,8 +76,10 @@ def _serve(
 ) -> int:
     listen = () if passed or given else config.process.addresses
     revocations = revoked.load(config)
-    with unix_sockets(listen) as unix, open_doors(config.process.doors) as doors:
-        inheritance = Inheritance(revocations=revocations, doors=doors, throttle_table=Table(), pages=pages)
+    with unix_sockets(listen) as unix, open_auth_listeners(config.process.auth_addresses) as auth_listeners:
+        inheritance = Inheritance(
+            revocations=revocations, auth_listeners=auth_listeners, throttle_table=Table(), pages=pages
+        )
         shared = [*given, *take_passed(passed), *unix]
         if config.process.workers == 1:
             return running.serve(config, load, [*bind(listen, config.process.port), *shared], inheritance)

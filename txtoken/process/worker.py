@@ -17,12 +17,12 @@ from txtoken.observe.logs import LineWriter
 from txtoken.observe.notices import Notices
 from txtoken.process import heap
 from txtoken.process.admin import Admin
-from txtoken.process.entrances import Entrances
 from txtoken.process.heartbeat import Heartbeat
 from txtoken.process.inheritance import NOTHING, Inheritance
 from txtoken.process.revoked import Loaded, RevocationFile
+from txtoken.process.servers import Servers
 from txtoken.process.threads import Threads
-from txtoken.service.app import App, Surroundings
+from txtoken.service.app import App, ProcessContext
 from txtoken.service.revocations import Revocations
 from txtoken.service.throttle.table import Table
 from txtoken.settings import Config
@@ -59,9 +59,9 @@ class Worker:
         self._writer = writer
         self._dropped = 0  # log lines that were reported as lost
         self._notices = notices = Notices(log)
-        self._surroundings = Surroundings(
+        self._surroundings = ProcessContext(
             clock=clock,
-            in_turn=lambda work: self._entrances.main.turns.call(work),
+            in_turn=lambda work: self._servers.main.turns.call(work),
             in_thread=Threads().run,
             is_ready=lambda: self._ready and self._app.can_sign(),
             forwarded_lines=lambda trusted: Proxies(trusted).forwarded_lines,
@@ -97,7 +97,7 @@ class Worker:
                 notices.crashed,
             )
         meter = None if self.admin is None else self.admin.meter
-        self._entrances = Entrances(app, inheritance.doors, clock, writer, meter, notices)
+        self._servers = Servers(app, inheritance.auth_listeners, clock, writer, meter, notices)
         self._heartbeat = Heartbeat(clock, lambda: _beat_s(self._app.config), self._beat, notices.crashed)
 
     def _new_revocation_file(
@@ -115,7 +115,7 @@ class Worker:
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Start to serve on bound sockets. `stop` closes them."""
         self._heartbeat.start()
-        await self._entrances.listen(sockets)
+        await self._servers.listen(sockets)
         self._ready = True
         if self.admin is not None:
             self._publish()
@@ -134,7 +134,7 @@ class Worker:
         self._publish()
         app = App.build(config, self._surroundings, before)
         try:
-            logs = self._entrances.new_logs(app)
+            logs = self._servers.new_logs(app)
         except Exception:
             app.discard(before)
             raise
@@ -145,9 +145,9 @@ class Worker:
         if self.admin is not None:
             self.admin.meter.use(app.route_names, app.asked_at(None))
         self._log.setLevel(config.log.level.upper())
-        self._entrances.use(app, logs)
+        self._servers.use(app, logs)
         if before.config.tls != config.tls:
-            self._entrances.secure(config.tls.context)
+            self._servers.secure(config.tls.context)
         self._log.debug("another configuration is in use")
 
     def _take_over_revocations(self, before: Config) -> None:
@@ -174,11 +174,11 @@ class Worker:
         """
         self._ready = False
         self._publish()
-        fields = {"connections": self._entrances.connection_count}
+        fields = {"connections": self._servers.connection_count}
         self._log.log(self._life_level, "draining", extra={"fields": fields})
         if self._app.config.timeouts.drain_delay:
             await asyncio.sleep(self._app.config.timeouts.drain_delay)
-        await self._entrances.drain()
+        await self._servers.drain()
         if self.admin is not None:
             await self.admin.server.drain()  # only now: until here it reported that this worker drains
         await self.abandon()
@@ -187,7 +187,7 @@ class Worker:
     async def abandon(self) -> None:
         """Abort everything at once."""
         self._heartbeat.stop()
-        self._entrances.abort()
+        self._servers.abort()
         if self.admin is not None:
             self.admin.server.abort()
         await self._app.close()
@@ -204,12 +204,12 @@ class Worker:
         if self.admin is not None:
             self._publish()  # before any counting part is released
             self.admin.server.sweep(now)
-        if self._entrances.sweep(now):
+        if self._servers.sweep(now):
             heap.give_back()
         self._app.sweep()
         if self._revocation_file is not None:
             self._revocation_file.look()
-        self._entrances.flush()
+        self._servers.flush()
         if self._writer.dropped != self._dropped and not self._writer.is_stuck:
             lines = self._writer.dropped - self._dropped
             self._dropped += lines
@@ -221,7 +221,7 @@ class Worker:
         """Publish the state of this process to all processes of the service."""
         if self.admin is not None:
             ready = self._ready and self._app.can_sign()
-            self.admin.publish(self._entrances, self._app, self._writer.dropped, self._revocation_file, ready=ready)
+            self.admin.publish(self._servers, self._app, self._writer.dropped, self._revocation_file, ready=ready)
 
 
 def _beat_s(config: Config) -> float:

@@ -35,7 +35,7 @@ from txtoken.service.routes import Routes, health_routes
 from txtoken.service.sites import AskedOrigin, Guarded, Sites
 from txtoken.service.success import Success
 from txtoken.service.throttle.counts import LoginCounts
-from txtoken.service.throttle.guard import ClientBehind, Doorman, Guard
+from txtoken.service.throttle.guard import ClientBehind, Guard, LoginThrottle
 from txtoken.service.throttle.table import Table
 from txtoken.service.tokens.issue import CutTokens, TokenIssuer
 from txtoken.service.tokens.memory import Memory
@@ -55,7 +55,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ProcessContext:
     """What an app uses of its process, independent of the configuration."""
 
     clock: Clock
@@ -93,26 +93,26 @@ class App:
     a second.
     """
 
-    def __init__(self, config: Config, surroundings: Surroundings, before: App | None) -> None:
+    def __init__(self, config: Config, surroundings: ProcessContext, before: App | None) -> None:
         self.config = config
         self._surroundings = surroundings
         self.parts: dict[str, tuple[object, object]] = {}  # the settings of each part, and the part
         self._retired: list[Remote] = []  # of earlier configurations, with exchanges that still run
         self.closing: set[asyncio.Task[None]] = set() if before is None else before.closing
         self.counts: Counts = Counts() if before is None else before.counts
-        self._doorman: Doorman | None = None  # if there is a throttle
+        self._login_throttle: LoginThrottle | None = None  # if there is a throttle
         self.ring: KeyRing
         self.issuer: TokenIssuer
         # The remote for logins, and perhaps one for renewals.
         self.in_use: tuple[Remote, ...] = ()
         self.verifier: TokenVerifier
         self.router: Router
-        self._doors: dict[str, Router] = {}  # by their addresses
+        self._auth_routers: dict[str, Router] = {}  # by their addresses
         self.paths: frozenset[bytes] = frozenset()  # of all routes
         self.route_names: dict[bytes, str] = {}  # of those that are counted one by one
 
     @classmethod
-    def build(cls, config: Config, surroundings: Surroundings, before: App | None = None) -> App:
+    def build(cls, config: Config, surroundings: ProcessContext, before: App | None = None) -> App:
         """Build the app of a configuration, and reuse the parts of `before` that stay the same. `before` keeps serving until
         `replace` is called.
         """
@@ -160,7 +160,7 @@ class App:
         )
         self.issuer = issuer = issuer_for(ring, config.issue, self.counts.cut, around.on_dropped_claims)
         cookie = TokenCookie(config.cookie) if config.cookie.name else None
-        self._doorman = self._new_doorman()
+        self._login_throttle = self._new_login_throttle()
         login = Login(
             remote,
             issuer,
@@ -168,7 +168,7 @@ class App:
             around.clock,
             config.login,
             forwarded_lines=self._forwarded_lines(),
-            guard=Guard(self.counts.logins, self._doorman),
+            guard=Guard(self.counts.logins, self._login_throttle),
             token_bytes_max=config.issue.token_bytes_max,
             in_thread=around.in_thread,
             on_failure=around.on_remote_failure,
@@ -196,7 +196,7 @@ class App:
         routes |= {path: {**handlers} for path, handlers in around.pages.items()}
         self.paths = frozenset(path.encode("ascii") for path in routes)
         self.router = self._route(routes)
-        self._doors = {address: self._door(address) for address in config.process.doors}
+        self._auth_routers = {address: self._new_auth_router(address) for address in config.process.auth_addresses}
 
     def _forwarded_lines(self) -> ForwardedLines | None:
         config = self.config
@@ -227,13 +227,13 @@ class App:
             on_crash=around.on_crash,
         )
 
-    def _new_doorman(self) -> Doorman | None:
+    def _new_login_throttle(self) -> LoginThrottle | None:
         """Make the throttle of logins, if configured. Counts of an earlier configuration stay."""
         settings, around = self.config.throttle, self._surroundings
         if settings is None:
             return None
         client_behind = around.client_behind(self.config.trusted_proxies)
-        return Doorman(settings, around.throttle_table, self.counts.logins, client_behind)
+        return LoginThrottle(settings, around.throttle_table, self.counts.logins, client_behind)
 
     def _published(self, ring: KeyRing) -> dict[str, tuple[str, dict[str, Handler]]]:
         """Return the routes of public keys and discovery documents, by path with their names."""
@@ -273,7 +273,7 @@ class App:
         around = self._surroundings
         return ForwardAuth(number, settings, self.config.cookie.name, self.verifier, around.clock, around.on_crash)
 
-    def _door(self, address: str) -> Router:
+    def _new_auth_router(self, address: str) -> Router:
         """Make the router of an address that serves only forward authentication. If the configuration no longer has the address,
         there are no routes, and every request is rejected: no request must pass by accident.
         """
@@ -287,9 +287,9 @@ class App:
             settings.route.encode("ascii") for settings in self.config.forward_auth if settings.listen == address
         )
 
-    def door(self, address: str) -> Router:
+    def auth_router(self, address: str) -> Router:
         """Return the router of an address that serves only forward authentication."""
-        return self._doors[address]
+        return self._auth_routers[address]
 
     @property
     def remotes(self) -> tuple[Remote, ...]:
@@ -305,7 +305,7 @@ class App:
         """Replace another app from now on. Its running requests finish."""
         self._retired = before._retired
         self._retired += [remote for remote in before.in_use if remote not in self.in_use]
-        if self._doorman is None and before._doorman is not None:
+        if self._login_throttle is None and before._login_throttle is not None:
             self._surroundings.throttle_table.clear()  # nothing sweeps it now, and its times would wrap around
 
     def discard(self, before: App | None) -> None:
@@ -335,8 +335,8 @@ class App:
         self.ring.refresh(self._surroundings.clock.second)
         for remote in self.in_use:
             remote.sweep(monotonic())
-        if self._doorman is not None:
-            self._doorman.throttle.sweep()
+        if self._login_throttle is not None:
+            self._login_throttle.throttle.sweep()
         for remote in tuple(self._retired):
             remote.sweep(monotonic())
             if not remote.active_count:
@@ -356,7 +356,7 @@ class App:
         task.add_done_callback(self.closing.discard)
 
 
-def new_remote(settings: RemoteSettings, ring: KeyRing, around: Surroundings) -> Remote:
+def new_remote(settings: RemoteSettings, ring: KeyRing, around: ProcessContext) -> Remote:
     """Make the remote, with the token that the service sends to it (contract §2). Without `requestKey`, the key for logins signs
     that token, and `typ` marks it as no login.
     """

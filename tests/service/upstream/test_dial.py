@@ -444,11 +444,11 @@ def test_12_over_before_it_began(script: Script, addresses: int, monkeypatch: py
         create_connection = loop.create_connection
 
         async def slow_create(*args: Any) -> Any:
-            transport, vestibule = await create_connection(*args)
+            transport, setup_protocol = await create_connection(*args)
             if len(faults) > 1:
                 faults.pop()
-                await turning(lambda: vestibule.is_disturbed)
-            return transport, vestibule
+                await turning(lambda: setup_protocol.is_disturbed)
+            return transport, setup_protocol
 
         monkeypatch.setattr(loop, "create_connection", slow_create if addresses == 1 else create_connection)
         for count in range(1, LOST_MAX + 1):

@@ -107,9 +107,9 @@ class Login(Handler):
             return None
         fields = request.head.fields
         login = LoginExchange(self, client, self._forwarding.lines(fields, client), body)
-        doorman = self._guard.doorman
-        if doorman is not None:
-            login.attempt = attempt = doorman.begin(client.address(), fields, body, document)
+        login_throttle = self._guard.login_throttle
+        if login_throttle is not None:
+            login.attempt = attempt = login_throttle.begin(client.address(), fields, body, document)
             if attempt.wait_s:
                 client.respond(throttled(attempt.wait_s))
                 return None

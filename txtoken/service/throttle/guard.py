@@ -26,7 +26,7 @@ UNDECIDED: Final = (408, 429)
 _TOO_MANY: Final = response_head(429, NO_STORE)
 
 
-class Doorman:
+class LoginThrottle:
     """The throttle of one configuration: finds out who attempts a login, and counts the attempt."""
 
     __slots__ = ("_client_behind", "_identities", "_names", "throttle")
@@ -53,16 +53,16 @@ class Guard:
     attempt gets exactly one outcome.
     """
 
-    __slots__ = ("_counts", "doorman")
+    __slots__ = ("_counts", "login_throttle")
 
-    def __init__(self, counts: LoginCounts, doorman: Doorman | None = None) -> None:
+    def __init__(self, counts: LoginCounts, login_throttle: LoginThrottle | None = None) -> None:
         self._counts = counts
-        self.doorman = doorman  # None: nobody is throttled, and attempts are None
+        self.login_throttle = login_throttle  # None: nobody is throttled, and attempts are None
 
     def succeed(self, attempt: Attempt | None) -> None:
         """The remote accepted the login."""
-        if attempt is not None and self.doorman is not None:
-            self.doorman.throttle.succeed(attempt)
+        if attempt is not None and self.login_throttle is not None:
+            self.login_throttle.throttle.succeed(attempt)
 
     def fail(self, attempt: Attempt | None, error: RemoteError) -> None:
         """The client gets no token, because the remote rejected the login or for another reason."""
@@ -70,26 +70,26 @@ class Guard:
         is_wrong = isinstance(error, RemoteStatus | RemoteTruncated) and is_rejection(error.status)
         if is_wrong:
             self._counts.failures += 1
-        if attempt is not None and self.doorman is not None:
+        if attempt is not None and self.login_throttle is not None:
             if is_wrong:
-                self.doorman.throttle.fail(attempt)
+                self.login_throttle.throttle.fail(attempt)
             else:
-                self.doorman.throttle.take_back(attempt)
+                self.login_throttle.throttle.take_back(attempt)
 
     def abandon(self, attempt: Attempt | None, *, was_sent: bool) -> None:
         """The client does not wait for the outcome. This counts as wrong, unless the request was not sent yet: if a wrong
         password takes longer than a right one, an attacker need not wait for the answer.
         """
-        if attempt is not None and self.doorman is not None:
+        if attempt is not None and self.login_throttle is not None:
             if was_sent:
-                self.doorman.throttle.fail(attempt)
+                self.login_throttle.throttle.fail(attempt)
             else:
-                self.doorman.throttle.take_back(attempt)
+                self.login_throttle.throttle.take_back(attempt)
 
     def take_back(self, attempt: Attempt | None) -> None:
         """The outcome is unknown, and that is not the client's fault."""
-        if attempt is not None and self.doorman is not None:
-            self.doorman.throttle.take_back(attempt)
+        if attempt is not None and self.login_throttle is not None:
+            self.login_throttle.throttle.take_back(attempt)
 
 
 def is_rejection(status: int) -> bool:

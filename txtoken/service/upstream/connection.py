@@ -117,7 +117,7 @@ class RemoteConnection:
             self.unwritten = None
             self.exchange = exchange
 
-    def discard(self) -> None:
+    def abort(self) -> None:
         """Close at once, in any state. Later data is ignored, and the exchange gets no outcome from here."""
         self.exchange = self.unwritten = None
         self._drop_reply()
@@ -145,7 +145,7 @@ class RemoteConnection:
         try:
             complete = reply.feed(data)
         except RemoteError as error:
-            self.discard()
+            self.abort()
             self._pool.conclude(exchange, error, monotonic(), None)
             return
         if complete:

@@ -20,7 +20,7 @@ from yarl import URL
 
 from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteUnreachable
 from txtoken.service.upstream.names import Names
-from txtoken.service.upstream.tunnel import TunnelError, Vestibule, connect_through, start_tls
+from txtoken.service.upstream.tunnel import SetupProtocol, TunnelError, connect_through, start_tls
 from txtoken.settings import ALPN, RemoteSettings
 from txtoken.unix_urls import is_http_unix, socket_path
 
@@ -54,13 +54,13 @@ class Opened(NamedTuple):
 class _Line:
     """A TCP connection that no `Opened` has yet."""
 
-    __slots__ = ("_vestibule", "dialled", "transport")
+    __slots__ = ("_setup_protocol", "dialled", "transport")
 
     def __init__(
-        self, transport: asyncio.Transport, vestibule: Vestibule | None, dialled: DialledConnection | None
+        self, transport: asyncio.Transport, setup_protocol: SetupProtocol | None, dialled: DialledConnection | None
     ) -> None:
         self.transport = transport
-        self._vestibule = vestibule  # None: it has aiohttp's own protocol
+        self._setup_protocol = setup_protocol  # None: it has aiohttp's own protocol
         self.dialled = dialled
 
     @property
@@ -68,7 +68,7 @@ class _Line:
         """Whether it ended, or unexpected data arrived."""
         if self.dialled is not None:
             return is_disturbed(self.dialled)
-        return self._vestibule is None or self._vestibule.is_disturbed
+        return self._setup_protocol is None or self._setup_protocol.is_disturbed
 
     def abort(self) -> None:
         """Close it at once."""
@@ -144,18 +144,18 @@ class Dialler:
                         line.abort()
                     return None
                 transport = line.transport
-                vestibule: Vestibule | None = None
+                setup_protocol: SetupProtocol | None = None
                 below: tuple[asyncio.Transport, ...] = ()
                 descriptor: int = transport.get_extra_info("socket").fileno()
                 if self._proxy_tls is not None:
                     below += (transport,)
-                    transport, vestibule = await start_tls(transport, *self._proxy_tls)
+                    transport, setup_protocol = await start_tls(transport, *self._proxy_tls)
                 if self._connect_request:
                     await connect_through(transport, self._connect_request)
                 if self._tls is not None:
                     stage = _TLS
                     below += (transport,)
-                    transport, vestibule = await start_tls(transport, *self._tls)
+                    transport, setup_protocol = await start_tls(transport, *self._tls)
         except Exception as error:  # any error is logged, and a client waits for an answer
             if line is not None:
                 line.abort()
@@ -164,7 +164,7 @@ class Dialler:
             if line is not None:
                 line.abort()
             raise
-        if vestibule.is_disturbed if vestibule is not None else line.is_disturbed:
+        if setup_protocol.is_disturbed if setup_protocol is not None else line.is_disturbed:
             line.abort()
             return None
         return Opened(transport, below, descriptor, line.dialled)
@@ -178,8 +178,10 @@ class Dialler:
         if self._connector.closed:
             raise ConnectionError("the service is shutting down")
         if address is not None:
-            transport, vestibule = await asyncio.get_running_loop().create_connection(Vestibule, address, self._port)
-            return _Line(transport, vestibule, None)
+            transport, setup_protocol = await asyncio.get_running_loop().create_connection(
+                SetupProtocol, address, self._port
+            )
+            return _Line(transport, setup_protocol, None)
         dialled = await self._connector.connect(self._target, [], aiohttp.ClientTimeout())
         if dialled.transport is None:
             _let_go(dialled)

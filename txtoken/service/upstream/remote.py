@@ -143,7 +143,7 @@ class Remote(Pool):
     def sweep(self, now: float) -> None:
         """Act on expired deadlines."""
         for connection in [connection for connection in self._idle if connection.idle_deadline <= now]:
-            connection.discard()
+            connection.abort()
         if not self._expired:
             self._expired.extend([exchange for exchange in self._under_way() if exchange.deadline <= now])
             self._expire()
@@ -167,7 +167,7 @@ class Remote(Pool):
         for exchange in self._under_way():
             self._stop(exchange, RemoteUnreachable("closed", "the service is shutting down"))
         for connection in tuple(self._idle):
-            connection.discard()
+            connection.abort()
         await self._dialler.close()
 
     # Exchanges
@@ -198,7 +198,7 @@ class Remote(Pool):
             return
         connection = self._connections.get(exchange.connection_number)
         if connection is not None:  # else it ended after a long reply, which still waits for its turn
-            connection.discard()
+            connection.abort()
 
     def _under_way(self) -> list[Exchange]:
         """List the active exchanges. Waiting ones come first: else the others' freed places would start dials for them."""

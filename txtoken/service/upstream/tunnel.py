@@ -18,7 +18,7 @@ class TunnelError(Exception):
     """A proxy does not open a tunnel. The message says why, with the proxy's status if there is one."""
 
 
-class Vestibule(asyncio.Protocol):
+class SetupProtocol(asyncio.Protocol):
     """A transport's protocol until `RemoteConnection` replaces it. It notices an end, and bytes that arrive too early."""
 
     def __init__(self) -> None:
@@ -92,14 +92,14 @@ async def connect_through(transport: asyncio.Transport, request: bytes) -> None:
 
 async def start_tls(
     transport: asyncio.Transport, context: ssl.SSLContext, server_name: str
-) -> tuple[asyncio.Transport, Vestibule]:
+) -> tuple[asyncio.Transport, SetupProtocol]:
     """Begin TLS as the client on a connected transport. Returns the transport inside, and its protocol so far.
 
     Raises:
         OSError: the handshake failed. (`ssl.SSLError` is an OSError.)
     """
-    vestibule = Vestibule()
-    inner = await asyncio.get_running_loop().start_tls(transport, vestibule, context, server_hostname=server_name)
+    setup_protocol = SetupProtocol()
+    inner = await asyncio.get_running_loop().start_tls(transport, setup_protocol, context, server_hostname=server_name)
     if inner is None:  # the transport was closing already
         raise ConnectionResetError("the connection ended during the TLS handshake")
-    return inner, vestibule
+    return inner, setup_protocol

@@ -22,7 +22,7 @@ BUFFERED_PART: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class AuthListener:
     """One dedicated address, as in the configuration, and its sockets."""
 
     address: str
@@ -30,32 +30,34 @@ class Door:
 
 
 @contextlib.contextmanager
-def open_doors(addresses: Sequence[str]) -> Iterator[list[Door]]:
+def open_auth_listeners(addresses: Sequence[str]) -> Iterator[list[AuthListener]]:
     """Bind every address. On exit the files of Unix sockets are removed.
 
     Raises:
         StartError: one cannot be bound.
     """
-    doors: list[Door] = []
+    auth_listeners: list[AuthListener] = []
     with contextlib.ExitStack() as stack:
-        stack.callback(close_doors, doors)
+        stack.callback(close_auth_listeners, auth_listeners)
         for address in addresses:
             if address.startswith(UNIX_PREFIX):
-                doors.append(Door(address, stack.enter_context(unix_sockets([address]))))
+                auth_listeners.append(AuthListener(address, stack.enter_context(unix_sockets([address]))))
             else:
                 host, _, port = address.rpartition(":")
-                doors.append(Door(address, bind([host.strip("[]")], int(port), key="forwardAuth.listen")))
-        yield doors
+                auth_listeners.append(
+                    AuthListener(address, bind([host.strip("[]")], int(port), key="forwardAuth.listen"))
+                )
+        yield auth_listeners
 
 
-def close_doors(doors: Sequence[Door]) -> None:
+def close_auth_listeners(auth_listeners: Sequence[AuthListener]) -> None:
     """Close all sockets."""
-    for door in doors:
-        for sock in door.sockets:
+    for listener in auth_listeners:
+        for sock in listener.sockets:
             sock.close()
 
 
-def door_limits(limits: Limits) -> Limits:
+def auth_limits(limits: Limits) -> Limits:
     """Return the limits of each of these addresses, from the limits of the service."""
     connections = min(limits.connections, max(CONNECTIONS_MIN, limits.connections // CONNECTIONS_PART))
     return replace(limits, connections=connections, buffered_bytes=max(MIB, limits.buffered_bytes // BUFFERED_PART))

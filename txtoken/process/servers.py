@@ -16,50 +16,50 @@ from txtoken.http1.proxies import Proxies
 from txtoken.http1.server import Server
 from txtoken.observe.access_log import AccessLog
 from txtoken.observe.logs import LineWriter
-from txtoken.observe.metrics import DoorMeter, Meter
+from txtoken.observe.metrics import AuthMeter, Meter
 from txtoken.observe.notices import Notices
 from txtoken.observe.observers import as_one
-from txtoken.process.doors import Door, door_limits
+from txtoken.process.auth_listeners import AuthListener, auth_limits
 from txtoken.service.app import App
 
 MAIN: Final = None  # stands for the main server, in place of a dedicated address
 
 
-class Entrances:
+class Servers:
     """The servers of one worker. `main` is the main server. Without a `meter` nothing is counted."""
 
     def __init__(
         self,
         app: App,
-        doors: Sequence[Door],
+        auth_listeners: Sequence[AuthListener],
         clock: Clock,
         writer: LineWriter,
         meter: Meter | None,
         notices: Notices,
     ) -> None:
-        self._doors = doors
+        self._auth_listeners = auth_listeners
         self._writer = writer
         self._meter = meter
         self._notices = notices
         self._logs = self.new_logs(app)
         config = app.config
         self.main = Server(app.router, config.limits, config.timeouts, clock, self._observer(MAIN))
-        self._at_doors = [
+        self._auth_servers = [
             Server(
-                app.door(door.address),
-                door_limits(config.limits),
+                app.auth_router(listener.address),
+                auth_limits(config.limits),
                 config.timeouts,
                 clock,
-                self._observer(door.address),
+                self._observer(listener.address),
             )
-            for door in doors
+            for listener in auth_listeners
         ]
         self._watch_buffers()
         self.secure(config.tls.context)
 
     @property
     def _servers(self) -> list[Server]:
-        return [self.main, *self._at_doors]
+        return [self.main, *self._auth_servers]
 
     @property
     def connection_count(self) -> int:
@@ -88,18 +88,20 @@ class Entrances:
                 client_behind=client_behind,
             )
 
-        return {address: new_log(address) for address in (MAIN, *(door.address for door in self._doors))}
+        return {
+            address: new_log(address) for address in (MAIN, *(listener.address for listener in self._auth_listeners))
+        }
 
     def _observer(self, address: str | None) -> Observer | None:
         meter = self._meter
         log = self._logs.get(address)
-        return as_one(log, meter if meter is None or address is MAIN else DoorMeter(meter))
+        return as_one(log, meter if meter is None or address is MAIN else AuthMeter(meter))
 
     async def listen(self, sockets: Sequence[socket.socket]) -> None:
         """Accept clients on `sockets`, and on the dedicated addresses."""
         await self.main.listen(sockets)
-        for door, server in zip(self._doors, self._at_doors, strict=True):
-            await server.listen(door.sockets)
+        for listener, server in zip(self._auth_listeners, self._auth_servers, strict=True):
+            await server.listen(listener.sockets)
 
     def secure(self, tls: ssl.SSLContext | None) -> None:
         """Use TLS, or plain text, for clients that connect from now on."""
@@ -112,9 +114,12 @@ class Entrances:
         self._logs = logs
         config = app.config
         self.main.use(app.router, config.limits, config.timeouts, self._observer(MAIN))
-        for door, server in zip(self._doors, self._at_doors, strict=True):
+        for listener, server in zip(self._auth_listeners, self._auth_servers, strict=True):
             server.use(
-                app.door(door.address), door_limits(config.limits), config.timeouts, self._observer(door.address)
+                app.auth_router(listener.address),
+                auth_limits(config.limits),
+                config.timeouts,
+                self._observer(listener.address),
             )
         self._watch_buffers()
 
@@ -137,12 +142,12 @@ class Entrances:
         for log in self._logs.values():
             log.flush()
 
-    def take_held_back(self) -> int:
+    def take_deferred(self) -> int:
         """Return how many connections had to wait for a place since the last call."""
         count = 0
         for server in self._servers:
-            count += server.places.held_back
-            server.places.held_back = 0
+            count += server.places.deferred
+            server.places.deferred = 0
         return count
 
     def take_handshakes_failed(self) -> int:
@@ -155,10 +160,10 @@ class Entrances:
 
     async def drain(self) -> None:
         """Close the sockets, let running requests finish within their time, and abort the rest."""
-        at_doors = [asyncio.ensure_future(server.drain()) for server in self._at_doors]
+        at_listeners = [asyncio.ensure_future(server.drain()) for server in self._auth_servers]
         # It begins now: the next answers already say that they are the last ones.
         await self.main.drain()
-        await asyncio.gather(*at_doors)
+        await asyncio.gather(*at_listeners)
 
     def abort(self) -> None:
         """Abort everything at once."""

@@ -28,7 +28,7 @@ from txtoken.http1.buffers import EASED_BYTES
 from txtoken.http1.messages import Request
 from txtoken.observe.logs import LineWriter, open_log
 from txtoken.process import heap
-from txtoken.process.doors import CONNECTIONS_MIN, Door, door_limits, open_doors
+from txtoken.process.auth_listeners import CONNECTIONS_MIN, AuthListener, auth_limits, open_auth_listeners
 from txtoken.process.inheritance import Inheritance
 from txtoken.process.worker import Worker
 from txtoken.service.app import App
@@ -38,16 +38,16 @@ both_kinds = pytest.mark.parametrize("workers", [1, 2])
 UNKNOWN: Final = ("/livez", "/getToken", "/checkToken", "/metrics", "/", "/fax", "/other/fa", "//fa", "/%66a", "*")
 
 
-def settings(door: str, workers: int = 1, more: str = "") -> str:
+def settings(listener: str, workers: int = 1, more: str = "") -> str:
     """Write a configuration."""
     return (
         f"port: 0\nlisten: 127.0.0.1\nworkers: {workers}\nencKey: {KEY}\nremote: http://127.0.0.1:9/login\n"
-        f"forwardAuth: {{route: /fa, headers: {{X-User: /data/id}}, listen: {door}{more}}}\n"
+        f"forwardAuth: {{route: /fa, headers: {{X-User: /data/id}}, listen: {listener}{more}}}\n"
     )
 
 
 def listening(process: ServiceProcess) -> tuple[int, list[str]]:
-    """Wait until the service listens, and return its port and the addresses of its doors."""
+    """Wait until the service listens, and return its port and the addresses of its listeners."""
     fields = json.loads(process.line_with('"listening"'))
     return int(fields["addresses"][0].rpartition(":")[2]), list(fields["forward_auth_addresses"])
 
@@ -82,20 +82,20 @@ def test_nothing_else_is_there(tmp_path: Path, kind: str, workers: int) -> None:
     """On its address the route answers by the token, and every other path is 401, with a good token too. The service's own
     address does not have the route.
     """
-    path = f"{tmp_path}/door.sock"
+    path = f"{tmp_path}/listener.sock"
     with service_process(
         tmp_path, config=settings(f"unix:{path}" if kind == "unix" else "'127.0.0.1:0'", workers)
     ) as process:
-        port, (door,) = listening(process)
+        port, (listener,) = listening(process)
         for _ in range(4 * workers):
-            assert ask(door, "/fa", token()) == (200, "ada")
-            assert ask(door, "/fa/livez?x=y", token(), "POST") == (200, "ada")
-            assert ask(door, "/fa/../livez", token()) == (200, "ada")
-        assert ask(door, "/fa") == (401, None)
+            assert ask(listener, "/fa", token()) == (200, "ada")
+            assert ask(listener, "/fa/livez?x=y", token(), "POST") == (200, "ada")
+            assert ask(listener, "/fa/../livez", token()) == (200, "ada")
+        assert ask(listener, "/fa") == (401, None)
         for other in UNKNOWN:
             method = "OPTIONS" if other == "*" else "GET"
-            assert ask(door, other, token(), method) == (401, None)
-            assert ask(door, other, "", method) == (401, None)
+            assert ask(listener, other, token(), method) == (401, None)
+            assert ask(listener, other, "", method) == (401, None)
         assert ask(f"127.0.0.1:{port}", "/fa", token())[0] == 404
         assert ask(f"127.0.0.1:{port}", "/livez")[0] == 200
         process.send(signal.SIGTERM)
@@ -110,11 +110,11 @@ def test_everything_is_below_the_root(tmp_path: Path) -> None:
     text = settings("'[::1]:0'").replace("route: /fa", "route: /") + "adminPort: 0\n"
     with service_process(tmp_path, config=text) as process:
         fields = json.loads(process.line_with('"listening"'))
-        (door,) = fields["forward_auth_addresses"]
+        (listener,) = fields["forward_auth_addresses"]
         ask(fields["addresses"][0], "/nothing", token())
         for path in UNKNOWN[:-1]:
-            assert ask(door, path, token()) == (200, "ada")
-            assert ask(door, path) == (401, None)
+            assert ask(listener, path, token()) == (200, "ada")
+            assert ask(listener, path) == (401, None)
         line = json.loads(process.line_with('"status":200'))
         assert line["path"] == "/*"  # the client's path is another service's
         found = scrape(int(fields["admin_addresses"][0].rpartition(":")[2]))
@@ -128,39 +128,39 @@ def test_everything_is_below_the_root(tmp_path: Path) -> None:
 
 
 def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
-    """A door that cannot be bound keeps the service from starting, and the message names the key."""
+    """A listener that cannot be bound keeps the service from starting, and the message names the key."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        door = f"127.0.0.1:{taken.getsockname()[1]}"
-        with service_process(tmp_path, config=settings(f"'{door}'")) as process:
+        listener = f"127.0.0.1:{taken.getsockname()[1]}"
+        with service_process(tmp_path, config=settings(f"'{listener}'")) as process:
             code, _, errors = process.ended()
     assert code == 1
-    assert f"cannot listen on {door}: the port is in use" in errors
+    assert f"cannot listen on {listener}: the port is in use" in errors
     assert "forwardAuth.listen" in errors
 
 
-def test_all_doors_are_closed_when_one_cannot_be_had(tmp_path: Path) -> None:
+def test_all_listeners_are_closed_when_one_cannot_be_had(tmp_path: Path) -> None:
     """When one address cannot be bound, those before it are let go of, their files included."""
-    path = f"{tmp_path}/door.sock"
+    path = f"{tmp_path}/listener.sock"
     with socket.create_server(("127.0.0.1", 0)) as found:
         free = f"127.0.0.1:{found.getsockname()[1]}"
-    with pytest.raises(StartError), open_doors([f"unix:{path}", free, f"unix:{tmp_path}/none/door.sock"]):
+    with pytest.raises(StartError), open_auth_listeners([f"unix:{path}", free, f"unix:{tmp_path}/none/listener.sock"]):
         pass
     assert not os.path.exists(path)
-    with open_doors([free]) as doors:
-        assert [sock.fileno() >= 0 for sock in doors[0].sockets] == [True]
-    assert doors[0].sockets[0].fileno() == -1
+    with open_auth_listeners([free]) as auth_listeners:
+        assert [sock.fileno() >= 0 for sock in auth_listeners[0].sockets] == [True]
+    assert auth_listeners[0].sockets[0].fileno() == -1
 
 
 @both_kinds
-def test_a_reload_moves_no_door(tmp_path: Path, workers: int) -> None:
+def test_a_reload_moves_no_listener(tmp_path: Path, workers: int) -> None:
     """A reload applies to a dedicated address. A configuration with another address is not applied at all, since its route
-    would be nowhere. A door whose section has gone refuses all.
+    would be nowhere. A listener whose section has gone refuses all.
     """
-    door = f"unix:{tmp_path}/door.sock"
-    first = settings(door, workers)
+    listener = f"unix:{tmp_path}/listener.sock"
+    first = settings(listener, workers)
     with service_process(tmp_path, config=first) as process:
         listening(process)
-        assert ask(door, "/fa", token()) == (200, "ada")
+        assert ask(listener, "/fa", token()) == (200, "ada")
 
         def reload(text: str, said: str) -> None:
             (tmp_path / "example_cfg.yml").write_text(text)
@@ -168,15 +168,15 @@ def test_a_reload_moves_no_door(tmp_path: Path, workers: int) -> None:
             process.line_with(said)
 
         reload(first.replace("/data/id", "/data/none"), "is reloaded")
-        wait_for(lambda: ask(door, "/fa", token()) == (200, ""))
+        wait_for(lambda: ask(listener, "/fa", token()) == (200, ""))
         moved = settings(f"unix:{tmp_path}/other.sock", workers)
         reload(moved, f"forwardAuth.listen: unix:{tmp_path}/other.sock needs a restart")
-        assert ask(door, "/fa", token()) == (200, "")
+        assert ask(listener, "/fa", token()) == (200, "")
         reload(first.partition("forwardAuth")[0], "forwardAuth was removed from the configuration")
-        wait_for(lambda: ask(door, "/fa", token()) == (401, None))
-        assert ask(door, "/fa", token()) == (401, None)
+        wait_for(lambda: ask(listener, "/fa", token()) == (401, None))
+        assert ask(listener, "/fa", token()) == (401, None)
         reload(first, "is reloaded")
-        wait_for(lambda: ask(door, "/fa", token()) == (200, "ada"))
+        wait_for(lambda: ask(listener, "/fa", token()) == (200, "ada"))
 
 
 def wait_for(happens: object) -> None:
@@ -195,86 +195,86 @@ def config() -> Config:
     return demo_config(0, "http://127.0.0.1:9/login", LogSettings(access=False))
 
 
-def with_door(config: Config, **settings_: object) -> Config:
-    """Add a door to a configuration."""
-    door = ForwardAuthSettings("/fa", listen="unix:/door", **settings_)  # type: ignore[arg-type]
-    return changed(config, forward_auth=(door,), process__doors=("unix:/door",))
+def with_listener(config: Config, **settings_: object) -> Config:
+    """Add a listener to a configuration."""
+    listener = ForwardAuthSettings("/fa", listen="unix:/listener", **settings_)  # type: ignore[arg-type]
+    return changed(config, forward_auth=(listener,), process__auth_addresses=("unix:/listener",))
 
 
-def test_a_door_never_answers_with_5xx(config: Config) -> None:
-    """Whatever cannot be served at a door is refused with a 4xx: an Envoy may let requests pass when it gets a 5xx."""
+def test_a_listener_never_answers_with_5xx(config: Config) -> None:
+    """Whatever cannot be served at a listener is refused with a 4xx: an Envoy may let requests pass when it gets a 5xx."""
 
     async def main() -> None:
-        house = House(with_door(config))
+        house = House(with_listener(config))
         app: App = house.worker._app
         for status in (400, 408, 413, 431, 500, 501, 503, 505):
-            refusal = app.door("unix:/door").refusal(ProtocolError(status, "any", "any"))
+            refusal = app.auth_router("unix:/listener").refusal(ProtocolError(status, "any", "any"))
             assert refusal.status == (status if status < 500 else 403)
             assert app.router.refusal(ProtocolError(status, "any", "any")).status == status
-        assert app.door("unix:/door").failure(RuntimeError()).status == 403
+        assert app.auth_router("unix:/listener").failure(RuntimeError()).status == 403
         await house.close()
 
     run(main())
 
 
-def test_refusals_at_a_door_are_its_route_s(config: Config) -> None:
-    """Without `body` nothing at a door has one, whatever is asked there."""
+def test_refusals_at_a_listener_are_its_route_s(config: Config) -> None:
+    """Without `body` nothing at a listener has one, whatever is asked there."""
 
     async def main() -> None:
         for has_body in (True, False):
-            house = House(with_door(config, has_body=has_body))
-            door = house.worker._app.door("unix:/door")
+            house = House(with_listener(config, has_body=has_body))
+            listener = house.worker._app.auth_router("unix:/listener")
             client = Listener()
-            door.find(head("GET", "/elsewhere")).handle(Request(head("GET", "/elsewhere"), b""), client)
+            listener.find(head("GET", "/elsewhere")).handle(Request(head("GET", "/elsewhere"), b""), client)
             assert (client.told[0].status, bool(client.told[0].body)) == (401, has_body)
-            assert bool(door.refusal(ProtocolError(503, "any", "any")).body) == has_body
+            assert bool(listener.refusal(ProtocolError(503, "any", "any")).body) == has_body
             await house.close()
 
     run(main())
 
 
-def test_a_door_lives_as_the_service_does(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A door speaks TLS when the service does, returns memory, is counted among the connections, and drains with it."""
+def test_a_listener_lives_as_the_service_does(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listener speaks TLS when the service does, returns memory, is counted among the connections, and drains with it."""
 
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as sock:
-            whole = with_door(config)
+            whole = with_listener(config)
             writer = LineWriter(1)
-            inheritance = Inheritance(doors=[Door("unix:/door", [sock])])
+            inheritance = Inheritance(auth_listeners=[AuthListener("unix:/listener", [sock])])
             worker = Worker(whole, open_log(writer, level="error", as_json=True), writer, inheritance=inheritance)
-            entrances = worker._entrances
-            (door,) = entrances._at_doors
+            servers = worker._servers
+            (listener,) = servers._auth_servers
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            entrances.secure(tls)
-            assert door.places.acceptor.tls is tls
-            entrances.secure(None)
-            assert entrances.connections_max == Limits().connections + 1000
+            servers.secure(tls)
+            assert listener.places.acceptor.tls is tls
+            servers.secure(None)
+            assert servers.connections_max == Limits().connections + 1000
             given: list[bool] = []
             monkeypatch.setattr(heap, "give_back", lambda: given.append(True))
-            door.buffers._most = 2 * EASED_BYTES
+            listener.buffers._most = 2 * EASED_BYTES
             worker._sweep(asyncio.get_running_loop().time())
             assert given == [True]
-            door.places.held_back, door.places.handshakes_failed = 2, 3
-            assert (entrances.take_held_back(), entrances.take_handshakes_failed()) == (2, 3)
-            assert (entrances.take_held_back(), entrances.take_handshakes_failed()) == (0, 0)
+            listener.places.deferred, listener.places.handshakes_failed = 2, 3
+            assert (servers.take_deferred(), servers.take_handshakes_failed()) == (2, 3)
+            assert (servers.take_deferred(), servers.take_handshakes_failed()) == (0, 0)
             await worker.start([])
             client = socket.create_connection(sock.getsockname())
             client.setblocking(False)
             await asyncio.get_running_loop().sock_sendall(client, b"GET /fa HTTP/1.1\r\nHost: a\r\n\r\n")
             assert await asyncio.get_running_loop().sock_recv(client, 1 << 16)
-            assert entrances.connection_count == 1
+            assert servers.connection_count == 1
             await worker.stop()
             assert sock.fileno() == -1
-            assert entrances.connection_count == 0
+            assert servers.connection_count == 0
             client.close()
             writer.close()
 
     run(main())
 
 
-def test_what_a_door_takes_on() -> None:
-    """A door takes on a part of what the service does, and never more than that."""
-    usual = door_limits(Limits())
+def test_what_a_listener_takes_on() -> None:
+    """A listener takes on a part of what the service does, and never more than that."""
+    usual = auth_limits(Limits())
     assert (usual.connections, usual.buffered_bytes, usual.head_bytes) == (1000, 8 * MIB, Limits().head_bytes)
-    assert door_limits(Limits(connections=100)).connections == CONNECTIONS_MIN
-    assert door_limits(Limits(connections=3, buffered_bytes=MIB)) == Limits(connections=3, buffered_bytes=MIB)
+    assert auth_limits(Limits(connections=100)).connections == CONNECTIONS_MIN
+    assert auth_limits(Limits(connections=3, buffered_bytes=MIB)) == Limits(connections=3, buffered_bytes=MIB)
