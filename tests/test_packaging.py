@@ -238,10 +238,7 @@ def test_the_binary_has_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe(monkeypatch)
     assert recipe.scripts == [str(ROOT / "txtoken" / "__main__.py")]
     assert {f"txtoken.cli.{verb}" for verb in VERBS} <= set(recipe.hidden)
-    assert sorted(recipe.data) == [
-        (str(ROOT / "txtoken" / "demo" / "front_page.html"), "txtoken/demo"),
-        (str(ROOT / "txtoken" / "py.typed"), "txtoken"),
-    ]
+    assert recipe.data == [(str(ROOT / "txtoken" / "py.typed"), "txtoken")]
     assert {"cryptography", "httptools"} <= {name.partition(".")[0] for name in recipe.hidden}
     for name in recipe.hidden:
         if name != "uvloop":  # not on every machine
