@@ -38,6 +38,8 @@ REPLACED: Final = (
     (r"(?:has|have) no word for", "cannot express"),
     (r"(?:it|this|which|that|and) is no (?:number|socket|directory|timestamp|file)", "is not a"),
     (r"speak(?:s)? in the clear", "plain text"),
+    (r"(?:waits?|requests|comes?) behind", "after"),
+    (r"knocks? on", "a port scanner"),
 )
 RULES: Final = tuple(
     (re.compile(rf"(?<![\w-])(?:{pattern.replace(' ', GAP)})(?![\w-])", re.IGNORECASE), instead)
