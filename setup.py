@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say of the package: what is compiled, and its README and addresses for a package index.
+"""What pyproject.toml cannot say of the package: what is compiled, which sources are distributed, its README for a package index.
 
 With TXTOKEN_COMPILE=1 mypyc compiles the modules on a request's way, as they stand: the wheel is for one kind of machine and
 one Python, and does the same in less CPU time. Without it the wheel is for all, and needs no C compiler.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from setuptools import setup
+from setuptools.command.egg_info import egg_info
 
 COMPILED = (
     "txtoken/clock.py",
@@ -85,6 +86,29 @@ COMPILED = (
     "txtoken/service/upstream/request_head.py",
 )
 
+# What the source distribution has, in the words of MANIFEST.in: the repository, because its tests run there and read the
+# documents and examples, and nothing that is made of it.
+SOURCES = (
+    "include *.md Dockerfile .dockerignore .gitignore example_cfg.yml",
+    "graft .ci",
+    "graft .github",
+    "graft bench",
+    "graft deploy",
+    "graft docs",
+    "graft examples",
+    "graft requirements",
+    "graft scripts",
+    "graft tests",
+    "graft txtoken",
+    "prune examples/verify/node/node_modules",
+    "prune examples/verify/python/.venv",
+    "prune examples/verify/rust/target",
+    "prune examples/verify/java/target",
+    "prune docs/site",
+    "exclude deploy/enc_key bench/results/*/smoke*",
+    "global-exclude __pycache__/* *.py[cod] *.so",
+)
+
 ROOT = Path(__file__).parent
 VERSION: str = runpy.run_path(str(ROOT / "txtoken" / "version.py"))["VERSION"]
 ADDRESS: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["txtoken"]["address"]
@@ -96,6 +120,18 @@ LINK = re.compile(rf"\[([^]]*)\]\({RELATIVE}\)")
 HTML_IMAGE = re.compile(r'<picture>.*?\balt="([^"]*)".*?</picture>|<img\b[^>]*\balt="([^"]*)"[^>]*>', re.DOTALL)
 HTML_LINK = re.compile(rf'<a href="{RELATIVE}">(.*?)</a>', re.DOTALL)
 HTML_SOURCE = re.compile(rf'\b(src|srcset)="{RELATIVE}"')
+
+
+class SourceFiles(egg_info):
+    """Finds the files of the source distribution by `SOURCES`."""
+
+    def find_sources(self) -> None:
+        super().find_sources()
+        for line in SOURCES:
+            self.filelist.process_template_line(line)
+        self.filelist.sort()
+        self.filelist.remove_duplicates()
+        Path(self.egg_info, "SOURCES.txt").write_text("\n".join(self.filelist.files))
 
 
 def page(place: str) -> str:
@@ -142,6 +178,7 @@ if os.environ.get("TXTOKEN_COMPILE") == "1":
 
     extensions = mypycify([*COMPILED], opt_level="3")
 setup(
+    cmdclass={"egg_info": SourceFiles},
     ext_modules=extensions,
     long_description=readme(),
     long_description_content_type="text/markdown",

@@ -177,21 +177,20 @@ def test_pythons() -> None:
     assert PROJECT["project"]["requires-python"] == f">={named[0]}"
 
 
-def test_what_the_source_distribution_has() -> None:
+def test_what_the_source_distribution_has(tmp_path: Path) -> None:
     """Every file of the repository is in the source distribution, so that its tests run, and what is made of it is not."""
     if not (ROOT / ".git").exists():
         pytest.skip("this is no clone")
-    lines = [line.split() for line in (ROOT / "MANIFEST.in").read_text().splitlines() if line and line[0] != "#"]
-    grafted = {folder for word, *folders in lines if word == "graft" for folder in folders}
-    included = [pattern for word, *patterns in lines if word == "include" for pattern in patterns]
-    always = {"LICENSE", "MANIFEST.in", "pyproject.toml", "setup.py"}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
-        "\n"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = {file for file in tracked.split("\0") if (ROOT / file).is_file()}
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    listed = set((tmp_path / "txtoken.egg-info" / "SOURCES.txt").read_text().splitlines())
+    assert files - listed == set()
+    made = subprocess.run(
+        ["git", "check-ignore", "--stdin"], cwd=ROOT, input="\n".join(listed - files), capture_output=True, text=True
     )
-    for file in filter(None, tracked):
-        folder, slash, _ = file.partition("/")
-        listed = folder in grafted if slash else any(fnmatchcase(file, pattern) for pattern in included)
-        assert listed or file in always, f"{file}: MANIFEST.in is to name it"
+    assert made.stdout == ""
 
 
 def test_what_a_wheel_has() -> None:
