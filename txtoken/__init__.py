@@ -4,7 +4,8 @@ The map, in the order a request meets it:
 
 process/   Runs the service under Unix. `supervisor` decides about workers, `places` has their processes; `worker` has one `App`
            and its servers, with one `heartbeat` for everything that is due; `reload` reloads the configuration, `revoked` the
-           list of revocations; `admin` is the second port, `sockets` has the listening sockets, `threads` make slow signatures.
+           list of revocations; `admin` is the second port, `sockets` has the listening sockets, `threads` make slow signatures;
+           `companion` is the demo's process beside the service.
 http1/     HTTP/1.1. Turns bytes into requests, and responses into bytes; has every limit on clients, and the trusted proxies
            (`proxies`). Knows no tokens.
 service/   What a token service does. `app` builds everything from one configuration: `routes` finds the handler, `handlers/` has
