@@ -41,8 +41,8 @@ class Checkout:
         Raises:
             Refusal: it failed, with the end of what it said.
         """
-        # Equal bytes each time: one seed for the order of sets, and no build ID, which is made of debug information too, and so of
-        # the name of a temporary folder.
+        # Equal bytes each time: one seed for the order of sets, and no build ID, which is made of debug information too, and so
+        # of the name of a temporary folder.
         fixed = {"SOURCE_DATE_EPOCH": str(self.epoch), "PYTHONHASHSEED": "0", "LDFLAGS": "-Wl,--build-id=none"}
         done = subprocess.run(  # noqa: S603  # no shell; the commands are this repository's
             command,
