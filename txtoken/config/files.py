@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 import yaml
@@ -22,17 +23,28 @@ def _hidden(_: object) -> str:
 def exists(path: str) -> bool:
     """Whether this path exists, as far as this process can see."""
     try:
-        return Path(path).exists()
+        return _mode(Path(path)) is not None
+    except ValueError:
+        return False
     except OSError:
         return "/" in path  # reading it will report the system's reason, unless this is no path at all
+
+
+def _mode(file: Path) -> int | None:
+    """Return the mode of a file, None where there is none. Raises OSError, which `Path.exists` of Python 3.14 hides."""
+    try:
+        return file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def read_file(path: str, bytes_max: int) -> bytes:
     """Read a file that is not larger than `bytes_max`."""
     file, path = Path(path), printable(path)
     try:
-        if not file.is_file():
-            raise Wrong(f"{path} is not a file" if file.exists() else f"{path} does not exist")
+        mode = _mode(file)
+        if mode is None or not S_ISREG(mode):
+            raise Wrong(f"{path} does not exist" if mode is None else f"{path} is not a file")
         with file.open("rb") as stream:
             data = stream.read(bytes_max + 1)
     except (OSError, ValueError) as error:

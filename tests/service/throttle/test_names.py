@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import unicodedata
 from functools import partial
 from typing import Any
@@ -65,7 +66,12 @@ NOBODY = [""]
         (b'{"user":"ada\xff"}', "/user", NOBODY),
         ('{"user":"ada"', "/user", NOBODY),
         ("[" * 5000 + "]" * 5000, "/user", NOBODY),
-        ('{"a":' + "[" * 5000 + "]" * 5000 + ',"user":"ada"}', "/user", NOBODY),
+        # The library reads as deep as the stack allows, from Python 3.14 on.
+        (
+            '{"a":' + "[" * 5000 + "]" * 5000 + ',"user":"ada"}',
+            "/user",
+            ["ada"] if sys.version_info >= (3, 14) else NOBODY,
+        ),
     ],
 )
 def test_the_pointer_leads_to_a_name(body: str | bytes, pointer: str, found: list[str]) -> None:
