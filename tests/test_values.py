@@ -71,6 +71,8 @@ def refused(read: Callable[[yaml.Node], object], value: yaml.Node) -> Wrong:
         (values.whole_seconds(10, DAY_S), "5m", 300),
         (values.whole_seconds(10, DAY_S), "1d", DAY_S),
         (values.whole_seconds(10, DAY_S), "0.5m", 30),
+        (values.whole_seconds(10, DAY_S), "8.2m", 492),  # in binary 8.2 * 60 is a little less
+        (values.whole_seconds(10, DAY_S), "0.07h", 252),  # and this a little more
         (values.whole_seconds(10, DAY_S), "10000ms", 10),
         (values.duration(0.001, DAY_S), "0.001", 0.001),
         (values.duration(0.001, DAY_S), "1ms", 0.001),
@@ -79,6 +81,7 @@ def refused(read: Callable[[yaml.Node], object], value: yaml.Node) -> Wrong:
         (values.duration(0.001, DAY_S), "5s", 5.0),
         (values.duration(0.001, DAY_S), "5 s", 5.0),
         (values.duration(0.001, DAY_S), "1.5m", 90.0),
+        (values.duration(0.001, DAY_S), "8.2m", 492.0),
         (values.duration(0.001, DAY_S), "1440m", float(DAY_S)),
         (values.duration(0.001, DAY_S), "24h", float(DAY_S)),
         (values.duration(0.001, DAY_S), "1.5 h", 5400.0),

@@ -143,7 +143,7 @@ def duration(low: float, high: float) -> Kind[float]:
     @kind("number string", minimum=low, maximum=high, pattern=DURATION)
     def read(node: yaml.Node) -> float:
         match = re.fullmatch(DURATION, read_text(node))
-        value = float(match[1]) * _UNITS_S[match[2]] if match else -1
+        value = _seconds(match) if match else -1
         if not low <= value <= high:
             raise Wrong(f"has to be a time from {low:.12g} to {high:.12g} seconds: 5, 500ms, 5s, 1m, 24h, 7d")
         return value
@@ -209,7 +209,12 @@ def _with_unit(text: str) -> float:
     match = re.fullmatch(DURATION, text)
     if match is None or not match[2]:
         raise ValueError
-    return float(match[1]) * _UNITS_S[match[2]]
+    return _seconds(match)
+
+
+def _seconds(match: re.Match[str]) -> float:
+    """Return the seconds of a `DURATION`. Without rounding, 8.2m would be 491.99999999999994 seconds."""
+    return round(float(match[1]) * _UNITS_S[match[2]], 9)
 
 
 @kind("string", pattern=timestamp.PATTERN)
