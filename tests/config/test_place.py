@@ -47,6 +47,11 @@ NOT_PLAIN: Final = (
     "port: !!str 1\nlisten: !x 1",
     "listen: []",
     "listen: example.com",
+    "listen: unix:/run/t.sock,127.0.0.1",
+    "listen: unix:/run/t.sock, unix:/run/u.sock",
+    "listen: ''",
+    "listen: 127.1",
+    "port: 010",
     "listen: {a: 1}",
     "listen: fe80::1%eth0",
     "- port",
@@ -86,6 +91,7 @@ def test_environment_and_overrides(tmp_path: Path) -> None:
     assert found(tmp_path, "port: 1", {"TXTOKEN_PORT": "tcp://10.0.0.1:8888"}) == (LOOPBACK, 1)
     assert found(tmp_path, "port: 1", {"TXTOKEN_TLS_CERT_FILE": "a"}) is None
     assert found(tmp_path, "port: 1", {"TXTOKEN_TLS": "{}"}) is None
+    assert found(tmp_path, "port: 1", {"TXTOKEN_LISTEN": "unix:/run/t.sock,127.0.0.1"}) is None
     file = str(tmp_path / "cfg.yml")
     assert find_place(file, {"TXTOKEN_PORT": "2"}, {"port": "3", "remote": REMOTE}) == (LOOPBACK, 3)
     assert find_place(file, {}, {"tls.certFile": "a"}) is None

@@ -7,6 +7,7 @@ It loads YAML and nothing else that takes long: no typing, no dataclasses.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 import yaml
@@ -97,14 +98,15 @@ def _texts(node: yaml.Node) -> list[str]:
 
 
 def _port(texts: list[str]) -> int:
-    if len(texts) != 1 or not (
-        texts[0].isascii() and texts[0].isdigit() and len(texts[0]) <= 5 and int(texts[0]) <= 65535
-    ):
+    if len(texts) != 1 or not re.fullmatch("0|[1-9][0-9]{0,4}", texts[0]) or int(texts[0]) > 65535:
         raise _NotPlain
     return int(texts[0])
 
 
 def _address(text: str) -> str:
-    if text != "localhost" and not text.startswith(f"{_UNIX}/") and not set(text) <= set("0123456789abcdefABCDEF.:"):
+    """Return an address as it is. Commas separate several, and what is too short for an address is none."""
+    is_socket = text.startswith(f"{_UNIX}/") and "," not in text
+    is_ip = set(text) <= set("0123456789abcdefABCDEF.:") and (":" in text or text.count(".") == 3)
+    if not (text == "localhost" or is_socket or is_ip):
         raise _NotPlain
     return text
