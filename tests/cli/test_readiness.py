@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -134,6 +135,30 @@ def test_a_service_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         answer = ask(Place(*listening.getsockname()))
     assert answer.status is None
     assert "timed out" in answer.reason
+
+
+def test_a_host_with_many_silent_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline is for all of its addresses together."""
+    now, left = 0.0, []
+
+    class Silent(socket.socket):
+        """A socket whose connection takes a part of the time that it gets."""
+
+        def connect(self, address: object) -> None:
+            nonlocal now
+            timeout_s = self.gettimeout()
+            assert timeout_s is not None
+            left.append(timeout_s)
+            now += 1.5
+            raise TimeoutError("timed out")
+
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))] * 3
+    monkeypatch.setattr("txtoken.cli.readiness.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("txtoken.cli.readiness.socket.getaddrinfo", lambda *_, **__: addresses)
+    monkeypatch.setattr("txtoken.cli.readiness.socket.socket", Silent)
+    answer = ask(Place("many.example", 80))
+    assert (answer.status, answer.reason) == (None, "no answer: timed out")
+    assert left == [2.0, 0.5]
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 70, "a..b"])

@@ -140,32 +140,47 @@ def _status(place: Place, deadline: float) -> int:
     is_unix = place.host.startswith("unix:")
     host = "localhost" if is_unix else str(place)
     request = f"GET {place.route} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    with _connected(place) as sock:
+    with _connected(place, deadline) as sock:
+        sock.settimeout(_left_s(deadline))
         if place.tls is not None:
             sock = place.tls.wrap_socket(sock)  # type: ignore[attr-defined] # an SSL context, which only TLS loads
         with sock:
+            sock.settimeout(_left_s(deadline))
             sock.sendall(request.encode("ascii"))
             return _read_status(sock, deadline)
 
 
-def _connected(place: Place) -> socket.socket:
+def _left_s(deadline: float) -> float:
+    """Return the seconds that are left.
+
+    Raises:
+        TimeoutError: there are none.
+    """
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("timed out")
+    return left_s
+
+
+def _connected(place: Place, deadline: float) -> socket.socket:
     """Open a connection."""
     if place.host.startswith("unix:"):
-        return _connect(socket.AF_UNIX, place.host.removeprefix("unix:"))
+        return _connect(socket.AF_UNIX, place.host.removeprefix("unix:"), deadline)
     error: OSError | None = None
     # As bytes, a host is not looked up by way of the codec for names in other scripts, which takes 1.5 ms to load.
     for family, _, _, _, address in socket.getaddrinfo(place.host.encode("ascii"), place.port, type=socket.SOCK_STREAM):
         try:
-            return _connect(family, address)
+            return _connect(family, address, deadline)
         except OSError as caught:
             error = caught
     raise error or OSError("no such host")
 
 
-def _connect(family: int, address: object) -> socket.socket:
+def _connect(family: int, address: object, deadline: float) -> socket.socket:
+    left_s = _left_s(deadline)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.settimeout(TIMEOUT_S)
+        sock.settimeout(left_s)
         sock.connect(address)  # type: ignore[arg-type] # of that family
     except BaseException:
         sock.close()
@@ -176,10 +191,7 @@ def _connect(family: int, address: object) -> socket.socket:
 def _read_status(sock: socket.socket, deadline: float) -> int:
     head = b""
     while b"\r\n" not in head and len(head) < _HEAD_BYTES_MAX:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("timed out")
-        sock.settimeout(left_s)
+        sock.settimeout(_left_s(deadline))
         data = sock.recv(_HEAD_BYTES_MAX)
         if not data:
             break
