@@ -62,7 +62,7 @@ class Ring:
         overwritten = self._marks[0] - RING_BYTES  # meanwhile
         if start != after or overwritten > start:
             data = data[max(0, overwritten - start) :]
-            if start:
+            if start or overwritten > 0:
                 data = data[data.find(b"\n") + 1 :]  # what begins before is no whole event
         return end, data.splitlines()
 
