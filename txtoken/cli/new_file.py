@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from typing import Final
@@ -10,6 +11,8 @@ from typing import Final
 from txtoken.cli import early_signals
 
 FILE_MODE: Final = 0o600
+# What file systems without links answer: those of USB sticks, and some of networks and of FUSE.
+_NO_LINKS: Final = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
 
 class NotWritten(Exception):
@@ -50,8 +53,10 @@ def _write(path: str, data: bytes) -> None:
         _fill(descriptor, data)
         try:
             os.link(temporary, path)  # which overwrites nothing, as a rename would
-        except (PermissionError, NotImplementedError):
-            _write_in_place(path, data)  # file systems of USB sticks, and some of networks, have no links
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_LINKS:
+                raise
+            _write_in_place(path, data)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
