@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"No release of {options.version}:\n{refusal}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped. Nothing was committed or tagged.", file=sys.stderr)
+        print("Stopped. `git log -1` and `git tag --points-at HEAD` say what was done.", file=sys.stderr)
         return 130
     return 0
 
@@ -173,7 +173,7 @@ def moved(made: Path, dist: Path) -> Sequence[str]:
 
 
 def recorded(repository: Repository, plan: Plan) -> None:
-    """Commit the changes, if there are any, and tag: the only steps that change the repository.
+    """Commit the changes, if there are any, and tag, if it is not yet: the only steps that change the repository.
 
     Raises:
         Refusal: somebody committed meanwhile, or git would not.
@@ -184,6 +184,8 @@ def recorded(repository: Repository, plan: Plan) -> None:
         path.write_text(text)
     if plan.changes:
         repository.commit(list(plan.changes), plan.version)
+    if repository.has_here(plan.version):
+        return  # an earlier run tagged it, and may have failed to push
     section = plan.changelog.section(plan.version.text)
     assert section is not None
     repository.tag(plan.version, f"txtoken {plan.version.text}\n\n{section.text}\n")

@@ -48,13 +48,17 @@ class Repository:
                 continue  # somebody's own tag
         return found
 
+    def has_here(self, version: ReleaseVersion) -> bool:
+        """Whether HEAD is this version's tag already."""
+        return version.tag in self.git("tag", "--points-at", "HEAD").splitlines()
+
     def problems(self, version: ReleaseVersion) -> list[str]:
         """Say all that speaks against releasing what is checked out here as this version."""
         found = []
         if changed := self.git("status", "--porcelain").splitlines():
             names = ", ".join(line[3:] for line in changed[:_SHOWN_MAX]) + (", …" if len(changed) > _SHOWN_MAX else "")
             found.append(f"The tree has changes that are not committed: {names}. Commit them, or `git stash` them.")
-        released_here = version.tag in self.git("tag", "--points-at", "HEAD").splitlines()
+        released_here = self.has_here(version)
         branch = self.git("branch", "--show-current")
         if branch != BRANCH and not released_here:
             found.append(f"Releases are made from {BRANCH}; this is {branch or 'no branch'}. `git switch {BRANCH}`.")

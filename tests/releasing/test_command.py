@@ -159,6 +159,14 @@ def test_a_commit_that_fails_leaves_the_files_as_they_were(project: Repository) 
     assert project.git("status", "--porcelain") == ""
 
 
+def test_what_was_tagged_can_be_released_again(project: Repository) -> None:
+    """A push may fail, because the network does: the same command then goes on from the tag, and makes neither anew."""
+    command.recorded(project, command.planned(project, "1.1.0", push=False))
+    before = project.git("rev-parse", "HEAD", "v1.1.0")
+    command.recorded(project, command.planned(project, "1.1.0", push=False))
+    assert project.git("rev-parse", "HEAD", "v1.1.0") == before
+
+
 def test_branch_and_tag_are_pushed_together(project: Repository, tmp_path: Path) -> None:
     """Both arrive where the address is, and nothing else does."""
     public = tmp_path / "public.git"
