@@ -21,6 +21,7 @@ import pytest
 
 from tests.login_api import LoginApi
 from tests.running import PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, service_process
+from txtoken.demo.greeting import greeting
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 ANY: Final = ("--port", "0", "--login-port", "0")
@@ -238,6 +239,13 @@ def test_a_host(tmp_path: Path) -> None:
         process.line_with("listening")
         assert url.startswith("http://127.0.0.1:")
         assert log_in(url.replace("127.0.0.1", "127.0.0.2"))
+
+
+@pytest.mark.parametrize(("host", "is_open"), [("127.0.0.1", False), ("::1", False), ("192.0.2.1", True), ("::", True)])
+def test_who_can_use_it_is_said(host: str, is_open: bool) -> None:
+    """Wherever others reach the demo, it says so: at one address of the machine as at all of them."""
+    text = greeting("http://x", "http://y", is_own=True, host=host)
+    assert ("Anyone who can reach this machine can use it." in text) is is_open
 
 
 def test_a_remote(tmp_path: Path) -> None:

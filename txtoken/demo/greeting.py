@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from txtoken.config.addresses import is_local
 from txtoken.demo.login_api import PASSWORD, USER
-from txtoken.settings import ALL_ADDRESSES, ALL_IPV4
-
-_EVERYWHERE: Final = (ALL_ADDRESSES, ALL_IPV4)
 
 
 def _log_in(service_url: str) -> str:
@@ -19,7 +15,7 @@ def greeting(service_url: str, remote_url: str, *, is_own: bool, host: str) -> s
     log_in = _log_in(service_url) if is_own else f"curl -s -d @login.json {service_url}/getToken"
     whose = "The demo's login API" if is_own else "Your login API"
     file = "" if is_own else " (login.json: what your login API expects)"
-    reached = "\nAnyone who can reach this machine can use it.\n" if host in _EVERYWHERE else ""
+    reached = "\nAnyone who can reach this machine can use it.\n" if not is_local(host) else ""
     return f"""
 Open {service_url}/ in a browser.
 {reached}
