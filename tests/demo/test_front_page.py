@@ -15,7 +15,9 @@ import pytest
 from tests.running import KEY, PATIENCE_S, service_process
 from txtoken.demo import front_page
 from txtoken.demo.configuration import demo_config
-from txtoken.demo.front_page import About, FrontPage
+from txtoken.demo.events import EVENTS_PATH, Ring
+from txtoken.demo.front_page import PAGE_PATH, About, FrontPage, pages
+from txtoken.http1.messages import Client, Handler, Head, Request, Response
 from txtoken.settings import LogSettings
 
 BYTES_MAX: Final = 60 * 1024
@@ -66,6 +68,57 @@ def test_its_policy(tmp_path: Path) -> None:
     assert head["Cross-Origin-Resource-Policy"] == "same-origin"
     assert head["Access-Control-Allow-Origin"] is None
     assert len(body) <= BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("", 200),
+        ("127.0.0.1:8888", 200),
+        ("LOCALHOST:1", 200),
+        ("demo.localhost", 200),
+        ("[::1]:80", 200),
+        ("attacker.example", 403),
+        ("attacker.example:8888", 403),
+        ("127.0.0.1.attacker.example", 403),
+        ("localhost.attacker.example", 403),
+        ("notlocalhost", 403),
+    ],
+)
+@pytest.mark.parametrize("path", [PAGE_PATH, EVENTS_PATH])
+def test_a_page_of_another_site_reads_nothing(path: str, host: str, status: int) -> None:
+    """A web page whose name leads to this machine (DNS rebinding) gets neither the demo's page nor what happens in the demo."""
+    about = About(demo_config(0, "http://127.0.0.1/", LogSettings()), "run", is_own=True)
+    assert asked(pages(about, Ring())[path]["GET"], path, host) == status
+
+
+def test_a_demo_for_everybody_has_any_name() -> None:
+    """Where it listens on other addresses too, people open it by the machine's name."""
+    about = About(demo_config(0, "http://127.0.0.1/", LogSettings(), host="0.0.0.0"), "run", is_own=True)  # noqa: S104
+    assert asked(pages(about, Ring())[PAGE_PATH]["GET"], PAGE_PATH, "machine.example") == 200
+
+
+def asked(handler: Handler, path: str, host: str) -> int:
+    """Ask with a Host field, or with none. Returns the status."""
+    statuses = []
+
+    class Browser(Client):
+        def respond(self, response: Response) -> None:
+            statuses.append(response.status)
+
+    head = Head(
+        b"GET",
+        path.encode(),
+        b"after=1",
+        {b"host": host.encode()} if host else {},
+        minor_version=1,
+        keep_alive=True,
+        content_length=0,
+        expects_continue=False,
+    )
+    assert handler.handle(Request(head, b""), Browser()) is None
+    (status,) = statuses
+    return status
 
 
 @pytest.mark.parametrize("path", ["", "demo/events"])

@@ -133,7 +133,7 @@ def test_its_end(tmp_path: Path, workers: str, number: signal.Signals) -> None:
         process.line_with("listening")
         position = answer(f"{url}/demo/events")[1]["next"]
         with socket.create_connection(url.removeprefix("http://").split(":"), PATIENCE_S) as page:  # type: ignore[arg-type]
-            page.sendall(b"GET /demo/events?after=%d HTTP/1.1\r\nHost: a\r\n\r\n" % position)
+            page.sendall(b"GET /demo/events?after=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % position)
             began = time.monotonic()
             process.send(number)
             assert page.makefile("rb").read().count(b"draining") == 1

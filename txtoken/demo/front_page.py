@@ -12,8 +12,10 @@ from typing import Final
 
 import orjson
 
+from txtoken.config.addresses import is_local
 from txtoken.demo.events import EVENTS_PATH, Events, Ring
 from txtoken.demo.login_api import PASSWORD, USER
+from txtoken.demo.own_host import OwnHostOnly
 from txtoken.http1.messages import Client, Handler, Request, Response, response_head
 from txtoken.settings import Config
 from txtoken.version import VERSION
@@ -55,8 +57,11 @@ class About:
 
 
 def pages(about: About, ring: Ring) -> Mapping[str, Mapping[str, Handler]]:
-    """Return the routes of the demo, by path and method."""
-    return {PAGE_PATH: {"GET": FrontPage(about)}, EVENTS_PATH: {"GET": Events(ring, about.run, *_LINES)}}
+    """Return the routes of the demo, by path and method. A demo for this machine alone is not for pages of other sites."""
+    routes: dict[str, Handler] = {PAGE_PATH: FrontPage(about), EVENTS_PATH: Events(ring, about.run, *_LINES)}
+    if all(map(is_local, about.config.process.addresses)):
+        routes = {path: OwnHostOnly(handler) for path, handler in routes.items()}
+    return {path: {"GET": handler} for path, handler in routes.items()}
 
 
 class FrontPage(Handler):
