@@ -65,6 +65,24 @@ def test_what_is_not_needed_is_not_loaded(
     assert not modules & (SERVICE | not_loaded)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_enabled"),
+    [([], True), (["serve"], True), (["-c", "my.yml"], True), (["demo"], True), (["check"], False), (["help"], False)],
+    ids=str,
+)
+def test_a_service_collects_garbage(tmp_path: Path, arguments: list[str], is_enabled: bool) -> None:
+    """Only commands that end soon run without the garbage collector."""
+    code = (
+        "import gc, sys\nfrom txtoken.cli import commands\n"
+        "commands.run = lambda words: sys.stdout.write(str(gc.isenabled())) and 0\n"
+    )
+    environ = clean_environment() | run_first(tmp_path, code)
+    ran = subprocess.run(
+        [*PROGRAM, *arguments], cwd=tmp_path, env=environ, timeout=PATIENCE_S, check=False, capture_output=True
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, str(is_enabled).encode(), b"")
+
+
 def test_a_start_takes_little_cpu_time(tmp_path: Path) -> None:
     """Short commands take a few times the CPU time of an empty program, and no more."""
     for command, ratio in ratios(tmp_path, rounds=2, program=PROGRAM).items():
