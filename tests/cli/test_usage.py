@@ -76,6 +76,8 @@ def test_examples_are_of_commands() -> None:
         (["keys", "generate", "--alg", "ES265"], "did you mean ES256?"),
         (["completion", "bahs"], "did you mean bash?"),
         (["export", "ngnix"], "did you mean nginx?"),
+        (["demo", "--prot", "1"], "unknown argument: --prot: did you mean --port?"),
+        (["demo", "--behind", "ngnix"], "'ngnix' is none of nginx, caddy: did you mean nginx?"),
         (["xyzzy"], "there is no command 'xyzzy'\n"),
         (["health", "--url", "localhost"], "--url wants the address of a service"),
         (["serve", "--workers", "many"], "wants a number of processes, or auto"),
@@ -87,6 +89,15 @@ def test_mistakes(terminal: Terminal, words: list[str], said: str) -> None:
     ran = terminal.run(*words)
     assert (ran.code, ran.out) == (USAGE, "")
     assert said in ran.err
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "version"])
+def test_an_unknown_option_of_any_command(terminal: Terminal, command: str) -> None:
+    """Every command says that it does not have an option."""
+    argument = {"completion": ["bash"], "export": ["nginx"]}.get(command, [])
+    ran = terminal.run(*command.split(), *argument, "--xyzzy")
+    assert (ran.code, ran.out) == (USAGE, "")
+    assert "unknown argument: --xyzzy\n" in ran.err
 
 
 @pytest.mark.parametrize("verb", [[], ["serve"]])

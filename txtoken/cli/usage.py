@@ -68,8 +68,8 @@ class Parser(argparse.ArgumentParser):
         """Name the options of this command, and of those below it."""
         yield self._option_string_actions
         for action in self._actions:
-            if isinstance(action.choices, dict):
-                for parser in action.choices.values():
+            for parser in action.choices.values() if isinstance(action.choices, dict) else ():
+                if isinstance(parser, Parser):  # an option's choices may be the names of a dict, too
                     yield parser._option_string_actions  # noqa: SLF001 - it is one of this class
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
