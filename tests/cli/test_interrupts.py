@@ -61,7 +61,9 @@ sys.meta_path.insert(0, Finder())
     assert not left or "# throttle:" in (tmp_path / "txtoken.yml").read_text()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["schema"], ["help", "serve"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["schema"], ["help", "serve"], ["demo", "--once"]], ids=" ".join
+)
 @pytest.mark.parametrize("target", ["closed", "full"])
 def test_output_that_nobody_takes(tmp_path: Path, arguments: list[str], target: str) -> None:
     """`| head` that has ended gets no traceback, and a full disk one line; the exit code is 1."""

@@ -70,8 +70,10 @@ class Beside:
             return run(self._run(log_fd))
         except TxtokenError as error:
             self.speech.complain(f"txtoken: {error}")
-        except BrokenPipeError:  # a reader who has seen enough needs no word
+        except OSError as error:  # a reader who has seen enough needs no word, a full disk does
             os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT_FD)
+            if not isinstance(error, BrokenPipeError):
+                self.speech.complain(f"txtoken: {error.strerror or error}")
         return FAILED
 
     async def _run(self, log_fd: int) -> int:
