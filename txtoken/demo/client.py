@@ -152,8 +152,8 @@ def shortened(token: str) -> str:
 
 
 def _broken(token: str) -> str:
-    """Change one character, in the middle of the claims."""
-    place = len(token) // 2
+    """Change one character of the claims: the last one that is shown."""
+    place = token.find(".") + _SEGMENT_CHARACTERS
     return f"{token[:place]}{'A' if token[place] != 'A' else 'B'}{token[place + 1 :]}" if token else ""
 
 
