@@ -66,7 +66,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         write_new(path, text)
     except ThereAlready as error:
-        complain(f"txtoken: {path} {error} with --out, or run it: {serve}")
+        or_run = f", or run it: {serve}" if os.path.isfile(path) else ""
+        complain(f"txtoken: {path} {error} with --out{or_run}")
         return FAILED
     except NotWritten as error:
         complain(f"txtoken: {path} {error}. Choose another place with --out")
