@@ -63,6 +63,7 @@ EXAMPLES = {
     "token explain": (("txtoken token explain < token.txt", "say why it is or is not valid"),),
     "completion": (
         ('eval "$(txtoken completion bash)"', "complete in this bash"),
+        ('eval "$(txtoken completion zsh)"', "in this zsh, after compinit"),
         ("txtoken completion fish > ~/.config/fish/completions/txtoken.fish", "complete in every fish"),
     ),
     "version": (("txtoken version", "print it; -V and --version do the same"),),
