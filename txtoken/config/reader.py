@@ -135,7 +135,7 @@ class Reader:
             if key in BY_NAME:
                 if _is_given(value):
                     self.give(key, Given(value, source, where, line))
-            elif key in SECTIONS and has_lines:
+            elif key in SECTIONS:
                 if _is_given(value):
                     self.sections[key] = where, line
                     self._read_section(value, path, key + ".")
