@@ -187,6 +187,16 @@ def test_clients_with_certificates(tmp_path: Path, files: Files, login_api: Logi
     assert "traceback" not in output
 
 
+def test_health_at_the_admin_port(tmp_path: Path, files: Files, login_api: LoginApi) -> None:
+    """The admin port never speaks TLS, and `txtoken health` speaks none with it."""
+    with service_process(tmp_path, config=settings(login_api.url, "adminPort: 0\n")) as process:
+        address = json.loads(process.line_with('"listening"'))["admin_addresses"][0]
+        with service_process(tmp_path, "health", "--set", f"adminPort={address.rpartition(':')[2]}") as health:
+            code, output, errors = health.ended()
+    assert (code, errors) == (0, "")
+    assert output.startswith(f"{address}: ready")
+
+
 @pytest.mark.parametrize("listen", ["127.0.0.1", "unix:t.sock"])
 def test_health(tmp_path: Path, files: Files, login_api: LoginApi, listen: str) -> None:
     """`txtoken health` uses TLS, with any certificate for any name, also by a Unix socket."""

@@ -20,7 +20,7 @@ import jwt
 import pytest
 
 from tests.login_api import LoginApi
-from tests.running import PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, service_process
+from tests.running import PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, run_first, service_process
 from txtoken.demo.greeting import greeting
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -90,6 +90,15 @@ def test_colours(tmp_path: Path, no_colour: str, is_coloured: bool) -> None:
         assert process.wait(PATIENCE_S) == 0
     assert b"Valid" in output
     assert (b"\x1b[" in output) == is_coloured
+
+
+def test_a_failed_request_is_an_exit_code(tmp_path: Path) -> None:
+    """`demo --once` ends with 1 where its requests did not go as they should: images are tested by it."""
+    code = "from txtoken.demo import client\nclient.PROFILE = {}\n"
+    with service_process(tmp_path, "demo", "--once", environment=run_first(tmp_path, code)) as process:
+        exit_code, output, errors = process.ended()
+    assert (exit_code, errors) == (1, "")
+    assert output.count("FAILED") == 1
 
 
 @pytest.mark.parametrize("arguments", [("--once",), ANY])
