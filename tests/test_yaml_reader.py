@@ -139,3 +139,20 @@ def test_a_tab_as_indentation(text: str, line: int, column: int) -> None:
         compose(text)
     why = f"is not valid YAML from column {column}: a tab is used as indentation, which has to be spaces"
     assert explain(caught.value, text) == (line, why)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("port: 1\nsecret\nremote: x\n", "is not valid YAML from column 1: could not find expected ':'"),
+        ("listen: [secret\nport: 1\n", "is not valid YAML from column 5: expected ',' or ']'"),
+        ("a: {b: c\nsecret: 1]\n", "is not valid YAML from column 7: expected ',' or '}'"),
+        ('encKey: "secret\\zzz"\n', "is not valid YAML from column 17: found unknown escape character …"),
+        ("encKey: *secret\n", "is not valid YAML from column 9: found undefined alias …"),
+    ],
+)
+def test_what_is_expected_is_said(text: str, why: str) -> None:
+    """An error says what YAML expects there, and quotes nothing of the text."""
+    with pytest.raises(yaml.YAMLError) as caught:
+        compose(text)
+    assert explain(caught.value, text)[1] == why

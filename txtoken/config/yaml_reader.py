@@ -135,6 +135,8 @@ def explain(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     where = f"is not valid YAML from column {mark.column + 1}"
     if mark.buffer[mark.pointer : mark.pointer + 1] == "\t":
         return mark.line + 1, f"{where}: a tab is used as indentation, which has to be spaces"
-    problem = re.sub(r"['\"].*", "…", str(getattr(error, "problem", "")), flags=re.DOTALL)
+    problem = str(getattr(error, "problem", "")).partition(", but ")[0]
+    if not problem.startswith(("expected ", "could not find expected ")):  # what PyYAML quotes is the text
+        problem = re.sub(r"['\"].*", "…", problem, flags=re.DOTALL)
     hint = " (text that begins with a special character has to be in quotes)" if "found character" in problem else ""
     return mark.line + 1, f"{where}: {problem}{hint}"
