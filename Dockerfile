@@ -26,7 +26,7 @@ RUN TXTOKEN_COMPILE=1 /build/bin/python -c 'from setuptools import build_meta; b
 FROM base
 # scripts/image adds what a build alone knows: revision, created, and source if there is an address.
 LABEL org.opencontainers.image.title="txtoken" \
-      org.opencontainers.image.description="Turns any JSON API into one that hands out signed tokens" \
+      org.opencontainers.image.description="JSON Web Tokens in front of the login API that you already have" \
       org.opencontainers.image.version="1.0.0" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/txtoken /opt/txtoken

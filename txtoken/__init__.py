@@ -24,5 +24,6 @@ Unix sockets, `compiling` has decorators for mypyc, `version` is the number of t
 
 The import rule, held by tests/test_architecture.py: `process → {service, http1, observe} → {clock, errors, memo, settings}`.
 `service` and `observe` use only `messages` of `http1`. `config` knows keys and revocations of `service`. No cycles, not even for
-the type checker, no imports inside functions, and no module imports this one, which re-exports nothing.
+the type checker, no imports inside functions, and no module imports this one, which re-exports nothing. `cli` alone loads
+modules by name, when a command needs them: a start takes a fraction of the time.
 """

@@ -56,7 +56,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         del arguments[0]
     parser = parser_of(verb) if verb in VERBS else all_verbs()
     if verb not in VERBS | OTHERS and not verb.startswith("-"):
-        parser.error(f"there is no command {verb!r}{nearest(verb, [*VERBS, *OTHERS])}")
+        known = nearest(verb, [*VERBS, *OTHERS]) or ". `txtoken help` lists them"
+        parser.error(f"there is no command {verb!r}{known}")
     options: argparse.Namespace = parser.parse_args(arguments)
     if verb not in VERBS:
         parser.error(f"{verb} takes no arguments")

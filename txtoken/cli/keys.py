@@ -30,7 +30,7 @@ RSA_BITS: Final = 3072
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the three commands and their arguments."""
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", required=True)
     about = "make a new random key for `keys`"
     added = commands.add_parser("generate", help=about, description=about)
     added.add_argument("--alg", choices=tuple(ALGORITHMS), default="ES256", help="its algorithm (default: ES256)")

@@ -31,7 +31,7 @@ from txtoken.settings import Config
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the three commands and their arguments."""
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", required=True)
     for name, command, about in (
         ("issue", issue, "sign a token for a JSON object"),
         ("verify", verify, "print a valid token's claims"),

@@ -1,7 +1,7 @@
 """A process beside the service, which reads what the service writes to stdout. Knows nothing of what either does.
 
-Both live equally long. The end of what it reads, however the service ended, is the companion's end; when the companion ends by
-itself, it asks the service to end.
+The end of what it reads, however the service ended, is the companion's end. A companion that ends by itself asks the service to
+end; without one that is killed the service goes on.
 """
 
 from __future__ import annotations
