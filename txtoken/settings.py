@@ -369,9 +369,8 @@ class Config:
     refresh: RefreshSettings
     forward_auth: tuple[ForwardAuthSettings, ...]
     cors: CorsSettings
-    origins: Mapping[str, str] = field(
-        default_factory=dict, compare=False, repr=False
-    )  # where each key's value came from
+    # Where each key's value came from.
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     throttle: ThrottleSettings | None = None  # None: nobody is throttled
 
     @property

@@ -25,9 +25,8 @@ def build(checkout: Checkout, version: ReleaseVersion, target: Path, made: Path 
     for wheel in made.rglob("*.whl"):
         shutil.copyfile(wheel, target / wheel.name)
     for sources in made.rglob("*.tar.gz"):
-        archive.write(
-            target / sources.name, archive.read(sources), checkout.epoch
-        )  # setuptools writes the time of building
+        # Setuptools writes the time of building.
+        archive.write(target / sources.name, archive.read(sources), checkout.epoch)
     names = sorted(path.name for path in target.iterdir())
     check(names, version)
     checkout.run(sys.executable, "-m", "twine", "check", "--strict", *(str(target / name) for name in names))

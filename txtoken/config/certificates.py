@@ -76,9 +76,8 @@ def build_listen_tls(
         return ListenTls()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= (
-        ssl.OP_NO_RENEGOTIATION
-    )  # TLS 1.2 has it: a client could make the service repeat the handshake, which is expensive
+    # TLS 1.2 has it: a client could make the service repeat the handshake, which is expensive.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(ALPN)
     _identify(context, *pair)
     if client_ca_file is not None:

@@ -108,9 +108,8 @@ def read_secrets_bytes(node: yaml.Node) -> tuple[bytes, ...]:
 def _read_named(node: yaml.Node, bytes_max: int) -> bytes:
     path = read_text(node)
     if not exists(path):
-        raise Wrong(
-            "names a file that does not exist", node
-        )  # without the path: someone may have put the secret itself here
+        # Without the path: someone may have put the secret itself here.
+        raise Wrong("names a file that does not exist", node)
     try:
         return read_file(path, bytes_max)
     except Wrong as wrong:

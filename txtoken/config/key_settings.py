@@ -34,9 +34,8 @@ DIFFERENT_BYTES_MIN: Final = 16  # of 32 random bytes 30 are different
 CHANGES: Final = 0.645
 CHANGES_VARIANCE: Final = 0.229
 MADE_UP_MIN: Final = 7.5
-_HEXADECIMAL: Final = re.compile(
-    rb"(?:[0-9a-fA-F]{2})+"
-)  # tried first: a short hexadecimal secret is also valid base64
+# Tried first: a short hexadecimal secret is also valid base64.
+_HEXADECIMAL: Final = re.compile(rb"(?:[0-9a-fA-F]{2})+")
 _BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]+|[A-Za-z0-9_-]+)={0,2}")
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 _GENERATE: Final = "`openssl rand -base64 32` makes one"

@@ -16,9 +16,8 @@ from txtoken.http1.phase import BODY, CLOSED, CLOSING, DEFERRED, HEAD, IDLE, LIN
 from txtoken.http1.serving import Serving
 
 LINGER_S: Final = 1.0
-LINGER_BYTES_MAX: Final = (
-    4 * 1024 * 1024
-)  # a client that is rejected while it sends a body reads the answer after the body
+# A client that is rejected while it sends a body reads the answer after the body.
+LINGER_BYTES_MAX: Final = 4 * 1024 * 1024
 LINGER_UNREAD_BYTES_MAX: Final = 64 * 1024  # after a request answered before its body: most clients send none
 CLOSE_S: Final = 3.0  # for a transport to close; longer than `TLS_CLOSE_S`
 

@@ -261,9 +261,8 @@ class RequestParser:
         self._part = None
         self._weight = len(text) + FIELD_BYTES * grammar.field_count
         if len(text) <= KNOWN_HEAD_BYTES_MAX and 0 <= head.content_length <= self._limits.body_bytes:
-            unchecked_bytes = min(
-                self._limits.head_bytes, REQUEST_LINE_BYTES_MAX
-            )  # a head of this size exceeds no limit
+            # A head of this size exceeds no limit.
+            unchecked_bytes = min(self._limits.head_bytes, REQUEST_LINE_BYTES_MAX)
             self._known = self._known_heads.learn(text, head, unchecked_bytes)
         return self._begin_body(head)
 

@@ -78,9 +78,8 @@ class Worker:
         self._revocation_file: RevocationFile | None = None
         if config.revocations is not None:
             revocations = inheritance.revocations
-            if (
-                revocations is None or revocations.path != config.revocations
-            ):  # a reload has configured another file since
+            # A reload has configured another file since.
+            if revocations is None or revocations.path != config.revocations:
                 revocations = Loaded(config.revocations, Revocations(carried_by(config)), None)
             self._revocation_file = self._new_revocation_file(config, revocations.revocations, revocations.signature)
             self._revocation_file.catch_up()

@@ -59,17 +59,14 @@ class ProcessContext:
     """What an app uses of its process, independent of the configuration."""
 
     clock: Clock
-    in_turn: Callable[
-        [Callable[[], object]], object
-    ]  # calls a function that may take milliseconds, after other clients had their turns
+    # Calls a function that may take milliseconds, after other clients had their turns.
+    in_turn: Callable[[Callable[[], object]], object]
     in_thread: InThread
     is_ready: Callable[[], bool]
-    forwarded_lines: Callable[
-        [tuple[str, ...]], ForwardedLines
-    ]  # makes the lines that describe clients behind these proxies to the remote
-    asked_origin: Callable[
-        [tuple[str, ...]], AskedOrigin
-    ]  # finds the origin that a request behind these proxies was for
+    # Makes the lines that describe clients behind these proxies to the remote.
+    forwarded_lines: Callable[[tuple[str, ...]], ForwardedLines]
+    # Finds the origin that a request behind these proxies was for.
+    asked_origin: Callable[[tuple[str, ...]], AskedOrigin]
     client_behind: Callable[[tuple[str, ...]], ClientBehind]  # finds the client behind these proxies
     throttle_table: Table
     on_remote_failure: Callable[[RemoteError], None]

@@ -27,9 +27,8 @@ _ADVICE: Final = {
 }
 _KID_LENGTH_MAX: Final = 64
 _KIDS_MAX: Final = 16  # in a message
-_DERIVED_KID: Final = re.compile(
-    r"([0-9]{1,12})-[A-Za-z0-9_-]{11}"
-)  # of a self-rotating key: its period and a part of its thumbprint
+# Of a self-rotating key: its period and a part of its thumbprint.
+_DERIVED_KID: Final = re.compile(r"([0-9]{1,12})-[A-Za-z0-9_-]{11}")
 _OF_TIMES: Final = ("malformed", "no_expiry", "expired", "not_yet")  # reasons that an invalid time can cause
 _TIMES: Final = ("exp", "nbf", "iat")  # seconds since 1970 (RFC 7519 §2: NumericDate)
 _SECONDS_MAX: Final = 100_000_000_000  # the year 5138: a larger number is in milliseconds, or finer

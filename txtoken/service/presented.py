@@ -68,9 +68,8 @@ def cookie_token(head: Head, name: bytes) -> bytes:
         end = field.find(b";", begins)
         if end < 0:
             end = len(field)
-        if not field[field.rfind(b";", 0, at) + 1 : at].strip(
-            _BLANKS
-        ):  # it is not the end of another name, and not inside a value
+        # It is not the end of another name, and not inside a value.
+        if not field[field.rfind(b";", 0, at) + 1 : at].strip(_BLANKS):
             count += 1
             if count > COOKIES_MAX:
                 break

@@ -96,9 +96,8 @@ def packed_address(address: str) -> bytes:
     try:
         if ":" not in address:
             return socket.inet_pton(socket.AF_INET, address)
-        packed = socket.inet_pton(
-            socket.AF_INET6, address.partition("%")[0]
-        )  # a zone has a meaning only on this machine
+        # A zone has a meaning only on this machine.
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
     except OSError:
         return b""
     return packed[12:] if packed.startswith(_MAPPED) else packed

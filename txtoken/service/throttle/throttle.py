@@ -93,9 +93,8 @@ class Throttle:
         if attempt.wait_s:
             attempt.is_open = False
             self._counts.throttled[attempt.refused_for] += 1
-            for number in range(
-                len(stood) - 1, -1, -1
-            ):  # two of them may have used the same place, one after the other
+            # Two of them may have used the same place, one after the other.
+            for number in range(len(stood) - 1, -1, -1):
                 table.put_back(places[number], stood[number])
         return attempt
 

@@ -7,9 +7,8 @@ from binascii import a2b_base64, b2a_base64
 from typing import Final
 
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
-_FROM_URL: Final = bytes.maketrans(
-    b"-_+/=", b"+/!!!"
-)  # characters that a segment must not contain become invalid base64
+# Characters that a segment must not contain become invalid base64.
+_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 # By a segment's length modulo 4: its padding, and the last characters without an unused bit set (RFC 4648 §3.5).
 _PADDING: Final = (b"", b"", b"==", b"=")
 _LAST_OF_TWO: Final = frozenset(b"AQgw")

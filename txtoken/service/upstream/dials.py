@@ -31,9 +31,8 @@ class Dials:
         """Begin a dial. It calls `end` as soon as it has a connection or a failure."""
         task: asyncio.Task[None] = self._loop.create_task(dial)
         self._tasks[number] = task
-        task.add_done_callback(
-            lambda _: self.end(number)
-        )  # a task that is cancelled before its first step calls nothing
+        # A task that is cancelled before its first step calls nothing.
+        task.add_done_callback(lambda _: self.end(number))
 
     def end(self, number: int) -> None:
         """Stop counting a dial. A second call has no effect."""

@@ -149,9 +149,8 @@ class Names(AbstractResolver):
             cause = str(failure) or type(failure).__name__ if failure is not None else "it has no address"
             for waiting in look_up.waiting:
                 if not waiting.done():
-                    waiting.set_exception(
-                        OSError(cause)
-                    )  # a separate one for each: an exception keeps the frames that raised it
+                    # A separate one for each: an exception keeps the frames that raised it.
+                    waiting.set_exception(OSError(cause))
         else:
             self._found.put(host, (addresses, monotonic() + CACHE_S))
             for other in (look_up, *running):
@@ -172,9 +171,8 @@ def _addresses(host: str) -> list[ResolveResult]:
     for family, _, proto, _, address in socket.getaddrinfo(
         host, 0, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
     ):
-        if (
-            family == socket.AF_INET6 and len(address) == 4 and address[3]
-        ):  # link-local: the address needs its interface
+        # Link-local: the address needs its interface.
+        if family == socket.AF_INET6 and len(address) == 4 and address[3]:
             numeric, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
         elif family in (socket.AF_INET, socket.AF_INET6):
             numeric = str(address[0])

@@ -312,9 +312,8 @@ class Remote(Pool):
         for _ in range(TURNS_BEFORE_A_DIAL):
             await asyncio.sleep(0)
         if not exchange.is_under_way and len(self._waiting) < self._dials.count:
-            self._dials.end(
-                number
-            )  # its client left right after its request, and no other request needs the connection
+            # Its client left right after its request, and no other request needs the connection.
+            self._dials.end(number)
             return
         try:
             opened = await self._dialler.open()
