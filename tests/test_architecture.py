@@ -25,7 +25,7 @@ SAYS_WHY: Final = re.compile(r"attributes|part for each|hot state")
 # Layers: what stands in a folder (or module) may import what is named here, beside its own folder.
 ALLOWED: Final = {
     "txtoken.__main__": ("txtoken.cli",),
-    "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.settings", "txtoken.version"),
+    "txtoken.cli": ("txtoken.config", "txtoken.errors", "txtoken.nearest", "txtoken.settings", "txtoken.version"),
     "txtoken.cli.check": (
         *("txtoken.cli", "txtoken.config", "txtoken.errors", "txtoken.service.keys", "txtoken.settings"),
     ),
@@ -61,8 +61,9 @@ ALLOWED: Final = {
     "txtoken.export": ("txtoken.errors", "txtoken.settings"),
     "txtoken.config": (
         *("txtoken.errors", "txtoken.service.keys", "txtoken.service.revocations", "txtoken.service.tokens.segments"),
-        *("txtoken.settings", "txtoken.timestamp", "txtoken.unix_urls"),
+        *("txtoken.nearest", "txtoken.settings", "txtoken.timestamp", "txtoken.unix_urls"),
     ),
+    "txtoken.nearest": (),
     "txtoken.unix_urls": (),
     "txtoken.timestamp": (),
     "txtoken.settings": (),

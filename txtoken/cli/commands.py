@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from txtoken.cli import early_signals
 from txtoken.cli.exit_codes import BAD_CONFIG, FAILED
 from txtoken.cli.terminal import complain
-from txtoken.cli.usage import PROGRAM, Parser, nearest
+from txtoken.cli.usage import PROGRAM, Parser
 from txtoken.cli.verbs import OTHERS, VERBS, verb_of
 from txtoken.errors import ConfigError, TxtokenError
+from txtoken.nearest import nearest
 from txtoken.version import VERSION
 
 
@@ -56,7 +57,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         del arguments[0]
     parser = parser_of(verb) if verb in VERBS else all_verbs()
     if verb not in VERBS | OTHERS and not verb.startswith("-"):
-        known = nearest(verb, [*VERBS, *OTHERS]) or ". `txtoken help` lists them"
+        known = nearest(verb, {word: word for word in (*VERBS, *OTHERS)}) or ". `txtoken help` lists them"
         parser.error(f"there is no command {verb!r}{known}")
     options: argparse.Namespace = parser.parse_args(arguments)
     if verb not in VERBS:

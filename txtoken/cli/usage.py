@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from txtoken.cli.examples import EXAMPLES
+from txtoken.nearest import nearest
 
 PROGRAM: Final = "txtoken"
-_CLOSE: Final = 0.5  # of difflib's ratio
 _NARROW: Final = 60  # columns
 _MARGIN: Final = 2  # columns that argparse leaves free at the right
 
@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
         """Refuse what is none of a few words, and name the one that was meant."""
         if action.choices is not None and value not in action.choices:
             words = [str(word) for word in action.choices]
-            raise argparse.ArgumentError(action, f"{value!r} is none of {', '.join(words)}{nearest(str(value), words)}")
+            raise argparse.ArgumentError(action, f"{value!r} is none of {', '.join(words)}{_meant(str(value), words)}")
 
 
 def _terminal_columns() -> int:
@@ -85,14 +85,11 @@ def _terminal_columns() -> int:
 
 
 def _of_options(text: str, known: Iterable[str]) -> str:
-    return nearest(text.partition("=")[0], [name for name in known if name.startswith("--")]) if text[:1] == "-" else ""
+    return _meant(text.partition("=")[0], [name for name in known if name.startswith("--")]) if text[:1] == "-" else ""
 
 
-def nearest(text: str, known: Iterable[str]) -> str:
-    """Return a question that names the word that was meant. It is empty where none is close."""
-    difflib = importlib.import_module("difflib")  # 4 ms that only mistakes need
-    near = difflib.get_close_matches(text[:80], [*known], n=1, cutoff=_CLOSE)
-    return f": did you mean {near[0]}?" if near else ""
+def _meant(text: str, known: Iterable[str]) -> str:
+    return nearest(text, {word: word for word in known})
 
 
 def _examples(examples: Iterable[tuple[str, str]], width: int) -> Iterator[str]:

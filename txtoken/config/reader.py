@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from txtoken.config.files import read_file
 from txtoken.config.table import BY_NAME, BY_VARIABLE, ENVIRONMENT_PREFIX, KEYS, SECTION_BY_VARIABLE, SECTIONS, Key
 from txtoken.config.values import NULL_TAG, Wrong, printable, scalar
 from txtoken.errors import ConfigError, Problem
+from txtoken.nearest import nearest
 from txtoken.settings import MIB
 
 # Kubernetes (and Docker's links) set these in every container beside a Service with a name like txtoken…: not meant for us.
@@ -27,7 +27,7 @@ _SERVICE_LINK: Final = re.compile(
 _SERVICE_LINK_PORT: Final = re.compile(r"TXTOKEN_(?:\w+_)?PORT=(?:tcp|udp|sctp)://.*", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,31}")  # a longer name is no key's, and may contain a secret
 
-_CLOSE: Final = 0.7  # difflib's ratio, from which a variable counts as a misspelt key
+_CLOSE: Final = 0.7  # from which a variable counts as a misspelt key
 FILE_BYTES_MAX: Final = MIB  # of a configuration file; a larger one is some other file
 
 
@@ -315,13 +315,9 @@ def _is_service_link(variable: str, text: str) -> bool:
 
 def _nearest_variable(variable: str) -> str:
     """Suggest the variable that was meant, if one is close. Deployment tools set others: TXTOKEN_VERSION, TXTOKEN_IMAGE."""
-    name = variable.removeprefix(ENVIRONMENT_PREFIX).upper()
-    known = [key.removeprefix(ENVIRONMENT_PREFIX) for key in (*BY_VARIABLE, *SECTION_BY_VARIABLE)]
-    near = difflib.get_close_matches(name[:80], known, n=1, cutoff=_CLOSE)
-    return f": did you mean {ENVIRONMENT_PREFIX}{near[0]}?" if near else ""
+    known = {key.removeprefix(ENVIRONMENT_PREFIX): key for key in (*BY_VARIABLE, *SECTION_BY_VARIABLE)}
+    return nearest(variable.removeprefix(ENVIRONMENT_PREFIX).upper(), known, _CLOSE)
 
 
 def _nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name[:80].lower(), by_lower, n=1, cutoff=0.5)
-    return f": did you mean {by_lower[near[0]]}?" if near else ""
+    return nearest(name.lower(), {candidate.lower(): candidate for candidate in known})

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
-import orjson
 
+from txtoken.demo.decoding import decoded
 from txtoken.demo.login_api import PASSWORD, PROFILE, USER
 from txtoken.demo.speech import Speech
-from txtoken.service.tokens.segments import decode_segment
 
 PATIENCE_S: Final = 10.0
 ELLIPSIS: Final = "…"
@@ -139,7 +138,7 @@ def _shown_login(answer: dict[str, Any]) -> str:
     """Show what a login gave: its token short and decoded, or the answer as it came."""
     token = answer.get("token", "")
     try:
-        header, claims = (orjson.loads(decode_segment(part.encode()) or b"") for part in token.split(".")[:2])
+        header, claims = decoded(token)
     except ValueError:
         return _pretty(answer)
     left_h = (claims["exp"] - time.time()) / 3600
