@@ -29,7 +29,9 @@ def midnight(day: datetime.date) -> int:
 
 
 def current(root: Path) -> int:
-    """Return the time for the version that is checked out; today's where that is not released yet."""
+    """Return the time for the version that is checked out; today's where that is not released yet. (Workflows ask with a Python
+    that has no library, so `places` cannot be asked for the version.)
+    """
     version: str = runpy.run_path(str(root / "txtoken" / "version.py"))["VERSION"]
     try:
         return of(Changelog((root / "CHANGELOG.md").read_text()), version)

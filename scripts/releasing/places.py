@@ -65,8 +65,3 @@ def rewritten(root: Path, version: ReleaseVersion) -> Mapping[Path, str]:
     if problems:
         raise Refusal(*problems)
     return {path: text for path, text in texts.items() if text != path.read_text()}
-
-
-def current(root: Path) -> ReleaseVersion:
-    """Return the version that txtoken/version.py holds."""
-    return ReleaseVersion.parse(SOURCE.find(root)[1]["version"])

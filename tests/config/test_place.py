@@ -9,11 +9,11 @@ from typing import Final
 import pytest
 
 from tests.configuring import REMOTE, REQUIRED
-from txtoken.config import place, reader
+from txtoken.config import place
 from txtoken.config.place import asked_at, find_place
 from txtoken.config.read import load
 from txtoken.config.table import BY_NAME
-from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX
+from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, MIB, UNIX_PREFIX
 
 WHOLE: Final = "\n".join(["", *REQUIRED.values(), ""])
 PLAIN: Final = (
@@ -106,7 +106,7 @@ def test_names_are_those_of_the_table() -> None:
         variable: variable for variable in place._VARIABLES
     }
     assert BY_NAME["port"].default == place.DEFAULT_PORT
-    assert place._FILE_BYTES_MAX == reader.FILE_BYTES_MAX
+    assert place.FILE_BYTES_MAX == MIB
     assert (*(LOOPBACK, ALL_ADDRESSES, ALL_IPV4, UNIX_PREFIX),) == (
         place._LOOPBACK,
         place._ALL_ADDRESSES,

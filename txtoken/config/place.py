@@ -16,7 +16,7 @@ from txtoken.config import yaml_reader
 
 DEFAULT_PATH = "example_cfg.yml"  # as the original: in the working directory
 DEFAULT_PORT = 8888
-_FILE_BYTES_MAX = 1 << 20  # of a configuration file
+FILE_BYTES_MAX = 1 << 20  # of a configuration file; a larger one is some other file
 _LOOPBACK, _ALL_ADDRESSES, _ALL_IPV4, _UNIX = "127.0.0.1", "::", "0.0.0.0", "unix:"  # noqa: S104 - as `settings`, only named
 _VARIABLES = {"TXTOKEN_PORT": "port", "TXTOKEN_LISTEN": "listen", "TXTOKEN_ADMIN_PORT": "adminPort"}
 _SERVICE_LINKS = ("tcp://", "udp://", "sctp://")  # what Kubernetes sets TXTOKEN_PORT to, beside a Service of that name
@@ -72,8 +72,8 @@ def _of_file(path: str) -> dict[str, list[str]]:
     if not os.path.isfile(path):  # a pipe would be waited for
         raise _NotPlain
     with open(path, "rb") as file:
-        data = file.read(_FILE_BYTES_MAX + 1)
-    if len(data) > _FILE_BYTES_MAX:
+        data = file.read(FILE_BYTES_MAX + 1)
+    if len(data) > FILE_BYTES_MAX:
         raise _NotPlain
     root = yaml_reader.compose(data.decode("utf-8-sig"))
     if not isinstance(root, yaml.MappingNode):

@@ -13,11 +13,11 @@ import yaml
 
 from txtoken.config import yaml_reader
 from txtoken.config.files import read_file
+from txtoken.config.place import FILE_BYTES_MAX
 from txtoken.config.table import BY_NAME, BY_VARIABLE, ENVIRONMENT_PREFIX, KEYS, SECTION_BY_VARIABLE, SECTIONS, Key
 from txtoken.config.values import NULL_TAG, Wrong, printable, scalar
 from txtoken.errors import ConfigError, Problem
 from txtoken.nearest import nearest
-from txtoken.settings import MIB
 
 # Kubernetes (and Docker's links) set these in every container beside a Service with a name like txtoken…: not meant for us.
 _SERVICE_LINK: Final = re.compile(
@@ -28,7 +28,6 @@ _SERVICE_LINK_PORT: Final = re.compile(r"TXTOKEN_(?:\w+_)?PORT=(?:tcp|udp|sctp):
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,31}")  # a longer name is no key's, and may contain a secret
 
 _CLOSE: Final = 0.7  # from which a variable counts as a misspelt key
-FILE_BYTES_MAX: Final = MIB  # of a configuration file; a larger one is some other file
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +116,19 @@ class Reader:
 
     def _read_section(self, section: yaml.Node, path: str, prefix: str, source: str = "file") -> None:
         """Read a section of the file. Another source has no lines, and `path` is its name."""
-        name, has_lines = prefix.removesuffix("."), source == "file"
+        name = prefix.removesuffix(".")
         if not isinstance(section, yaml.MappingNode) or section.tag != "tag:yaml.org,2002:map":
-            where, line = (_place(path, section), _line(section)) if has_lines else (path, 0)
-            what = "a section of `key: value` lines" if has_lines else f"a JSON object, for example {_example(name)}"
+            where, line = _spot(path, section, source)
+            what = (
+                "a section of `key: value` lines"
+                if source == "file"
+                else f"a JSON object, for example {_example(name)}"
+            )
             self.complain(name, where, f"has to be {what}", line)
             return
         first_lines: dict[str, int] = {}
         for key_node, value in section.value:
-            where, line = (_place(path, key_node), _line(key_node)) if has_lines else (path, 0)
+            where, line = _spot(path, key_node, source)
             key = prefix + key_node.value if isinstance(key_node, yaml.ScalarNode) else prefix
             if key in first_lines and key != prefix:
                 text = f"is already set {f'in line {first_lines[key]}' if line else 'there'}: keep one of them"
@@ -233,8 +236,8 @@ class Reader:
         return None
 
     def _section(self, keys: Sequence[Key], node: yaml.Node, name: str, given: Given, entry: str = "") -> Section:
-        path, has_lines = given.where.rpartition(", line")[0], given.source == "file"
-        place, line = (_place(path, node) + entry, _line(node)) if has_lines else (given.where + entry, 0)
+        path = given.where.rpartition(", line")[0] if given.source == "file" else given.where
+        place, line = _spot(path, node, given.source, entry)
         section = Section({key.name.rpartition(".")[2]: key.default for key in keys}, place, line)
         if not isinstance(node, yaml.MappingNode):
             self.complain(name, place, "has to be a section of `key: value` lines", line)
@@ -243,7 +246,7 @@ class Reader:
             return section
         by_name = {key.name.rpartition(".")[2]: key for key in keys}
         for key_node, value in node.value:
-            where, at = (_place(path, key_node) + entry, _line(key_node)) if has_lines else (given.where + entry, 0)
+            where, at = _spot(path, key_node, given.source, entry)
             inner = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
             if inner not in by_name:
                 self.complain(_shown(f"{name}.{inner}"), where, f"is not a known key{_nearest(inner, by_name)}", at)
@@ -291,8 +294,11 @@ def _line(node: yaml.Node) -> int:
     return node.start_mark.line + 1 if node.start_mark is not None else 0
 
 
-def _place(path: str, node: yaml.Node) -> str:
-    return f"{path}, line {_line(node)}"
+def _spot(path: str, node: yaml.Node, source: str, entry: str = "") -> tuple[str, int]:
+    """Return where a node stands, for messages, and its line. Only the file has lines; elsewhere `path` names all of it."""
+    if source != "file":
+        return path + entry, 0
+    return f"{path}, line {_line(node)}{entry}", _line(node)
 
 
 def _shown(name: str) -> str:

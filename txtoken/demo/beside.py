@@ -27,7 +27,7 @@ from txtoken.errors import TxtokenError
 from txtoken.export.proxies import WRITERS
 from txtoken.export.site import Address, Site
 from txtoken.observe.logs import LineWriter
-from txtoken.process.companion import STDOUT_FD
+from txtoken.process.companion import STDOUT_FD, discard_stdout
 from txtoken.process.loop import run
 from txtoken.settings import LOOPBACK
 
@@ -71,7 +71,7 @@ class Beside:
         except TxtokenError as error:
             self.speech.complain(f"txtoken: {error}")
         except OSError as error:  # a reader who has seen enough needs no word, a full disk does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT_FD)
+            discard_stdout()
             if not isinstance(error, BrokenPipeError):
                 self.speech.complain(f"txtoken: {error.strerror or error}")
         return FAILED

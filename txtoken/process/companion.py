@@ -21,6 +21,13 @@ FAILED: Final = 1
 _FOR_THE_SERVICE: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def discard_stdout() -> None:
+    """Close stdout: what is written there from now on is nobody's."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, STDOUT_FD)
+    os.close(null)
+
+
 class Companion:
     """The companion, as the service's process knows it. Make it by `begin`, and `wait` for its end."""
 
@@ -32,9 +39,7 @@ class Companion:
 
     def wait(self) -> int:
         """Close stdout, and wait until the companion has ended. Returns its exit code."""
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, STDOUT_FD)
-        os.close(null)
+        discard_stdout()
         with open(self._result_fd, "rb") as results:
             result = results.read()
         with contextlib.suppress(ChildProcessError):  # the supervisor has waited for it
