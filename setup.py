@@ -104,7 +104,6 @@ SOURCES = (
     "prune examples/verify/python/.venv",
     "prune examples/verify/rust/target",
     "prune examples/verify/java/target",
-    "prune docs/site",
     "exclude deploy/enc_key bench/results/*/smoke*",
     "global-exclude __pycache__/* *.py[cod] *.so",
 )
@@ -117,9 +116,6 @@ CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 RELATIVE = r"(?!\w+:)([^)\s\"]+)"  # no scheme: a file of the repository, or a section of the README
 IMAGE = re.compile(rf"!\[([^]]*)\]\({RELATIVE}\)")
 LINK = re.compile(rf"\[([^]]*)\]\({RELATIVE}\)")
-HTML_IMAGE = re.compile(r'<picture>.*?\balt="([^"]*)".*?</picture>|<img\b[^>]*\balt="([^"]*)"[^>]*>', re.DOTALL)
-HTML_LINK = re.compile(rf'<a href="{RELATIVE}">(.*?)</a>', re.DOTALL)
-HTML_SOURCE = re.compile(rf'\b(src|srcset)="{RELATIVE}"')
 
 
 class SourceFiles(egg_info):
@@ -147,16 +143,12 @@ def picture(place: str) -> str:
 def with_addresses(text: str) -> str:
     """Put addresses where relative places are."""
     text = IMAGE.sub(lambda found: f"![{found[1]}]({picture(found[2])})", text)
-    text = LINK.sub(lambda found: f"[{found[1]}]({page(found[2])})", text)
-    text = HTML_LINK.sub(lambda found: f'<a href="{page(found[1])}">{found[2]}</a>', text)
-    return HTML_SOURCE.sub(lambda found: f'{found[1]}="{picture(found[2])}"', text)
+    return LINK.sub(lambda found: f"[{found[1]}]({page(found[2])})", text)
 
 
 def without_places(text: str) -> str:
     """Leave of relative links and of pictures their texts alone."""
-    for pattern in (HTML_IMAGE, IMAGE, LINK):
-        text = pattern.sub(lambda found: found[1] or found[found.lastindex or 1], text)
-    return HTML_LINK.sub(lambda found: found[2], text)
+    return LINK.sub(r"\1", IMAGE.sub(r"\1", text))
 
 
 def readme() -> str:
