@@ -37,6 +37,14 @@ def clean_environment() -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if not name.startswith(("TXTOKEN_", "CFG_FILE"))}
 
 
+def run_command(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, **streams: Any
+) -> subprocess.CompletedProcess[Any]:
+    """Run a command of txtoken until it ends. Of this process's environment it gets nothing that configures the service."""
+    environ = clean_environment() | dict(environment or {})
+    return subprocess.run([*PROGRAM, *arguments], cwd=folder, env=environ, timeout=PATIENCE_S, check=False, **streams)
+
+
 def found_first(folder: Path) -> dict[str, str]:
     """Have modules looked for in `folder` before everywhere else, and then where this process looks: what is tested may be a
     copy.

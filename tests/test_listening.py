@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
+from tests.running import KEY, PATIENCE_S, run_command, service_process
 
 CONFIG: Final = f"port: 0\nencKey: {KEY}\nremote: http://127.0.0.1:9/login\nreload: off\n"
 CLAIM: Final = b"X-Forwarded-For: 203.0.113.9"
@@ -29,16 +28,10 @@ def check_from(host: str, port: int, *lines: bytes) -> bytes:
 def health(folder: Path, port: int, *overrides: str) -> str:
     """Run `txtoken health` for the service on this port, and return what it says."""
     options = [word for override in (f"port={port}", *overrides) for word in ("--set", override)]
-    done = subprocess.run(
-        [*PROGRAM, "health", *options],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    done = run_command(folder, "health", *options, capture_output=True)
     assert done.stderr == b""
-    return done.stdout.decode()
+    said: str = done.stdout.decode()
+    return said
 
 
 @pytest.mark.parametrize("workers", [1, 2])

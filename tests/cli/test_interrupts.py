@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, run_first
+from tests.running import KEY, run_command, run_first
 from txtoken.cli.exit_codes import FAILED, OK
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
@@ -42,13 +42,10 @@ sys.meta_path.insert(0, Finder())
 """
     (tmp_path / "example_cfg.yml").write_text(CONFIG)
     before = {path.name for path in tmp_path.iterdir()} | {"sent", "shadow"}
-    environ = clean_environment() | run_first(tmp_path, code)
-    ran = subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=tmp_path,
-        env=environ,
-        timeout=PATIENCE_S,
-        check=False,
+    ran = run_command(
+        tmp_path,
+        *arguments,
+        environment=run_first(tmp_path, code),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -70,12 +67,9 @@ def test_output_that_nobody_takes(tmp_path: Path, arguments: list[str], target: 
     reading, writing = os.pipe()
     os.close(reading)
     with open("/dev/full", "wb") as full:
-        ran = subprocess.run(
-            [*PROGRAM, *arguments],
-            cwd=tmp_path,
-            env=clean_environment(),
-            timeout=PATIENCE_S,
-            check=False,
+        ran = run_command(
+            tmp_path,
+            *arguments,
             stdout=writing if target == "closed" else full,
             stderr=subprocess.PIPE,
             text=True,
@@ -87,15 +81,8 @@ def test_output_that_nobody_takes(tmp_path: Path, arguments: list[str], target: 
 
 def test_no_locale(tmp_path: Path) -> None:
     """Without a locale, and with a file whose name and values are not ASCII, all is said in UTF-8."""
-    environ = clean_environment() | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environ = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     (tmp_path / "äö.yml").write_text(CONFIG + "claims: {iss: Übung}\n", encoding="utf-8")
-    ran = subprocess.run(
-        [*PROGRAM, "check", "-c", "äö.yml"],
-        cwd=tmp_path,
-        env=environ,
-        timeout=PATIENCE_S,
-        check=False,
-        capture_output=True,
-    )
+    ran = run_command(tmp_path, "check", "-c", "äö.yml", environment=environ, capture_output=True)
     assert (ran.returncode, ran.stderr) == (OK, b"")
     assert "iss: Übung  # ".encode() in ran.stdout

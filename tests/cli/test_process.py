@@ -8,22 +8,15 @@ import shlex
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import jwt
 
-from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
+from tests.running import KEY, PATIENCE_S, PROGRAM, run_command, service_process
 from txtoken.cli.exit_codes import BAD_CONFIG, FAILED, OK
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 0\nlisten: 127.0.0.1\n"
 GOOD: Final = jwt.encode({"data": {"name": "Ünal"}, "exp": 4_000_000_000}, KEY, "HS256")
-
-
-def run_process(folder: Path, *arguments: str, environment: dict[str, str] | None = None, **streams: Any) -> int:
-    """Run a command as a process, and return its exit code."""
-    command = [*PROGRAM, *arguments]
-    environ = clean_environment() | (environment or {})
-    return subprocess.run(command, cwd=folder, env=environ, timeout=PATIENCE_S, check=False, **streams).returncode
 
 
 def test_a_reader_who_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
@@ -33,7 +26,7 @@ def test_a_reader_who_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
     os.close(reading)
     try:
         with (tmp_path / "stderr").open("wb") as err:
-            code = run_process(tmp_path, "check", stdout=writing, stderr=err)
+            code = run_command(tmp_path, "check", stdout=writing, stderr=err).returncode
     finally:
         os.close(writing)
     assert (code, (tmp_path / "stderr").read_text()) == (FAILED, "")
@@ -42,7 +35,7 @@ def test_a_reader_who_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     """When stdout cannot take what is said, the command ends with 1 and one line that says why."""
     with open("/dev/full", "wb") as full, (tmp_path / "stderr").open("wb") as err:
-        code = run_process(tmp_path, "keygen", stdout=full, stderr=err)
+        code = run_command(tmp_path, "keygen", stdout=full, stderr=err).returncode
     assert (code, (tmp_path / "stderr").read_text()) == (FAILED, "txtoken: No space left on device\n")
 
 
@@ -58,7 +51,7 @@ def test_a_terminal_without_letters(tmp_path: Path) -> None:
     (tmp_path / "example_cfg.yml").write_text(CONFIG)
     with (tmp_path / "out").open("wb") as out:
         environment = {"PYTHONIOENCODING": "ascii"}
-        code = run_process(tmp_path, "token", "verify", GOOD, environment=environment, stdout=out)
+        code = run_command(tmp_path, "token", "verify", GOOD, environment=environment, stdout=out).returncode
     assert code == OK
     assert json.loads((tmp_path / "out").read_bytes())["data"]["name"] == "Ünal"
 

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from bench.starts import GOALS, ratios
-from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, run_first
+from tests.running import KEY, PROGRAM, run_command, run_first
 from txtoken.cli.verbs import VERBS
 
 CONFIG: Final = f"encKey: {KEY}\nremote: http://127.0.0.1:9/login\nport: 9\nlisten: 127.0.0.1\n"
@@ -50,15 +50,7 @@ def test_what_is_not_needed_is_not_loaded(
         f"atexit.register(lambda: open({str(loaded)!r}, 'w').write(' '.join({{*sys.modules}} - before)))\n"
     )
     (tmp_path / "example_cfg.yml").write_text(CONFIG)
-    environ = clean_environment() | run_first(tmp_path, code)
-    subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=tmp_path,
-        env=environ,
-        timeout=PATIENCE_S,
-        check=False,
-        stdout=subprocess.DEVNULL,
-    )
+    run_command(tmp_path, *arguments, environment=run_first(tmp_path, code), stdout=subprocess.DEVNULL)
     modules = set(loaded.read_text().split())
     assert "txtoken.cli.main" in modules
     assert {verb for verb in VERBS if f"txtoken.cli.{verb}" in modules} == verbs
@@ -76,10 +68,7 @@ def test_a_service_collects_garbage(tmp_path: Path, arguments: list[str], is_ena
         "import gc, sys\nfrom txtoken.cli import commands\n"
         "commands.run = lambda words: sys.stdout.write(str(gc.isenabled())) and 0\n"
     )
-    environ = clean_environment() | run_first(tmp_path, code)
-    ran = subprocess.run(
-        [*PROGRAM, *arguments], cwd=tmp_path, env=environ, timeout=PATIENCE_S, check=False, capture_output=True
-    )
+    ran = run_command(tmp_path, *arguments, environment=run_first(tmp_path, code), capture_output=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, str(is_enabled).encode(), b"")
 
 

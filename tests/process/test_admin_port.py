@@ -23,7 +23,7 @@ from tests.configuring import changed, load_text
 from tests.exchange import LOGIN, REPLY, House
 from tests.login_api import LoginApi
 from tests.process.test_supervisor import workers_of
-from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, run, service_process
+from tests.running import KEY, PATIENCE_S, PROGRAM, ServiceProcess, clean_environment, run, run_command, service_process
 from tests.scrape import Scrape, get, scrape
 from tests.service.faulty_remote import turning
 from txtoken.demo.configuration import demo_config
@@ -343,15 +343,7 @@ def test_health_asks_the_admin_port(tmp_path: Path) -> None:
     with service_process(tmp_path, config=config) as service:
         port, admin = ports_of(service)
         for asked, code in ((admin, 0), (port, 1)):
-            done = subprocess.run(
-                [*PROGRAM, "health", "--set", f"adminPort={asked}"],
-                cwd=tmp_path,
-                env=clean_environment(),
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE_S,
-                check=False,
-            )
+            done = run_command(tmp_path, "health", "--set", f"adminPort={asked}", capture_output=True, text=True)
             assert (done.returncode, f"127.0.0.1:{asked}: " in done.stdout) == (code, True), done.stderr
 
 
