@@ -17,17 +17,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from bench import results
-from bench.attempt import Settings
-from bench.comparison import compare, outline
 from bench.errors import BenchError
-from bench.machine import this_machine
-from bench.processes import ROOT, on_cores, raise_open_files
-from bench.progress import Bar
-from bench.report import make
-from bench.runner import Run
-from bench.scenarios import CONNECTIONS, SCENARIOS, SUBJECT, Scenario
-from bench.services import Service, known_services
+from bench.judge.comparison import compare, outline
+from bench.measure import results
+from bench.measure.attempt import Settings
+from bench.measure.machine import this_machine
+from bench.measure.processes import ROOT, on_cores, raise_open_files
+from bench.measure.progress import Bar
+from bench.measure.runner import Run
+from bench.measure.scenarios import CONNECTIONS, SCENARIOS, SUBJECT, Scenario
+from bench.measure.services import Service, known_services
+from bench.report.page import make
 
 DONE: Final = 0
 FAILED: Final = 1

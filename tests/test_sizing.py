@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from bench.processes import raise_open_files
+from bench.measure.processes import raise_open_files
 from bench.withstand.attack import Attack, Scale
 from bench.withstand.battery import judged
 from bench.withstand.catalog import CATALOG

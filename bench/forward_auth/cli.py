@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.builds import add_build_option, python_of
 from bench.errors import BenchError
 from bench.forward_auth.clients import CONNECTIONS, TURN_S, Clients, Findings
 from bench.forward_auth.keyset import Keyset
 from bench.forward_auth.stage import FRONTS, staged
+from bench.measure.builds import add_build_option, python_of
 from bench.rotation.findings import FAULTS_SHOWN, WIDTH, percentile
 
 HELD: Final = 0

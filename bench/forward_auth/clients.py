@@ -20,7 +20,7 @@ from bench.errors import BenchError
 from bench.forward_auth.keyset import Keyset
 from bench.forward_auth.stage import COOKIE, NONCE, Stage
 from bench.forward_auth.upstream import SEEN, seen_in
-from bench.stub_remote import LOOPBACK
+from bench.load.stub_remote import LOOPBACK
 
 CONNECTIONS: Final = 16
 TURN_S: Final = 2.0  # after which the next key signs: longer than any request is on its way

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.processes import ROOT
+from bench.measure.processes import ROOT
 from txtoken.demo.proxy import caddy_command, nginx_command
 from txtoken.export.haproxy import LUA, SCRIPT_PATH
 from txtoken.export.proxies import WRITERS

@@ -19,9 +19,9 @@ import yaml
 from bench.errors import BenchError
 from bench.forward_auth.keyset import Key, Keyset
 from bench.forward_auth.programs import PROGRAMS
-from bench.probe import wait_until_ready
-from bench.processes import Process, free_port
-from bench.stub_remote import LOOPBACK
+from bench.load.stub_remote import LOOPBACK
+from bench.measure.probe import wait_until_ready
+from bench.measure.processes import Process, free_port
 from txtoken.config.read import load
 from txtoken.export.site import Address, Site
 

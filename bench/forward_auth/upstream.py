@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench.stub_remote import LOOPBACK
+from bench.load.stub_remote import LOOPBACK
 
 SEEN: Final = b"X-Seen"
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+) *\r\n")

@@ -14,10 +14,10 @@ from typing import Any, Final
 import aiohttp
 import jwt
 
-from bench.answers import CHECK_ROUTE, LOGIN, LOGIN_ROUTE
+from bench.load.answers import CHECK_ROUTE, LOGIN, LOGIN_ROUTE
+from bench.load.stub_remote import LOOPBACK
 from bench.rotation.findings import Findings
 from bench.rotation.jwks_cache import JWKS_ROUTE, JwksCache
-from bench.stub_remote import LOOPBACK
 
 LOGINS_PER_S: Final = 20  # at each service
 ANSWER_S: Final = 10.0

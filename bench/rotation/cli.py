@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import wrk
-from bench.builds import add_build_option, python_of
 from bench.errors import BenchError
-from bench.figures import Load
+from bench.load import wrk
+from bench.measure.builds import add_build_option, python_of
+from bench.measure.figures import Load
 from bench.rotation.checker import check
 from bench.rotation.findings import report
 from bench.rotation.replicas import ISSUER, Rotation, made, replicas

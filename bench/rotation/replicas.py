@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import yaml
 
-from bench.probe import wait_until_ready
-from bench.processes import Process, free_port
-from bench.stub_remote import LOOPBACK
+from bench.load.stub_remote import LOOPBACK
+from bench.measure.probe import wait_until_ready
+from bench.measure.processes import Process, free_port
 
 ISSUER: Final = "https://login.example"
 SECRET_BYTES: Final = 32
@@ -41,7 +41,7 @@ def replicas(rotation: Rotation, python: str, folder: Path) -> Iterator[list[int
     secret.write_text(secrets.token_hex(SECRET_BYTES))  # base64 is taken for words once in 3 000 times
     with ExitStack() as stack:
         remote = free_port()
-        stub = [sys.executable, "-m", "bench.stub_remote", "--port", str(remote)]
+        stub = [sys.executable, "-m", "bench.load.stub_remote", "--port", str(remote)]
         stack.enter_context(Process(stub, folder=made(folder / "remote")))
         services = []
         for number, workers in enumerate(rotation.workers):

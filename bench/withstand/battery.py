@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Final
 
-from bench.accounting import TICKS_PER_S, tree_cpu
 from bench.errors import BenchError, Ended
+from bench.measure.accounting import TICKS_PER_S, tree_cpu
 from bench.withstand.attack import Attack, Scale, Trial
 from bench.withstand.honest import LANES
 from bench.withstand.measures import Done, Row, Run, Usage

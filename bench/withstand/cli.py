@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from bench.builds import add_build_option, python_of
 from bench.errors import BenchError
-from bench.processes import raise_open_files
+from bench.measure.builds import add_build_option, python_of
+from bench.measure.processes import raise_open_files
 from bench.withstand.attack import Attack, Scale, Trial
 from bench.withstand.battery import play
 from bench.withstand.catalog import CATALOG
@@ -142,7 +142,7 @@ def _run(options: argparse.Namespace, chosen_rows: Sequence[Attack | Trial]) -> 
 def _progress() -> Progress:
     if importlib.util.find_spec("tqdm") is None:
         return Lines()
-    bar: Progress = importlib.import_module("bench.progress").Bar()
+    bar: Progress = importlib.import_module("bench.measure.progress").Bar()
     return bar
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from bench.errors import BenchError
-from bench.processes import ROOT, Process, free_port, on_cores
+from bench.measure.processes import ROOT, Process, free_port, on_cores
 from bench.withstand.honest import LANES, summary
 from bench.withstand.measures import Done, Honest
 from bench.withstand.subject import LOOPBACK, Launch, Subject

@@ -16,9 +16,9 @@ from typing import IO, Any, Final
 
 import yaml
 
-from bench import probe
-from bench.accounting import children_of
-from bench.processes import ROOT, Process, free_port
+from bench.measure import probe
+from bench.measure.accounting import children_of
+from bench.measure.processes import ROOT, Process, free_port
 from bench.withstand.measures import Usage
 
 CONFIG_MAP: Final = ROOT / "deploy" / "kubernetes" / "configmap.yaml"

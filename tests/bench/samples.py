@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from bench.figures import Measurement, Round
-from bench.machine import Machine
-from bench.results import Result
+from bench.measure.figures import Measurement, Round
+from bench.measure.machine import Machine
+from bench.measure.results import Result
 
 MACHINE: Final = Machine("x86_64", "Some CPU", 2, 4096, emulated=False, kernel="6.1.0")
 ROUND: Final = Round(

@@ -18,7 +18,7 @@ import jwt
 import pytest
 
 from bench.errors import BenchError
-from bench.processes import free_port
+from bench.measure.processes import free_port
 from bench.withstand.battery import judged
 from bench.withstand.catalog import CATALOG
 from bench.withstand.cli import HELD, chosen, main

@@ -1,4 +1,4 @@
-"""What short commands load, and the CPU time that their start takes. bench/starts.py measures it more precisely."""
+"""What short commands load, and the CPU time that their start takes. bench/measure/starts.py measures it more precisely."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from bench.starts import GOALS, ratios
+from bench.measure.starts import GOALS, ratios
 from tests.running import KEY, PROGRAM, run_command, run_first
 from txtoken.cli.verbs import VERBS
 

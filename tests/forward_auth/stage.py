@@ -20,7 +20,7 @@ import pytest
 from bench.forward_auth import upstream
 from bench.forward_auth.programs import PROGRAMS
 from bench.forward_auth.upstream import Seen, seen_in
-from bench.processes import Process
+from bench.measure.processes import Process
 from tests.configuring import load_text
 from tests.fronting import HOST
 from tests.running import KEY, PATIENCE_S, ServiceProcess
