@@ -6,6 +6,8 @@ import errno
 import os
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -166,6 +168,33 @@ def test_the_kernel_chooses_a_port(opened: list[socket.socket]) -> None:
     assert first[0] == "127.0.0.1"
     assert second[0] == "127.0.0.2"
     assert first[1] == second[1] != 0
+
+
+TWO_PORTS: Final = """
+import socket
+from pathlib import Path
+from txtoken.process.sockets import bind
+
+Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40001")
+taken = socket.create_server(("127.0.0.2", 40000))
+for _ in range(8):
+    first, second = bind(("127.0.0.1", "127.0.0.2"), 0)
+    assert first.getsockname()[1] == second.getsockname()[1] == 40001
+    first.close()
+    second.close()
+"""
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode != 0,
+    reason="no network namespace can be made here",
+)
+def test_a_chosen_port_is_free_on_all_addresses() -> None:
+    """A port that the kernel chose for the first address and that is in use at the second one is not an error."""
+    ran = subprocess.run(
+        ["unshare", "-rn", sys.executable, "-c", TWO_PORTS], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")

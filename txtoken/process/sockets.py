@@ -17,12 +17,13 @@ from txtoken.http1.acceptor import LISTEN_BACKLOG
 from txtoken.settings import ALL_ADDRESSES, ALL_IPV4, LOOPBACK, UNIX_PREFIX
 
 UNIX_MODE: Final = 0o660  # of a socket's file: its owner and group may write to it, and so connect
+CHOICES_MAX: Final = 64  # of a port by the kernel, until one is free on all addresses
 _NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)  # in the kernel, or on any interface
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
 def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str = "port") -> list[socket.socket]:
-    """Bind every IP address of `listen`. With port 0 the kernel chooses one, and all addresses get the same.
+    """Bind every IP address of `listen`. With port 0 the kernel chooses one that is free on all of them.
 
     `::` without an IPv4 address beside it means all IPv4 and IPv6 addresses, or all IPv4 addresses if the machine has no IPv6.
 
@@ -33,6 +34,17 @@ def bind(listen: Sequence[str], port: int, *, is_shared: bool = False, key: str 
         StartError: an address cannot be bound.
     """
     hosts = [_numeric(host) for host in listen if not host.startswith(UNIX_PREFIX)]
+    # A port that the kernel chose for one address may be in use at the next one: then it chooses another.
+    for _ in range(0 if port else CHOICES_MAX - 1):
+        try:
+            return _bind_all(hosts, port, is_shared=is_shared, key=key)
+        except StartError as error:
+            if len(hosts) < 2 or not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EADDRINUSE:
+                raise
+    return _bind_all(hosts, port, is_shared=is_shared, key=key)
+
+
+def _bind_all(hosts: Sequence[str], port: int, *, is_shared: bool, key: str) -> list[socket.socket]:
     v6_only = any(":" not in host for host in hosts)
     sockets: list[socket.socket] = []
     for host in hosts:
