@@ -170,16 +170,16 @@ def test_the_kernel_chooses_a_port(opened: list[socket.socket]) -> None:
     assert first[1] == second[1] != 0
 
 
-TWO_PORTS: Final = """
+FOUR_PORTS: Final = """
 import socket
 from pathlib import Path
 from txtoken.process.sockets import bind
 
-Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40001")
-taken = socket.create_server(("127.0.0.2", 40000))
+Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40003")
+taken = [socket.create_server(("127.0.0.2", port)) for port in (40001, 40002, 40003)]
 for _ in range(8):
     first, second = bind(("127.0.0.1", "127.0.0.2"), 0)
-    assert first.getsockname()[1] == second.getsockname()[1] == 40001
+    assert first.getsockname()[1] == second.getsockname()[1] == 40000
     first.close()
     second.close()
 """
@@ -192,7 +192,7 @@ for _ in range(8):
 def test_a_chosen_port_is_free_on_all_addresses() -> None:
     """A port that the kernel chose for the first address and that is in use at the second one is not an error."""
     ran = subprocess.run(
-        ["unshare", "-rn", sys.executable, "-c", TWO_PORTS], capture_output=True, text=True, check=False
+        ["unshare", "-rn", sys.executable, "-c", FOUR_PORTS], capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stderr) == (0, "")
 
