@@ -75,9 +75,10 @@ class Round:
     remote_cores: float
     others_cores: float  # busy with other programs
     errors: int
-    void: bool  # it had errors: its figures do not count
+    void: bool  # it had errors, or was disturbed: its figures do not count
     idle_connection_bytes: float | None = None
     marks: tuple[str, ...] = ()  # what a reader has to know about the figure
+    turn: int = 0  # rounds of one turn were measured within seconds of each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,10 @@ class Measurement:
     rounds: tuple[Round, ...]
     curve: Curve = ()
     settings: dict[str, float] = field(default_factory=dict)  # of this measurement alone: an open loop's rate
+
+    def by_turn(self) -> dict[int, Round]:
+        """Return the rounds that count, by their turn."""
+        return {one.turn: one for one in self.rounds if not one.void}
 
     @property
     def is_void(self) -> bool:
@@ -118,6 +123,15 @@ class Measurement:
     def spread(self, name: str) -> float | None:
         """Return how far the rounds lie apart, as a share of their median."""
         return spread(self.values(name))
+
+
+def paired(mine: Measurement, theirs: Measurement, name: str) -> list[float]:
+    """Return the ratio of one figure for each turn in which both have it: what slowed both cancels out."""
+    others = theirs.by_turn()
+    pairs = [
+        (getattr(one, name), getattr(others[turn], name)) for turn, one in mine.by_turn().items() if turn in others
+    ]
+    return [one / other for one, other in pairs if one is not None and other]
 
 
 def spread(values: Sequence[float]) -> float | None:

@@ -16,7 +16,7 @@ from bench.measure.figures import Measurement, Round
 from bench.measure.machine import Machine
 from bench.measure.processes import ROOT
 
-FORMAT: Final = 1
+FORMAT: Final = 2  # since then a round has a turn
 FOLDER: Final = ROOT / "bench" / "results"
 
 
@@ -94,7 +94,7 @@ def read(path: Path) -> Result:
         plain = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise BenchError(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
+    if not isinstance(plain, dict) or plain.pop("format", None) not in (1, FORMAT):
         raise BenchError(f"{path.name} is not a result of this suite's format {FORMAT}")
     measurements = tuple(_measurement(one) for one in plain.pop("measurements"))
     return Result(
@@ -109,7 +109,9 @@ def read(path: Path) -> Result:
 
 
 def _measurement(plain: dict[str, Any]) -> Measurement:
-    rounds = tuple(Round(**row | {"marks": tuple(row["marks"])}) for row in plain["rounds"])
+    rounds = tuple(
+        Round(**{"turn": number} | row | {"marks": tuple(row["marks"])}) for number, row in enumerate(plain["rounds"])
+    )
     curve = tuple((percentile, ms) for percentile, ms in plain["curve"])
     return Measurement(**plain | {"rounds": rounds, "curve": curve})
 
