@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import math
 import os
 import shutil
 import signal
@@ -17,21 +18,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from bench.errors import BenchError
+from bench.errors import BenchError, Unavailable
 from bench.judge.comparison import compare, outline
 from bench.measure import results
-from bench.measure.attempt import Settings
 from bench.measure.machine import this_machine
+from bench.measure.own import services_of
 from bench.measure.processes import ROOT, on_cores, raise_open_files
 from bench.measure.progress import Bar
 from bench.measure.runner import Run
-from bench.measure.scenarios import CONNECTIONS, SCENARIOS, SUBJECT, Scenario
+from bench.measure.scenarios import CONNECTIONS, SCENARIOS, SEVERAL, SUBJECT, Scenario
 from bench.measure.services import Service, known_services
+from bench.measure.settings import Settings
 from bench.report.page import make
 
 DONE: Final = 0
 FAILED: Final = 1
 OPEN_FILES: Final = 10_500  # for 10 000 idle connections and everything else
+OTHERS_MAX: Final = 0.1  # cores that other programs may use before a slice is void; a smoke run claims nothing
 THREADS_MAX: Final = 2  # of wrk: one thread can load any of the services
 
 
@@ -69,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
         try:
             measuring.go()
         except KeyboardInterrupt:
-            interrupted = True  # the rounds so far are kept
-            bar.say("interrupted: the rounds so far are kept")
+            interrupted = True  # the slices so far are kept
+            bar.say("interrupted: the slices so far are kept")
     label = options.label or (
         "smoke" if options.smoke else datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d-%H%M")
     )
@@ -89,13 +92,26 @@ def run(options: argparse.Namespace) -> int:
         },
         measurements=measuring.measurements,
         skipped=tuple(measuring.skipped),
-        notes=("interrupted: not all rounds were run",) if interrupted else (),
+        notes=("interrupted: not all turns were taken",) if interrupted else (),
     )
     path = results.FOLDER / machine.arch / f"{label}.json"
     results.write(result, path)
     print(f"written: {path.relative_to(ROOT)}")
     void = any(one.is_void for one in result.measurements)
     return FAILED if interrupted or void or measuring.has_failed or not result.measurements else DONE
+
+
+def prepare(_: argparse.Namespace) -> int:
+    """`bench prepare`. A peer that lacks something is not a failure: a run leaves it out."""
+    for service in known_services().values():
+        try:
+            service.prepare()
+        except Unavailable as error:
+            print(f"{service.name}: left out: {error}")
+            continue
+        versions = ", ".join(f"{name} {version}" for name, version in service.versions().items())
+        print(f"{service.name}: ready ({versions})")
+    return DONE
 
 
 def compare_results(options: argparse.Namespace) -> int:
@@ -114,14 +130,10 @@ def report(options: argparse.Namespace) -> int:
 
 
 def _services(options: argparse.Namespace) -> list[Service]:
-    binaries = {}
-    for pair in options.peer:
-        name, equals, path = pair.partition("=")
-        if not equals:
-            raise BenchError(f"--peer needs NAME=PATH, for example go=./txtoken; {pair} has no path")
-        binaries[name] = Path(path)
-    known = known_services(binaries)
-    names = options.service or list(known)
+    """Return the services that are asked for. Those that somebody brings take part in any case."""
+    own = services_of(options.peer, options.peers, login_path=options.login_path, check_path=options.check_path)
+    known = known_services() | own
+    names = [*(options.service or known), *own]
     for name in names:
         if name not in known:
             raise BenchError(f"there is no service {name}; there are {', '.join(known)}")
@@ -129,10 +141,11 @@ def _services(options: argparse.Namespace) -> list[Service]:
 
 
 def _scenarios(options: argparse.Namespace, open_files: int) -> list[Scenario]:
-    for name in options.only or ():
+    wanted = [one for name in options.only or SCENARIOS for one in SEVERAL.get(name, (name,))]
+    for name in wanted:
         if name not in SCENARIOS:
-            raise BenchError(f"there is no scenario {name}; there are {', '.join(SCENARIOS)}")
-    chosen = [scenario for name, scenario in SCENARIOS.items() if not options.only or name in options.only]
+            raise BenchError(f"there is no scenario {name}; there are {', '.join((*SCENARIOS, *SEVERAL))}")
+    chosen = [scenario for name, scenario in SCENARIOS.items() if name in wanted]
     if open_files < OPEN_FILES and any(scenario.idle for scenario in chosen):
         print(
             f"idle_10k is skipped: it needs {OPEN_FILES} open files, the limit is {open_files} (ulimit -n)",
@@ -150,11 +163,11 @@ def _settings(options: argparse.Namespace) -> Settings:
         open_loop_share = float(share)
     except ValueError:
         raise BenchError(
-            f"--open-loop needs SHARE@SERVICE, for example 0.6@nginx_lua, not {options.open_loop}"
+            f"--open-loop needs SHARE@SERVICE, for example 0.6@rust_axum, not {options.open_loop}"
         ) from None
     return Settings(
-        rounds=1 if options.smoke else options.rounds,
-        seconds=2 if options.smoke else options.seconds,
+        turns=1 if options.smoke else options.turns,
+        slice_s=1 if options.smoke else options.slice,
         warm_up_s=1 if options.smoke else options.warm_up,
         threads=max(1, min(THREADS_MAX, len(cores) - 2)),
         service_cores=frozenset(cores[:1]) if pinned else None,
@@ -162,12 +175,16 @@ def _settings(options: argparse.Namespace) -> Settings:
         open_loop_share=open_loop_share,
         open_loop_reference=reference or SUBJECT,
         open_loop_rate=options.rate,
+        others_max=math.inf if options.smoke else OTHERS_MAX,
+        has_hosts=options.hosts,
     )
 
 
 def _recorded(settings: Settings) -> dict[str, Any]:
     """Write the settings for the record: how many cores, not which."""
     recorded = asdict(settings)
+    recorded["hosts"] = "three" if recorded.pop("has_hosts") else "one"
+    del recorded["others_max"]
     for name in ("service_cores", "load_cores"):
         recorded[name] = None if recorded[name] is None else len(recorded[name])
     return recorded
@@ -205,36 +222,52 @@ def _parser() -> argparse.ArgumentParser:
     running = commands.add_parser("run", help=about, description=about)
     running.set_defaults(command=run)
     running.add_argument(
-        "--smoke", action="store_true", help="one round of 2 s each, to see whether the suite works here"
+        "--smoke", action="store_true", help="one slice of 1 s each, to see whether the suite works here"
     )
     running.add_argument(
-        "--only", type=names, metavar="SCENARIO,…", help=f"only these scenarios: {', '.join(SCENARIOS)}"
+        "--only", type=names, metavar="SCENARIO,…", help=f"only these scenarios: {', '.join((*SCENARIOS, *SEVERAL))}"
     )
     running.add_argument(
-        "--service", type=names, metavar="NAME,…", help=f"only these services: {', '.join(known_services({}))}"
+        "--service", type=names, metavar="NAME,…", help=f"only these services: {', '.join(known_services())}"
     )
     running.add_argument(
+        "--turns",
+        type=_positive,
+        default=15,
+        help="slices of each measurement, 6 or more for an interval (default: %(default)s)",
+    )
+    running.add_argument("--slice", type=_positive, default=1, help="seconds of each slice (default: %(default)s)")
+    running.add_argument(
+        "--warm-up", type=_positive, default=1, help="seconds of warm-up before the first slice (default: %(default)s)"
+    )
+    running.add_argument(
+        "--hosts",
+        action="store_true",
+        help="clients, service and remote on hosts of their own: network namespaces (needs root)",
+    )
+    own = running.add_argument_group(
+        "your own service", "It listens on the HOST and PORT of its environment, and posts logins to REMOTE."
+    )
+    own.add_argument(
         "--peer",
         action="append",
         default=[],
-        metavar="go=PATH",
-        help="add the Go original, from the program that you built",
+        metavar="NAME=COMMAND",
+        help="add it; go=PATH adds the Go original, if you have built it",
     )
-    running.add_argument(
-        "--rounds",
-        type=_positive,
-        default=3,
-        help="rounds of each measurement, 6 or more for claims (default: %(default)s)",
-    )
-    running.add_argument("--seconds", type=_positive, default=10, help="seconds of each round (default: %(default)s)")
-    running.add_argument(
-        "--warm-up", type=_positive, default=2, help="seconds of warm-up before each round (default: %(default)s)"
+    own.add_argument("--login-path", metavar="PATH", help="its route for logins (default: /getToken)")
+    own.add_argument("--check-path", metavar="PATH", help="its route for checks (default: /checkToken)")
+    own.add_argument(
+        "--peers",
+        type=Path,
+        metavar="FILE",
+        help="add those of a YAML file, which can have other methods, bodies and headers, too",
     )
     running.add_argument("--label", type=_label, help="name of the result (default: the time, or smoke)")
     running.add_argument(
         "--open-loop",
         metavar="SHARE@SERVICE",
-        default="0.6@nginx_lua",
+        default="0.6@rust_axum",
         help="rate of the open loop, as a share of what a service reaches in get_token (default: %(default)s)",
     )
     running.add_argument("--rate", type=float, help="rate of the open loop in requests/s, instead of a share")
@@ -244,6 +277,10 @@ def _parser() -> argparse.ArgumentParser:
         action="store_false",
         help="let the kernel choose the cores (default: the first core serves only the service)",
     )
+
+    about = "fetch and build what the peers need, and say what is missing"
+    preparing = commands.add_parser("prepare", help=about, description=about)
+    preparing.set_defaults(command=prepare)
 
     about = "compare two results of one machine: medians, spread, verdict"
     comparing = commands.add_parser("compare", help=about, description=about)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import BenchError
-from bench.load.stub_remote import LOOPBACK
+from bench.load.target import Target
 from bench.load.wrk import GLANCE_S, PATIENCE_S
 from bench.measure.figures import BUSY_MARK, PERCENTILES, Curve, Load
 from bench.measure.processes import Generator
@@ -23,17 +23,26 @@ FILE: Final = Path(__file__).parent / "locustfile.py"
 USERS: Final = 100
 
 
-def run(port: int, seconds: int, cores: frozenset[int] | None, folder: Path, glance: Callable[[], None]) -> Load:
+def run(target: Target, seconds: int, folder: Path, glance: Callable[[], None]) -> Load:
     """Run it to its end. `glance` is called some times a second meanwhile.
 
     Raises:
         BenchError: locust failed.
     """
     out = folder / "locust.json"  # locust adds the suffix itself
-    command: list[str | Path] = [sys.executable, "-m", "locust", "-f", FILE, "--headless", "--only-summary"]
-    command += ["-u", str(USERS), "-r", str(USERS), "-t", f"{seconds}s", "--host", f"http://{LOOPBACK}:{port}"]
+    command: list[str | Path] = [
+        *target.clients,
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        FILE,
+        "--headless",
+        "--only-summary",
+    ]
+    command += ["-u", str(USERS), "-r", str(USERS), "-t", f"{seconds}s", "--host", target.url]
     command += ["--json-file", out.with_suffix(""), "--exit-code-on-error", "0", "--loglevel", "ERROR"]
-    with Generator(command, environment={}, cores=cores, seconds=seconds + PATIENCE_S) as generator:
+    with Generator(command, environment={}, cores=target.cores, seconds=seconds + PATIENCE_S) as generator:
         while not generator.wait(GLANCE_S):
             glance()
     return parse_report(out.read_text(), generator.cpu_s, seconds)

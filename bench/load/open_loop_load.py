@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import BenchError
-from bench.load.answers import LOGIN, LOGIN_ROUTE
-from bench.load.stub_remote import LOOPBACK
+from bench.load.target import Target
 from bench.load.wrk import GLANCE_S, PATIENCE_S
 from bench.measure.figures import BUSY_MARK, Load
 from bench.measure.processes import Generator
@@ -23,29 +22,24 @@ LATE_US_MAX: Final = 1000  # at its own p99 that the generator may send too late
 
 
 def run(
-    port: int,
-    rate: float,
-    seconds: float,
-    warm_up_s: float,
-    cores: frozenset[int] | None,
-    folder: Path,
-    glance: Callable[[], None],
+    target: Target, rate: float, seconds: float, warm_up_s: float, folder: Path, glance: Callable[[], None]
 ) -> Load:
     """Run it to its end. `glance` is called some times a second meanwhile.
 
     Raises:
         BenchError: it failed.
     """
-    request, out = folder / "request", folder / "open_loop.json"
-    request.write_text(
-        f"POST {LOGIN_ROUTE} HTTP/1.1\r\nHost: {LOOPBACK}:{port}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(LOGIN)}\r\n\r\n{LOGIN}",
-        newline="",
+    request, out, routes = folder / "request", folder / "open_loop.json", target.routes
+    request.write_bytes(
+        f"{routes.login_method} {routes.login_path} HTTP/1.1\r\nHost: {target.host}:{target.port}\r\n"
+        f"Content-Type: {routes.login_type}\r\nContent-Length: {len(routes.login_body.encode())}\r\n\r\n"
+        f"{routes.login_body}".encode()
     )
-    command: list[str | Path] = [sys.executable, "-m", "bench.load.open_loop", "--port", str(port), "--rate", str(rate)]
+    command: list[str | Path] = [*target.clients, sys.executable, "-m", "bench.load.open_loop", "--host", target.host]
+    command += ["--port", str(target.port), "--rate", str(rate)]
     command += ["--request", request, "--out", out, "--seconds", str(seconds), "--warm-up", str(warm_up_s)]
     command += ["--connections", str(CONNECTIONS)]
-    with Generator(command, environment={}, cores=cores, seconds=seconds + warm_up_s + PATIENCE_S) as generator:
+    with Generator(command, environment={}, cores=target.cores, seconds=seconds + warm_up_s + PATIENCE_S) as generator:
         while not generator.wait(GLANCE_S):
             glance()
     return parse_report(out.read_text())

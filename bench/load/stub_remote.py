@@ -1,4 +1,4 @@
-"""The API behind the service: answers every POST alike, after a constant delay. only uvloop and httptools.
+"""The API behind the service: answers every POST alike, after a constant delay. Only uvloop and httptools.
 
 Knows no users: a body that holds `refuse` gets 401, any other 200. `GET /stats` reports its own cost.
 """
@@ -10,24 +10,19 @@ import asyncio
 import json
 import signal
 import time
+from pathlib import Path
 from typing import Final, cast
 
 import httptools
 import uvloop
 
+from bench.load.replies import REPLY_BYTES, compact, reply_object
+
 LOOPBACK: Final = "127.0.0.1"
-REPLY_BYTES: Final = 130
-PROFILE: Final = {"id": 1815, "user": "ada", "name": "Ada Lovelace", "email": "ada@example.com", "roles": ["member"]}
+BACKLOG: Final = 4096
 REFUSED: Final = (
     b'HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n{"error":"refused"}'
 )
-
-
-def reply_object(size: int) -> dict[str, object]:
-    """Make the object that logins are answered with: `size` bytes of JSON, or a few more where that is too small."""
-    plain: dict[str, object] = {**PROFILE, "padding": ""}
-    padding = size - len(json.dumps(plain, separators=(",", ":")))
-    return {**PROFILE, "padding": "x" * max(0, padding)}
 
 
 def ok(body: bytes) -> bytes:
@@ -90,27 +85,33 @@ class Connection(asyncio.Protocol):
             self._transport.write(reply)
 
 
-async def serve(port: int, reply: bytes, delay_s: float) -> None:
-    """Serve until SIGTERM."""
+async def serve(host: str, port: int, unix: Path | None, reply: bytes, delay_s: float) -> None:
+    """Serve until SIGTERM: on a port, and on a Unix socket where there is a path for one."""
     loop = asyncio.get_running_loop()
     stub = Stub(loop, reply, delay_s)
-    server = await loop.create_server(lambda: Connection(stub), LOOPBACK, port, backlog=4096)
+    servers: list[asyncio.AbstractServer] = []
+    if unix is not None:
+        servers.append(await loop.create_unix_server(lambda: Connection(stub), unix, backlog=BACKLOG))
+    servers.append(await loop.create_server(lambda: Connection(stub), host, port, backlog=BACKLOG))
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     await ended.wait()
-    server.close()
+    for server in servers:
+        server.close()
 
 
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m bench.load.stub_remote", description=__doc__)
+    parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--unix", type=Path, metavar="PATH", help="of a socket to listen on, too")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="between a request and its reply")
     parser.add_argument("--reply-bytes", type=int, default=REPLY_BYTES)
     options = parser.parse_args()
-    body = json.dumps(reply_object(options.reply_bytes), separators=(",", ":")).encode()
-    uvloop.run(serve(options.port, ok(body), options.delay_ms / 1000))
+    reply = ok(compact(reply_object(options.reply_bytes)))
+    uvloop.run(serve(options.host, options.port, options.unix, reply, options.delay_ms / 1000))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import BenchError
-from bench.load.answers import LOGIN
-from bench.load.stub_remote import LOOPBACK
+from bench.load.routes import TOKEN
+from bench.load.target import Target
 from bench.measure.figures import BUSY_MARK, PERCENTILES, Load
 from bench.measure.processes import Generator
 
@@ -28,15 +28,13 @@ class Wrk:
     """One way to call wrk."""
 
     script: str
-    port: int
+    target: Target
     connections: int
     seconds: int
     threads: int
     tokens: Path  # one a line
     folder: Path  # for its report
-    cores: frozenset[int] | None
     checked: bool = False  # look at every answer: costs wrk time, so it belongs into a warm-up
-    floor: bool = False  # the service answers with a fixed text
 
 
 def run(wrk: Wrk, glance: Callable[[], None]) -> Load:
@@ -46,19 +44,34 @@ def run(wrk: Wrk, glance: Callable[[], None]) -> Load:
         BenchError: wrk failed.
     """
     out = wrk.folder / "wrk.json"
-    command: list[str | Path] = ["wrk", f"-c{wrk.connections}", f"-t{wrk.threads}", f"-d{wrk.seconds}s"]
-    command += [f"--timeout={TIMEOUT_S}s", "-s", SCRIPTS / f"{wrk.script}.lua", f"http://{LOOPBACK}:{wrk.port}/"]
+    target, routes = wrk.target, wrk.target.routes
+    command: list[str | Path] = [
+        *target.clients,
+        "wrk",
+        f"-c{wrk.connections}",
+        f"-t{wrk.threads}",
+        f"-d{wrk.seconds}s",
+    ]
+    command += [f"--timeout={TIMEOUT_S}s", "-s", SCRIPTS / f"{wrk.script}.lua", f"{target.url}/"]
     environment = {
         "BENCH_SCRIPTS": str(SCRIPTS),
         "BENCH_OUT": str(out),
         "BENCH_CHECK": "1" if wrk.checked else "0",
-        "BENCH_FLOOR": "1" if wrk.floor else "0",
+        "BENCH_FORM": "1" if target.is_judged else "0",
+        "BENCH_STATUS": str(routes.check_status),
         "BENCH_PERCENTILES": " ".join(str(percentile) for percentile in PERCENTILES),
-        "BENCH_LOGIN": LOGIN,
+        "BENCH_LOGIN": routes.login_body,
+        "BENCH_LOGIN_METHOD": routes.login_method,
+        "BENCH_LOGIN_PATH": routes.login_path,
+        "BENCH_LOGIN_TYPE": routes.login_type,
+        "BENCH_CHECK_METHOD": routes.check_method,
+        "BENCH_CHECK_PATH": routes.check_path,
+        "BENCH_CHECK_NAME": routes.header_name,
+        "BENCH_CHECK_VALUE": routes.header_value.replace("%", "%%").replace(TOKEN, "%s"),
         "BENCH_TOKENS": str(wrk.tokens),
     }
     patience_s = wrk.seconds + PATIENCE_S
-    with Generator(command, environment=environment, cores=wrk.cores, seconds=patience_s) as generator:
+    with Generator(command, environment=environment, cores=target.cores, seconds=patience_s) as generator:
         while not generator.wait(GLANCE_S):
             glance()
     text = out.read_text()

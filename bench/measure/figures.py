@@ -53,6 +53,18 @@ class Load:
         """Return the latency at one of `PERCENTILES`, in milliseconds."""
         return dict(self.curve)[percentile]
 
+    def and_then(self, other: Load) -> Load:
+        """Return both as one. Its curve is that of the slower half, which says no less than the truth."""
+        slower = self if self.at(99) > other.at(99) else other
+        return Load(
+            self.requests + other.requests,
+            self.seconds + other.seconds,
+            slower.curve,
+            self.errors + other.errors,
+            self.generator_cpu_s + other.generator_cpu_s,
+            tuple(dict.fromkeys(self.marks + other.marks)),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -77,6 +89,7 @@ class Round:
     errors: int
     void: bool  # it had errors, or was disturbed: its figures do not count
     idle_connection_bytes: float | None = None
+    start_ms: float | None = None  # from the process's start to its first answer
     marks: tuple[str, ...] = ()  # what a reader has to know about the figure
     turn: int = 0  # rounds of one turn were measured within seconds of each other
 

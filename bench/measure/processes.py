@@ -37,19 +37,26 @@ class Process:
         cores: frozenset[int] | None = None,
         output: IO[bytes] | None = None,
     ) -> None:
-        """Start it. Its output goes to a file in `folder`; its stdout to `output`, if there is one."""
+        """Start it. Its output goes to a file in `folder`; its stdout to `output`, if there is one.
+
+        Raises:
+            BenchError: there is no such program, or it cannot be run.
+        """
         self._said = folder / "said"
         self._is_ended = False
         with self._said.open("wb") as said, on_cores(cores):
-            self._process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env={**os.environ, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=output or said,
-                stderr=said,
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    cwd=ROOT,
+                    env={**os.environ, **(environment or {})},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output or said,
+                    stderr=said,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise BenchError(f"{command[0]} cannot be run: {error.strerror}") from error
 
     @property
     def pid(self) -> int:

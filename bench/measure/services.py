@@ -1,8 +1,8 @@
 """The service and its peers: how each is started and found ready, and which versions it consists of.
 
-Knows no load and no figures. A peer is a folder of peers/ with a `run` that serves both routes on 127.0.0.1:PORT, posts
-logins to REMOTE and signs with KEY, all three from its environment (FOLDER is for files of its own). `run --prepare`
-fetches what it needs; when something is missing, it fails and says on its last line what.
+Knows no load and no figures. A peer is a folder of peers/ with a `run` that serves both routes on HOST:PORT, posts logins to
+REMOTE and signs with KEY, all four from its environment (FOLDER is for files of its own). `run --prepare` fetches or builds what
+it needs; when something is missing, it fails and says on its last line what. `bench.measure.own` reads what people bring.
 """
 
 from __future__ import annotations
@@ -22,38 +22,50 @@ from typing import IO, Final
 import yaml
 
 from bench.errors import BenchError, Ended, Unavailable
-from bench.load.answers import CHECK_ROUTE, LOGIN_ROUTE, TOKEN_HOURS, Judge
-from bench.load.stub_remote import LOOPBACK
+from bench.load.answers import KEY_ID, TOKEN_HOURS, Judge, Keys
+from bench.load.routes import CONTRACT, Routes
 from bench.measure.builds import COMPILED
+from bench.measure.hosts import Host
 from bench.measure.processes import ROOT, Process
-from bench.measure.scenarios import FLOOR, INTERPRETED, SUBJECT, Scenario
+from bench.measure.scenarios import FLOOR, INTERPRETED, SUBJECT, Setup
 
 PEERS: Final = ROOT / "bench" / "peers"
 GO: Final = "go"  # the original: not in the repository, you build it
 BAD_CONFIG: Final = 78  # EX_CONFIG of sysexits.h, for example for an unknown key
 COMPILE: Final = ROOT / "scripts" / "compile"
 READY_S: Final = 30.0  # the slowest imports 300 modules; on an emulated CPU that takes its time
-READY_POLL_S: Final = 0.02
+READY_POLL_S: Final = 0.005
 PREPARE_S: Final = 1800.0  # a first run may fetch packages, and compile on a small board
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Files of a TLS listener."""
+
+    chain: Path
+    key: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a service is to be, and what it has to know."""
 
+    host: Host
     port: int
     remote: str
-    key: str
+    keys: Keys
     folder: Path  # of its own, empty
     cores: frozenset[int] | None
+    certificate: Certificate | None = None  # of a setup with TLS
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One of those that are measured. `binary` is that of the original, for `go` alone."""
+    """One of those that are measured. `command` is that of a service that somebody brings; of the original it is the program."""
 
     name: str
-    binary: Path | None = None
+    command: tuple[str, ...] = ()
+    routes: Routes = CONTRACT
 
     @property
     def is_faithful(self) -> bool:
@@ -68,9 +80,9 @@ class Service:
         """
         if self.name == INTERPRETED:
             return
-        if self.binary is not None:
-            if not os.access(self.binary, os.X_OK):
-                raise Unavailable(f"{self.binary} is not executable")
+        if self.command:
+            if shutil.which(self.command[0]) is None:
+                raise Unavailable(f"{self.command[0]} is not a program that can be run")
             return
         command = [str(COMPILE)] if self.name == SUBJECT else [str(PEERS / self.name / "run"), "--prepare"]
         try:
@@ -89,37 +101,51 @@ class Service:
             said = made.stderr.strip().rpartition("\n")[2] or f"`{command[0]}` ended with {made.returncode}"
             raise Unavailable(said)
 
-    def start(self, place: Place, scenario: Scenario, output: IO[bytes] | None) -> Process:
+    def start(self, place: Place, setup: Setup, output: IO[bytes] | None = None) -> Process:
         """Start it. The caller waits until it is ready, and ends it."""
+        environment = {
+            "HOST": place.host.address,
+            "PORT": str(place.port),
+            "REMOTE": place.remote,
+            "KEY": place.keys.secret,
+            "FOLDER": str(place.folder),
+        }
         if self.name in (SUBJECT, INTERPRETED):
-            command, environment = self._subject(place, scenario)
-        elif self.binary is not None:
-            command, environment = [self.binary], {"CFG_FILE": str(_write_config(place, {}))}
+            command, environment = self._subject(place, setup), {}
+        elif self.name == GO:
+            command, environment = list(self.command), {"CFG_FILE": str(_write_config(place, {}))}
+        elif self.command:
+            command = [_filled(part, environment) for part in self.command]
         else:
-            command = [PEERS / self.name / "run"]
-            environment = {
-                "PORT": str(place.port),
-                "REMOTE": place.remote,
-                "KEY": place.key,
-                "FOLDER": str(place.folder),
-            }
+            command = [str(PEERS / self.name / "run")]
         return Process(
-            command, folder=place.folder, environment=_environment(environment), cores=place.cores, output=output
+            [*place.host.prefix, *command],
+            folder=place.folder,
+            environment=_environment(environment),
+            cores=place.cores,
+            output=output,
         )
 
-    def _subject(self, place: Place, scenario: Scenario) -> tuple[list[str | Path], dict[str, str]]:
-        config = _write_config(place, {"listen": LOOPBACK, "log": {"level": "warning", "access": scenario.logs}})
-        program = [COMPILED.with_name("txtoken")] if self.name == SUBJECT else [sys.executable, "-m", "txtoken"]
-        command: list[str | Path] = [*program, "serve", "-c", config]
-        for key, value in scenario.settings.items():
+    def _subject(self, place: Place, setup: Setup) -> list[str]:
+        own: dict[str, object] = {"listen": place.host.address, "log": {"level": "warning", "access": setup.logs}}
+        if setup.has_keyset:
+            file = place.folder / "key.pem"
+            file.write_bytes(place.keys.pem)
+            own |= {"encKey": None, "keys": [{"alg": "EdDSA", "kid": KEY_ID, "keyFile": str(file)}]}
+        if place.certificate is not None:
+            own["tls"] = {"certFile": str(place.certificate.chain), "keyFile": str(place.certificate.key)}
+        config = _write_config(place, own)
+        program = [str(COMPILED.with_name("txtoken"))] if self.name == SUBJECT else [sys.executable, "-m", "txtoken"]
+        command = [*program, "serve", "-c", str(config)]
+        for key, value in setup.settings:
             command += ["--set", f"{key}={value}"]
-        return command, {}
+        return command
 
     def versions(self) -> dict[str, str]:
         """Which versions it consists of, as far as its own tools report them."""
-        if self.binary is not None:
-            return {self.name: _said(["go", "version", str(self.binary)]).rpartition(" ")[2] or "unknown"}
-        return {name: _version(name) for name in MADE_OF.get(self.name, ())}
+        if self.name == GO:
+            return {self.name: _said(["go", "version", *self.command]).rpartition(" ")[2] or "unknown"}
+        return {} if self.command else {name: _version(name) for name in MADE_OF.get(self.name, ())}
 
 
 # What matters most for each: distributions of the running Python, or programs.
@@ -134,13 +160,10 @@ MADE_OF: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
-def known_services(binaries: Mapping[str, Path]) -> dict[str, Service]:
-    """Name every service there is: the subject, the folders of peers/, and the binaries that a person gave."""
+def known_services() -> dict[str, Service]:
+    """Name every service of the repository: the subject, and the folders of peers/."""
     names = [SUBJECT, INTERPRETED, *sorted(run.parent.name for run in PEERS.glob("*/run"))]
-    services = {name: Service(name) for name in names}
-    for name, binary in binaries.items():
-        services[name] = Service(name, binary.absolute())
-    return services
+    return {name: Service(name) for name in names}
 
 
 def wait_until_ready(process: Process, judge: Judge) -> None:
@@ -163,22 +186,28 @@ def wait_until_ready(process: Process, judge: Judge) -> None:
         time.sleep(READY_POLL_S)
 
 
-def _write_config(place: Place, extra: Mapping[str, object]) -> Path:
-    """Write a configuration of the original's eight keys, and the further keys of the subject."""
+def _write_config(place: Place, own: Mapping[str, object]) -> Path:
+    """Write a configuration of the original's eight keys, and the further keys of the subject. None takes one away."""
     config = {
         "port": place.port,
         "debug": False,
-        "encKey": place.key,
+        "encKey": place.keys.secret,
         "remote": place.remote,
         "expHours": TOKEN_HOURS,
-        "getTokenRoute": LOGIN_ROUTE,
-        "checkTokenRoute": CHECK_ROUTE,
+        "getTokenRoute": CONTRACT.login_path,
+        "checkTokenRoute": CONTRACT.check_path,
         "requestTokenData": {"service": "bench"},
-        **extra,
+        **own,
     }
     path = place.folder / "cfg.yml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(yaml.safe_dump({name: value for name, value in config.items() if value is not None}))
     return path
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"{{{name.lower()}}}", value)
+    return text
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import aiohttp
 import jwt
 
-from bench.load.answers import CHECK_ROUTE, LOGIN, LOGIN_ROUTE
+from bench.load.routes import CONTRACT
 from bench.load.stub_remote import LOOPBACK
 from bench.rotation.findings import Findings
 from bench.rotation.jwks_cache import JWKS_ROUTE, JwksCache
@@ -79,7 +79,7 @@ class Checker:
 
     async def _log_in(self, url: str) -> str | None:
         begun = time.perf_counter()
-        status, answer = await self._ask("POST", url + LOGIN_ROUTE, body=LOGIN)
+        status, answer = await self._ask("POST", url + CONTRACT.login_path, body=CONTRACT.login_body)
         self.findings.latencies_ms["login"].append((time.perf_counter() - begun) * 1000)
         self.findings.counts["logins"] += 1
         if status != 200:
@@ -90,7 +90,7 @@ class Checker:
     async def _check_everywhere(self, token: str, when: str) -> None:
         for url in self._urls:
             begun = time.perf_counter()
-            status, answer = await self._ask("GET", url + CHECK_ROUTE, token=token)
+            status, answer = await self._ask("GET", url + CONTRACT.check_path, token=token)
             self.findings.latencies_ms["check"].append((time.perf_counter() - begun) * 1000)
             self.findings.counts[f"checks of good tokens by a service, {when}"] += 1
             if status != 200:
@@ -104,7 +104,7 @@ class Checker:
 
     async def _check_refused(self, token: str) -> None:
         for url in self._urls:
-            status, answer = await self._ask("GET", url + CHECK_ROUTE, token=token)
+            status, answer = await self._ask("GET", url + CONTRACT.check_path, token=token)
             self.findings.counts["checks of tokens that have ended"] += 1
             if status != 401 or answer.get("error") not in REFUSALS:
                 self.findings.fault(f"an expired token: status {status}, {answer.get('error')}")

@@ -17,6 +17,8 @@ from typing import Final
 
 from bench.errors import BenchError
 from bench.load import wrk
+from bench.load.stub_remote import LOOPBACK
+from bench.load.target import Target
 from bench.measure.builds import add_build_option, python_of
 from bench.measure.figures import Load
 from bench.rotation.checker import check
@@ -47,7 +49,7 @@ class Generators:
 
     def _run(self, port: int, seconds: int, folder: Path) -> None:
         own = made(folder / f"wrk-{port}")
-        called = wrk.Wrk(SCRIPT, port, CONNECTIONS, seconds, 1, own, own, None, checked=True)
+        called = wrk.Wrk(SCRIPT, Target(LOOPBACK, port), CONNECTIONS, seconds, 1, own, own, checked=True)
         try:
             self.loads[port] = wrk.run(called, lambda: None)
         except BenchError as error:

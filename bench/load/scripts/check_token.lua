@@ -1,6 +1,8 @@
 -- Checks of one token, the first of BENCH_TOKENS.
 dofile(os.getenv("BENCH_SCRIPTS") .. "/report.lua")
 
-wrk.path = "/checkToken"
-wrk.headers["Authorization"] = "Bearer " .. lines_of(os.getenv("BENCH_TOKENS"))[1]
+local name, value = shown(first_token())
+wrk.method = os.getenv("BENCH_CHECK_METHOD")
+wrk.path = os.getenv("BENCH_CHECK_PATH")
+wrk.headers[name] = value
 expect("verdict")

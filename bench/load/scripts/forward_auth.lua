@@ -2,5 +2,5 @@
 dofile(os.getenv("BENCH_SCRIPTS") .. "/report.lua")
 
 wrk.path = "/forwardAuth/some/path"
-wrk.headers["Authorization"] = "Bearer " .. lines_of(os.getenv("BENCH_TOKENS"))[1]
+wrk.headers["Authorization"] = "Bearer " .. first_token()
 expect("nothing")

@@ -6,9 +6,10 @@ local login, check_one, turn
 
 function init(arguments)
   local host = wrk.headers["Host"]
-  local token = lines_of(os.getenv("BENCH_TOKENS"))[1]
-  login = wrk.format("POST", "/getToken", { ["Host"] = host, ["Content-Type"] = "application/json" }, os.getenv("BENCH_LOGIN"))
-  check_one = wrk.format("GET", "/checkToken", { ["Host"] = host, ["Authorization"] = "Bearer " .. token })
+  local name, value = shown(first_token())
+  login = wrk.format(os.getenv("BENCH_LOGIN_METHOD"), os.getenv("BENCH_LOGIN_PATH"),
+    { ["Host"] = host, ["Content-Type"] = os.getenv("BENCH_LOGIN_TYPE") }, os.getenv("BENCH_LOGIN"))
+  check_one = wrk.format(os.getenv("BENCH_CHECK_METHOD"), os.getenv("BENCH_CHECK_PATH"), { ["Host"] = host, [name] = value })
   turn = 0
 end
 

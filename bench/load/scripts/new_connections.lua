@@ -1,7 +1,4 @@
 -- Checks of one token, each on a connection of its own.
-dofile(os.getenv("BENCH_SCRIPTS") .. "/report.lua")
+dofile(os.getenv("BENCH_SCRIPTS") .. "/check_token.lua")
 
-wrk.path = "/checkToken"
-wrk.headers["Authorization"] = "Bearer " .. lines_of(os.getenv("BENCH_TOKENS"))[1]
 wrk.headers["Connection"] = "close"
-expect("verdict")

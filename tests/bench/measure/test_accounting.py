@@ -52,11 +52,11 @@ def test_cpu_adds_up_and_differs() -> None:
     assert Cpu(1.0, 0.5).total_s == 1.5
 
 
-def test_memory_is_the_proportional_set_size() -> None:
-    """Of everything that smaps_rollup says, the whole Pss counts, and not its parts."""
-    assert parse_memory("Rss:   900 kB\nPss:   512 kB\nPss_Anon:  400 kB\n") == 512
-    with pytest.raises(ValueError, match="no Pss"):
-        parse_memory("Rss: 1 kB\n")
+def test_memory_is_the_resident_set_size() -> None:
+    """Of everything that smaps_rollup says, what is resident counts, shared or not: it depends on no other process."""
+    assert parse_memory("Rss:   900 kB\nPss:   512 kB\nPss_Anon:  400 kB\n") == 900
+    with pytest.raises(ValueError, match="no Rss"):
+        parse_memory("Pss: 1 kB\n")
 
 
 def test_busy_time_leaves_out_waiting() -> None:
