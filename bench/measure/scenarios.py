@@ -21,10 +21,15 @@ NAMES: Final = {
     SUBJECT: "txtoken",
     INTERPRETED: "txtoken, not compiled",
     FLOOR: "hello (does nothing but answer)",
+    "rust_axum": "Rust, axum",
+    "rust_hyper": "Rust, bare hyper",
+    "go_fasthttp": "Go, fasthttp",
+    "go_nethttp": "Go, net/http",
     "go": "the Go original",
     "nginx_lua": "nginx + LuaJIT",
     "node_fastify": "Node.js + Fastify",
     "aiohttp_plain": "aiohttp",
+    "fastapi_aiohttp": "FastAPI + aiohttp",
     "fastapi_httpx": "FastAPI + httpx",
 }
 CLAIMS: Final = (
