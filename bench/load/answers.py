@@ -126,12 +126,16 @@ class Judge:
         return self._token
 
     def is_ready(self) -> bool:
-        """Whether the service answers at all."""
+        """Whether the service answers at all.
+
+        Raises:
+            BenchError: it answers a login, and gives no token.
+        """
         try:
             if self._routes.is_contract:
                 return self._ask_check(self._token) == self._routes.check_status
             return bool(self.token)
-        except (BenchError, OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException):
             return False
 
     def check_before_load(self, *, logs_in: bool) -> None:

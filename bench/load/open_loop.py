@@ -14,17 +14,16 @@ import socket
 import time
 from array import array
 from collections import deque
+from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import Final
 
 import httptools
-from hdrh.histogram import HdrHistogram
 
 from bench.load.stub_remote import LOOPBACK
 from bench.measure.figures import PERCENTILES
 
-LATENCY_US_MAX: Final = 60_000_000
-SIGNIFICANT_FIGURES: Final = 3
 READ_BYTES: Final = 256 * 1024
 AFTER_S: Final = 5.0  # for the last answers: a request without one by then is an error, with the time that it waited
 EVENTS_MAX: Final = 256
@@ -129,12 +128,9 @@ class Loop:
             connection.sock.close()
 
 
-def histogram_of(values: array[int]) -> HdrHistogram:
-    """Fill a histogram."""
-    histogram = HdrHistogram(1, LATENCY_US_MAX, SIGNIFICANT_FIGURES)
-    for value in values:
-        histogram.record_value(min(max(value, 1), LATENCY_US_MAX))
-    return histogram
+def percentile_of(ordered: Sequence[int], percentile: float) -> int:
+    """Return the value that this share of sorted values does not exceed; 0 if there are none."""
+    return ordered[max(0, ceil(len(ordered) * percentile / 100) - 1)] if ordered else 0
 
 
 def main() -> None:
@@ -154,14 +150,14 @@ def main() -> None:
     began = time.process_time()
     loop.run(options.warm_up, options.seconds)
     cpu_s = time.process_time() - began
-    latencies, late = histogram_of(loop.latencies_us), histogram_of(loop.late_us)
+    latencies, late = sorted(loop.latencies_us), sorted(loop.late_us)
     report = {
         "answered": loop.answered,
         "recorded": len(loop.latencies_us),
         "errors": loop.errors,
         "seconds": options.warm_up + options.seconds,
-        "percentiles_us": [[percentile, latencies.get_value_at_percentile(percentile)] for percentile in PERCENTILES],
-        "late_p99_us": late.get_value_at_percentile(99),
+        "percentiles_us": [[percentile, percentile_of(latencies, percentile)] for percentile in PERCENTILES],
+        "late_p99_us": percentile_of(late, 99),
         "cpu_s": cpu_s,
     }
     options.out.write_text(json.dumps(report))

@@ -20,7 +20,8 @@ from bench.errors import Unavailable
 from bench.load.stub_remote import LOOPBACK
 
 PREFIX: Final = "txbench"  # of all names that are made here: txbench<pid of the bench><letter>
-NETWORK: Final = "198.18.77"  # of the block for benchmarks of networks (RFC 2544): nobody routes it
+BLOCK: Final = (198, 18)  # for benchmarks of networks, with 198.19 (RFC 2544): nobody routes it
+NETWORKS: Final = 512  # of 256 addresses in it: two benches at the same time have different ones
 BENCH_NUMBER: Final = 254  # of the bench itself, which asks for readiness and judges answers
 RUN_NETNS: Final = Path("/run/netns")
 
@@ -57,10 +58,11 @@ def three_hosts() -> Iterator[Hosts]:
         raise Unavailable("two hosts need ip: apt-get install iproute2")
     _remove_left_over()
     own = f"{PREFIX}{os.getpid()}"
-    made = {letter: Host(f"{NETWORK}.{number}", ("ip", "netns", "exec", own + letter)) for letter, number in _PARTS}
+    network = network_of(os.getpid())
+    made = {letter: Host(f"{network}.{number}", ("ip", "netns", "exec", own + letter)) for letter, number in _PARTS}
     try:
         _ip("link", "add", _bridge(own), "type", "bridge")
-        _ip("address", "add", f"{NETWORK}.{BENCH_NUMBER}/24", "dev", _bridge(own))
+        _ip("address", "add", f"{network}.{BENCH_NUMBER}/24", "dev", _bridge(own))
         _ip("link", "set", _bridge(own), "up")
         for letter, host in made.items():
             _join(own, letter, host.address)
@@ -70,6 +72,12 @@ def three_hosts() -> Iterator[Hosts]:
 
 
 _PARTS: Final = (("c", 1), ("s", 2), ("r", 3))
+
+
+def network_of(pid: int) -> str:
+    """Return the first three numbers of the addresses of a bench's hosts."""
+    first, second = BLOCK
+    return f"{first}.{second + pid % NETWORKS // 256}.{pid % 256}"
 
 
 def _bridge(own: str) -> str:
