@@ -98,6 +98,7 @@ async def application() -> web.Application:
     app[SESSION] = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=5))
     app.router.add_post("/getToken", get_token)
     app.router.add_get("/checkToken", check_token)
+    app.router.add_post("/checkToken", check_token)
     return app
 
 
@@ -105,7 +106,7 @@ if __name__ == "__main__":
     uvloop.install()
     web.run_app(
         application(),
-        host="127.0.0.1",
+        host=os.environ.get("HOST", "127.0.0.1"),
         port=int(os.environ["PORT"]),
         access_log=None,
         print=None,

@@ -155,7 +155,7 @@ func fail(ctx *fasthttp.RequestCtx, status int, message string) {
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "--versions" {
-		gotoken.PrintVersions()
+		gotoken.PrintVersions("github.com/golang-jwt/jwt/v5", "github.com/valyala/fastjson", "github.com/valyala/fasthttp")
 		return
 	}
 	remote, err := url.Parse(os.Getenv("REMOTE"))

@@ -162,7 +162,7 @@ func respond(writer http.ResponseWriter, status int, body []byte) {
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "--versions" {
-		gotoken.PrintVersions()
+		gotoken.PrintVersions("github.com/golang-jwt/jwt/v5", "github.com/valyala/fastjson")
 		return
 	}
 	remote, err := url.Parse(os.Getenv("REMOTE"))

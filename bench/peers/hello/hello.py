@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
 async def serve() -> None:
     """Serve until killed."""
     server = await asyncio.get_running_loop().create_server(
-        Connection, "127.0.0.1", int(os.environ["PORT"]), backlog=4096
+        Connection, os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"]), backlog=4096
     )
     await server.serve_forever()
 

@@ -6,7 +6,7 @@ import { Pool } from 'undici'
 
 const TTL_S = 12 * 3600
 const BEARER_TTL_S = 300
-const { PORT, REMOTE, KEY } = process.env
+const { HOST = '127.0.0.1', PORT, REMOTE, KEY } = process.env
 const remote = new URL(REMOTE)
 const pool = new Pool(remote.origin, { connections: 256, pipelining: 1, keepAliveTimeout: 60_000, headersTimeout: 5000, bodyTimeout: 5000 })
 const path = remote.pathname + remote.search
@@ -68,7 +68,7 @@ app.post('/getToken', { schema: tokenSchema }, async (request, reply) => {
   return { token: sign({ data, exp: now() + TTL_S }) }
 })
 
-app.get('/checkToken', (request, reply) => {
+function checkToken (request, reply) {
   const given = request.headers.authorization ?? ''
   const token = given.startsWith('Bearer ') ? given.slice(7) : given
   let verified
@@ -86,7 +86,9 @@ app.get('/checkToken', (request, reply) => {
     Signature: verified.signature,
     Valid: true
   })
-})
+}
+
+for (const method of ['GET', 'POST']) app.route({ method, url: '/checkToken', handler: checkToken })
 
 for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => process.exit(0))
-await app.listen({ port: Number(PORT), host: '127.0.0.1', backlog: 4096 })
+await app.listen({ port: Number(PORT), host: HOST, backlog: 4096 })
