@@ -2,19 +2,19 @@
 
 Knows no load and no figures. A peer is a folder of peers/ with a `run` that serves both routes on HOST:PORT, posts logins to
 REMOTE and signs with KEY, all four from its environment (FOLDER is for files of its own). `run --prepare` fetches or builds what
-it needs; when something is missing, it fails and says on its last line what. `bench.measure.own` reads what people bring.
+it needs; when something is missing, it fails and says on its last line what. `run --versions` prints a name and a version a line.
+`bench.measure.own` reads what people bring.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -142,22 +142,25 @@ class Service:
         return command
 
     def versions(self) -> dict[str, str]:
-        """Which versions it consists of, as far as its own tools report them."""
+        """Which versions it consists of, as far as its own tools report them. It has to be prepared."""
+        if self.name in (SUBJECT, INTERPRETED):
+            return {name: _version(name) for name in MADE_OF}
         if self.name == GO:
             return {self.name: _said(["go", "version", *self.command]).rpartition(" ")[2] or "unknown"}
-        return {} if self.command else {name: _version(name) for name in MADE_OF.get(self.name, ())}
+        if self.command:
+            return {}
+        said = subprocess.run(
+            [PEERS / self.name / "run", "--versions"],
+            env={**os.environ, **_environment({})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return dict(line.split(" ", 1) for line in said.stdout.splitlines() if " " in line)
 
 
-# What matters most for each: distributions of the running Python, or programs.
-MADE_OF: Final[Mapping[str, Sequence[str]]] = {
-    SUBJECT: ("txtoken", "Python", "uvloop", "httptools", "aiohttp", "orjson", "PyJWT"),
-    INTERPRETED: ("txtoken", "Python", "uvloop", "httptools", "aiohttp", "orjson", "PyJWT"),
-    FLOOR: ("Python", "uvloop", "httptools"),
-    "aiohttp_plain": ("Python", "uvloop", "aiohttp", "PyJWT"),
-    "fastapi_httpx": ("Python", "uvloop", "fastapi", "uvicorn", "httptools", "httpx", "PyJWT"),
-    "nginx_lua": ("nginx", "libnginx-mod-http-lua", "OpenSSL"),
-    "node_fastify": ("node", "fastify", "undici", "fast-jwt"),
-}
+# What matters most for the subject: distributions of the running Python.
+MADE_OF: Final = ("txtoken", "Python", "uvloop", "httptools", "aiohttp", "orjson", "PyJWT")
 
 
 def known_services() -> dict[str, Service]:
@@ -221,17 +224,6 @@ def _version(name: str) -> str:
             return sys.version.partition(" ")[0]
         case "txtoken":
             return _said([sys.executable, "-m", "txtoken", "--version"]).rpartition(" ")[2]
-        case "nginx":
-            return _said(["nginx", "-v"]).rpartition("/")[2]
-        case "node":
-            return _said(["node", "--version"])
-        case "OpenSSL":
-            return " ".join(_said(["openssl", "version"]).split()[1:2]) or "unknown"
-        case "libnginx-mod-http-lua":
-            return _said(["dpkg-query", "-W", "-f", "${Version}", name])
-        case "fastify" | "undici" | "fast-jwt":
-            found = re.search(rf'"{name}": "([^"]+)"', (PEERS / "node_fastify" / "package.json").read_text())
-            return found[1] if found else "unknown"
         case _:
             try:
                 return importlib.metadata.version(name)
