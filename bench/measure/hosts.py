@@ -96,8 +96,10 @@ def _join(own: str, letter: str, address: str) -> None:
 
 def _remove(own: str) -> None:
     for letter, _ in _PARTS:
+        # With its namespace it would go, too, but some time later.
+        _ip("link", "delete", _bridge(own) + letter, fails=False)
         if (RUN_NETNS / (own + letter)).exists():
-            _ip("netns", "delete", own + letter, fails=False)  # its ends of the links go with it
+            _ip("netns", "delete", own + letter, fails=False)
     _ip("link", "delete", _bridge(own), fails=False)
 
 
