@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
 from typing import Final
 
-from bench.measure.figures import CONFIDENCE, Measurement, Round, interval
+from bench.judge.goals import undecidable
+from bench.judge.intervals import CONFIDENCE, Estimate, Interval
+from bench.measure.figures import Measurement, Round, paired
 from bench.measure.results import Result
 from bench.measure.scenarios import FLOOR, INTERPRETED, NAMES, SUBJECT
 
@@ -24,9 +25,9 @@ PERCENT: Final = f"{CONFIDENCE * 100:g}{NO_BREAK}%"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What one picture is about: one figure of all services in one scenario."""
+    """What one claim is about: one figure of all services in one scenario."""
 
-    name: str  # of the file
+    name: str  # of the picture's file
     scenario: str
     what: str
     unit: str  # follows a value
@@ -34,6 +35,7 @@ class Topic:
     per_core: bool = False  # the field is CPU µs a request, shown as requests in a second of CPU time
     scale: float = 1.0
     more_is_better: bool = False
+    is_drawn: bool = True  # there is a picture, too
 
     def value(self, one: Round) -> float | None:
         """Return the figure of one round in the unit that is shown, None where there is none."""
@@ -43,18 +45,17 @@ class Topic:
         return 1_000_000 / float(raw) if self.per_core else float(raw) * self.scale
 
 
+def _per_core(name: str, scenario: str, what: str, unit: str, *, is_drawn: bool = True) -> Topic:
+    """Make a topic of how many requests one second of CPU time is enough for."""
+    return Topic(name, scenario, what, unit, "cpu_us", per_core=True, more_is_better=True, is_drawn=is_drawn)
+
+
 TOPICS: Final = (
-    Topic("peers", "get_token", "Logins", "logins/s", "cpu_us", per_core=True, more_is_better=True),
-    Topic("checks", "check_token", "Checks of one token", "checks/s", "cpu_us", per_core=True, more_is_better=True),
-    Topic(
-        "checks-distinct",
-        "check_token_distinct",
-        "Checks of 10,000 tokens in turn",
-        "checks/s",
-        "cpu_us",
-        per_core=True,
-        more_is_better=True,
-    ),
+    _per_core("peers", "get_token", "Logins", "logins/s"),
+    _per_core("few-connections", "few_8", "Logins on 8 connections", "logins/s", is_drawn=False),
+    _per_core("large-replies", "list_8k", "Logins with an access list of 8 KiB", "logins/s"),
+    _per_core("checks", "check_token", "Checks of one token", "checks/s"),
+    _per_core("checks-distinct", "check_token_distinct", "Checks of 10,000 tokens in turn", "checks/s"),
     Topic("latency", "open_loop", "p99 latency of logins", "milliseconds", "p99_ms"),
     Topic("memory", "idle_10k", "Memory with 10,000 idle connections", "MiB", "memory_kib", scale=1 / 1024),
 )
@@ -66,7 +67,7 @@ class Bar:
 
     service: str
     value: float
-    between: tuple[float, float] | None  # None: too few rounds
+    between: Interval | None  # None: too few rounds
 
     @property
     def name(self) -> str:
@@ -130,15 +131,15 @@ def written(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def is_near(value: float, between: tuple[float, float]) -> bool:
+def is_near(value: float, between: Interval) -> bool:
     """Return whether a figure is decided: whether its interval holds it and ends near to it."""
     low, high = between
     return value * (1 - APART_MAX) <= low <= value <= high <= value * (1 + APART_MAX)
 
 
 def _bar(measured: Measurement, topic: Topic) -> Bar | None:
-    values = [value for one in measured.rounds if (value := topic.value(one)) is not None]
-    return Bar(measured.service, median(values), interval(values)) if values else None
+    found = Estimate.of([value for one in measured.rounds if (value := topic.value(one)) is not None])
+    return None if found is None else Bar(measured.service, found.value, found.between)
 
 
 def _claim(result: Result, topic: Topic, bars: list[Bar]) -> Claim:
@@ -151,10 +152,8 @@ def _claim(result: Result, topic: Topic, bars: list[Bar]) -> Claim:
     def say(message: str, reason: str, *, is_decided: bool) -> Claim:
         return Claim(topic, f"{what}: {message}", reason, tuple(bars), is_decided)
 
-    if result.machine.emulated:
-        return say("undecided", "The CPU is emulated: its speed says nothing.", is_decided=False)
-    if result.is_smoke:
-        return say("undecided", "A smoke run is too short for figures.", is_decided=False)
+    if why := undecidable(result):
+        return say("undecided", f"{why[0].upper()}{why[1:]}.", is_decided=False)
     suffix = f"{NO_BREAK}per{NO_BREAK}core" if topic.per_core else ""
     if rival is None:
         if not subject.is_decided:
@@ -162,27 +161,26 @@ def _claim(result: Result, topic: Topic, bars: list[Bar]) -> Claim:
         return say(f"{subject.text}{NO_BREAK}{topic.unit}{suffix}", "No other service was measured.", is_decided=True)
     name = rival.name.replace(" ", NO_BREAK)
     against = f"undecided between {subject.name} and {name}"
-    ratios = _ratios(result, topic, rival.service)
-    between = interval(ratios)
-    if between is None:
-        rounds = f"{len(ratios)} round{'' if len(ratios) == 1 else 's'}"
-        return say(against, f"Too few rounds for an interval: {rounds}.", is_decided=False)
-    ratio = subject.value / rival.value
-    reason = f"{PERCENT} interval {between[0]:.2f} to {between[1]:.2f}{NO_BREAK}×, {len(ratios)} rounds."
+    ratio = _ratio(result, topic, rival.service)
+    if ratio is None or ratio.between is None:
+        count = 0 if ratio is None else ratio.count
+        return say(against, f"Too few rounds for an interval: {count}.", is_decided=False)
+    between = ratio.between
+    reason = f"{PERCENT} interval {between[0]:.2f} to {between[1]:.2f}{NO_BREAK}×, {ratio.count} rounds."
     if between[0] >= 1 / (1 + LEVEL) and between[1] <= 1 + LEVEL:
         return say(f"level with {name}{suffix}", reason, is_decided=True)
-    if between[0] <= 1 <= between[1] or not is_near(ratio, between):
+    if between[0] <= 1 <= between[1] or not is_near(ratio.value, between):
         return say(against, reason, is_decided=False)
-    return say(f"{_times(ratio)}{NO_BREAK}×{NO_BREAK}{name}{suffix}", reason, is_decided=True)
+    return say(f"{_times(ratio.value)}{NO_BREAK}×{NO_BREAK}{name}{suffix}", reason, is_decided=True)
 
 
-def _ratios(result: Result, topic: Topic, rival: str) -> list[float]:
-    """Return the ratio of each round. The two were measured within the same minutes: what slowed both cancels out."""
+def _ratio(result: Result, topic: Topic, rival: str) -> Estimate | None:
+    """Estimate the ratio to a rival by the turns: what slowed both in one of them cancels out."""
     mine, theirs = (result.find(service, topic.scenario) for service in (SUBJECT, rival))
     assert mine is not None
     assert theirs is not None
-    pairs = [(topic.value(one), topic.value(other)) for one, other in zip(mine.rounds, theirs.rounds, strict=False)]
-    return [one / other for one, other in pairs if one is not None and other is not None]
+    ratios = paired(mine, theirs, topic.field)
+    return Estimate.of([1 / ratio for ratio in ratios if ratio] if topic.per_core else ratios)
 
 
 def _times(ratio: float) -> str:

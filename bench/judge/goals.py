@@ -1,194 +1,201 @@
-"""The ratios that the service has to reach, and whether a result reaches them. Every number is computed from the result.
+"""A goal: which figure has to stand how against which, and whether a result shows it. Every number is computed from the result.
 
-Knows which figure stands against which; knows no files and no charts.
+`bench.judge.table` lists all goals. Knows no files and no pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from math import inf
 from typing import Final
 
-from bench.measure.figures import BUSY_MARK, interval
+from bench.judge.intervals import Estimate
+from bench.measure.figures import BUSY_MARK, Measurement, paired
 from bench.measure.results import Result
-from bench.measure.scenarios import SUBJECT
+from bench.measure.scenarios import NAMES, SUBJECT
 
-Figure = Callable[[Result, str], float | None]  # of a result and a service
-
-NGINX: Final = "nginx_lua"
-NGINX_NAME: Final = "nginx + LuaJIT"
-KIB: Final = 1024
+RATE: Final = "requests_per_s"
+CPU: Final = "cpu_us"
+BY_CPU: Final = "by CPU time: the load generator or the remote was at its limit"
 
 
-class Reached(Enum):
-    """Whether a figure reaches its goal."""
+class Judged(Enum):
+    """Whether a figure keeps a bound."""
 
-    AIM = "pass, aim reached"
-    MUST = "pass"
-    BY_CPU = "pass by CPU time only: the load generator was at its limit"
-    NOT = "FAIL"
+    REACHED = "reached"  # its whole interval does
+    MISSED = "not reached"  # its whole interval does not
+    UNDECIDED = "undecided"
     UNKNOWN = "not measured"
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One service in one scenario."""
+
+    service: str
+    scenario: str
+
+    @property
+    def name(self) -> str:
+        """What people call the service."""
+        return NAMES.get(self.service, self.service)
+
+
+@dataclass(frozen=True, slots=True)
 class Goal:
-    """One row. `figure` is computed from a result, None where something it needs was not measured."""
+    """One row: a figure of `mine`, or its ratio to that of `theirs`."""
 
     what: str
-    against: str
-    figure: Figure
+    mine: Side
+    theirs: Side | None
+    field: str  # of a round
     must: float
     aim: float
+    at_most: bool = True  # else at least
     unit: str = "×"
-    at_most: bool = False  # else at least
-    strict_aim: bool = False  # the aim is to be better than `aim`, not as good
-    cpu: Figure | None = None  # the same ratio by CPU time
-    scenario: str = ""  # of a ratio of requests/s
+    scale: float = 1.0  # of the field in the unit
+    against: str = ""  # for people; else the name of `theirs`
+
+    @property
+    def rival(self) -> str:
+        """What it is compared with, empty where it stands alone."""
+        return self.against or (self.theirs.name if self.theirs else "")
+
+    @property
+    def title(self) -> str:
+        """What it is about, in one line."""
+        return f"{self.what} against {self.rival}" if self.rival else self.what
+
+    def bound(self, value: float) -> str:
+        """Write what is required."""
+        return f"{'at most' if self.at_most else 'at least'} {value:g} {self.unit}"
+
+    def judge(self, estimate: Estimate, bound: float) -> Judged:
+        """Judge by the interval."""
+        if estimate.between is None:
+            return Judged.UNDECIDED
+        low, high = estimate.between
+        if high <= bound if self.at_most else low >= bound:
+            return Judged.REACHED
+        if low > bound if self.at_most else high < bound:
+            return Judged.MISSED
+        return Judged.UNDECIDED
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A goal and what came of it. `by_cpu` is what a ratio of requests/s would be if only the services' CPU time counted:
-    where the load generator is at its limit, the ratio itself is too low. `rounds` is the value of each round by itself."""
+    """A goal and what came of it."""
 
     goal: Goal
-    value: float | None
-    reached: Reached
-    by_cpu: float | None = None
-    rounds: tuple[float, ...] = ()
+    estimate: Estimate | None  # of the figure, or of the ratios of all turns
+    must: Judged
+    aim: Judged
+    by_cpu: Estimate | None = None  # where requests/s say too little: the same ratio by CPU time, and judged by it
+    why: str = ""  # it is undecided, not measured, or judged by something else
 
     @property
-    def is_sure(self) -> bool:
-        """Whether the rounds leave no doubt that the goal is reached: their whole interval does."""
-        between = interval(self.rounds)
-        return between is not None and (
-            between[1] <= self.goal.must if self.goal.at_most else between[0] >= self.goal.must
-        )
+    def judged_by(self) -> Estimate | None:
+        """The figure that the verdict comes from."""
+        return self.by_cpu or self.estimate
 
 
-def standings(result: Result, subject: str = SUBJECT) -> list[Standing]:
-    """Judge a result of `subject` by every goal."""
-    return [stand(goal, result, subject) for goal in GOALS]
+def standings(result: Result, goals: Sequence[Goal]) -> list[Standing]:
+    """Judge a result by some goals."""
+    return [stand(goal, result) for goal in goals]
 
 
-def stand(goal: Goal, result: Result, subject: str = SUBJECT) -> Standing:
+def stand(goal: Goal, result: Result) -> Standing:
     """Judge it by one goal."""
-    value = goal.figure(result, subject)
-    if value is None:
-        return Standing(goal, None, Reached.UNKNOWN)
-    singly = (goal.figure(one, subject) for one in result.rounds())
-    rounds = tuple(one for one in singly if one is not None)
-    by_cpu = None if goal.cpu is None else goal.cpu(result, subject)
-    sign = -1 if goal.at_most else 1
-    if sign * value < sign * goal.must:
-        # If the load generator was the limit, the requests/s say nothing about the service.
-        limited = (result.median(subject, goal.scenario, "generator_cores") or 0) >= BUSY_MARK
-        passes = limited and by_cpu is not None and by_cpu >= goal.must
-        return Standing(goal, value, Reached.BY_CPU if passes else Reached.NOT, by_cpu, rounds)
-    aimed = sign * value > sign * goal.aim if goal.strict_aim else sign * value >= sign * goal.aim
-    return Standing(goal, value, Reached.AIM if aimed else Reached.MUST, by_cpu, rounds)
+    mine, theirs = (
+        None if side is None else result.find(side.service, side.scenario) for side in (goal.mine, goal.theirs)
+    )
+    estimate = None if mine is None else Estimate.of(_values(goal, goal.field, mine, theirs))
+    if mine is None or estimate is None:
+        return Standing(goal, None, Judged.UNKNOWN, Judged.UNKNOWN, why=_missing(goal, result))
+    by_cpu, why = None, ""
+    if goal.field == RATE and theirs is not None and (is_limited(result, mine) or is_limited(result, theirs)):
+        by_cpu, why = Estimate.of([1 / ratio for ratio in _values(goal, CPU, mine, theirs) if ratio]), BY_CPU
+    if nothing_decided := undecidable(result):
+        return Standing(goal, estimate, Judged.UNDECIDED, Judged.UNDECIDED, by_cpu, nothing_decided)
+    judged_by = by_cpu or estimate
+    if judged_by.between is None:
+        why = f"too few rounds for an interval: {judged_by.count}"
+    return Standing(goal, estimate, goal.judge(judged_by, goal.must), goal.judge(judged_by, goal.aim), by_cpu, why)
 
 
-def bound(goal: Goal, value: float) -> str:
-    """Write what is required."""
-    return f"{'at most' if goal.at_most else 'at least'} {value:g} {goal.unit}"
+def undecidable(result: Result) -> str:
+    """Say why no figure of this result decides anything; empty if they may."""
+    if result.machine.emulated:
+        return "the CPU is emulated: its speed says nothing"
+    return "a smoke run is too short for figures" if result.is_smoke else ""
 
 
-def ratio_of(figure: str, scenario: str, peer: str, peer_scenario: str = "") -> Figure:
-    """Make the ratio of the subject's median to a peer's, or its own, in the same scenario or another."""
-
-    def ratio(result: Result, subject: str) -> float | None:
-        mine = result.median(subject, scenario, figure)
-        theirs = result.median(subject if peer == SUBJECT else peer, peer_scenario or scenario, figure)
-        if mine is None or theirs is None:
-            return None
-        return mine / theirs if theirs else inf
-
-    return ratio
+def is_limited(result: Result, measured: Measurement) -> bool:
+    """Whether the load generator or the remote was at its limit: a faster service would not have had more requests/s."""
+    generator, remote = (measured.median(field) or 0.0 for field in ("generator_cores", "remote_cores"))
+    threads, shared = (result.settings.get(name) or 0 for name in ("threads", "load_cores"))
+    return (
+        generator >= BUSY_MARK * max(1, threads)
+        or remote >= BUSY_MARK
+        or (shared > 0 and generator + remote >= BUSY_MARK * shared)
+    )
 
 
-def idle_kib(result: Result, subject: str) -> float | None:
-    """Return the resident memory of an idle connection in KiB."""
-    each = result.median(subject, "idle_10k", "idle_connection_bytes")
-    return None if each is None else each / KIB
+def in_short(judged: Sequence[Standing]) -> str:
+    """Count them in a sentence or two, and name those that are not reached."""
+    known = [one for one in judged if one.must is not Judged.UNKNOWN]
+    if not known:
+        return "none was measured."
+    reached = [one for one in known if one.must is Judged.REACHED]
+    aimed = sum(one.aim is Judged.REACHED for one in reached)
+    parts = [f"{len(reached)} of {len(known)} reached, {aimed} of them with their aim"]
+    undecided = sum(one.must is Judged.UNDECIDED for one in known)
+    parts += [f"{undecided} undecided"] if undecided else []
+    parts += [f"{len(judged) - len(known)} not measured"] if len(known) < len(judged) else []
+    missed = [one.goal.title for one in known if one.must is Judged.MISSED]
+    return f"{', '.join(parts)}." + (f" Not reached: {'; '.join(missed)}." if missed else "")
 
 
-def throughput(what: str, scenario: str, peer: str, name: str, must: float, aim: float) -> Goal:
+def _values(goal: Goal, field: str, mine: Measurement, theirs: Measurement | None) -> list[float]:
+    if goal.theirs is None:
+        return [value * goal.scale for value in mine.values(field)]
+    return [] if theirs is None else paired(mine, theirs, field)
+
+
+def _missing(goal: Goal, result: Result) -> str:
+    """Say what a figure lacks."""
+    for side in (goal.mine, goal.theirs):
+        if side is None:
+            continue
+        found = result.find(side.service, side.scenario)
+        if found is None:
+            skipped = [
+                why
+                for service, scenario, why in result.skipped
+                if service == side.service and scenario in ("", side.scenario)
+            ]
+            return f"{side.name}: {skipped[0]}" if skipped else f"{side.name} was not measured in {side.scenario}"
+        if found.is_void:
+            return f"{side.name}: every round of {side.scenario} is void{f', {found.marks[0]}' if found.marks else ''}"
+    return "no turn has both" if goal.theirs else f"{goal.mine.scenario} has no such figure"
+
+
+def cost(what: str, scenario: str, peer: str, must: float, aim: float, *, field: str = CPU) -> Goal:
+    """Make a goal on the subject's CPU time a request, or another figure of which less is better, against a peer."""
+    return Goal(what, Side(SUBJECT, scenario), Side(peer, scenario), field, must, aim)
+
+
+def rate(what: str, scenario: str, peer: str, must: float, aim: float, *, subject: str = SUBJECT) -> Goal:
     """Make a goal on requests/s against a peer."""
-    rate, cpu = ratio_of("requests_per_s", scenario, peer), ratio_of("cpu_us", scenario, peer)
-
-    def by_cpu(result: Result, subject: str) -> float | None:
-        share = cpu(result, subject)
-        return 1 / share if share else None
-
-    return Goal(what, name, rate, must, aim, cpu=by_cpu, scenario=scenario)
+    return Goal(what, Side(subject, scenario), Side(peer, scenario), RATE, must, aim, at_most=False)
 
 
-GOALS: Final = (
-    throughput("getToken requests/s", "get_token", "go", "the Go original", 6, 8),
-    throughput("getToken requests/s", "get_token", NGINX, NGINX_NAME, 1.3, 1.6),
-    throughput("getToken requests/s", "get_token", "aiohttp_plain", "aiohttp", 11, 15),
-    Goal("getToken CPU", "hello, the floor", ratio_of("cpu_us", "get_token", "hello"), 4.3, 3.5, at_most=True),
-    throughput("checkToken requests/s, repeated", "check_token", NGINX, NGINX_NAME, 1.5, 2),
-    throughput("checkToken requests/s, all different", "check_token_distinct", NGINX, NGINX_NAME, 0.95, 1.15),
-    Goal(
-        "p99 at the open loop's rate",
-        NGINX_NAME,
-        ratio_of("p99_ms", "open_loop", NGINX),
-        1,
-        1,
-        at_most=True,
-        strict_aim=True,
-    ),
-    Goal(
-        "CPU per login at 1,000 connections",
-        "64 connections",
-        ratio_of("cpu_us", "connections_1000", SUBJECT, "get_token"),
-        1.25,
-        1.1,
-        at_most=True,
-    ),
-    Goal(
-        "CPU per check at 1,000 connections",
-        "64 connections",
-        ratio_of("cpu_us", "connections_1000_check", SUBJECT, "check_token"),
-        1.25,
-        1.1,
-        at_most=True,
-    ),
-    Goal("resident memory of an idle connection", "", idle_kib, 4, 2.5, unit="KiB", at_most=True),
-    Goal(
-        "CPU per login, access log on",
-        "access log off",
-        ratio_of("cpu_us", "access_log", SUBJECT, "get_token"),
-        1.25,
-        1.12,
-        at_most=True,
-    ),
-    Goal(
-        "CPU per forward authentication",
-        "check",
-        ratio_of("cpu_us", "forward_auth", SUBJECT, "check_token"),
-        1.05,
-        1,
-        at_most=True,
-    ),
-    Goal(
-        "CPU per forward authentication with four claims",
-        "check",
-        ratio_of("cpu_us", "forward_auth_claims", SUBJECT, "check_token"),
-        1.2,
-        1,
-        at_most=True,
-    ),
-    Goal(
-        "CPU per check, access log on",
-        "access log off",
-        ratio_of("cpu_us", "access_log_check", SUBJECT, "check_token"),
-        1.25,
-        1.12,
-        at_most=True,
-    ),
-)
+def within(what: str, scenario: str, other: str, against: str, must: float, aim: float) -> Goal:
+    """Make a goal on what one scenario costs the subject against another one."""
+    return Goal(what, Side(SUBJECT, scenario), Side(SUBJECT, other), CPU, must, aim, against=against)
+
+
+def alone(what: str, scenario: str, field: str, must: float, aim: float, unit: str, scale: float = 1.0) -> Goal:
+    """Make a goal on a figure of the subject itself."""
+    return Goal(what, Side(SUBJECT, scenario), None, field, must, aim, unit=unit, scale=scale)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
-from math import sqrt
 from statistics import median
 from typing import Final
 
@@ -26,10 +24,10 @@ SHOWN: Final = (
     ("max_ms", "max ms", False),
     ("memory_kib", "memory KiB", False),
     ("idle_connection_bytes", "bytes per idle connection", False),
+    ("start_ms", "start ms", False),
 )
 # The percentiles of a curve. wrk and the open loop are asked for the same ones.
 PERCENTILES: Final = (10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 100.0)
-CONFIDENCE: Final = 0.95  # of an interval
 # Of the cores that a load generator can use: above it, the generator may be the limit.
 BUSY_MARK: Final = 0.95
 
@@ -153,25 +151,6 @@ def spread(values: Sequence[float]) -> float | None:
         return None
     middle = median(values)
     return (max(values) - min(values)) / middle if middle else None
-
-
-def interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the interval that holds the middle of such positive values with `CONFIDENCE`; None if they are too few for one.
-
-    It inverts Wilcoxon's signed-rank test on the logarithms (Hodges and Lehmann): the geometric means of all pairs, in order,
-    without as many at either end as the test permits. So one disturbed round of seven does not decide alone, as it does in the
-    range of the rounds, and more rounds make the interval narrower. Six values are the fewest that permit any.
-    """
-    means = sorted(sqrt(one * other) for one, other in combinations_with_replacement(values, 2))
-    # In how many of the 2^n patterns of signs the positive ranks have each sum.
-    ways = [1] + [0] * len(means)
-    for rank in range(1, len(values) + 1):
-        ways = [count + (ways[total - rank] if total >= rank else 0) for total, count in enumerate(ways)]
-    permitted = (1 - CONFIDENCE) / 2 * 2 ** len(values)
-    left_out = 0
-    while left_out < len(ways) and sum(ways[: left_out + 1]) <= permitted:
-        left_out += 1
-    return (means[left_out - 1], means[-left_out]) if left_out else None
 
 
 def median_curve(curves: Sequence[Curve]) -> Curve:

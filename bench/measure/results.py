@@ -6,8 +6,8 @@ Knows no measuring and no judging.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,12 +46,6 @@ class Result:
         """Return the median of one figure, None where it was not measured or is void."""
         found = self.find(service, scenario)
         return None if found is None else found.median(figure)
-
-    def rounds(self) -> Iterator[Result]:
-        """Return what each round by itself gave: the first one of every measurement, the second, and so on."""
-        for number in range(max((len(one.rounds) for one in self.measurements), default=0)):
-            with_it = (one for one in self.measurements if number < len(one.rounds))
-            yield replace(self, measurements=tuple(replace(one, rounds=(one.rounds[number],)) for one in with_it))
 
     @property
     def services(self) -> list[str]:

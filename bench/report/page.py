@@ -11,9 +11,11 @@ from typing import Final
 
 from bench.errors import BenchError
 from bench.judge.claims import APART_MAX, LEVEL, PERCENT, Claim, is_near, written
-from bench.judge.goals import Reached, bound, standings
+from bench.judge.goals import Standing, in_short, standings
+from bench.judge.intervals import Estimate, interval
+from bench.judge.table import GOALS, INTERNAL
 from bench.measure import results
-from bench.measure.figures import SHOWN, Measurement, interval
+from bench.measure.figures import SHOWN, Measurement
 from bench.measure.results import FOLDER, Result
 from bench.measure.scenarios import FLOOR, INTERPRETED, NAMES, SCENARIOS, SUBJECT
 from bench.report import plots
@@ -69,7 +71,7 @@ GUIDE: Final = (
     "latencies are those of a service at its limit. Latencies of the open loop count from when a request was due.",
     "",
     "The sentences at the top compare txtoken with the best peer. The interval of a ratio comes from the ratios of single",
-    "rounds, by Wilcoxon's signed-rank test.",
+    "turns, by the bootstrap.",
     "",
     f"- A ratio is published if its interval excludes 1 and ends within {APART_MAX * 100:g} % of it.",
     f"- Two services are level if the whole interval is within {LEVEL * 100:g} % of 1.",
@@ -107,18 +109,18 @@ def page_of(result: Result, source: str, pictures: Sequence[tuple[Claim, str]]) 
         yield ""
     yield from (f"- {claim.sentence}" for claim, _ in pictures)
     if SUBJECT in result.services:
-        yield f"- {_goals_in_short(result)}"
+        yield f"- Goals: {in_short(standings(result, GOALS))}"
     yield ""
     where = f"Linux {machine.kernel}, {machine.memory_mib:,} MiB"
     yield f"Revision {result.revision}, {result.started[:10]}, {where}. [{source}]({source})"
     yield ""
     yield from (f"![{claim.title}]({picture})" for claim, picture in pictures)
     yield ""
-    for subject, title in ((SUBJECT, "Goals"), (INTERPRETED, "The same goals, not compiled")):
-        if subject in result.services:
+    if SUBJECT in result.services:
+        for title, goals in (("Goals", GOALS), ("Internal goals", INTERNAL)):
             yield f"### {title}"
             yield ""
-            yield from _goals(result, subject)
+            yield from _goals(standings(result, goals))
             yield ""
     for name in result.scenarios:
         yield from _scenario(result, name)
@@ -134,27 +136,18 @@ def page_of(result: Result, source: str, pictures: Sequence[tuple[Claim, str]]) 
     yield ""
 
 
-def _goals_in_short(result: Result) -> str:
-    judged = [one for one in standings(result) if one.reached is not Reached.UNKNOWN]
-    failed = [f"{one.goal.what} against {one.goal.against}" for one in judged if one.reached is Reached.NOT]
-    by_cpu = sum(one.reached is Reached.BY_CPU for one in judged)
-    limited = f" ({by_cpu} by CPU time alone)" if by_cpu else ""
-    missed = f" Not reached: {', '.join(failed)}." if failed else ""
-    sure = f"{sum(one.is_sure for one in judged)} with their whole {PERCENT} interval"
-    return f"Goals: the medians reach {len(judged) - len(failed)} of {len(judged)}{limited}, {sure}.{missed}"
+def _goals(judged: Sequence[Standing]) -> Iterator[str]:
+    yield f"| | against | must | aim | measured | {PERCENT} interval | must | aim | |"
+    yield "|---|---|---:|---:|---:|---:|---|---|---|"
+    for one in judged:
+        goal, by = one.goal, one.judged_by
+        bounds = f"{goal.bound(goal.must)} | {goal.bound(goal.aim)}"
+        measured = " | " if by is None else f"{by.value:.3g} {goal.unit} | {_between(by)}"
+        yield f"| {goal.what} | {goal.rival} | {bounds} | {measured} | {one.must.value} | {one.aim.value} | {one.why} |"
 
 
-def _goals(result: Result, subject: str) -> Iterator[str]:
-    yield f"| {NAMES[subject]} | against | must | aim | measured | in single rounds | by CPU time alone | |"
-    yield "|---|---|---|---|---:|---:|---:|---|"
-    for standing in standings(result, subject):
-        goal = standing.goal
-        aim = "better" if goal.strict_aim else bound(goal, goal.aim)
-        value = "" if standing.value is None else f"{standing.value:.2f} {goal.unit}"
-        by_cpu = "" if standing.by_cpu is None else f"{standing.by_cpu:.2f} {goal.unit}"
-        singly = f"{min(standing.rounds):.2f} to {max(standing.rounds):.2f}" if standing.rounds else ""
-        must, verdict = bound(goal, goal.must), standing.reached.value
-        yield f"| {goal.what} | {goal.against} | {must} | {aim} | {value} | {singly} | {by_cpu} | {verdict} |"
+def _between(estimate: Estimate) -> str:
+    return "" if estimate.between is None else f"{estimate.between[0]:.3g} to {estimate.between[1]:.3g}"
 
 
 def _scenario(result: Result, name: str) -> Iterator[str]:

@@ -29,6 +29,8 @@ def draw(result: Result, folder: Path) -> list[tuple[Claim, Path]]:
     """Draw everything there is to draw of a result. Returns the claims and their files."""
     made = []
     for claim in claims(result):
+        if not claim.topic.is_drawn:
+            continue
         path = folder / f"{result.label}-{claim.topic.name}.svg"
         path.write_text(picture(claim, _origin(result)))
         made.append((claim, path))

@@ -33,8 +33,8 @@ ROUND: Final = Round(
 
 
 def measured(service: str, scenario: str, *changes: dict[str, Any]) -> Measurement:
-    """Make a measurement of as many rounds as there are changes to the sample."""
-    rounds = tuple(replace(ROUND, **change) for change in changes or ({},))
+    """Make a measurement of as many rounds as there are changes to the sample, one a turn."""
+    rounds = tuple(replace(ROUND, **{"turn": turn} | change) for turn, change in enumerate(changes or ({},)))
     return Measurement(service, scenario, rounds, ((50.0, 1.0), (99.0, 3.0)))
 
 

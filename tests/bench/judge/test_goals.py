@@ -1,119 +1,221 @@
-"""The ratios that have to be reached."""
+"""The goals: what a result shows of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
+from typing import Any
 
 import pytest
 
-from bench.judge.goals import GOALS, Goal, Reached, bound, idle_kib, ratio_of, stand, standings
-from bench.measure.scenarios import SCENARIOS
-from tests.bench.samples import measured, result
+from bench.judge.goals import (
+    BY_CPU,
+    CPU,
+    Goal,
+    Judged,
+    Side,
+    Standing,
+    alone,
+    cost,
+    in_short,
+    rate,
+    stand,
+    standings,
+    within,
+)
+from bench.judge.table import GOALS, INTERNAL
+from bench.measure.figures import Measurement
+from bench.measure.scenarios import NAMES, SCENARIOS
+from tests.bench.samples import MACHINE, measured, result
+
+STEADY = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.01, 0.99)
+WILD = (1.0, 3.0, 0.4, 1.5, 0.7, 2.2, 0.9, 1.8)
+CHEAPER = cost("CPU per login", "get_token", "rust_axum", 1.0, 0.93)
+FASTER = rate("checks/s", "check_token", "nginx_lua", 1.5, 2.0)
 
 
-def goal(*, at_most: bool = False, strict_aim: bool = False) -> Goal:
-    """Make a goal on the ratio of requests/s to nginx."""
-    must, aim = (1.25, 1.1) if at_most else (1.3, 1.6)
-    figure = ratio_of("requests_per_s", "get_token", "nginx_lua")
-    return Goal("x", "y", figure, must, 1.25 if strict_aim else aim, at_most=at_most, strict_aim=strict_aim)
+def rounds(service: str, scenario: str, pattern: Sequence[float] = STEADY, **middles: float) -> Measurement:
+    """Make rounds of one service: each figure times each of the pattern."""
+    return measured(
+        service, scenario, *({name: middle * factor for name, middle in middles.items()} for factor in pattern)
+    )
+
+
+def standing(goal: Goal, *measurements: Measurement, **others: Any) -> Standing:
+    """Judge a result of these."""
+    return stand(goal, result(*measurements, **others))
 
 
 @pytest.mark.parametrize(
-    ("mine", "at_most", "reached"),
+    ("mine", "must", "aim"),
     [
-        (129.9, False, Reached.NOT),
-        (130.0, False, Reached.MUST),
-        (160.0, False, Reached.AIM),
-        (125.1, True, Reached.NOT),
-        (125.0, True, Reached.MUST),
-        (110.0, True, Reached.AIM),
+        (18.0, Judged.REACHED, Judged.REACHED),
+        (19.2, Judged.REACHED, Judged.MISSED),
+        (18.6, Judged.REACHED, Judged.UNDECIDED),  # at the aim
+        (20.0, Judged.UNDECIDED, Judged.MISSED),  # at the bound
+        (22.0, Judged.MISSED, Judged.MISSED),
     ],
 )
-def test_must_and_aim(mine: float, at_most: bool, reached: Reached) -> None:
-    """A goal holds at its bound and fails just past it, upwards or downwards."""
-    measurements = (
-        measured("txtoken", "get_token", {"requests_per_s": mine}),
-        measured("nginx_lua", "get_token", {"requests_per_s": 100.0}),
+def test_the_interval_judges(mine: float, must: Judged, aim: Judged) -> None:
+    """Reached is what the whole interval reaches, not reached what it is wholly beyond, and the rest is undecided."""
+    found = standing(
+        CHEAPER,
+        rounds("txtoken", "get_token", cpu_us=mine),
+        rounds("rust_axum", "get_token", STEADY[::-1], cpu_us=20.0),
     )
-    assert stand(goal(at_most=at_most), result(*measurements)).reached is reached
+    assert (found.must, found.aim) == (must, aim)
+    assert found.why == ""
 
 
-def test_strict_aim_is_not_met_by_equality() -> None:
-    """ "Better" is not reached by being as good."""
-    equal = (
-        measured("txtoken", "get_token", {"requests_per_s": 125.0}),
-        measured("nginx_lua", "get_token", {"requests_per_s": 100.0}),
+@pytest.mark.parametrize(("mine", "must"), [(170.0, Judged.REACHED), (150.0, Judged.UNDECIDED), (140.0, Judged.MISSED)])
+def test_more_may_be_better(mine: float, must: Judged) -> None:
+    """A goal on requests/s is reached from above."""
+    found = standing(
+        FASTER,
+        rounds("txtoken", "check_token", requests_per_s=mine),
+        rounds("nginx_lua", "check_token", STEADY[::-1], requests_per_s=100.0),
     )
-    assert stand(goal(at_most=True, strict_aim=True), result(*equal)).reached is Reached.MUST
+    assert found.must is must
 
 
-def test_what_was_not_measured_neither_holds_nor_fails() -> None:
-    """A goal whose peer is missing or void is not judged."""
-    void = measured("nginx_lua", "get_token", {"void": True})
-    for measurements in ((), (measured("txtoken", "get_token"),), (measured("txtoken", "get_token"), void)):
-        assert stand(goal(), result(*measurements)).reached is Reached.UNKNOWN
+def test_what_slowed_both_cancels_out() -> None:
+    """Ratios are those of the turns: a wild machine decides as well as a steady one, if it was wild for both."""
+    found = standing(
+        CHEAPER, rounds("txtoken", "get_token", WILD, cpu_us=18.0), rounds("rust_axum", "get_token", WILD, cpu_us=20.0)
+    )
+    assert found.must is Judged.REACHED
+    alone_in_it = standing(
+        CHEAPER, rounds("txtoken", "get_token", WILD, cpu_us=18.0), rounds("rust_axum", "get_token", cpu_us=20.0)
+    )
+    assert alone_in_it.must is Judged.UNDECIDED
 
 
-def test_every_goal_names_scenarios_that_exist() -> None:
-    """Every goal can be computed from a run of all scenarios with all peers."""
-    services = ("txtoken", "go", "nginx_lua", "aiohttp_plain", "hello")
-    everything = [
-        measured(service, name, {"idle_connection_bytes": 2048.0}) for name in SCENARIOS for service in services
-    ]
-    found = standings(result(*everything))
-    assert len(found) == len(GOALS)
-    assert all(standing.reached is not Reached.UNKNOWN for standing in found)
+def test_few_rounds_decide_nothing() -> None:
+    """However far away the bound is."""
+    found = standing(
+        CHEAPER,
+        rounds("txtoken", "get_token", (1.0,), cpu_us=1.0),
+        rounds("rust_axum", "get_token", (1.0,), cpu_us=20.0),
+    )
+    assert (found.must, found.aim) == (Judged.UNDECIDED, Judged.UNDECIDED)
+    assert found.why == "too few rounds for an interval: 1"
+    assert found.estimate is not None
+    assert found.estimate.value == 0.05
 
 
-def test_idle_memory_is_in_kib() -> None:
-    """Bytes of an idle connection are shown in KiB."""
-    assert idle_kib(result(measured("txtoken", "idle_10k", {"idle_connection_bytes": 4096.0})), "txtoken") == 4.0
-    assert idle_kib(result(), "txtoken") is None
+def test_what_is_missing_is_named() -> None:
+    """A goal that cannot be judged says what was not measured, why it was skipped, or that its rounds are void."""
+    mine, theirs = rounds("txtoken", "get_token", cpu_us=18.0), rounds("rust_axum", "get_token", cpu_us=20.0)
+    void = replace(theirs, rounds=tuple(replace(one, void=True, marks=("3 errors",)) for one in theirs.rounds))
+    other_turns = replace(theirs, rounds=tuple(replace(one, turn=one.turn + 50) for one in theirs.rounds))
+    for measurements, why in (
+        ((), "txtoken was not measured in get_token"),
+        ((mine,), f"{NAMES['rust_axum']}: needs cargo"),
+        ((mine, void), "every round of get_token is void, 3 errors (in 8 of 8 rounds)"),
+        ((mine, other_turns), "no turn has both"),
+    ):
+        found = standing(CHEAPER, *measurements, skipped=(("rust_axum", "", "needs cargo"),))
+        assert found.must is found.aim is Judged.UNKNOWN
+        assert found.estimate is None
+        assert why in found.why
+    assert standing(GOALS[-1], measured("txtoken", "start")).why == "start has no such figure"
 
 
-def test_a_ratio_to_nothing_is_infinite() -> None:
-    """A peer that used nothing measurable does not stop the report."""
-    measurements = measured("txtoken", "mixed"), measured("go", "mixed", {"cpu_us": 0.0})
-    assert ratio_of("cpu_us", "mixed", "go")(result(*measurements), "txtoken") == inf
+@pytest.mark.parametrize("change", [{"machine": replace(MACHINE, emulated=True)}, {"smoke": True}])
+def test_no_speed_without_a_measurement_of_speed(change: dict[str, Any]) -> None:
+    """An emulated CPU and a smoke run decide nothing, and say so."""
+    whole = result(rounds("txtoken", "get_token", cpu_us=1.0), rounds("rust_axum", "get_token", cpu_us=20.0))
+    found = stand(CHEAPER, replace(whole, settings=change) if "smoke" in change else replace(whole, **change))
+    assert (found.must, found.aim) == (Judged.UNDECIDED, Judged.UNDECIDED)
+    assert "emulated" in found.why or "smoke" in found.why
 
 
 @pytest.mark.parametrize(
-    ("generator_cores", "cpu_us", "reached"),
-    [(0.97, 7.5, Reached.BY_CPU), (0.97, 7.8, Reached.NOT), (0.9, 7.5, Reached.NOT)],
+    ("limits", "cpu_us", "must", "by_cpu"),
+    [
+        ({"generator_cores": 0.97}, 7.0, Judged.REACHED, True),
+        ({"generator_cores": 0.97}, 9.0, Judged.MISSED, True),
+        ({"remote_cores": 0.97, "generator_cores": 0.1}, 7.0, Judged.REACHED, True),
+        ({"remote_cores": 0.5, "generator_cores": 0.6}, 7.0, Judged.REACHED, True),  # they share a core
+        ({"remote_cores": 0.1, "generator_cores": 0.6}, 7.0, Judged.MISSED, False),
+    ],
 )
 def test_a_service_that_was_not_asked_for_all_it_can_do(
-    generator_cores: float, cpu_us: float, reached: Reached
+    limits: dict[str, Any], cpu_us: float, must: Judged, by_cpu: bool
 ) -> None:
-    """A load generator at its limit makes the service look slower than it is; or a service is excused that is slower."""
-    (checks,) = (one for one in GOALS if one.what == "checkToken requests/s, repeated")
-    mine = {"requests_per_s": 146.0, "cpu_us": cpu_us, "generator_cores": generator_cores}
-    theirs = {"requests_per_s": 100.0, "cpu_us": 11.5, "generator_cores": 0.7}
-    measurements = measured("txtoken", "check_token", mine), measured("nginx_lua", "check_token", theirs)
-    assert stand(checks, result(*measurements)).reached is reached
+    """Where the load generator or the remote is the limit, of either of the two, requests/s say too little: CPU time judges."""
+    mine = rounds("txtoken", "check_token", requests_per_s=140.0, cpu_us=cpu_us)
+    theirs = rounds("nginx_lua", "check_token", STEADY[::-1], requests_per_s=100.0, cpu_us=11.5)
+    for limited in (mine, theirs):
+        pair = [
+            replace(one, rounds=tuple(replace(each, **limits) for each in one.rounds)) if one is limited else one
+            for one in (mine, theirs)
+        ]
+        found = stand(FASTER, replace(result(*pair), settings={"threads": 1, "load_cores": 1}))
+        assert found.must is must
+        assert (found.by_cpu is not None, found.why == BY_CPU) == (by_cpu, by_cpu)
+        assert found.estimate is not None
+        assert found.estimate.value == pytest.approx(1.4, abs=0.02)
 
 
-def test_each_round_by_itself() -> None:
-    """A ratio of medians hides how far its rounds lie apart. A round that is void has none."""
-    rates = {"txtoken": (100.0, 300.0, 260.0), "nginx_lua": (100.0, 200.0, 100.0)}
-    mine, theirs = (measured(name, "get_token", *({"requests_per_s": rate} for rate in rates[name])) for name in rates)
-    assert stand(goal(), result(mine, theirs)).rounds == (1.0, 1.5, 2.6)
-    rounds = (theirs.rounds[0], replace(theirs.rounds[1], void=True))
-    assert stand(goal(), result(mine, replace(theirs, rounds=rounds))).rounds == (1.0,)
+def test_scenarios_of_one_service_pair_by_turn() -> None:
+    """What it costs more with the access log is a ratio of turns, too."""
+    goal = within("access log", "access_log", "get_token", "access log off", 1.25, 1.12)
+    found = standing(
+        goal, rounds("txtoken", "access_log", WILD, cpu_us=22.0), rounds("txtoken", "get_token", WILD, cpu_us=20.0)
+    )
+    assert (found.must, found.aim) == (Judged.REACHED, Judged.REACHED)
+    assert goal.title == "access log against access log off"
 
 
-def test_the_service_from_its_sources_is_held_against_the_same_goals() -> None:
-    """The same goals can be asked of the service as it is run from its sources, and what is its own is compared with its own."""
-    measurements = [
-        measured("txtoken_interpreted", "get_token", {"cpu_us": 20.0}),
-        measured("txtoken_interpreted", "access_log", {"cpu_us": 22.0}),
-        measured("txtoken", "get_token", {"cpu_us": 10.0}),
+def test_a_figure_alone_is_judged_by_its_rounds() -> None:
+    """Memory and start have no peer. Memory is in millions of bytes."""
+    goal = alone("memory", "million", "memory_kib", 36, 28, "MB", 1024 / 1e6)
+    found = standing(goal, rounds("txtoken", "million", memory_kib=30_000))
+    assert (found.must, found.aim) == (Judged.REACHED, Judged.MISSED)
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(30.72)
+    assert goal.title == "memory"
+
+
+def test_every_goal_can_be_computed() -> None:
+    """A result with all of their scenarios, services and figures leaves none unknown; and no two rows are the same."""
+    sides = {side for goal in (*GOALS, *INTERNAL) for side in (goal.mine, goal.theirs) if side is not None}
+    assert {(one.scenario in SCENARIOS, one.service in NAMES) for one in sides} == {(True, True)}
+    everything = result(
+        *(rounds(one.service, one.scenario, idle_connection_bytes=2048.0, start_ms=100.0) for one in sides)
+    )
+    for goals in (GOALS, INTERNAL):
+        judged = standings(everything, goals)
+        assert all(one.must is not Judged.UNKNOWN for one in judged)
+        assert len({one.goal.title for one in judged}) == len(goals)
+
+
+def test_an_aim_is_beyond_its_bound() -> None:
+    """Who reaches the aim has reached what must be."""
+    for goal in (*GOALS, *INTERNAL):
+        assert goal.aim < goal.must if goal.at_most else goal.aim > goal.must
+
+
+def test_in_words() -> None:
+    """A bound says its direction and unit; the short form counts, and names what is not reached."""
+    assert CHEAPER.bound(1.08) == "at most 1.08 ×"
+    assert FASTER.bound(1.5) == "at least 1.5 ×"
+    judged = [
+        Standing(replace(CHEAPER, what="a"), None, Judged.REACHED, Judged.REACHED),
+        Standing(replace(CHEAPER, what="b"), None, Judged.REACHED, Judged.MISSED),
+        Standing(replace(CHEAPER, what="c", against="d"), None, Judged.MISSED, Judged.MISSED),
+        Standing(replace(CHEAPER, what="e"), None, Judged.UNDECIDED, Judged.UNDECIDED),
+        Standing(replace(CHEAPER, what="f"), None, Judged.UNKNOWN, Judged.UNKNOWN),
     ]
-    found = {one.goal.what: one.value for one in standings(result(*measurements), "txtoken_interpreted")}
-    assert found["CPU per login, access log on"] == 1.1
+    assert in_short(judged) == (
+        "2 of 4 reached, 1 of them with their aim, 1 undecided, 1 not measured. Not reached: c against d."
+    )
+    assert in_short(judged[-1:]) == "none was measured."
+    assert in_short(judged[:1]) == "1 of 1 reached, 1 of them with their aim."
 
 
-def test_bounds_in_words() -> None:
-    """A bound says its direction and unit."""
-    assert bound(goal(), 1.3) == "at least 1.3 ×"
-    assert bound(goal(at_most=True), 4) == "at most 4 ×"
+def test_a_ratio_to_nothing_is_none() -> None:
+    """A peer that used nothing measurable does not stop the report."""
+    goal = Goal("x", Side("txtoken", "mixed"), Side("go", "mixed"), CPU, 1, 0.9)
+    assert standing(goal, measured("txtoken", "mixed"), measured("go", "mixed", {"cpu_us": 0.0})).must is Judged.UNKNOWN
