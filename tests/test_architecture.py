@@ -109,14 +109,13 @@ RESERVED: Final = {
             "txtoken.service.upstream.remote",
             "txtoken.service.app",
         ),
-        *("txtoken.service.upstream.connection", "txtoken.service.upstream.tunnel"),
+        *("txtoken.service.upstream.connection", "txtoken.service.upstream.several", "txtoken.service.upstream.tunnel"),
         *("txtoken.process.running", "txtoken.process.signals"),
         *("txtoken.demo.beside", "txtoken.demo.client", "txtoken.demo.events"),
     ),
     "httptools": ("txtoken.http1.grammar", "txtoken.service.upstream.reply"),
     "aiohttp": (
-        "txtoken.service.upstream.dial",
-        "txtoken.service.upstream.names",
+        "txtoken.service.upstream.several",
         "txtoken.demo.client",
         "txtoken.demo.login_api",
         "txtoken.demo.page",
@@ -146,8 +145,8 @@ RESERVED: Final = {
         *("txtoken.cli.early_signals", "txtoken.demo.proxy", "txtoken.process.events", "txtoken.process.places"),
         *("txtoken.process.companion", "txtoken.process.signals", "txtoken.process.supervisor"),
     ),
-    # Loads the module of the verb that was typed (`health` has no use for aiohttp's 0.3 s), and what only some of its forms, an
-    # admin port, an asymmetric key or `token verify --jwks` need.
+    # Loads the module of the verb that was typed, and what only some of its forms, an admin port, an asymmetric key, a name with
+    # several addresses or `token verify --jwks` need.
     "importlib": (
         *(
             "txtoken.cli.main",
@@ -158,7 +157,7 @@ RESERVED: Final = {
         ),
         *("txtoken.cli.check", "txtoken.cli.completion"),
         *("txtoken.cli.token", "txtoken.process.admin"),
-        *("txtoken.service.keys.build", "txtoken.service.keys.derived"),
+        *("txtoken.service.keys.build", "txtoken.service.keys.derived", "txtoken.service.upstream.dial"),
     ),
     "prometheus_client": ("txtoken.observe.exposition",),
     "threading": ("txtoken.observe.logs", "txtoken.service.upstream.names"),

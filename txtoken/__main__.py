@@ -16,7 +16,7 @@ import gc  # noqa: E402 - it takes time to load, in which Ctrl-C may come
 from txtoken.cli import early_signals  # noqa: E402 - likewise
 
 early_signals.block()
-gc.disable()  # loaded modules are not garbage: searching them takes a tenth of the time. `serve` and `demo` enable it
+gc.disable()  # loaded modules are not garbage: searching them takes a tenth of the time. services enable it
 
 from txtoken.cli import main as command_line  # noqa: E402 - a signal that arrives while this loads has to wait
 from txtoken.cli.exit_codes import FAILED  # noqa: E402 - likewise

@@ -486,10 +486,11 @@ def test_what_is_due_is_done(supervised: Supervisor, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Supervisor, "_start_workers", lambda made: setattr(made, "_is_stopping", True))
     monkeypatch.setattr(Events, "listen", lambda _: None)
     monkeypatch.setattr(Events, "wait", lambda *_: [])
-    monkeypatch.setattr(gc, "freeze", lambda: done.append("freeze"))
+    for act in ("enable", "collect", "freeze"):
+        monkeypatch.setattr(gc, act, lambda act=act: done.append(act))
     monkeypatch.setattr(supervisor, "end_at_next_signal", lambda: done.append("end"))
     assert supervised.run() == supervisor.OK
-    assert done == ["freeze", *(acts if is_due else ()), "end"]
+    assert done == ["enable", "collect", "freeze", *(acts if is_due else ()), "end"]
 
 
 def test_the_sockets_of_other_ports_are_closed(supervised: Supervisor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import http.client
 import json
 import logging
@@ -23,6 +24,7 @@ from tests.configuring import changed, revealed
 from tests.exchange import LOGIN, REPLY, House, check_request
 from tests.login_api import LoginApi
 from tests.running import KEY, PATIENCE_S, PROGRAM, clean_environment, service_process
+from tests.service.faulty_remote import turning
 from txtoken.demo.configuration import demo_config
 from txtoken.http1.buffers import EASED_BYTES
 from txtoken.process import heap
@@ -31,6 +33,7 @@ from txtoken.process.descriptors import OTHER_FILES, with_room
 from txtoken.process.servers import Servers
 from txtoken.process.worker import Worker
 from txtoken.service import app as app_module
+from txtoken.service.upstream.dial import Dialler
 from txtoken.settings import Config, LogSettings, RefreshSettings, VerifyRules
 
 
@@ -241,6 +244,55 @@ def test_remotes_that_are_retired_are_closed_at_the_end(config: Config) -> None:
         await house.close()
 
     run(main())
+
+
+def test_remotes_are_prepared(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the start, and after each change, remotes prepare what the first login needs. The end does not wait for it."""
+    prepared: list[Dialler] = []
+    ends: list[bool] = []
+
+    async def prepare(dialler: Dialler) -> None:
+        prepared.append(dialler)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ends.append(True)
+
+    async def main() -> None:
+        house = House(config)
+        worker = house.worker
+        monkeypatch.setattr(Dialler, "prepare", prepare)
+        await worker.start([])
+        assert not prepared  # clients come first
+        await asyncio.sleep(0)
+        first = worker._app.remote._dialler
+        assert prepared == [first]
+        worker.take_over(other(config))
+        await asyncio.sleep(0)
+        assert prepared == [first, worker._app.remote._dialler]
+        assert len(set(prepared)) == 2
+        await house.close()
+        await turning(lambda: len(ends) == 2)
+        assert not worker._preparing
+
+    run(main())
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_garbage_at_the_start(config: Config, monkeypatch: pytest.MonkeyPatch, is_enabled: bool) -> None:
+    """A process that was just loaded, without garbage collection, begins it at its start. Any other begins by collecting."""
+    done: list[str] = []
+    for act in ("collect", "freeze", "enable", "set_threshold"):
+        monkeypatch.setattr(gc, act, lambda *_, act=act: done.append(act))
+    monkeypatch.setattr(gc, "isenabled", lambda: is_enabled)
+
+    async def main() -> None:
+        house = House(config)
+        await house.worker.start([])
+        await house.close()
+
+    run(main())
+    assert done == ["collect" if is_enabled else "enable", "freeze", "set_threshold"]
 
 
 @pytest.mark.parametrize("part", ["new_remote", "TokenVerifier", "Login", "new_logs"])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from txtoken.cli import deferred, early_signals
 from txtoken.cli.exit_codes import FAILED, OK
 from txtoken.cli.terminal import complain, prepare_streams, say
-from txtoken.cli.verbs import SERVING, verb_of
+from txtoken.cli.verbs import DEFAULT_VERB, SERVING, verb_of
 from txtoken.version import VERSION
 
 VERSION_WORDS = (["version"], ["-V"], ["--version"])
@@ -47,8 +47,9 @@ def _run(words: list[str]) -> int:
         code: int | None = readiness.run_quickly(words[1:], os.environ)
         if code is not None:
             return code
-    if verb_of(words) in SERVING:
-        gc.enable()
-    else:
+    verb = verb_of(words)
+    if verb not in SERVING:
         deferred.defer()
+    elif verb != DEFAULT_VERB:
+        gc.enable()  # `serve` does it after its start
     return int(importlib.import_module("txtoken.cli.commands").run(words))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 DEFAULT_VERB = "serve"  # the original had no verbs
 # A verb's module declares its arguments and its command. Only the module of the verb that was typed is loaded: `health` runs
-# every few seconds, and has no use for aiohttp, which takes 0.3 s.
+# every few seconds, and has no use for the service, which takes 0.1 s.
 VERBS = {
     "serve": "run the service",
     "init": "write a configuration file, with a fresh key",

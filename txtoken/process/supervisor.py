@@ -142,6 +142,7 @@ class Supervisor:
         self._events.listen()
         if self._inheritance.admin_port is not None:
             self._inheritance.admin_port.board.service.set_gauge("pid", os.getpid())
+        gc.enable()
         gc.collect()
         gc.freeze()  # workers share the memory of all current objects: garbage collection must not write to it
         while self._places.worker_count or not self._is_stopping:

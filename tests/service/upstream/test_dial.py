@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import socket
 import ssl
+import sys
 from time import monotonic
 from typing import Any, Final, NoReturn
 
@@ -31,12 +33,16 @@ from tests.service.faulty_remote import (
 from tests.service.upstream.name_server import UNKNOWN, NameServer
 from txtoken.errors import RemoteError, RemoteTimeout
 from txtoken.memo import Memo
-from txtoken.service.upstream.dial import Opened, is_disturbed
-from txtoken.service.upstream.names import NAMES_MAX
+from txtoken.service.upstream import dial, several
+from txtoken.service.upstream.dial import Opened
+from txtoken.service.upstream.location import locate
+from txtoken.service.upstream.names import NAMES_MAX, Names
 from txtoken.service.upstream.remote import LOST_MAX, Remote
+from txtoken.service.upstream.several import is_disturbed
 from txtoken.settings import RemoteTls
 
 SOON: Final[dict[str, Any]] = {"connect_s": 0.1}
+SEVERAL: Final = several.__name__
 NAME: Final = "http://login.internal:%d/login"
 
 
@@ -110,10 +116,8 @@ def test_what_the_kernel_says(number: int, told: tuple[str, str], count: int, mo
         NameServer(monkeypatch, ["127.0.0.1", "127.0.0.2"][:count])
         async with calling(NAME % 9) as remote:
             monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", no_socket)
-            await remote._dialler._connector.close()
-            remote._dialler._connector = aiohttp.TCPConnector(
-                socket_factory=no_socket, resolver=remote._dialler._names, use_dns_cache=False
-            )
+            new_connector = functools.partial(aiohttp.TCPConnector, socket_factory=no_socket)
+            monkeypatch.setattr(aiohttp, "TCPConnector", new_connector)
             assert await post(remote).outcome() == told
             assert remote.open_count == 0
 
@@ -225,6 +229,115 @@ def test_a_dial_that_fails_in_a_way_unheard_of(count: int, monkeypatch: pytest.M
             assert remote.open_count == 0
             assert await post(remote).outcome() == GOOD_BODY
 
+    run(main())
+
+
+# What connects to several addresses is loaded when a name has them
+
+
+@pytest.fixture
+def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What connects to several addresses is not loaded yet."""
+    monkeypatch.delitem(sys.modules, SEVERAL)
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize("count", [1, 2])
+def test_loaded_for_several_addresses(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first request whose remote has several addresses loads it, and no other."""
+
+    async def main() -> None:
+        NameServer(monkeypatch, ["127.0.0.1", "127.0.0.2"][:count])
+        async with FaultyRemote(good).listening() as faulty, calling(NAME % port_of(faulty)) as remote:
+            calls = [post(remote) for _ in range(5)]
+            assert [await call.outcome() for call in calls] == [GOOD_BODY] * 5
+            assert (SEVERAL in sys.modules) == (count > 1)
+
+    run(main())
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_loading_takes_no_time_of_the_remote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long loading takes, the connection has all of `timeouts.connect`, which then ends it as ever."""
+    load = dial._load
+
+    async def load_slowly() -> object:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 2 * SOON["connect_s"]
+        await turning(lambda: loop.time() > end)
+        return await load()
+
+    async def hang(*_: object) -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def main() -> None:
+        monkeypatch.setattr(dial, "_load", load_slowly)
+        NameServer(monkeypatch, ["127.0.0.1", "127.0.0.2"])
+        async with FaultyRemote(good).listening() as faulty, calling(NAME % port_of(faulty), **SOON) as remote:
+            assert await post(remote).outcome() == GOOD_BODY
+        monkeypatch.delitem(sys.modules, SEVERAL)
+        async with calling(NAME % 9, **SOON) as remote:
+            monkeypatch.setattr(aiohttp.TCPConnector, "connect", hang)
+            assert await post(remote).outcome() == ("RemoteTimeout", "connect_timeout")
+
+    run(main())
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])
+def test_prepared(addresses: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first request, the name is looked up, what its addresses need is loaded, and nothing is connected."""
+
+    async def main() -> None:
+        server = NameServer(monkeypatch, addresses)
+        async with FaultyRemote(good).listening() as faulty, calling(NAME % port_of(faulty)) as remote:
+            await remote.prepare()
+            assert (SEVERAL in sys.modules) == (len(addresses) > 1)
+            assert not faulty.peers
+            monkeypatch.setattr(dial, "_load", None)  # it is not loaded again
+            assert await post(remote).outcome() == GOOD_BODY
+            assert server.count == 1
+
+    run(main())
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize("hangs", [False, True])
+def test_prepared_without_a_name_server(hangs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that cannot be looked up is left to the first request, after `timeouts.connect` at the latest."""
+
+    async def main() -> None:
+        server = NameServer(monkeypatch, UNKNOWN)
+        server.hangs = hangs
+        async with calling(NAME % 80, **SOON) as remote:
+            await remote.prepare()
+        server.release()
+        assert SEVERAL not in sys.modules
+
+    run(main())
+
+
+def test_nothing_to_prepare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An IP address is not looked up."""
+
+    async def main() -> None:
+        async with calling("http://127.0.0.1:9/") as remote:
+            monkeypatch.setattr(remote._dialler, "_names", None)
+            await remote.prepare()
+
+    run(main())
+
+
+def test_what_is_loaded() -> None:
+    """What is loaded by its name is what its user expects. Half of this test is for the type checker."""
+
+    async def main() -> None:
+        connector: dial.Connector = several.Connector(locate("http://login.internal"), Names(1.0))
+        await connector.close()
+
+    dialled: type[dial.Dialled] = several.Dialled
+    assert dialled is several.Dialled
     run(main())
 
 

@@ -47,7 +47,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 async def addresses(resolver: Names) -> list[str]:
     """Return what a name is found to be."""
-    return [found["host"] for found in await resolver.resolve(HOST, 80)]
+    return [found.host for found in await resolver.resolve(HOST)]
 
 
 async def asked(server: NameServer, count: int) -> None:
@@ -242,15 +242,15 @@ def test_the_loop_is_gone(server: NameServer) -> None:
 
 @pytest.mark.parametrize("loop", ["service", "asyncio"])
 def test_by_the_system(loop: str) -> None:
-    """`localhost` is found as the system finds it, for whatever family is asked for."""
+    """`localhost` is found as the system finds it."""
 
     async def main() -> None:
-        resolver = Names(2.0)
-        found = await resolver.resolve("localhost", 81)
-        assert {address["host"] for address in found} <= {"127.0.0.1", "::1"}
-        assert {address["port"] for address in found} == {81}
-        found = await resolver.resolve("localhost", 81, socket.AF_INET)
-        assert {address["host"] for address in found} == {"127.0.0.1"}
+        found = await Names(2.0).resolve("localhost")
+        assert {(address.host, address.family) for address in found} <= {
+            ("127.0.0.1", socket.AF_INET),
+            ("::1", socket.AF_INET6),
+        }
+        assert found
 
     run(main(), loop=loop)
 

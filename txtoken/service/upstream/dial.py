@@ -1,25 +1,25 @@
 """Opens one connection to the remote: name, TCP, proxy, TLS. Knows no exchange and no pool.
 
-aiohttp's connector does the hard and rare part of TCP: several addresses, some of them dead (RFC 8305). For a single address the
-loop connects, in 60 µs of CPU instead of 160. TLS begins here, because we have to know the unsent bytes of each layer of a
-connection.
+aiohttp's connector does the hard and rare part of TCP: several addresses, some of them dead (RFC 8305). It is loaded for a name
+that has them. For a single address, or a Unix socket, the loop connects, in 60 µs of CPU instead of 160. TLS begins here, because
+we have to know the unsent bytes of each layer of a connection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
+import importlib
 import ipaddress
 import ssl
-from typing import Final, NamedTuple
-
-import aiohttp
-from aiohttp.connector import Connection as DialledConnection
-from yarl import URL
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
 
 from txtoken.errors import RemoteError, RemoteOverloaded, RemoteTimeout, RemoteUnreachable
-from txtoken.service.upstream.names import Names
+from txtoken.service.upstream.location import Location, locate
+from txtoken.service.upstream.names import Names, NoAddressError
 from txtoken.service.upstream.tunnel import SetupProtocol, TunnelError, connect_through, start_tls
 from txtoken.settings import ALPN, RemoteSettings
 from txtoken.unix_urls import is_http_unix, socket_path
@@ -33,6 +33,32 @@ _TCP: Final = "tcp"
 _PROXY: Final = "proxy"
 _TLS: Final = "tls"
 
+# Connects to several addresses. Has a `Connector`.
+_SEVERAL: Final = "txtoken.service.upstream.several"
+
+
+class Dialled(Protocol):
+    """A TCP connection by aiohttp."""
+
+    transport: asyncio.Transport
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether it ended, or unexpected data arrived, before our protocol had it."""
+
+    def close(self) -> None:
+        """Report its end."""
+
+
+class Connector(Protocol):
+    """Connects to one name with several addresses."""
+
+    async def connect(self) -> Dialled | None:
+        """Connect to the first address that answers. None: the connection has ended already. Raises OSError."""
+
+    async def close(self) -> None:
+        """Close every connection that is being opened."""
+
 
 class Opened(NamedTuple):
     """An open connection. `below` are the transports under `transport`: TCP's under TLS's, and so on.
@@ -43,12 +69,12 @@ class Opened(NamedTuple):
     transport: asyncio.Transport
     below: tuple[asyncio.Transport, ...]
     descriptor: int
-    dialled: DialledConnection | None
+    dialled: Dialled | None
 
     def close(self) -> None:
         """Report the end of the connection to aiohttp's connector, which waits for it."""
         if self.dialled is not None:
-            _let_go(self.dialled)
+            self.dialled.close()
 
 
 class _Line:
@@ -57,7 +83,7 @@ class _Line:
     __slots__ = ("_setup_protocol", "dialled", "transport")
 
     def __init__(
-        self, transport: asyncio.Transport, setup_protocol: SetupProtocol | None, dialled: DialledConnection | None
+        self, transport: asyncio.Transport, setup_protocol: SetupProtocol | None, dialled: Dialled | None
     ) -> None:
         self.transport = transport
         self._setup_protocol = setup_protocol  # None: it has aiohttp's own protocol
@@ -67,58 +93,58 @@ class _Line:
     def is_disturbed(self) -> bool:
         """Whether it ended, or unexpected data arrived."""
         if self.dialled is not None:
-            return is_disturbed(self.dialled)
+            return self.dialled.is_disturbed
         return self._setup_protocol is None or self._setup_protocol.is_disturbed
 
     def abort(self) -> None:
         """Close it at once."""
         self.transport.abort()
         if self.dialled is not None:
-            _let_go(self.dialled)
+            self.dialled.close()
 
 
 class Dialler:
     """Opens connections to one remote. Make it inside a running loop, `close` it at the end."""
 
     def __init__(self, settings: RemoteSettings, user_agent: str) -> None:
-        remote = URL(settings.url, encoded=True)
-        proxy = None if settings.proxy is None else URL(settings.proxy.url, encoded=True)
         self._connect_s = settings.connect_s
-        self._has_proxy = proxy is not None
+        self._is_closed = False
+        self._has_proxy = settings.proxy is not None
         self._proxy_tls: tuple[ssl.SSLContext, str] | None = None
         self._tls: tuple[ssl.SSLContext, str] | None = None
         self._connect_request = b""
         self._names = Names(settings.connect_s)
         self._name: str | None = None  # the name to look up
-        self._address: str | None = None  # if there is no name to look up
-        self._port = 0
-        self._connector: aiohttp.BaseConnector
-        if is_http_unix(settings.url):
-            self._connector = aiohttp.UnixConnector(socket_path(settings.url), limit=0)
-            self._target = aiohttp.ClientRequest("POST", URL("http://localhost/"), loop=asyncio.get_running_loop())
+        self._address: str | None = None  # if there is no name to look up: an IP address, or the path of a Unix socket
+        self._is_unix = is_http_unix(settings.url)
+        self._connector: Connector | None = None  # made for a name with several addresses
+        remote = locate(settings.url)
+        first = remote if settings.proxy is None else locate(settings.proxy.url)
+        self._first = first  # where TCP leads
+        if self._is_unix:
+            self._address = socket_path(settings.url)
             return
-        # Our pool limits connections, so the connector has no limit. Name look-ups and their cache are ours as well.
-        self._connector = aiohttp.TCPConnector(limit=0, resolver=self._names, use_dns_cache=False)
-        first = proxy or remote
-        assert first.raw_host is not None
-        assert remote.raw_host is not None
-        # For any scheme, aiohttp opens only the TCP connection.
-        where = URL(f"http://{first.host_subcomponent}:{first.port}/", encoded=True)
-        self._target = aiohttp.ClientRequest("POST", where, loop=asyncio.get_running_loop())
-        self._port = first.port or 0
-        if _is_address(first.raw_host):
-            self._address = first.raw_host
+        if _is_address(first.host):
+            self._address = first.host
         else:
-            self._name = first.raw_host
-        if proxy is not None and proxy.scheme == "https":
-            assert proxy.raw_host is not None
-            self._proxy_tls = system_context(), proxy.raw_host.rstrip(".")
+            self._name = first.host
+        if settings.proxy is not None and first.scheme == "https":
+            self._proxy_tls = system_context(), first.host.rstrip(".")
         if remote.scheme == "https":
             context = settings.tls.context
-            server_name = settings.tls.server_name or remote.raw_host.rstrip(".")
+            server_name = settings.tls.server_name or remote.host.rstrip(".")
             self._tls = context if isinstance(context, ssl.SSLContext) else system_context(), server_name
             if settings.proxy is not None:
                 self._connect_request = connect_request(remote, settings, user_agent)
+
+    async def prepare(self) -> None:
+        """Do ahead what the first connection needs: look up the name, and load aiohttp if it has several addresses."""
+        if self._name is not None:
+            with contextlib.suppress(OSError):  # the first request will report it
+                async with asyncio.timeout(self._connect_s):
+                    address = await self._only_address(self._name)
+                if address is None:
+                    await self._make_connector()
 
     async def open(self) -> Opened | None:
         """Open a connection, within `timeouts.connect`. None: it ended, or sent data, before any request.
@@ -129,9 +155,13 @@ class Dialler:
         stage = _NAME
         line: _Line | None = None
         try:
-            async with asyncio.timeout(self._connect_s):
+            async with asyncio.timeout(self._connect_s) as limit:
                 address = self._address if self._name is None else await self._only_address(self._name)
                 stage = _TCP
+                if address is None and self._connector is None:
+                    limit.reschedule(None)  # loading takes no time of the remote's
+                    await self._make_connector()
+                    limit.reschedule(asyncio.get_running_loop().time() + self._connect_s)
                 line = await self._connect(address)
                 if self._proxy_tls is not None or self._connect_request:
                     stage = _PROXY
@@ -172,44 +202,46 @@ class Dialler:
     async def _only_address(self, name: str) -> str | None:
         """Look up the name. None: it has several addresses."""
         addresses = await self._names.find(name)
-        return addresses[0]["host"] if len(addresses) == 1 else None
+        return addresses[0].host if len(addresses) == 1 else None
+
+    async def _make_connector(self) -> None:
+        new_connector = await _load()
+        if self._connector is None and not self._is_closed:
+            self._connector = new_connector(self._first, self._names)
 
     async def _connect(self, address: str | None) -> _Line | None:
-        if self._connector.closed:
+        if self._is_closed:
             raise ConnectionError("the service is shutting down")
         if address is not None:
-            transport, setup_protocol = await asyncio.get_running_loop().create_connection(
-                SetupProtocol, address, self._port
+            loop = asyncio.get_running_loop()
+            transport, setup_protocol = await (
+                loop.create_unix_connection(SetupProtocol, address)
+                if self._is_unix
+                else loop.create_connection(SetupProtocol, address, self._first.port)
             )
             return _Line(transport, setup_protocol, None)
-        dialled = await self._connector.connect(self._target, [], aiohttp.ClientTimeout())
-        if dialled.transport is None:
-            _let_go(dialled)
-            return None
-        return _Line(dialled.transport, None, dialled)
+        assert self._connector is not None
+        dialled = await self._connector.connect()
+        return None if dialled is None else _Line(dialled.transport, None, dialled)
 
     async def close(self) -> None:
         """Close every connection that is being opened."""
-        await self._connector.close()
+        self._is_closed = True
+        if self._connector is not None:
+            await self._connector.close()
 
 
-def is_disturbed(dialled: DialledConnection) -> bool:
-    """Whether a connection ended, or sent unexpected data, while aiohttp had it. aiohttp does not report that."""
-    protocol = dialled.protocol
-    return dialled.closed or protocol is None or protocol.should_close
+async def _load() -> Callable[[Location, Names], Connector]:
+    """Load what connects to several addresses, in a thread: it takes 0.1 s, in which clients want answers."""
+    several = await asyncio.to_thread(importlib.import_module, _SEVERAL)
+    new_connector: Callable[[Location, Names], Connector] = several.Connector
+    return new_connector
 
 
-def _let_go(dialled: DialledConnection) -> None:
-    if dialled.protocol is not None:
-        # Our protocol replaced aiohttp's own, and its connector waits until that one has lost its connection.
-        dialled.protocol.connection_lost(None)
-    dialled.close()
-
-
-def connect_request(remote: URL, settings: RemoteSettings, user_agent: str) -> bytes:
+def connect_request(remote: Location, settings: RemoteSettings, user_agent: str) -> bytes:
     """Write the request that asks a proxy for a tunnel to the remote (RFC 9110 §9.3.6)."""
-    host = remote.host_subcomponent
-    lines = [f"CONNECT {host}:{remote.port} HTTP/1.1", f"Host: {host}:{remote.port}", f"User-Agent: {user_agent}"]
+    where = f"{remote.url_host}:{remote.port}"
+    lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}", f"User-Agent: {user_agent}"]
     head = "".join(f"{line}\r\n" for line in lines).encode("ascii")
     return b"".join((head, proxy_authorization(settings), b"\r\n"))
 
@@ -240,14 +272,13 @@ def _is_address(host: str) -> bool:
 def explain_dial(error: Exception, stage: str, *, has_proxy: bool = False) -> RemoteError:
     """Explain why no connection could be opened, without an address. The error itself is only for the log."""
     what = "the proxy" if has_proxy and stage != _TLS else "the remote"
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.errno in _EXHAUSTED and stage != _NAME:
+    if isinstance(error, OSError) and error.errno in _EXHAUSTED and stage != _NAME:
         return RemoteOverloaded("exhausted", "this machine has no resources for another connection")
-    if stage == _NAME or isinstance(error, aiohttp.ClientConnectorDNSError):
+    if stage == _NAME or isinstance(error, NoAddressError):
         if isinstance(error, TimeoutError):
             return RemoteUnreachable("dns", f"{what}'s name could not be resolved in time")
         return RemoteUnreachable("dns", f"{what}'s name could not be resolved")
-    if isinstance(cause, TimeoutError):
+    if isinstance(error, TimeoutError):
         return RemoteTimeout("connect_timeout", f"connecting to {what} took too long")
     if isinstance(error, TunnelError):
         return RemoteUnreachable("proxy", "the proxy opened no tunnel to the remote")
@@ -258,6 +289,6 @@ def explain_dial(error: Exception, stage: str, *, has_proxy: bool = False) -> Re
             return RemoteUnreachable("tls_verify", "the remote's TLS certificate could not be verified")
         if isinstance(error, OSError):
             return RemoteUnreachable("tls", "the TLS handshake with the remote failed")
-    if isinstance(cause, ConnectionRefusedError):
+    if isinstance(error, ConnectionRefusedError):
         return RemoteUnreachable("refused", "the remote refused the connection")
     return RemoteUnreachable("unreachable", "the remote could not be reached")

@@ -13,9 +13,7 @@ import errno
 import socket
 import threading
 from time import monotonic
-from typing import Final
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from typing import Final, NamedTuple
 
 from txtoken.memo import Memo
 
@@ -26,7 +24,17 @@ THREADS_MAX: Final = 16  # hanging look-ups of one `Names` at the same time
 # system's resolver repeats a query only after 5 s.
 RENEWAL: Final = 0.5
 
-_FLAGS: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+class NoAddressError(OSError):
+    """A name has no address, or could not be looked up."""
+
+
+class Address(NamedTuple):
+    """One address of a name."""
+
+    host: str
+    family: int
+    proto: int
 
 
 class LookUp:
@@ -37,10 +45,10 @@ class LookUp:
     def __init__(self, host: str, begun_at: float) -> None:
         self.host = host
         self.begun_at = begun_at  # by `monotonic`
-        self.waiting: set[asyncio.Future[list[ResolveResult]]] = set()
+        self.waiting: set[asyncio.Future[list[Address]]] = set()
 
 
-class Names(AbstractResolver):
+class Names:
     """The resolver of one remote. Make it inside a running loop.
 
     Concurrent callers for a name share a look-up. If it hangs, a second one begins after half of `patience_s`, for new and for
@@ -50,13 +58,11 @@ class Names(AbstractResolver):
     def __init__(self, patience_s: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._renewal_s = patience_s * RENEWAL
-        self._found: Memo[str, tuple[list[ResolveResult], float]] = Memo(NAMES_MAX)  # with the end of their use
+        self._found: Memo[str, tuple[list[Address], float]] = Memo(NAMES_MAX)  # with the end of their use
         self._running: dict[str, list[LookUp]] = {}  # by name, oldest first
         self._thread_count = 0
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str) -> list[Address]:
         """Return the addresses of a name, in rotation.
 
         Raises:
@@ -64,36 +70,21 @@ class Names(AbstractResolver):
         """
         addresses = self._known(host)
         if addresses is None:
-            addresses = await self._look_up(host)
-        else:
-            addresses.append(addresses.pop(0))
-        return [
-            ResolveResult(
-                hostname=address["hostname"],
-                host=address["host"],
-                port=port,
-                family=address["family"],
-                proto=address["proto"],
-                flags=address["flags"],
-            )
-            for address in addresses
-            if family in (socket.AF_UNSPEC, address["family"])
-        ]
+            return await self._look_up(host)
+        addresses.append(addresses.pop(0))
+        return list(addresses)
 
-    async def find(self, host: str) -> list[ResolveResult]:
+    async def find(self, host: str) -> list[Address]:
         """Return the addresses of a name from the cache, or look them up. Raises as `resolve`."""
         addresses = self._known(host)
         return await self._look_up(host) if addresses is None else addresses
 
-    def _known(self, host: str) -> list[ResolveResult] | None:
+    def _known(self, host: str) -> list[Address] | None:
         found = self._found.get(host)
         return None if found is None or found[1] <= monotonic() else found[0]
 
-    async def close(self) -> None:
-        """Does nothing: the exit waits for no look-up."""
-
-    async def _look_up(self, host: str) -> list[ResolveResult]:
-        waiting: asyncio.Future[list[ResolveResult]] = self._loop.create_future()
+    async def _look_up(self, host: str) -> list[Address]:
+        waiting: asyncio.Future[list[Address]] = self._loop.create_future()
         joined: LookUp | None = None
         try:
             while True:
@@ -130,7 +121,7 @@ class Names(AbstractResolver):
 
     def _run(self, look_up: LookUp) -> None:
         """Look up a name, in its own thread."""
-        addresses: list[ResolveResult] = []
+        addresses: list[Address] = []
         failure: Exception | None = None
         try:
             addresses = _addresses(look_up.host)
@@ -139,7 +130,7 @@ class Names(AbstractResolver):
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
             self._loop.call_soon_threadsafe(self._note, look_up, addresses, failure)
 
-    def _note(self, look_up: LookUp, addresses: list[ResolveResult], failure: Exception | None) -> None:
+    def _note(self, look_up: LookUp, addresses: list[Address], failure: Exception | None) -> None:
         """Receive the result of a look-up, however late."""
         self._thread_count -= 1
         host = look_up.host
@@ -161,13 +152,13 @@ class Names(AbstractResolver):
             del self._running[host]
 
 
-def _addresses(host: str) -> list[ResolveResult]:
+def _addresses(host: str) -> list[Address]:
     """Ask the system.
 
     Raises:
         OSError: there is no answer. (`socket.gaierror` is an OSError.)
     """
-    found: list[ResolveResult] = []
+    found: list[Address] = []
     for family, _, proto, _, address in socket.getaddrinfo(
         host, 0, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
     ):
@@ -178,5 +169,5 @@ def _addresses(host: str) -> list[ResolveResult]:
             numeric = str(address[0])
         else:
             continue
-        found.append(ResolveResult(hostname=host, host=numeric, port=0, family=family, proto=proto, flags=int(_FLAGS)))
+        found.append(Address(numeric, family, proto))
     return found

@@ -112,6 +112,10 @@ class Remote(Pool):
         """Requests without an outcome so far, waiting ones included."""
         return self._active
 
+    async def prepare(self) -> None:
+        """Do ahead what the first connection needs, without connecting."""
+        await self._dialler.prepare()
+
     def post(self, exchange: Exchange) -> None:
         """Begin an exchange. It is concluded later, never before `post` returns.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from yarl import URL
-
 from txtoken.clock import Clock
 from txtoken.service.upstream.dial import proxy_authorization
+from txtoken.service.upstream.location import locate
 from txtoken.settings import RemoteSettings
 from txtoken.unix_urls import is_http_unix
 
@@ -38,9 +37,9 @@ def request_head(settings: RemoteSettings, user_agent: str) -> bytes:
 
     A request to a proxy has the whole URL (RFC 9112 §3.2.2), unless there is a tunnel through it.
     """
-    url = URL(settings.url, encoded=True)
-    host = "localhost" if is_http_unix(settings.url) else url.host_port_subcomponent or ""
-    target = f"http://{host}{url.raw_path_qs}" if settings.is_asked_through_proxy else url.raw_path_qs
+    location = locate(settings.url)
+    host = "localhost" if is_http_unix(settings.url) else location.host_line
+    target = f"http://{host}{location.target}" if settings.is_asked_through_proxy else location.target
     lines = (
         f"POST {target} HTTP/1.1",
         f"Host: {host}",
