@@ -44,6 +44,8 @@ struct Service {
     tokens: Tokens,
     remote: Uri,
     client: Client<HttpConnector, Full<Bytes>>,
+    /// Keeps no connections, so that a second try is on a new one.
+    second_client: Client<HttpConnector, Full<Bytes>>,
     bearer: Mutex<(u64, HeaderValue)>,
 }
 
@@ -52,15 +54,18 @@ impl Service {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .build(connector);
+        let client = |idle_max| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .pool_max_idle_per_host(idle_max)
+                .build(connector.clone())
+        };
         Self {
             tokens: Tokens::new(key.as_bytes()),
             remote,
-            client,
+            client: client(IDLE_MAX),
+            second_client: client(0),
             bearer: Mutex::new((0, JSON)),
         }
     }
@@ -78,22 +83,22 @@ impl Service {
         bearer.1.clone()
     }
 
-    /// Posts a login. The client itself repeats a request that was not sent; one that was is repeated once, if its
-    /// connection was closed instead of an answer, as the remote closes one that was idle.
+    /// Posts a login. If its connection was closed instead of an answer, as the remote closes one that was idle, it is
+    /// repeated once.
     async fn ask(&self, body: Bytes) -> Result<(StatusCode, Bytes), Error> {
         let response = match self.client.request(self.request(body.clone())).await {
-            Err(error) if is_closed(&error) => self.client.request(self.request(body)).await?,
+            Err(error) if is_closed(&error) => {
+                self.second_client.request(self.request(body)).await?
+            }
             other => other?,
         };
         let status = response.status();
         // A reply that is cut short is an empty one: not JSON.
-        let reply = response
-            .into_body()
-            .collect()
-            .await
-            .map(|body| body.to_bytes())
-            .unwrap_or_default();
-        Ok((status, reply))
+        let reply = response.into_body().collect().await;
+        Ok((
+            status,
+            reply.map(|body| body.to_bytes()).unwrap_or_default(),
+        ))
     }
 
     fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
@@ -112,7 +117,7 @@ fn is_closed(error: &Error) -> bool {
     let source = error
         .source()
         .and_then(|source| source.downcast_ref::<hyper::Error>());
-    source.is_some_and(|source| source.is_incomplete_message())
+    !error.is_connect() && source.is_some_and(|source| !source.is_parse())
 }
 
 /// Passes the login on and signs what comes back.

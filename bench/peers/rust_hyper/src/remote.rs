@@ -55,7 +55,7 @@ impl Session {
         })
     }
 
-    /// Whether the next request can be sent. Sees a close of which the kernel has told; nobody is woken for it.
+    /// Whether the next request can be sent. Sees a close that the kernel has seen; it wakes nobody.
     fn is_usable(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         Pin::new(&mut self.connection)
@@ -142,7 +142,7 @@ impl Remote {
                 None => Session::dial(self.address).await?,
             };
             let response = match session.send(request()).await {
-                Err(_) if session.is_reused => {
+                Err(error) if session.is_reused && !error.is_parse() => {
                     session = Session::dial(self.address).await?;
                     session.send(request()).await?
                 }

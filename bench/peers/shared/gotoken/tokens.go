@@ -69,7 +69,7 @@ func New(key []byte) *Tokens {
 	}}}
 }
 
-// IsJSON tells whether a text is JSON of any kind.
+// IsJSON reports whether a text is JSON of any kind.
 func IsJSON(text []byte) bool {
 	return fastjson.ValidateBytes(text) == nil && utf8.Valid(text)
 }
@@ -83,8 +83,7 @@ func Object(text []byte) json.RawMessage {
 	return text
 }
 
-// Bearer returns the value of Authorization for the remote, and whether it is another than before: it is signed once a
-// second.
+// Bearer returns the value of Authorization for the remote. It is signed once a second.
 func (t *Tokens) Bearer() string {
 	now := time.Now().Unix()
 	t.lock.Lock()
