@@ -86,7 +86,8 @@ def documents() -> list[Path]:
         "examples": "**/*.md",
     }
     found = [path for tree, pattern in trees.items() for path in (ROOT / tree).glob(pattern) if path.is_file()]
-    return sorted([*found, *ROOT.glob("*.md"), ROOT / "example_cfg.yml"])
+    ours = [path for path in found if "node_modules" not in path.parts]  # of a peer that was prepared
+    return sorted([*ours, *ROOT.glob("*.md"), ROOT / "example_cfg.yml"])
 
 
 def findings(path: Path) -> list[str]:
