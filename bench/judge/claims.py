@@ -5,8 +5,9 @@ Knows figures and words; draws nothing and reads no files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from bench.judge.goals import undecidable
@@ -36,6 +37,11 @@ class Topic:
     scale: float = 1.0
     more_is_better: bool = False
     is_drawn: bool = True  # there is a picture, too
+
+    @property
+    def noun(self) -> str:
+        """What is counted."""
+        return self.unit.removesuffix("/s")
 
     def value(self, one: Round) -> float | None:
         """Return the figure of one round in the unit that is shown, None where there is none."""
@@ -80,40 +86,119 @@ class Bar:
         return self.between is not None and is_near(self.value, self.between)
 
     @property
-    def text(self) -> str:
-        """The number; where it is undecided, what it lies between."""
-        if self.is_decided:
+    def amount(self) -> str:
+        """The number; where it is undecided, what it lies between, as far as that is known."""
+        if self.is_decided or self.between is None:
             return written(self.value)
+        return f"{written(self.between[0])} to {written(self.between[1])}"
+
+    @property
+    def text(self) -> str:
+        """The same, and that it is undecided."""
         if self.between is None:
             return "undecided: too few rounds"
-        return f"undecided: {written(self.between[0])} to {written(self.between[1])}"
+        return self.amount if self.is_decided else f"undecided: {self.amount}"
+
+
+class Finding(Enum):
+    """What the interval of a ratio permits to say."""
+
+    ALONE = "no other service was measured"
+    RATIO = "the ratio"
+    LEVEL = "level"
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A picture's message. `title` is the message, `reason` what it rests on, `bars` the best first."""
+    """What is said of a topic. `bars` are the best first; `rival` is the best peer, `ratio` that of the turns to it."""
 
     topic: Topic
-    title: str
-    reason: str
     bars: tuple[Bar, ...]
-    is_decided: bool
+    subject: Bar
+    rival: Bar | None
+    ratio: Estimate | None
+    finding: Finding
+    rate_per_s: float | None = None  # of an open loop
+    nothing: str = ""  # why no figure of the result says anything
 
     @property
-    def sentence(self) -> str:
-        """The message, what it rests on, and the figures of the service, of the best peer and of the floor."""
-        subject = [bar for bar in self.bars if bar.service == SUBJECT]
-        peers = [bar for bar in self.bars if bar.service not in (SUBJECT, INTERPRETED, FLOOR)]
-        floor = [bar for bar in self.bars if bar.service == FLOOR]
-        figures = "; ".join(f"{bar.name} {bar.text}" for bar in (*subject, *peers[:1], *floor))
-        return f"{self.title}. {self.measure}: {figures}. {self.reason}"
+    def is_decided(self) -> bool:
+        """Whether there is anything to say."""
+        return self.finding is not Finding.UNDECIDED
+
+    @property
+    def title(self) -> str:
+        """The message."""
+        what = f"{self.topic.what} at {self.rate_per_s:,.0f}/s" if self.rate_per_s else self.topic.what
+        return f"{what}: {self._message}"
+
+    @property
+    def reason(self) -> str:
+        """What the message rests on."""
+        if self.nothing:
+            return f"{self.nothing[0].upper()}{self.nothing[1:]}."
+        if self.rival is None:
+            return "No other service was measured." if self.is_decided else f"The figure is {self.subject.text}."
+        if self.ratio is None or self.ratio.between is None:
+            return f"Too few rounds for an interval: {0 if self.ratio is None else self.ratio.count}."
+        return f"{PERCENT} interval {self._between}{NO_BREAK}×, {self.ratio.count} rounds."
 
     @property
     def measure(self) -> str:
         """What the numbers are, and which are the good ones."""
         topic = self.topic
-        what = f"{topic.unit.removesuffix('/s')} in one second of CPU time" if topic.per_core else topic.unit
+        what = f"{topic.noun} in one second of CPU time" if topic.per_core else topic.unit
         return f"{what[0].upper()}{what[1:]}, {'more' if topic.more_is_better else 'less'} is better"
+
+    @property
+    def short(self) -> str:
+        """The message, the two figures and the interval, in one line."""
+        figures = ", ".join(f"{bar.name} {bar.text}" for bar in (self.subject, self.rival) if bar is not None)
+        return f"{self.title} ({figures} {self.topic.unit}; {self.reason[0].lower()}{self.reason[1:-1]})"
+
+    @property
+    def prose(self) -> str:
+        """The same for those who read no tables."""
+        topic, mine = self.topic, self.subject
+        has = (
+            f"A second of one core is enough for {mine.amount} {topic.noun}"
+            if topic.per_core
+            else f"{mine.amount} {topic.unit}"
+        )
+        if self.nothing or self.rival is None:
+            return f"{has}. {self.reason}"
+        if self.ratio is None or self.ratio.between is None:
+            return f"{has}. How {self.rival.name} compares is undecided: too few rounds."
+        interval = f"the ratio's {PERCENT} interval"
+        match self.finding:
+            case Finding.LEVEL:
+                return f"{has}, as with {self.rival.name} ({interval}: {self._between})."
+            case Finding.RATIO:
+                theirs = f"{'for ' if topic.per_core else ''}{self.rival.amount}"
+                return f"{has}; with {self.rival.name} {theirs} ({interval}: {self._between})."
+            case _:
+                return f"{has}. How {self.rival.name} compares is undecided: {interval} is {self._between}."
+
+    @property
+    def _message(self) -> str:
+        suffix = f"{NO_BREAK}per{NO_BREAK}core" if self.topic.per_core else ""
+        if self.finding is Finding.ALONE:
+            return f"{self.subject.text}{NO_BREAK}{self.topic.unit}{suffix}"
+        if self.nothing or self.rival is None:
+            return "undecided"
+        name = self.rival.name.replace(" ", NO_BREAK)
+        if self.finding is Finding.LEVEL:
+            return f"level with {name}{suffix}"
+        if self.finding is Finding.UNDECIDED or self.ratio is None:
+            return f"undecided between {self.subject.name} and {name}"
+        return f"{_times(self.ratio.value)}{NO_BREAK}×{NO_BREAK}{name}{suffix}"
+
+    @property
+    def _between(self) -> str:
+        assert self.ratio is not None
+        assert self.ratio.between is not None
+        return f"{self.ratio.between[0]:.2f} to {self.ratio.between[1]:.2f}"
 
 
 def claims(result: Result) -> Iterator[Claim]:
@@ -121,9 +206,16 @@ def claims(result: Result) -> Iterator[Claim]:
     for topic in TOPICS:
         measured = [one for one in result.measurements if one.scenario == topic.scenario]
         bars = [bar for one in measured if (bar := _bar(one, topic)) is not None]
-        if any(bar.service == SUBJECT for bar in bars):
-            bars.sort(key=lambda bar: -bar.value if topic.more_is_better else bar.value)
-            yield _claim(result, topic, bars)
+        bars.sort(key=lambda bar: -bar.value if topic.more_is_better else bar.value)
+        subject = next((bar for bar in bars if bar.service == SUBJECT), None)
+        if subject is None:
+            continue
+        rival, ratio = _rival(result, topic, bars)
+        nothing = undecidable(result)
+        finding = Finding.UNDECIDED if nothing else _finding(subject, rival, ratio)
+        rates = {one.settings.get("rate_per_s") for one in measured}
+        rate = rates.pop() if len(rates) == 1 else None
+        yield Claim(topic, tuple(bars), subject, rival, ratio, finding, rate, nothing)
 
 
 def written(value: float) -> str:
@@ -137,41 +229,32 @@ def is_near(value: float, between: Interval) -> bool:
     return value * (1 - APART_MAX) <= low <= value <= high <= value * (1 + APART_MAX)
 
 
+def _finding(subject: Bar, rival: Bar | None, ratio: Estimate | None) -> Finding:
+    if rival is None:
+        return Finding.ALONE if subject.is_decided else Finding.UNDECIDED
+    if ratio is None or ratio.between is None:
+        return Finding.UNDECIDED
+    low, high = ratio.between
+    if low >= 1 / (1 + LEVEL) and high <= 1 + LEVEL:
+        return Finding.LEVEL
+    return Finding.UNDECIDED if low <= 1 <= high or not is_near(ratio.value, ratio.between) else Finding.RATIO
+
+
 def _bar(measured: Measurement, topic: Topic) -> Bar | None:
     found = Estimate.of([value for one in measured.rounds if (value := topic.value(one)) is not None])
     return None if found is None else Bar(measured.service, found.value, found.between)
 
 
-def _claim(result: Result, topic: Topic, bars: list[Bar]) -> Claim:
-    rates = {one.settings.get("rate_per_s") for one in result.measurements if one.scenario == topic.scenario}
-    rate = rates.pop() if len(rates) == 1 else None
-    what = f"{topic.what} at {rate:,.0f}/s" if rate else topic.what
-    subject = next(bar for bar in bars if bar.service == SUBJECT)
-    rival = next((bar for bar in bars if bar.service not in (SUBJECT, INTERPRETED, FLOOR)), None)
-
-    def say(message: str, reason: str, *, is_decided: bool) -> Claim:
-        return Claim(topic, f"{what}: {message}", reason, tuple(bars), is_decided)
-
-    if why := undecidable(result):
-        return say("undecided", f"{why[0].upper()}{why[1:]}.", is_decided=False)
-    suffix = f"{NO_BREAK}per{NO_BREAK}core" if topic.per_core else ""
-    if rival is None:
-        if not subject.is_decided:
-            return say("undecided", f"The figure is {subject.text}.", is_decided=False)
-        return say(f"{subject.text}{NO_BREAK}{topic.unit}{suffix}", "No other service was measured.", is_decided=True)
-    name = rival.name.replace(" ", NO_BREAK)
-    against = f"undecided between {subject.name} and {name}"
-    ratio = _ratio(result, topic, rival.service)
-    if ratio is None or ratio.between is None:
-        count = 0 if ratio is None else ratio.count
-        return say(against, f"Too few rounds for an interval: {count}.", is_decided=False)
-    between = ratio.between
-    reason = f"{PERCENT} interval {between[0]:.2f} to {between[1]:.2f}{NO_BREAK}×, {ratio.count} rounds."
-    if between[0] >= 1 / (1 + LEVEL) and between[1] <= 1 + LEVEL:
-        return say(f"level with {name}{suffix}", reason, is_decided=True)
-    if between[0] <= 1 <= between[1] or not is_near(ratio.value, between):
-        return say(against, reason, is_decided=False)
-    return say(f"{_times(ratio.value)}{NO_BREAK}×{NO_BREAK}{name}{suffix}", reason, is_decided=True)
+def _rival(result: Result, topic: Topic, bars: Sequence[Bar]) -> tuple[Bar | None, Estimate | None]:
+    """Return the peer to which the subject's ratio is the worst, and that ratio; without ratios the one with the best figure."""
+    found = [
+        (bar, _ratio(result, topic, bar.service)) for bar in bars if bar.service not in (SUBJECT, INTERPRETED, FLOOR)
+    ]
+    paired_ones = [(bar, ratio) for bar, ratio in found if ratio is not None]
+    if paired_ones:
+        sign = 1 if topic.more_is_better else -1
+        return min(paired_ones, key=lambda one: sign * one[1].value)
+    return found[0] if found else (None, None)
 
 
 def _ratio(result: Result, topic: Topic, rival: str) -> Estimate | None:

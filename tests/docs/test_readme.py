@@ -8,7 +8,11 @@ from typing import Final
 
 import pytest
 
-from tests.docs.drawings import DRAWINGS, FOLDER
+from bench.judge.claims import claims
+from bench.measure.results import FOLDER
+from bench.report.sources import chosen
+from tests.docs.drawings import DRAWINGS
+from tests.docs.drawings import FOLDER as DRAWINGS_FOLDER
 from tests.docs.pages import ROOT, links, pages, read
 
 README: Final = read(ROOT / "README.md")
@@ -30,17 +34,14 @@ def test_order() -> None:
 
 
 def test_the_sentence_on_speed() -> None:
-    """Its figures are those that the newest results say of the same picture, and the picture's words are the same."""
-    results = read(ROOT / "bench" / "results" / "README.md")
+    """It is what the newest results say, with their picture: `scripts/bench report` writes it, nobody edits it."""
     section = README.partition("\n## How fast\n")[2].partition("\n## ")[0]
-    sentence = section.strip().partition("\n\n")[0]
-    picture = re.search(r"!\[(.*)\]\(bench/results/(.*)\)", section)
-    assert picture is not None
-    assert f"![{picture[1]}]({picture[2]})" in results
-    said = next(line for line in results.splitlines() if line.startswith(f"- {picture[1]}."))
-    figures = re.findall(r"[\d,.]*\d", sentence)
-    assert len(figures) == 5
-    assert set(figures) <= set(re.findall(r"[\d,.]*\d", said))
+    place = re.fullmatch(r"<!-- claim: peers -->\n(.*)\n\n!\[(.*)\]\((.*)\)\n<!-- /claim -->", section.strip())
+    assert place is not None
+    (source, *_) = [one for one in chosen([], FOLDER) if one.is_claimed]
+    (claim,) = [one for one in claims(source.result) if one.topic.name == "peers"]
+    picture = f"bench/results/{source.place(FOLDER)}{source.result.label}-peers.svg"
+    assert place.groups() == (claim.prose, claim.title, picture)
 
 
 def test_pictures_of_results_say_what_they_show() -> None:
@@ -54,7 +55,7 @@ def test_pictures_of_results_say_what_they_show() -> None:
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_drawings(name: str) -> None:
     """Each picture is what its function draws, `scripts/docs --write` draws it anew; and it loads nothing."""
-    text = (FOLDER / name).read_text()
+    text = (DRAWINGS_FOLDER / name).read_text()
     assert text == DRAWINGS[name]().svg()
     assert "href" not in text
 

@@ -146,8 +146,12 @@ def test_less_is_better_where_it_is() -> None:
     ]
     made = claim(*kept, measured("node_fastify", "idle_10k", *({"memory_kib": 9999},) * 7))
     assert plain(made.title) == "Memory with 10,000 idle connections: 2.0 × nginx + LuaJIT"
-    figures = "MiB, less is better: txtoken 2; nginx + LuaJIT 1. 95 % interval 2.00 to 2.00 ×, 7 rounds."
-    assert plain(made.sentence).endswith(figures)
+    assert plain(made.measure) == "MiB, less is better"
+    assert plain(made.short) == (
+        "Memory with 10,000 idle connections: 2.0 × nginx + LuaJIT "
+        "(txtoken 2, nginx + LuaJIT 1 MiB; 95 % interval 2.00 to 2.00 ×, 7 rounds)"
+    )
+    assert plain(made.prose) == "2 MiB; with nginx + LuaJIT 1 (the ratio's 95 % interval: 2.00 to 2.00)."
     fixed = [
         replace(measured(name, "open_loop", *({"p99_ms": ms},) * 7), settings={"rate_per_s": 1234.0})
         for name, ms in (("txtoken", 1.0), ("nginx_lua", 2.0))
@@ -159,3 +163,19 @@ def test_less_is_better_where_it_is() -> None:
 def test_three_digits_are_written(value: float, text: str) -> None:
     """More would pretend to a precision that no run has."""
     assert written(value) == text
+
+
+@pytest.mark.parametrize(
+    ("theirs", "pattern", "prose"),
+    [
+        (32.0, STEADY, "; with nginx + LuaJIT for 31,200 (the ratio's 95 % interval: 1.60 to 1.60)."),
+        (20.0, STEADY, ", as with nginx + LuaJIT (the ratio's 95 % interval: 1.00 to 1.00)."),
+        (21.0, WILD, ". How nginx + LuaJIT compares is undecided: the ratio's 95 % interval is 0.5"),
+        (21.0, STEADY[:3], ". How nginx + LuaJIT compares is undecided: too few rounds."),
+    ],
+)
+def test_prose_says_no_more_than_the_interval(theirs: float, pattern: Sequence[float], prose: str) -> None:
+    """A ratio, a level and what is undecided are three sentences."""
+    made = claim(rounds("txtoken", 20.0), rounds("nginx_lua", theirs, pattern))
+    assert plain(made.prose).startswith(f"A second of one core is enough for 50,000 logins{prose}")
+    assert plain(claim(rounds("txtoken", 20.0)).prose).endswith("50,000 logins. No other service was measured.")

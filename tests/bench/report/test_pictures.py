@@ -1,4 +1,4 @@
-"""The pictures of a result, and the page that shows them."""
+"""The pictures of a result."""
 
 from __future__ import annotations
 
@@ -12,34 +12,14 @@ import pytest
 from bench.judge.claims import TOPICS
 from bench.measure import results
 from bench.measure.results import FOLDER, Result
-from bench.report import page, plots
+from bench.report import plots
 from bench.report.svg import COLOURS, FILLED, SIZES, WIDTH, width_of
-from tests.bench.judge.test_claims import STEADY, WILD, plain, rounds
-from tests.bench.samples import measured, result
+from tests.bench.judge.test_claims import STEADY, WILD, rounds
+from tests.bench.report.results import everything
+from tests.bench.samples import result
 
 SVG = "{http://www.w3.org/2000/svg}"
-EVERYONE = (
-    "txtoken",
-    "txtoken_interpreted",
-    "hello",
-    "nginx_lua",
-    "node_fastify",
-    "aiohttp_plain",
-    "fastapi_httpx",
-    "go",
-)
 SHOWN = sorted(FOLDER.glob("*/*.json"))
-
-
-def everything(pattern: tuple[float, ...] = STEADY) -> Result:
-    """Make a result of all services in all scenarios that are drawn."""
-    figures = ("cpu_us", "p99_ms", "memory_kib")
-    made = []
-    for topic in TOPICS:
-        for number, service in enumerate(EVERYONE, 1):
-            changes = (dict.fromkeys(figures, 10 * number * factor) for factor in pattern)
-            made.append(measured(service, topic.scenario, *changes))
-    return result(*made)
 
 
 def drawn(made: Result, folder: Path) -> list[tuple[str, ET.Element]]:
@@ -172,40 +152,6 @@ def test_what_is_shown_is_what_was_measured(source: Path, tmp_path: Path) -> Non
     """The pictures in the repository are those that its JSON files give: nobody edited them, or forgot to draw them."""
     for claim, path in plots.draw(results.read(source), tmp_path):
         assert (source.parent / path.name).read_text() == path.read_text(), claim.title
-
-
-def test_the_page_is_what_was_measured(tmp_path: Path) -> None:
-    """So is the page."""
-    for source in SHOWN:
-        place = tmp_path / source.parent.name / source.name
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(source.read_text())
-    page.make([], tmp_path)
-    assert (tmp_path / page.PAGE).read_text() == (FOLDER / page.PAGE).read_text()
-
-
-def test_the_page_begins_with_its_claims(tmp_path: Path) -> None:
-    """Six lines, of which the first is the first picture's claim, stand above every picture and table."""
-    source = tmp_path / "x86_64" / "sample.json"
-    results.write(everything(), source)
-    page.make([source], tmp_path)
-    lines = (tmp_path / page.PAGE).read_text().splitlines()
-    summary = [
-        line
-        for line in lines[: next(place for place, line in enumerate(lines) if line.startswith("!["))]
-        if line[:2] == "- "
-    ]
-    assert len(summary) == 7
-    assert plain(summary[0]).startswith("- Logins: 4.0 × nginx + LuaJIT per core. Logins in one second of CPU time")
-    assert summary[-1].startswith("- Goals: ")
-
-
-def test_tables_show_unsteady_figures_as_undecided() -> None:
-    """A figure whose rounds lie apart is neither a number nor the best of its column."""
-    made = result(rounds("txtoken", 10.0, WILD), rounds("nginx_lua", 30.0), rounds("go", 40.0))
-    text = "\n".join(page.page_of(made, "x.json", []))
-    assert re.search(r"\| txtoken \|.*undecided: ", text)
-    assert re.search(r"\| nginx \+ LuaJIT \|.*\*\*30\*\* ± 2%", text)
 
 
 def texts(root: ET.Element, *kinds: str) -> list[str]:
