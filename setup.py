@@ -75,6 +75,7 @@ COMPILED = (
     "txtoken/service/tokens/compact.py",
     "txtoken/service/tokens/issue.py",
     "txtoken/service/tokens/memory.py",
+    "txtoken/service/tokens/plain.py",
     "txtoken/service/tokens/segments.py",
     "txtoken/service/tokens/sessions.py",
     "txtoken/service/tokens/verify.py",

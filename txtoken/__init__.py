@@ -20,7 +20,7 @@ observe/   Log, access log and counts (`metrics`), with the exposition for Prome
 `export/` writes configurations of proxies with forward authentication, a module for each proxy,
 `config/` reads file and environment into one frozen value, whose parts are in `settings`. `errors` is the tree of all errors,
 `clock` is the current second, `memo` is a bounded cache, `nearest` suggests what was meant, `timestamp` parses and writes
-timestamps, `unix_urls` splits URLs of Unix sockets, `compiling` has decorators for mypyc, `version` is this release's number.
+timestamps, `unix_urls` splits URLs of Unix sockets, `compiling` has words for mypyc, `version` is this release's number.
 
 The import rule, held by tests/test_architecture.py: `process → {service, http1, observe} → {clock, errors, memo, settings}`.
 `service` and `observe` use only `messages` of `http1`. `config` knows keys and revocations of `service`. No cycles, not even for

@@ -30,6 +30,7 @@ from txtoken.service.keys.build import build_ring
 from txtoken.service.keys.hmac import HmacKey
 from txtoken.service.keys.key import BEARER_TYPE, HMAC_ALGORITHMS
 from txtoken.service.keys.ring import KeyRing
+from txtoken.service.replies import ReplyReader
 from txtoken.service.revocations import Revocations
 from txtoken.service.routes import Routes, health_routes
 from txtoken.service.sites import AskedOrigin, Guarded, Sites
@@ -210,7 +211,7 @@ class App:
                 remote,
                 config.issue.data_claim,
                 Forwarding(config.login.forward_headers, self._forwarded_lines()),
-                Success(members) if members else None,
+                ReplyReader(Success(members) if members else None, issuer),
                 self.counts.renewed,
             )
         return Refresh(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")  # of an array: no leading zeros (RFC 6901 §4); no reply has more items
@@ -19,6 +20,11 @@ class Pointer:
         # A step into an array is an index, or finds nothing: `-` is the item after the last one.
         self.steps = [(step, int(step) if _INDEX.fullmatch(step) else -1) for step in steps]
 
+    @property
+    def member(self) -> str | None:
+        """The member of an object that this leads to or into. None: it is the whole object."""
+        return self.steps[0][0] if self.steps else None
+
     def find(self, value: object) -> Any:
         """Return the value there in parsed JSON. An absent value is null."""
         found: Any = value
@@ -32,3 +38,9 @@ class Pointer:
             if found is None:
                 break
         return found
+
+
+def members_of(pointers: Iterable[Pointer]) -> frozenset[str] | None:
+    """Return the members of an object that these lead to or into. None: one is the whole object."""
+    names = [pointer.member for pointer in pointers]
+    return None if None in names else frozenset(name for name in names if name is not None)

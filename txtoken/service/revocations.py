@@ -51,6 +51,10 @@ class Carried:
     time: bool = False  # `iat`, or `auth_time`
 
 
+# What `Identity` asks for.
+IDENTITY_CLAIMS: Final = frozenset(("jti", "sid", "sub", "auth_time", "iat"))
+
+
 class Identity:
     """The claims of a token that a revocation can name."""
 

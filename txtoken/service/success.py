@@ -7,30 +7,34 @@ from __future__ import annotations
 
 from orjson import loads as read_json
 
-from txtoken.service.pointer import Pointer
+from txtoken.service.pointer import Pointer, members_of
 
 
 class Member:
     """One pointer and the expected value."""
 
-    __slots__ = ("_pointer", "_value")
+    __slots__ = ("_value", "pointer")
 
     def __init__(self, pointer: str, value: bytes) -> None:
-        self._pointer = Pointer(pointer)
+        self.pointer = Pointer(pointer)
         self._value: object = read_json(value)
 
     def agrees(self, reply: object) -> bool:
         """Whether the reply has this value."""
-        return are_equal(self._pointer.find(reply), self._value)
+        return are_equal(self.pointer.find(reply), self._value)
 
 
 class Success:
-    """All members that have to match. `members` are pointers and compact JSON."""
+    """All members that have to match. `members` are pointers and compact JSON.
 
-    __slots__ = ("_members",)
+    `names` are the members of a reply that `agrees` asks for; None: it asks for all.
+    """
+
+    __slots__ = ("_members", "names")
 
     def __init__(self, members: tuple[tuple[str, bytes], ...]) -> None:
         self._members = [Member(pointer, value) for pointer, value in members]
+        self.names = members_of(member.pointer for member in self._members)
 
     def agrees(self, reply: object) -> bool:
         """Whether a reply, as parsed JSON, is a success."""

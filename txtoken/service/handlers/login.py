@@ -20,7 +20,7 @@ from txtoken.service.cookies import TokenCookie
 from txtoken.service.failures import Failures
 from txtoken.service.forwarded import ForwardedLines, Forwarding
 from txtoken.service.issuance import InThread, Issuance, Order
-from txtoken.service.replies import read_reply
+from txtoken.service.replies import ReplyReader
 from txtoken.service.success import Success
 from txtoken.service.throttle.guard import Guard, throttled
 from txtoken.service.throttle.names import NOT_READ
@@ -49,7 +49,7 @@ class Login(Handler):
         "_issuer",
         "_on_crash",
         "_remote",
-        "_success",
+        "_replies",
         "_validate_body",
         "issuance",
     )
@@ -77,8 +77,8 @@ class Login(Handler):
         self._forwarding = Forwarding(settings.forward_headers, forwarded_lines)
         self._guard = guard
         self._validate_body = settings.validate_body
-        # None: every JSON object is a success.
-        self._success = Success(settings.success_members) if settings.success_members else None
+        success = Success(settings.success_members) if settings.success_members else None
+        self._replies = ReplyReader(success, issuer)
         self._on_crash = on_crash
         self.issuance = Issuance(
             issuer,
@@ -149,7 +149,7 @@ class Login(Handler):
 
     def _answer(self, login: LoginExchange, outcome: Outcome, remote_s: float) -> Response | None:
         """Return the answer. None: a thread signs the token, and the answer follows."""
-        read = read_reply(outcome, self._success)
+        read = self._replies.read(outcome)
         if isinstance(read, RemoteError):
             return self._fail(login, read, remote_s)
         reply, data = read

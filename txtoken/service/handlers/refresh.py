@@ -16,9 +16,8 @@ from txtoken.service.forwarded import Forwarding
 from txtoken.service.issuance import Issuance, Order
 from txtoken.service.presented import cookie_token, presented_token
 from txtoken.service.refusals import Refusals
-from txtoken.service.replies import read_reply
+from txtoken.service.replies import ReplyReader
 from txtoken.service.sites import FOREIGN, Sites
-from txtoken.service.success import Success
 from txtoken.service.tokens.memory import Verdict
 from txtoken.service.tokens.sessions import Session, SessionIssuer, session_of
 from txtoken.service.tokens.verify import TokenVerifier
@@ -49,19 +48,17 @@ class CookieRules:
 
 
 class Asked:
-    """The remote that decides about renewals, by the data claim of this name. `success` says which replies are a success; None:
-    every object is.
-    """
+    """The remote that decides about renewals, by the data claim of this name. `replies` reads what it answers."""
 
-    __slots__ = ("data_claim", "forwarding", "remote", "renewed", "success")
+    __slots__ = ("data_claim", "forwarding", "remote", "renewed", "replies")
 
     def __init__(
-        self, remote: Remote, data_claim: str, forwarding: Forwarding, success: Success | None, renewed: Renewed
+        self, remote: Remote, data_claim: str, forwarding: Forwarding, replies: ReplyReader, renewed: Renewed
     ) -> None:
         self.remote = remote
         self.data_claim = data_claim
         self.forwarding = forwarding
-        self.success = success
+        self.replies = replies
         self.renewed = renewed
 
 
@@ -176,7 +173,7 @@ class Refresh(Handler):
     def _answer(self, renewal: Renewal, outcome: Outcome, remote_s: float) -> Response | None:
         """Return the answer. None: a thread signs the token, and the answer follows."""
         assert self._asked is not None
-        read = read_reply(outcome, self._asked.success)
+        read = self._asked.replies.read(outcome)
         if isinstance(read, RemoteError):
             return self._issuance.explain(read, remote_s)
         reply, text = read

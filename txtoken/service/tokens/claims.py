@@ -24,15 +24,16 @@ JTI_PREFIX_BYTES: Final = 9  # random, of each process: 72 bits, so that no two 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Data:
-    """Writes a reply as the beginning of the claims: `{"data":<the reply>`."""
+    """Writes a reply as the beginning of the claims: `{"data":<the reply>`. `is_whole`: all of it, without a look inside."""
 
-    __slots__ = ("_start",)
+    __slots__ = ("_start", "is_whole")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_whole: bool = True) -> None:
+        self.is_whole = is_whole
         self._start = b"{" + write_json(name) + b":"
 
     def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
-        """Write it. `text` is the reply as compact JSON, `reply` the same parsed."""
+        """Write it. `text` is the reply as compact JSON, `reply` the same parsed, if this looks inside."""
         return self._start + text
 
 
@@ -42,7 +43,7 @@ class Selected(Data):
     __slots__ = ("_exclude", "_include")
 
     def __init__(self, name: str, include: tuple[str, ...] | None, exclude: tuple[str, ...]) -> None:
-        super().__init__(name)
+        super().__init__(name, is_whole=False)
         self._include = None if include is None else frozenset(include)
         self._exclude = frozenset(exclude)
 
@@ -101,10 +102,10 @@ def data_of(settings: IssueSettings, on_drop: Callable[[str], object]) -> Data:
 class Subject:
     """The claim `sub` (RFC 7519 §4.1.2), from a place in the reply."""
 
-    __slots__ = ("_pointer",)
+    __slots__ = ("pointer",)
 
     def __init__(self, pointer: str) -> None:
-        self._pointer = Pointer(pointer)
+        self.pointer = Pointer(pointer)
 
     def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
         """Write the member, with the comma before it.
@@ -112,7 +113,7 @@ class Subject:
         Raises:
             ClaimsUnbuildable: there is no text, number or boolean there.
         """
-        found = self._pointer.find(reply)
+        found = self.pointer.find(reply)
         if isinstance(found, str):
             subject = found
         elif isinstance(found, bool):
@@ -120,11 +121,11 @@ class Subject:
         elif isinstance(found, int):
             subject = str(found)
         elif isinstance(found, float):  # or an integer of more than 64 bits: keep its text
-            subject = self._pointer.find(json.loads(text, parse_int=str, parse_float=str))
+            subject = self.pointer.find(json.loads(text, parse_int=str, parse_float=str))
         else:
             subject = ""
         if not subject:
-            raise ClaimsUnbuildable(f"claims.sub: the reply has no text or number at {self._pointer.text or 'the top'}")
+            raise ClaimsUnbuildable(f"claims.sub: the reply has no text or number at {self.pointer.text or 'the top'}")
         return b',"sub":' + write_json(subject)
 
 

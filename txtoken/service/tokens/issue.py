@@ -11,6 +11,7 @@ from txtoken.compiling import mypyc_attr
 from txtoken.errors import NoSigningKey
 from txtoken.service.keys.key import Key
 from txtoken.service.keys.ring import KeyRing
+from txtoken.service.pointer import members_of
 from txtoken.service.tokens.claims import Subject, TokenIds, constant_members, data_of, times_of
 from txtoken.service.tokens.segments import encode_segment
 from txtoken.settings import IssueSettings
@@ -29,11 +30,15 @@ class CutTokens:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TokenIssuer:
-    """Signs tokens that carry a reply of the remote. Parts that stay the same for a second are written once."""
+    """Signs tokens that carry a reply of the remote. Parts that stay the same for a second are written once.
+
+    `names` are the members of a parsed reply that it asks for; None: it asks for all.
+    """
 
     __slots__ = (
         *("_constant", "_cut", "_end", "_is_cut", "_key", "_open", "_ring", "_second", "_settings", "_start"),
         "expires",
+        "names",
     )
 
     def __init__(self, ring: KeyRing, settings: IssueSettings, cut: CutTokens | None = None) -> None:
@@ -46,6 +51,7 @@ class TokenIssuer:
         self._key: Key | None = None
         self._is_cut = False  # `exp` is the key's end
         self.expires = 0  # `exp` of the last result of `signing_input`
+        self.names: frozenset[str] | None = frozenset()
         self._start = b""  # the header's segment, and a dot
         self._end = b""  # of the claims
 
@@ -56,7 +62,7 @@ class TokenIssuer:
         return self._key
 
     def issue(self, text: bytes, now: int, reply: Mapping[str, Any] = _NOTHING) -> bytes:
-        """Return the token for a reply: `text` is compact JSON, `reply` the same parsed. `now` is Unix time in seconds.
+        """Return the token for a reply: `text` is compact JSON, `reply` its `names` parsed. `now` is Unix time in seconds.
 
         Raises:
             NoSigningKey: no key signs now.
@@ -119,6 +125,10 @@ class ClaimsIssuer(TokenIssuer):
         super().__init__(ring, settings, cut)
         self._data = data_of(settings, on_drop)
         self._subject = None if settings.subject is None else Subject(settings.subject)
+        if self._data.is_whole:
+            self.names = frozenset() if self._subject is None else members_of([self._subject.pointer])
+        else:
+            self.names = None
         self._ids = TokenIds() if settings.has_jti else None
 
     def _claims(self, text: bytes, reply: Mapping[str, Any]) -> bytes:

@@ -12,8 +12,8 @@ from orjson import loads as read_json
 from txtoken.errors import TokenError
 from txtoken.service.keys.key import BEARER_TYPE, Key
 from txtoken.service.keys.ring import KeyRing
-from txtoken.service.revocations import Identity, Revocations
-from txtoken.service.tokens.compact import UnusableJson, compact_object, read_object
+from txtoken.service.revocations import IDENTITY_CLAIMS, Identity, Revocations
+from txtoken.service.tokens.compact import UnusableJson, compact_object, read_members
 from txtoken.service.tokens.memory import REMEMBERED_TOKEN_BYTES_MAX, Memory, Verdict
 from txtoken.service.tokens.segments import decode_segment
 from txtoken.settings import CheckSettings
@@ -21,7 +21,7 @@ from txtoken.settings import CheckSettings
 HEADER_BYTES_MAX: Final = 8 * 1024  # contract §3.2
 CLAIMS_NESTING_MAX: Final = 250  # of a token's header and claims: a reply and the levels around it; orjson writes 254
 KNOWN_HEADERS_MAX: Final = 64
-
+_JUDGED: Final = frozenset(("exp", "nbf", "iat", "iss", "aud"))  # claims
 
 NO_TOKEN: Final = ("no_token", "no token present in request")
 _SEGMENTS: Final = ("segments", "token contains an invalid number of segments")
@@ -51,13 +51,24 @@ class KnownHeader:
 class TokenVerifier:
     """Judges tokens by the keys of a ring and one set of rules, and remembers those that it found valid."""
 
-    __slots__ = ("_known_headers", "_rules", "_token_bytes_max", "memory", "refused", "revocations", "ring")
+    __slots__ = (
+        "_claim_names",
+        "_known_headers",
+        "_rules",
+        "_token_bytes_max",
+        "memory",
+        "refused",
+        "revocations",
+        "ring",
+    )
 
     def __init__(
         self, ring: KeyRing, settings: CheckSettings, memory: Memory, revocations: Revocations | None = None
     ) -> None:
         self.ring = ring
         self._rules = settings.rules
+        # The claims that are parsed. The remote's reply in a token is not.
+        self._claim_names = _JUDGED if revocations is None else _JUDGED | IDENTITY_CLAIMS
         self._token_bytes_max = settings.token_bytes_max
         self.memory = memory
         self.revocations = revocations  # the current list; None at the start means never
@@ -123,7 +134,7 @@ class TokenVerifier:
         if not header.text:
             self._remember(header_segment, header)
         try:
-            claims, claims_text = read_object(claims_text, CLAIMS_NESTING_MAX)
+            claims, claims_text = read_members(claims_text, CLAIMS_NESTING_MAX, self._claim_names)
         except UnusableJson:
             _refuse(MALFORMED)
         valid_from, valid_until = self._check_claims(claims, header.key, now, grace_s)
