@@ -158,6 +158,7 @@ RESERVED: Final = {
         *("txtoken.cli.check", "txtoken.cli.completion"),
         *("txtoken.cli.token", "txtoken.process.admin"),
         *("txtoken.service.keys.build", "txtoken.service.keys.derived", "txtoken.service.upstream.dial"),
+        *("txtoken.process.heap", "txtoken.service.failures"),
     ),
     "prometheus_client": ("txtoken.observe.exposition",),
     "threading": ("txtoken.observe.logs", "txtoken.service.upstream.names"),

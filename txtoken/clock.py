@@ -7,7 +7,11 @@ owner of the loop calls `tick` at the start of each second, and readers use an a
 from __future__ import annotations
 
 import time
-from email.utils import formatdate
+from typing import Final
+
+# email.utils writes the same date, but loading it takes 5 ms of a start, and 0.7 MB.
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Clock:
@@ -29,5 +33,12 @@ class Clock:
         second = int(now)
         if second != self.second:
             self.second = second
-            self.date_line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
+            self.date_line = f"Date: {_date(second)}\r\n".encode("ascii")
         return second + 1 - now
+
+
+def _date(second: int) -> str:
+    """Write a time as HTTP does (RFC 9110 §5.6.7), in English whatever the locale."""
+    time_utc = time.gmtime(second)
+    day = f"{_DAYS[time_utc.tm_wday]}, {time_utc.tm_mday:02} {_MONTHS[time_utc.tm_mon - 1]} {time_utc.tm_year:04}"
+    return f"{day} {time_utc.tm_hour:02}:{time_utc.tm_min:02}:{time_utc.tm_sec:02} GMT"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.skipif(heap._trim is None, reason="this C library has no malloc_trim")
+@pytest.mark.skipif(heap._trim() is None, reason="this C library has no malloc_trim")
 def test_holes_are_given_back() -> None:
     """Memory that was freed between two blocks in use is returned to the system."""
     blocks = [bytes(bytearray(b"x") * BLOCK_BYTES) for _ in range(BLOCKS)]
@@ -32,5 +34,9 @@ def test_holes_are_given_back() -> None:
 
 def test_other_systems_have_nothing_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the C library cannot return memory, nothing happens."""
-    monkeypatch.setattr(heap, "_trim", None)
+    monkeypatch.setattr(heap, "_trim", heap._trim.__wrapped__)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    heap.give_back()
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    monkeypatch.setattr(sys, "platform", "darwin")
     heap.give_back()
