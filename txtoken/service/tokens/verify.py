@@ -21,7 +21,9 @@ from txtoken.settings import CheckSettings
 HEADER_BYTES_MAX: Final = 8 * 1024  # contract §3.2
 CLAIMS_NESTING_MAX: Final = 250  # of a token's header and claims: a reply and the levels around it; orjson writes 254
 KNOWN_HEADERS_MAX: Final = 64
-_JUDGED: Final = frozenset(("exp", "nbf", "iat", "iss", "aud"))  # claims
+# The claims that are parsed, without and with revocations. The remote's reply in a token is not.
+_JUDGED: Final = frozenset(("exp", "nbf", "iat", "iss", "aud"))
+_IDENTIFYING: Final = _JUDGED | IDENTITY_CLAIMS
 
 NO_TOKEN: Final = ("no_token", "no token present in request")
 _SEGMENTS: Final = ("segments", "token contains an invalid number of segments")
@@ -51,27 +53,16 @@ class KnownHeader:
 class TokenVerifier:
     """Judges tokens by the keys of a ring and one set of rules, and remembers those that it found valid."""
 
-    __slots__ = (
-        "_claim_names",
-        "_known_headers",
-        "_rules",
-        "_token_bytes_max",
-        "memory",
-        "refused",
-        "revocations",
-        "ring",
-    )
+    __slots__ = ("_known_headers", "_rules", "_token_bytes_max", "memory", "refused", "revocations", "ring")
 
     def __init__(
         self, ring: KeyRing, settings: CheckSettings, memory: Memory, revocations: Revocations | None = None
     ) -> None:
         self.ring = ring
         self._rules = settings.rules
-        # The claims that are parsed. The remote's reply in a token is not.
-        self._claim_names = _JUDGED if revocations is None else _JUDGED | IDENTITY_CLAIMS
         self._token_bytes_max = settings.token_bytes_max
         self.memory = memory
-        self.revocations = revocations  # the current list; None at the start means never
+        self.revocations = revocations  # the current list; None: none is configured
         self._known_headers: dict[bytes, KnownHeader] = {}  # header segments of valid tokens
         # Rejected tokens that named one of our keys, by reason and by the use of that key (`USES`). Reporting clears them.
         self.refused: dict[tuple[str, str], int] = {}
@@ -133,8 +124,9 @@ class TokenVerifier:
             self._refuse_of(header.key, _SIGNATURE, now)
         if not header.text:
             self._remember(header_segment, header)
+        names = _JUDGED if self.revocations is None else _IDENTIFYING
         try:
-            claims, claims_text = read_members(claims_text, CLAIMS_NESTING_MAX, self._claim_names)
+            claims, claims_text = read_members(claims_text, CLAIMS_NESTING_MAX, names)
         except UnusableJson:
             _refuse(MALFORMED)
         valid_from, valid_until = self._check_claims(claims, header.key, now, grace_s)
