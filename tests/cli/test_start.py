@@ -1,4 +1,4 @@
-"""What short commands load, and the CPU time that their start takes. bench/measure/starts.py measures it more precisely."""
+"""What commands load, and the CPU time that their start takes. bench/measure/starts.py measures it more precisely."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_garbage_is_not_searched_for_at_first(tmp_path: Path, arguments: list[st
 
 
 def test_a_start_takes_little_cpu_time(tmp_path: Path) -> None:
-    """Short commands take a few times the CPU time of an empty program, and no more."""
+    """Short commands, and a service until its first answer, take some times the CPU time of an empty program, and no more."""
     for command, ratio in ratios(tmp_path, rounds=2, program=PROGRAM).items():
         assert ratio <= CPU_FACTOR_MAX * GOALS[command], command
 
