@@ -15,18 +15,19 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use http_body_util::{BodyExt, Full};
+use hyper::server::conn::http1;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use mimalloc::MiMalloc;
 use rust_token::{Object, Tokens, is_json, now_s};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -35,6 +36,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=ut
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 const BACKLOG: u32 = 4096;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REMOTE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -144,8 +146,9 @@ async fn get_token(State(service): State<Arc<Service>>, body: Bytes) -> Response
 }
 
 /// Verifies a token and returns its claims.
-async fn check_token(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    let given = headers
+async fn check_token(State(service): State<Arc<Service>>, request: Request<Body>) -> Response {
+    let given = request
+        .headers()
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
@@ -220,8 +223,19 @@ fn main() -> io::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // One that cannot be set costs time, not correctness.
-        let listener = listen(&host, port)?.tap_io(|stream| drop(stream.set_nodelay(true)));
-        axum::serve(listener, router).await
+        let listener = listen(&host, port)?;
+        // Not axum::serve, which has no pipeline_flush and watches each connection for a shutdown: 2.5 % fewer instructions.
+        let service = TowerToHyperService::new(router);
+        let mut http = http1::Builder::new();
+        http.pipeline_flush(true);
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            // One that cannot be set costs time, not correctness.
+            let _ = stream.set_nodelay(true);
+            tokio::spawn(http.serve_connection(TokioIo::new(stream), service.clone()));
+        }
     })
 }
