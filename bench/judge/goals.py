@@ -38,8 +38,8 @@ class Side:
 
     @property
     def name(self) -> str:
-        """What people call the service."""
-        return NAMES.get(self.service, self.service)
+        """What people call the service, without what it does."""
+        return NAMES.get(self.service, self.service).partition(" (")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Goal:
 
     def bound(self, value: float) -> str:
         """Write what is required."""
-        return f"{'at most' if self.at_most else 'at least'} {value:g} {self.unit}"
+        return f"{'≤' if self.at_most else '≥'} {value:g} {self.unit}"
 
     def judge(self, estimate: Estimate, bound: float) -> Judged:
         """Judge by the interval."""

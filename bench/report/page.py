@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Final
 
 from bench.errors import BenchError
-from bench.judge.claims import APART_MAX, LEVEL, PERCENT, Claim
+from bench.judge.claims import Claim
 from bench.judge.table import GOALS, INTERNAL
 from bench.measure.results import FOLDER
-from bench.measure.scenarios import FLOOR, INTERPRETED, NAMES, SUBJECT
-from bench.report import plots, sentences
+from bench.measure.scenarios import NAMES, SUBJECT
+from bench.report import plots, sentences, site
+from bench.report.guide import A_PEER, ABOUT, EMULATED, PARAGRAPHS, POINTS, SMOKE
 from bench.report.sources import Source, chosen, one_host
 from bench.report.summary import summary
 from bench.report.tables import (
@@ -29,6 +31,7 @@ from bench.report.tables import (
     scenario_table,
 )
 
+WIDTH: Final = 125  # columns of text
 PAGE: Final = "README.md"
 # The figures of a scenario. The JSON has all of them.
 FIELDS: Final = (
@@ -41,35 +44,13 @@ FIELDS: Final = (
     "idle_connection_bytes",
     "start_ms",
 )
-EMULATED: Final = "The CPU is emulated. These figures show that the suite works there, and nothing about speed."
-SMOKE: Final = "A smoke run: too short for its figures to mean anything."
 HEAD: Final = (
     "# Bench results",
     "",
-    "`scripts/bench report` writes this page and its pictures from the JSON files beside it. Do not edit them: measure again.",
+    "`scripts/bench report` writes this page, its pictures, and [index.html](index.html) with every figure, sortable, and the",
+    "percentile curves. Do not edit them: measure again.",
     "",
 )
-GUIDE: Final = (
-    f"Each figure is the median of its rounds; ± is half of its {PERCENT} interval. Bold is the best of its kind, hello left",
-    "aside. CPU is user and system time of the service's whole process tree, divided by the number of answered requests: it",
-    "depends least on what else the machine does. Every service has one process and, where the machine has two cores or more,",
-    "one core of its own. wrk sends as fast as answers come (closed loop), so its latencies are those of a service at its limit.",
-    "Latencies of the open loop count from when a request was due.",
-    "",
-    "A ratio is that of the rounds of one turn, which were measured within seconds; its interval is that of the median of all",
-    "turns, by the bootstrap, computed exactly. Fewer than six turns have none.",
-    "",
-    "- A goal is reached, or not, if the whole interval is on one side of its bound. Otherwise it is undecided.",
-    f"- The ratio to the best peer is published if its interval excludes 1 and ends within {APART_MAX * 100:g} % of it.",
-    f"- Two services are level if the whole interval is within {LEVEL * 100:g} % of 1.",
-    f"- A figure whose own interval ends more than {APART_MAX * 100:g} % from its median is undecided; its interval is shown.",
-    "",
-)
-ABOUT: Final = {
-    SUBJECT: "this project, compiled",
-    INTERPRETED: "this project, run from its sources",
-    FLOOR: "a server that does nothing but answer, on the same event loop and parser: the floor",
-}
 
 
 def make(paths: Sequence[Path], folder: Path = FOLDER) -> list[Path]:
@@ -82,9 +63,10 @@ def make(paths: Sequence[Path], folder: Path = FOLDER) -> list[Path]:
     if not sources:
         raise BenchError("there is no full result yet: bench run")
     drawn = [plots.draw(one.result, one.path.parent) if one.is_claimed else [] for one in sources]
-    page = folder / PAGE
-    page.write_text(text_of(sources, drawn, folder))
-    made = [*(picture for pictures in drawn for _, picture in pictures), page]
+    pages = folder / PAGE, folder / site.FILE
+    for page, text in zip(pages, (text_of(sources, drawn, folder), site.text_of(sources, drawn, folder)), strict=True):
+        page.write_text(text)
+    made = [*(picture for pictures in drawn for _, picture in pictures), *pages]
     if folder == FOLDER and any(drawn):
         made += sentences.write(next(pictures for pictures in drawn if pictures))
     return made
@@ -148,10 +130,15 @@ def reading_guide() -> Iterator[str]:
     """Say what the figures are, and what the command line calls the services."""
     yield "## How to read this page"
     yield ""
-    yield from GUIDE
+    for paragraph in PARAGRAPHS:
+        yield from wrap(paragraph, WIDTH)
+        yield ""
+    for point in POINTS:
+        yield from wrap(point, WIDTH, initial_indent="- ", subsequent_indent="  ")
+    yield ""
     yield "| service | `--service` | what it is |"
     yield "|---|---|---|"
-    yield from (f"| {name} | `{service}` | {ABOUT.get(service, 'a peer')} |" for service, name in NAMES.items())
+    yield from (f"| {name} | `{service}` | {ABOUT.get(service, A_PEER)} |" for service, name in NAMES.items())
 
 
 def _section(table: Table, heading: str = "") -> Iterator[str]:

@@ -5,18 +5,23 @@ Knows which figure stands where and how it is written; whether a table becomes M
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from bench.judge.claims import PERCENT, is_near, written
+from bench.judge.claims import NO_BREAK, is_near, written
 from bench.judge.goals import CPU, Goal, Judged, Standing, standings
-from bench.judge.intervals import Estimate, Interval
+from bench.judge.intervals import Estimate
 from bench.measure.figures import SHOWN, Measurement, paired
 from bench.measure.results import Result
 from bench.measure.scenarios import FLOOR, NAMES, SCENARIOS, SUBJECT
 
+# What is shown in another unit than it is measured in: its title, and the factor.
+UNITS: Final = {"memory_kib": ("memory MiB", 1 / 1024)}
+COUNTED: Final = re.compile(r"(?P<mark>.*) \(in (?P<rounds>\d+ of \d+ rounds)\)")
+RATIO: Final = "CPU, txtoken to it"  # the head of a column
 SMALL: Final = 0.0995  # a smaller ratio has two digits of its own
 
 
@@ -64,8 +69,8 @@ class Table:
 
 
 def name_of(service: str) -> str:
-    """What people call a service."""
-    return NAMES.get(service, service)
+    """What people call a service, without what it does."""
+    return NAMES.get(service, service).partition(" (")[0]
 
 
 def goal_table(result: Result, goals: Sequence[Goal], name: str, title: str) -> Table:
@@ -77,22 +82,25 @@ def goal_table(result: Result, goals: Sequence[Goal], name: str, title: str) -> 
         if one.must is Judged.UNKNOWN:
             missing.setdefault(one.why, []).append(one.goal.title)
     notes = tuple(f"Not measured: {'; '.join(titles)} ({why})." for why, titles in missing.items())
-    columns = (*_words("goal", "against", "must", "aim"), Column("measured"), *_words(f"{PERCENT} interval", "verdict"))
+    columns = (*_words("goal", "verdict"), Column("measured"), Column("must"), Column("aim"))
     return Table(name, title, columns, rows, notes)
 
 
 def cost_table(result: Result) -> Table:
-    """Make the table of CPU time: a row a scenario, a column a service, and how the subject stands to each."""
+    """Make the table of CPU time: a row a scenario, a column a service, and how the subject stands to each.
+
+    It has no rows where the CPU is emulated: there nothing is compared.
+    """
     services = result.services
     rows = []
-    for name in result.scenarios:
+    for name in [] if result.machine.emulated else result.scenarios:
         found = {one.service: one for one in result.measurements if one.scenario == name}
         if len(found) < 2 or not any(any(one.values(CPU)) for one in found.values()):
             continue
         best = _best(list(found.values()), CPU, more_is_better=False)
         cells = [_cost(found.get(service), found.get(SUBJECT), is_best=service == best) for service in services]
         rows.append((Cell(name, detail=SCENARIOS[name].title if name in SCENARIOS else ""), *cells))
-    columns = (*_words("scenario"), *(Column(name_of(service).partition(" (")[0]) for service in services))
+    columns = (*_words("scenario"), *(Column(name_of(service)) for service in services))
     return Table("cost", "CPU µs per request", columns, tuple(rows))
 
 
@@ -102,36 +110,35 @@ def scenario_table(result: Result, name: str, *, fields: Sequence[str] = ()) -> 
     rates = sorted({one.settings["rate_per_s"] for one in measured if "rate_per_s" in one.settings})
     about = [SCENARIOS[name].title] if name in SCENARIOS else []
     figures = [shown for shown in SHOWN if _is_shown(shown[0], fields, measured)]
-    best = {field: _best(measured, field, more_is_better=more) for field, _, more in figures}
-    subject = next((one for one in measured if one.service == SUBJECT), None)
-    compares = subject is not None and len(measured) > 1 and any(field == CPU for field, _, _ in figures)
-    rows = []
-    for one in measured:
-        cells = [_figure(one, field, is_best=best[field] == one.service) for field, _, _ in figures]
-        ratio = [_ratio(subject, one)] if compares and subject is not None else []
-        rows.append((Cell(name_of(one.service)), *cells, *ratio))
-    heads = [title for _, title, _ in figures] + (["CPU, txtoken to it"] if compares else [])
+    compares = not result.machine.emulated
+    best = {field: _best(measured, field, more_is_better=more) if compares else "" for field, _, more in figures}
+    subject = result.find(SUBJECT, name) if compares else None
+    rows = [[_figure(one, field, is_best=best[field] == one.service) for field, _, _ in figures] for one in measured]
+    heads = [_title(*shown) for shown in figures]
+    if subject is not None and len(measured) > 1 and CPU in best:
+        after = list(best).index(CPU) + 1
+        heads.insert(after, RATIO)
+        for one, row in zip(measured, rows, strict=True):
+            row.insert(after, _ratio(subject, one))
     columns = (*_words("service"), *(Column(head) for head in heads))
-    notes = tuple(f"{name_of(one.service)}: {mark}" for one in measured for mark in one.marks)
-    return Table(name, ", ".join([*about, *(f"{rate:,.0f}/s" for rate in rates)]), columns, tuple(rows), notes)
+    notes = _notes((name_of(one.service), one.marks) for one in measured)
+    titled = tuple((Cell(name_of(one.service)), *row) for one, row in zip(measured, rows, strict=True))
+    return Table(name, ", ".join([*about, *(f"{rate:,.0f}/s" for rate in rates)]), columns, titled, notes)
 
 
 def own_table(result: Result, *, fields: Sequence[str] = ()) -> Table:
-    """Make the table of what only the subject was measured in: a row a scenario."""
-    names = [name for name in result.scenarios if not is_shared(result, name)]
-    measured = [one for one in result.measurements if one.scenario in names]
+    """Make the table of the scenarios that one service alone was measured in, which is the subject in a whole run."""
+    measured = [one for one in result.measurements if not is_shared(result, one.scenario)]
     figures = [shown for shown in SHOWN if _is_shown(shown[0], fields, measured)]
-    rows = tuple(
-        (
-            Cell(one.scenario, detail=SCENARIOS[one.scenario].title if one.scenario in SCENARIOS else ""),
-            *(_figure(one, field, is_best=False) for field, _, _ in figures),
-        )
-        for one in measured
-    )
-    notes = tuple(f"{one.scenario}: {mark}" for one in measured for mark in one.marks)
-    subject = name_of(measured[0].service) if measured else ""
-    columns = (*_words("scenario"), *(Column(title) for _, title, _ in figures))
-    return Table("alone", f"{subject} alone", columns, rows, notes)
+    rows = []
+    for one in measured:
+        about = [] if one.service == SUBJECT else [name_of(one.service)]
+        about += [SCENARIOS[one.scenario].title] if one.scenario in SCENARIOS else []
+        cells = (_figure(one, field, is_best=False) for field, _, _ in figures)
+        rows.append((Cell(one.scenario, detail=": ".join(about)), *cells))
+    notes = _notes((one.scenario, one.marks) for one in measured)
+    columns = (*_words("scenario"), *(Column(_title(*shown)) for shown in figures))
+    return Table("alone", f"{name_of(SUBJECT)} alone", columns, tuple(rows), notes)
 
 
 def is_shared(result: Result, scenario: str) -> bool:
@@ -167,23 +174,20 @@ def _goal_row(one: Standing) -> tuple[Cell, ...]:
     goal, by = one.goal, one.judged_by
     assert by is not None
     kind = {Judged.REACHED: Kind.REACHED, Judged.MISSED: Kind.MISSED}.get(one.must, Kind.UNDECIDED)
-    measured = f"{_number(by.value, goal)} {goal.unit}"
+    details = [] if by.between is None else [" to ".join(_number(end, goal) for end in by.between)]
     if one.by_cpu is not None and one.estimate is not None:
-        measured += f" by CPU, {_number(one.estimate.value, goal)} {goal.unit} by requests/s"
-    ends = "" if by.between is None else f"{_number(by.between[0], goal)} to {_number(by.between[1], goal)}"
+        details.append(f"by requests/s {_number(one.estimate.value, goal)} {goal.unit}")
     return (
-        Cell(goal.what),
-        Cell(goal.rival),
-        Cell(goal.bound(goal.must)),
-        Cell(goal.bound(goal.aim)),
-        Cell(measured, by.value),
-        Cell(ends, standing=one),
+        Cell(goal.what, detail=f"against {goal.rival}" if goal.rival else ""),
         Cell(verdict(one), detail=one.why, kind=kind),
+        Cell(f"{_number(by.value, goal)} {goal.unit}", by.value, "; ".join(details), standing=one),
+        Cell(goal.bound(goal.must), goal.must),
+        Cell(goal.bound(goal.aim), goal.aim),
     )
 
 
 def _number(value: float, goal: Goal) -> str:
-    return f"{value:.2f}" if goal.unit == "×" else written(value)
+    return _times(value) if goal.unit == "×" else written(value)
 
 
 def _cost(one: Measurement | None, subject: Measurement | None, *, is_best: bool) -> Cell:
@@ -193,7 +197,8 @@ def _cost(one: Measurement | None, subject: Measurement | None, *, is_best: bool
     if estimate is None:
         return Cell("void", kind=Kind.VOID)
     ratio = Cell("") if subject is None or subject is one else _ratio(subject, one)
-    return Cell(written(estimate.value), estimate.value, ratio.text, ratio.kind, is_best)
+    doubt = f"{NO_BREAK}?" if ratio.kind is Kind.UNDECIDED else ""
+    return Cell(written(estimate.value), estimate.value, f"{ratio.text}{doubt}", ratio.kind, is_best)
 
 
 def _ratio(subject: Measurement, other: Measurement) -> Cell:
@@ -204,14 +209,19 @@ def _ratio(subject: Measurement, other: Measurement) -> Cell:
     kind = Kind.PLAIN
     if other.service != FLOOR and ratio.between is not None:
         kind = Kind.AHEAD if ratio.between[1] < 1 else Kind.BEHIND if ratio.between[0] > 1 else Kind.UNDECIDED
-    text = f"{ratio.value:.2f}" if ratio.value >= SMALL else f"{ratio.value:.2g}"
-    return Cell(f"{text} ×", ratio.value, _ends(ratio.between), kind)
+    ends = "" if ratio.between is None else " to ".join(_times(end) for end in ratio.between)
+    return Cell(f"{_times(ratio.value)}{NO_BREAK}×", ratio.value, ends, kind)
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio >= SMALL else f"{ratio:.2g}"
 
 
 def _figure(one: Measurement, field: str, *, is_best: bool) -> Cell:
     if one.is_void:
         return Cell("void", kind=Kind.VOID)
-    estimate = Estimate.of(one.values(field))
+    _, scale = UNITS.get(field, ("", 1))
+    estimate = Estimate.of([value * scale for value in one.values(field)])
     if estimate is None:
         return Cell("")
     if _is_undecided(estimate):
@@ -222,8 +232,24 @@ def _figure(one: Measurement, field: str, *, is_best: bool) -> Cell:
     return Cell(text, estimate.value, _either_side(estimate), is_best=is_best)
 
 
+def _notes(marked: Iterable[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
+    """Say each mark once, with all that have it. Marks that differ in their numbers alone are one."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for name, marks in marked:
+        for mark in marks:
+            counted = COUNTED.fullmatch(mark)
+            text = counted["mark"] if counted else mark
+            _, names = found.setdefault(re.sub(r"[\d.,]+", "#", text), (text, []))
+            names.append(f"{name}, {counted['rounds']}" if counted else name)
+    return tuple(f"{text} ({'; '.join(names)})" for text, names in found.values())
+
+
 def _is_shown(field: str, fields: Sequence[str], measured: Sequence[Measurement]) -> bool:
     return (not fields or field in fields) and any(one.median(field) for one in measured)
+
+
+def _title(field: str, title: str, _: bool) -> str:
+    return UNITS[field][0] if field in UNITS else title
 
 
 def _either_side(estimate: Estimate) -> str:
@@ -248,7 +274,3 @@ def _best(measured: Sequence[Measurement], field: str, *, more_is_better: bool) 
 def _is_undecided(estimate: Estimate) -> bool:
     """Return whether the rounds lie too far apart for one number. Too few of them are shown as they are."""
     return estimate.between is not None and not is_near(estimate.value, estimate.between)
-
-
-def _ends(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"

@@ -199,8 +199,8 @@ def test_an_aim_is_beyond_its_bound() -> None:
 
 def test_in_words() -> None:
     """A bound says its direction and unit; the short form counts, and names what is not reached."""
-    assert CHEAPER.bound(1.08) == "at most 1.08 ×"
-    assert FASTER.bound(1.5) == "at least 1.5 ×"
+    assert CHEAPER.bound(1.08) == "≤ 1.08 ×"
+    assert FASTER.bound(1.5) == "≥ 1.5 ×"
     judged = [
         Standing(replace(CHEAPER, what="a"), None, Judged.REACHED, Judged.REACHED),
         Standing(replace(CHEAPER, what="b"), None, Judged.REACHED, Judged.MISSED),
