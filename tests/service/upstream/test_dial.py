@@ -329,6 +329,59 @@ def test_nothing_to_prepare(monkeypatch: pytest.MonkeyPatch) -> None:
     run(main())
 
 
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize("closes_early", [False, True])
+def test_one_connector(closes_early: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever asks for it meanwhile, one connector is made, and closed at the end. None is made after the end."""
+    made: list[aiohttp.TCPConnector] = []
+    load = dial._load
+    is_loading = asyncio.Event()
+    goes_on = asyncio.Event()
+
+    class Noted(aiohttp.TCPConnector):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            made.append(self)
+
+    async def load_later() -> object:
+        is_loading.set()
+        await goes_on.wait()
+        return await load()
+
+    async def main() -> None:
+        monkeypatch.setattr(dial, "_load", load_later)
+        monkeypatch.setattr(aiohttp, "TCPConnector", Noted)
+        NameServer(monkeypatch, ["127.0.0.1", "127.0.0.2"])
+        async with FaultyRemote(good).listening() as faulty, calling(NAME % port_of(faulty)) as remote:
+            preparing = [asyncio.ensure_future(remote.prepare()) for _ in range(3)]
+            await is_loading.wait()
+            if closes_early:
+                await remote.close()
+            goes_on.set()
+            await asyncio.gather(*preparing)
+            assert len(made) == (not closes_early)
+            if not closes_early:
+                assert await post(remote).outcome() == GOOD_BODY
+        assert all(connector.closed for connector in made)
+
+    run(main())
+
+
+def test_a_name_loses_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that has no address any more, just after it had several, is code `dns`."""
+
+    async def fail(*_: object) -> NoReturn:
+        raise OSError("no address any more")
+
+    async def main() -> None:
+        NameServer(monkeypatch, ["127.0.0.1", "127.0.0.2"])
+        async with calling(NAME % 9) as remote:
+            monkeypatch.setattr(Names, "resolve", fail)
+            assert await post(remote).outcome() == ("RemoteUnreachable", "dns")
+
+    run(main())
+
+
 def test_what_is_loaded() -> None:
     """What is loaded by its name is what its user expects. Half of this test is for the type checker."""
 

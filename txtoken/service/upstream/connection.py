@@ -220,11 +220,15 @@ class RemoteConnection:
         self._drop_reply()
         now = monotonic()
         if isinstance(outcome, bytes) and len(outcome) > LONG_BYTES:
-            # The connection stays busy until then, so there are never more long replies than connections.
-            self._is_answered = True
-            self._pool.in_turn(lambda: self._conclude_now(exchange, outcome, idle_s, now))
+            self._conclude_in_turn(exchange, outcome, idle_s, now)
         else:
             self._conclude_now(exchange, outcome, idle_s, now)
+
+    def _conclude_in_turn(self, exchange: Exchange, outcome: Outcome, idle_s: float, now: float) -> None:
+        # A method of its own: mypyc makes an object for the variables of a function with a lambda, even if it does not get there.
+        # The connection stays busy until then, so there are never more long replies than connections.
+        self._is_answered = True
+        self._pool.in_turn(lambda: self._conclude_now(exchange, outcome, idle_s, now))
 
     def _conclude_now(self, exchange: Exchange, outcome: Outcome, idle_s: float, now: float) -> None:
         self._is_answered = False
