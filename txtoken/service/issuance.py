@@ -97,28 +97,29 @@ class Issuance:
         if key.is_slow:
             self._sign_in_thread(order, key, signing_input, expires, remote_s)
             return None
-        return self._answer(b"".join((signing_input, b".", key.sign(signing_input))), expires, remote_s)
+        return self._answer(signing_input, key.sign(signing_input), expires, remote_s)
 
     def explain(self, error: RemoteError, remote_s: float | None) -> Response:
         """Return the answer that explains why there is no token."""
         self._on_failure(error)
         return self._failures.answer(error, self._clock.second, remote_s)
 
-    def _answer(self, token: bytes, expires: int, remote_s: float | None) -> Response:
+    def _answer(self, signing_input: bytes, signature: bytes, expires: int, remote_s: float | None) -> Response:
         head = OK_HEAD
-        size = len(token)
+        size = len(signing_input) + 1 + len(signature)
         if size > self._usual_bytes_max:
             if size > self._token_bytes_max:
                 return self.explain(TokenTooLarge(size, self._token_bytes_max), remote_s)
             cookie = self._cookie
             if cookie is not None:
+                token = b"".join((signing_input, b".", signature))
                 if cookie.size(token) > COOKIE_BYTES_MAX:
                     return self.explain(CookieTooLarge(cookie.size(token), COOKIE_BYTES_MAX), remote_s)
                 # A thread may have signed it, and a second may have passed.
                 head += cookie.set(token, max(0, expires - self._clock.second))
             else:
                 self._on_large_token(size)
-        return Response(200, head, b"".join((b'{"token":"', token, b'"}')), remote_s=remote_s)
+        return Response(200, head, b"".join((b'{"token":"', signing_input, b".", signature, b'"}')), remote_s=remote_s)
 
     def _sign_in_thread(
         self, order: Order, key: Key, signing_input: bytes, expires: int, remote_s: float | None
@@ -130,7 +131,7 @@ class Issuance:
             if order.is_cancelled:
                 return
             if isinstance(signature, bytes):
-                response = self._answer(b"".join((signing_input, b".", signature)), expires, remote_s)
+                response = self._answer(signing_input, signature, expires, remote_s)
             else:
                 self._on_crash(signature)
                 response = CRASHED

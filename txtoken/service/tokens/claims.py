@@ -32,9 +32,12 @@ class Data:
         self.is_whole = is_whole
         self._start = b"{" + write_json(name) + b":"
 
-    def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
-        """Write it. `text` is the reply as compact JSON, `reply` the same parsed, if this looks inside."""
-        return self._start + text
+    def write(self, reply: Mapping[str, Any], text: bytes) -> tuple[bytes, bytes]:
+        """Write it, in two pieces. The second is empty if it has no member.
+
+        `text` is the reply as compact JSON, `reply` the same parsed, if this looks inside.
+        """
+        return self._start, text
 
 
 class Selected(Data):
@@ -51,8 +54,8 @@ class Selected(Data):
         """Whether a member goes into the token."""
         return (self._include is None or name in self._include) and name not in self._exclude
 
-    def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
-        return self._start + select(reply, text, [name for name in reply if self.keeps(name)])
+    def write(self, reply: Mapping[str, Any], text: bytes) -> tuple[bytes, bytes]:
+        return self._start, select(reply, text, [name for name in reply if self.keeps(name)])
 
 
 class TopLevel(Selected):
@@ -70,13 +73,13 @@ class TopLevel(Selected):
     def keeps(self, name: str) -> bool:
         return name not in RESERVED and super().keeps(name)
 
-    def write(self, reply: Mapping[str, Any], text: bytes) -> bytes:
+    def write(self, reply: Mapping[str, Any], text: bytes) -> tuple[bytes, bytes]:
         kept = [name for name in reply if self.keeps(name)]
         if not self._is_reported and not RESERVED.isdisjoint(reply):
             self._is_reported = True
             self._on_drop(", ".join(sorted(RESERVED.intersection(reply))))
         members = text if len(kept) == len(reply) else select(reply, text, kept)
-        return members[:-1] if kept else b""
+        return b"{", members[1:-1] if kept else b""
 
 
 def select(reply: Mapping[str, Any], text: bytes, names: list[str]) -> bytes:

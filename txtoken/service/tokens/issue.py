@@ -13,7 +13,7 @@ from txtoken.service.keys.key import Key
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.pointer import members_of
 from txtoken.service.tokens.claims import Subject, TokenIds, constant_members, data_of, times_of
-from txtoken.service.tokens.segments import encode_segment
+from txtoken.service.tokens.segments import encode_after, encode_segment
 from txtoken.settings import IssueSettings
 
 _NOTHING: dict[str, Any] = {}
@@ -88,13 +88,15 @@ class TokenIssuer:
         """Return the token without its signature, as `issue` says."""
         if now != self._second:
             self._renew(now)
-        signing_input = self._start + encode_segment(self._claims(text, reply))
+        before, text, after = self._claims(text, reply)
+        signing_input = encode_after(self._start, before, text, after)
         if self._is_cut:
             self._cut.count += 1
         return signing_input
 
-    def _claims(self, text: bytes, reply: Mapping[str, Any]) -> bytes:
-        return b"".join((self._open, text, self._end))
+    def _claims(self, text: bytes, reply: Mapping[str, Any]) -> tuple[bytes, bytes, bytes]:
+        """Write the claims in three pieces. The one in the middle may be long."""
+        return self._open, text, self._end
 
     def _renew(self, now: int) -> None:
         ring, settings = self._ring, self._settings
@@ -131,12 +133,12 @@ class ClaimsIssuer(TokenIssuer):
             self.names = None
         self._ids = TokenIds() if settings.has_jti else None
 
-    def _claims(self, text: bytes, reply: Mapping[str, Any]) -> bytes:
-        data = self._data.write(reply, text)
+    def _claims(self, text: bytes, reply: Mapping[str, Any]) -> tuple[bytes, bytes, bytes]:
+        before, data = self._data.write(reply, text)
         subject = b"" if self._subject is None else self._subject.write(reply, text)
         token_id = b"" if self._ids is None else self._ids.write()
-        claims = b"".join((data, subject, token_id, self._end))
-        return claims if data else b"{" + claims[1:]
+        after = b"".join((subject, token_id, self._end))
+        return before, data, after if data else after[1:]
 
 
 def new_issuer(

@@ -21,7 +21,7 @@ from txtoken.service.tokens.claims import RESERVED, select, times_of
 from txtoken.service.tokens.compact import read_object
 from txtoken.service.tokens.issue import ClaimsIssuer, CutTokens, TokenIssuer, new_issuer
 from txtoken.service.tokens.memory import Verdict
-from txtoken.service.tokens.segments import encode_segment
+from txtoken.service.tokens.segments import encode_after, encode_segment
 from txtoken.service.tokens.verify import CLAIMS_NESTING_MAX, MALFORMED, NOT_YET
 from txtoken.settings import IssueSettings
 
@@ -118,9 +118,9 @@ class SessionIssuer(ClaimsIssuer):
         super().__init__(ring, settings, cut, on_drop)
         self._sids = SessionIds()
 
-    def _claims(self, text: bytes, reply: Mapping[str, Any]) -> bytes:
-        claims = super()._claims(text, reply)
-        return b'%b,"sid":"%b","auth_time":%d}' % (claims[:-1], self._sids.next(), self._second)
+    def _claims(self, text: bytes, reply: Mapping[str, Any]) -> tuple[bytes, bytes, bytes]:
+        before, text, after = super()._claims(text, reply)
+        return before, text, b'%b,"sid":"%b","auth_time":%d}' % (after[:-1], self._sids.next(), self._second)
 
     def renew(
         self, session: Session, now: int, reply: Mapping[str, Any] | None = None, text: bytes = b""
@@ -136,7 +136,7 @@ class SessionIssuer(ClaimsIssuer):
         if not self.can_sign(now):
             raise NoSigningKey
         kept = [name for name in session.claims if name not in _RENEWED and not self._is_data(name, reply)]
-        data = b"" if reply is None else self._data.write(reply, text)[1:]
+        before, data = (b"{", b"") if reply is None else self._data.write(reply, text)
         stays = select(session.claims, session.text, kept)[1:-1]
         expires = min(now + self._settings.ttl_s, session.ends)
         if self.key.until < expires:
@@ -144,8 +144,8 @@ class SessionIssuer(ClaimsIssuer):
             self._cut.count += 1
         token_id = b"" if self._ids is None else self._ids.write()
         times = b'%b%b,"exp":%d' % (token_id, times_of(self._settings, now), expires)
-        claims = b",".join(filter(None, (data, stays, times[1:])))
-        return self._start + encode_segment(b"{%b}" % claims), expires
+        after = b",".join(filter(None, (stays, times[1:])))
+        return encode_after(self._start, before, data, b",%b}" % after if data else after + b"}"), expires
 
     def _is_data(self, name: str, reply: Mapping[str, Any] | None) -> bool:
         """Whether the reply replaces this claim."""
