@@ -282,13 +282,15 @@ def _parser() -> argparse.ArgumentParser:
     preparing = commands.add_parser("prepare", help=about, description=about)
     preparing.set_defaults(command=prepare)
 
-    about = "compare two results of one machine: medians, spread, verdict"
+    about = "compare two results of one machine: medians, intervals, verdict"
     comparing = commands.add_parser("compare", help=about, description=about)
     comparing.set_defaults(command=compare_results)
     comparing.add_argument("first", type=Path, metavar="A")
     comparing.add_argument("second", type=Path, metavar="B")
 
-    about = "write bench/results/README.md and its pictures from the newest full results, or from the given ones"
+    about = (
+        "write bench/results/README.md, index.html and pictures from the newest full results, or from the given ones"
+    )
     reporting = commands.add_parser("report", help=about, description=about)
     reporting.set_defaults(command=report)
     reporting.add_argument("results", type=Path, nargs="*", metavar="RESULT")

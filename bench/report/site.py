@@ -49,6 +49,8 @@ COSTS: Final = (
     "more, with the whole interval; a question mark is undecided."
 )
 
+NO_BREAK_HYPHEN: Final = "\N{NON-BREAKING HYPHEN}"
+
 Histories = Mapping[str, Sequence[tuple[trends.Series, str]]]  # by architecture: series, and their conditions
 
 
@@ -185,7 +187,7 @@ def _history(arch: str, series: Sequence[tuple[trends.Series, str]]) -> ET.Eleme
         rows = tuple(
             (
                 Cell(point.revision),
-                Cell(point.committed[:10]),
+                Cell(point.committed[:10].replace("-", NO_BREAK_HYPHEN)),
                 Cell(f"{point.instructions:,.0f}", point.instructions),
                 Cell(trends.change(point), point.growth),
                 Cell(f"{point.system_calls:g}", point.system_calls),
@@ -195,7 +197,10 @@ def _history(arch: str, series: Sequence[tuple[trends.Series, str]]) -> ET.Eleme
         )
         heads = ("revision", "date", "instructions", "change", "system calls", "CPU µs")
         columns = tuple(Column(head, is_number=number > 1) for number, head in enumerate(heads))
-        made.append(trends.plot(one, conditions))
+        if len(one.points) > 1:
+            made.append(trends.plot(one, conditions))
+        else:
+            made.append(element("h3", f"{one.case}: instructions of {one.parameters}. {conditions}"))
         made.extend(grid(Table("trend", f"{one.case}, {one.parameters}", columns, rows), f"{arch}, {conditions}"))
     return made
 

@@ -233,15 +233,14 @@ def _figure(one: Measurement, field: str, *, is_best: bool) -> Cell:
 
 
 def _notes(marked: Iterable[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
-    """Say each mark once, with all that have it. Marks that differ in their numbers alone are one."""
-    found: dict[str, tuple[str, list[str]]] = {}
+    """Say each mark once, with all that have it."""
+    found: dict[str, list[str]] = {}
     for name, marks in marked:
         for mark in marks:
             counted = COUNTED.fullmatch(mark)
-            text = counted["mark"] if counted else mark
-            _, names = found.setdefault(re.sub(r"[\d.,]+", "#", text), (text, []))
+            names = found.setdefault(counted["mark"] if counted else mark, [])
             names.append(f"{name}, {counted['rounds']}" if counted else name)
-    return tuple(f"{text} ({'; '.join(names)})" for text, names in found.values())
+    return tuple(f"{text} ({'; '.join(names)})" for text, names in found.items())
 
 
 def _is_shown(field: str, fields: Sequence[str], measured: Sequence[Measurement]) -> bool:

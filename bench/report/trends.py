@@ -72,7 +72,11 @@ def plot(series: Series, conditions: str) -> ET.Element:
     label = f"Instructions of {series.case} in {len(points)} revisions. The table has the figures."
     return element(
         "figure",
-        element("figcaption", element("b", series.case), f": instructions of {series.parameters}. {conditions}"),
+        element(
+            "figcaption",
+            element("b", series.case),
+            f": instructions of {series.parameters}. {conditions}. The axis does not begin at 0.",
+        ),
         element(
             "div", element("div", svg, *marks, *ticks, class_="plot", role="img", aria_label=label), class_="frame"
         ),

@@ -133,11 +133,17 @@ def test_no_speed_without_a_measurement_of_speed(change: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("limits", "cpu_us", "must", "by_cpu"),
     [
-        ({"generator_cores": 0.97}, 7.0, Judged.REACHED, True),
-        ({"generator_cores": 0.97}, 9.0, Judged.MISSED, True),
+        ({"generator_cores": 1.95}, 7.0, Judged.REACHED, True),  # of two threads
+        ({"generator_cores": 1.95}, 9.0, Judged.MISSED, True),
+        ({"generator_cores": 1.0}, 7.0, Judged.MISSED, False),
         ({"remote_cores": 0.97, "generator_cores": 0.1}, 7.0, Judged.REACHED, True),
-        ({"remote_cores": 0.5, "generator_cores": 0.6}, 7.0, Judged.REACHED, True),  # they share a core
-        ({"remote_cores": 0.1, "generator_cores": 0.6}, 7.0, Judged.MISSED, False),
+        ({"remote_cores": 0.9, "generator_cores": 1.85}, 7.0, Judged.MISSED, False),
+        (
+            {"remote_cores": 0.9, "generator_cores": 1.85, "load_cores": 2},
+            7.0,
+            Judged.REACHED,
+            True,
+        ),  # they share two cores
     ],
 )
 def test_a_service_that_was_not_asked_for_all_it_can_do(
@@ -146,12 +152,14 @@ def test_a_service_that_was_not_asked_for_all_it_can_do(
     """Where the load generator or the remote is the limit, of either of the two, requests/s say too little: CPU time judges."""
     mine = rounds("txtoken", "check_token", requests_per_s=140.0, cpu_us=cpu_us)
     theirs = rounds("nginx_lua", "check_token", STEADY[::-1], requests_per_s=100.0, cpu_us=11.5)
+    settings = {"threads": 2, "load_cores": 3} | {name: limits[name] for name in limits.keys() & {"load_cores"}}
+    limits = {name: value for name, value in limits.items() if name != "load_cores"}
     for limited in (mine, theirs):
         pair = [
             replace(one, rounds=tuple(replace(each, **limits) for each in one.rounds)) if one is limited else one
             for one in (mine, theirs)
         ]
-        found = stand(FASTER, replace(result(*pair), settings={"threads": 1, "load_cores": 1}))
+        found = stand(FASTER, replace(result(*pair), settings=settings))
         assert found.must is must
         assert (found.by_cpu is not None, found.why == BY_CPU) == (by_cpu, by_cpu)
         assert found.estimate is not None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, sqrt
 from random import Random
-from statistics import median
+from statistics import NormalDist, median
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.judge.intervals import CONFIDENCE, FEWEST, Estimate, Interval, interval
+from bench.judge.intervals import CONFIDENCE, FEWEST, Estimate, Interval, _tail, interval
 
 VALUES = st.lists(st.floats(0.001, 1000), min_size=FEWEST, max_size=30)
 SAMPLES = 2000
@@ -56,6 +56,12 @@ def test_it_is_that_of_resampling() -> None:
     near = 80  # resamples: four standard deviations
     assert medians[place - near] <= low <= medians[place + near]
     assert medians[-place - near] <= high <= medians[-place + near]
+
+
+@pytest.mark.parametrize(("count", "draws", "student"), [(6, 6, 2.570582), (7, 6, 2.446912), (20, 20, 2.093024)])
+def test_its_tails_are_those_of_students_t(count: int, draws: int, student: float) -> None:
+    """Two sides of 2.5 % by the tables of Student's t, wider by the factor by which resamples are too much alike."""
+    assert _tail(count) == pytest.approx(NormalDist().cdf(-student * sqrt(draws / (count - 1))), rel=0.01)
 
 
 @given(VALUES, st.floats(0.01, 100))
