@@ -37,3 +37,14 @@ def test_the_date_is_in_the_form_of_http() -> None:
     name, _, value = clock.date_line.decode().strip().partition(": ")
     assert name == "Date"
     assert parsedate_to_datetime(value).timestamp() == clock.second
+
+
+def test_the_date_is_in_gmt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Date line does not depend on the time zone of the machine."""
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        line = Clock().date_line
+    time.tzset()
+    assert line == b"Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"

@@ -92,6 +92,8 @@ UNIX: Final = "unix"  # in place of the address of a Unix socket's client
 UNKNOWN: Final = "-"  # in place of the address of a client that is already gone
 
 
+# Compiled, the last one that was freed is used again.
+@mypyc_attr(free_list_len=1)
 class Request:
     """A complete request: its head and its whole body."""
 
@@ -117,6 +119,7 @@ def response_head(status: int, *lines: bytes, content_type: bytes = b"applicatio
     return b"\r\n".join(parts) + b"\r\n"
 
 
+@mypyc_attr(free_list_len=1)  # as `Request`
 class Response:
     """What a handler answers. `head` comes from `response_head`, `body` is bytes ready to send.
 

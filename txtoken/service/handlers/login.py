@@ -13,6 +13,7 @@ from orjson import dumps as write_json
 from orjson import loads as read_json
 
 from txtoken.clock import Clock
+from txtoken.compiling import mypyc_attr
 from txtoken.errors import ClaimsUnbuildable, NoSigningKey, RemoteError, RemoteOverloaded
 from txtoken.http1.messages import Client, Handler, Head, Pending, Request, Response, response_head
 from txtoken.service.answers import CRASHED, NO_STORE
@@ -166,6 +167,7 @@ class Login(Handler):
         return self.issuance.explain(error, remote_s)
 
 
+@mypyc_attr(free_list_len=1)  # as `Request`
 class LoginExchange(Order):
     """One client's login in progress."""
 
