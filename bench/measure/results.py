@@ -90,12 +90,18 @@ def read(path: Path) -> Result:
         raise BenchError(f"{path.name} cannot be read: {error}") from error
     if not isinstance(plain, dict) or plain.pop("format", None) not in (1, FORMAT):
         raise BenchError(f"{path.name} is not a result of this suite's format {FORMAT}")
-    measurements = tuple(_measurement(one) for one in plain.pop("measurements"))
+    try:
+        return _result(plain)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BenchError(f"{path.name} lacks something, or has too much: {error!r}") from error
+
+
+def _result(plain: dict[str, Any]) -> Result:
     return Result(
         **plain
         | {
             "machine": Machine(**plain["machine"]),
-            "measurements": measurements,
+            "measurements": tuple(_measurement(one) for one in plain["measurements"]),
             "skipped": tuple((service, scenario, why) for service, scenario, why in plain["skipped"]),
             "notes": tuple(plain["notes"]),
         }

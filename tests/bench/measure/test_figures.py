@@ -70,7 +70,9 @@ def test_round_trip(tmp_path: Path) -> None:
     assert sum('{"requests"' in line for line in text.splitlines()) == 3
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 0}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"format": 0}', '{"format": 2}', '{"format": 1, "measurements": [{}], "machine": {}}']
+)
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     """A file that is no result is an error in words."""
     path = tmp_path / "other.json"
