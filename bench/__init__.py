@@ -5,6 +5,8 @@
     measure/           one run: services × scenarios × rounds, and the result as a value and a file
     judge/             what a result permits to say: goals, claims, the comparison of two results
     report/            a result as a page and pictures
+    count/             instructions and system calls in place of time, and their history
+    history/           what revisions cost, a file for each architecture
     peers/             other ways to build the same service, each with a `run`
     results/           what was measured, and the report of it
     micro/             single steps, in process

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from bench.count.command import add_count, add_track
 from bench.errors import BenchError, Unavailable
 from bench.judge.comparison import compare, outline
 from bench.measure import results
@@ -294,6 +295,9 @@ def _parser() -> argparse.ArgumentParser:
     reporting = commands.add_parser("report", help=about, description=about)
     reporting.set_defaults(command=report)
     reporting.add_argument("results", type=Path, nargs="*", metavar="RESULT")
+
+    add_count(commands)
+    add_track(commands)
     return parser
 
 
