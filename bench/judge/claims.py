@@ -154,8 +154,11 @@ class Claim:
     @property
     def short(self) -> str:
         """The message, the two figures and the interval, in one line."""
-        figures = ", ".join(f"{bar.name} {bar.text}" for bar in (self.subject, self.rival) if bar is not None)
-        return f"{self.title} ({figures} {self.topic.unit}; {self.reason[0].lower()}{self.reason[1:-1]})"
+        reason = f"{self.reason[0].lower()}{self.reason[1:-1]}"
+        if self.nothing:
+            return f"{self.title} ({reason})"
+        figures = ", ".join(f"{bar.name} {bar.amount}" for bar in (self.subject, self.rival) if bar is not None)
+        return f"{self.title} ({figures} {self.topic.unit}; {reason})"
 
     @property
     def prose(self) -> str:

@@ -17,6 +17,7 @@ from bench.measure.scenarios import NAMES, SUBJECT
 
 RATE: Final = "requests_per_s"
 CPU: Final = "cpu_us"
+WITHOUT_REASON: Final = "was not measured in"
 BY_CPU: Final = "by CPU time: the load generator or the remote was at its limit"
 
 
@@ -175,7 +176,7 @@ def _missing(goal: Goal, result: Result) -> str:
                 for service, scenario, why in result.skipped
                 if service == side.service and scenario in ("", side.scenario)
             ]
-            return f"{side.name}: {skipped[0]}" if skipped else f"{side.name} was not measured in {side.scenario}"
+            return f"{side.name}: {skipped[0]}" if skipped else f"{side.name} {WITHOUT_REASON} {side.scenario}"
         if found.is_void:
             return f"{side.name}: every round of {side.scenario} is void{f', {found.marks[0]}' if found.marks else ''}"
     return "no turn has both" if goal.theirs else f"{goal.mine.scenario} has no such figure"

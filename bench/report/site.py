@@ -140,7 +140,7 @@ def _append(made: ET.Element, source: Source, table: Table, legend: str = "", lo
 
 def _scenario(source: Source, result: Result, name: str) -> ET.Element:
     table = scenario_table(result, name)
-    plot = curves.plot([one for one in result.measurements if one.scenario == name])
+    plot = curves.plot([one for one in result.measurements if one.scenario == name and not one.values("start_ms")])
     return element(
         "details",
         element("summary", element("h4", element("code", name), f" {table.title}", id=f"{source.name}-{name}")),

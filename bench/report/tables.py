@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from bench.judge.claims import NO_BREAK, is_near, written
-from bench.judge.goals import CPU, Goal, Judged, Standing, standings
+from bench.judge.goals import CPU, WITHOUT_REASON, Goal, Judged, Standing, standings
 from bench.judge.intervals import Estimate
 from bench.measure.figures import SHOWN, Measurement, paired
 from bench.measure.results import Result
@@ -20,6 +20,7 @@ from bench.measure.scenarios import FLOOR, NAMES, SCENARIOS, SUBJECT
 
 # What is shown in another unit than it is measured in: its title, and the factor.
 UNITS: Final = {"memory_kib": ("memory MiB", 1 / 1024)}
+OF_STARTS: Final = ("start_ms", "cpu_us", "memory_kib")
 COUNTED: Final = re.compile(r"(?P<mark>.*) \(in (?P<rounds>\d+ of \d+ rounds)\)")
 RATIO: Final = "CPU, txtoken to it"  # the head of a column
 SMALL: Final = 0.0995  # a smaller ratio has two digits of its own
@@ -80,8 +81,10 @@ def goal_table(result: Result, goals: Sequence[Goal], name: str, title: str) -> 
     missing: dict[str, list[str]] = {}
     for one in judged:
         if one.must is Judged.UNKNOWN:
-            missing.setdefault(one.why, []).append(one.goal.title)
-    notes = tuple(f"Not measured: {'; '.join(titles)} ({why})." for why, titles in missing.items())
+            # What this run did not ask for needs no reason.
+            why = "" if WITHOUT_REASON in one.why else f" ({one.why})"
+            missing.setdefault(why, []).append(one.goal.title)
+    notes = tuple(f"Not measured: {'; '.join(titles)}{why}." for why, titles in missing.items())
     columns = (*_words("goal", "verdict"), Column("measured"), Column("must"), Column("aim"))
     return Table(name, title, columns, rows, notes)
 
@@ -95,7 +98,7 @@ def cost_table(result: Result) -> Table:
     rows = []
     for name in [] if result.machine.emulated else result.scenarios:
         found = {one.service: one for one in result.measurements if one.scenario == name}
-        if len(found) < 2 or not any(any(one.values(CPU)) for one in found.values()):
+        if len(found) < 2 or _starts(list(found.values())) or not any(any(one.values(CPU)) for one in found.values()):
             continue
         best = _best(list(found.values()), CPU, more_is_better=False)
         cells = [_cost(found.get(service), found.get(SUBJECT), is_best=service == best) for service in services]
@@ -109,7 +112,7 @@ def scenario_table(result: Result, name: str, *, fields: Sequence[str] = ()) -> 
     measured = [one for one in result.measurements if one.scenario == name]
     rates = sorted({one.settings["rate_per_s"] for one in measured if "rate_per_s" in one.settings})
     about = [SCENARIOS[name].title] if name in SCENARIOS else []
-    figures = [shown for shown in SHOWN if _is_shown(shown[0], fields, measured)]
+    figures = _figures(fields, measured)
     compares = not result.machine.emulated
     best = {field: _best(measured, field, more_is_better=more) if compares else "" for field, _, more in figures}
     subject = result.find(SUBJECT, name) if compares else None
@@ -129,7 +132,7 @@ def scenario_table(result: Result, name: str, *, fields: Sequence[str] = ()) -> 
 def own_table(result: Result, *, fields: Sequence[str] = ()) -> Table:
     """Make the table of the scenarios that one service alone was measured in, which is the subject in a whole run."""
     measured = [one for one in result.measurements if not is_shared(result, one.scenario)]
-    figures = [shown for shown in SHOWN if _is_shown(shown[0], fields, measured)]
+    figures = _figures(fields, measured)
     rows = []
     for one in measured:
         about = [] if one.service == SUBJECT else [name_of(one.service)]
@@ -243,8 +246,20 @@ def _notes(marked: Iterable[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
     return tuple(f"{text} ({'; '.join(names)})" for text, names in found.items())
 
 
-def _is_shown(field: str, fields: Sequence[str], measured: Sequence[Measurement]) -> bool:
-    return (not fields or field in fields) and any(one.median(field) for one in measured)
+def _figures(fields: Sequence[str], measured: Sequence[Measurement]) -> list[tuple[str, str, bool]]:
+    """Return what is shown: of the given fields, those that any of them has. Where all is void, the first two say so."""
+    only = OF_STARTS if all(one.is_void or one.values("start_ms") for one in measured) else ()
+    found = [
+        (field, title, more_is_better)
+        for field, title, more_is_better in SHOWN
+        if field in (fields or (field,)) and field in (only or (field,)) and any(one.median(field) for one in measured)
+    ]
+    return found or list(SHOWN[:2])
+
+
+def _starts(measured: Sequence[Measurement]) -> bool:
+    """Whether these are starts, of which each has one answer: no rate, no percentiles, and no requests to compare with."""
+    return any(one.values("start_ms") for one in measured)
 
 
 def _title(field: str, title: str, _: bool) -> str:

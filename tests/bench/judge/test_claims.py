@@ -113,6 +113,8 @@ def test_no_speed_without_a_measurement_of_speed(change: dict[str, Any]) -> None
     changed = replace(whole, settings=change) if "smoke" in change else replace(whole, **change)
     (made,) = claims(changed)
     assert (made.title, made.is_decided) == ("Logins: undecided", False)
+    assert made.short.startswith("Logins: undecided (")
+    assert "50,000" not in made.short
 
 
 def test_alone_it_says_its_own_figure() -> None:

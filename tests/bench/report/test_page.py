@@ -120,12 +120,31 @@ def test_what_only_the_subject_was_measured_in_is_one_table(tmp_path: Path) -> N
     assert "| tls_kept (checks of one token over TLS) | 1,000 | 20 | 1 | 3 | 4 | 29.3 |" in text
 
 
+def test_a_start_has_neither_a_rate_nor_percentiles(tmp_path: Path) -> None:
+    """Its table has how long it takes and what it costs, and it is no row among requests."""
+    made = result(*(measured(name, "start", {"start_ms": 150.0, "cpu_us": 9e4}) for name in ("txtoken", "hello")))
+    text = written(tmp_path, made)
+    assert "| service | CPU µs per request | CPU, txtoken to it | memory MiB | start ms |" in text
+    assert "| hello | 90,000 | 1.00 × | 29.3 | 150 |" in plain(text)
+    assert "### CPU µs per request" not in text
+
+
+def test_goals_of_what_was_not_asked_for_are_one_note(tmp_path: Path) -> None:
+    """Only what was asked for and failed has its reason."""
+    made = result(measured("txtoken", "get_token"), skipped=(("go", "", "no go here"),))
+    notes = [line for line in written(tmp_path, made).splitlines() if line.startswith("- Not measured: ")]
+    assert len(notes) == 3
+    (reason,) = [line for line in notes if "(" in line]
+    assert reason == "- Not measured: logins/s against the Go original (the Go original: no go here)."
+
+
 def test_a_result_with_nothing_in_it_is_a_page(tmp_path: Path) -> None:
     """One in which nothing could be measured says what was skipped, and why."""
     text = written(tmp_path, result(skipped=(("txtoken", "", "no compiler"),)))
     assert "- txtoken: no compiler" in text
     one = result(measured("txtoken", "get_token", {"void": True, "marks": ("3 errors",)}), measured("go", "get_token"))
     assert "| txtoken | void |" in written(tmp_path, one)
+    assert "answers at once) | void | void |" in written(tmp_path, replace(one, measurements=one.measurements[:1]))
     assert "- 3 errors (txtoken)" in written(tmp_path, one)
 
 
