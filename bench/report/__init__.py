@@ -1,6 +1,7 @@
 """A result for readers.
 
 sources            which results are shown, in which order
+histories          which histories are shown
 summary, tables    six lines; the figures in rows
 guide              what the figures are, in words
 page               bench/results/README.md

@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
+from bench.count.history import FOLDER as HISTORY
 from bench.errors import BenchError
 from bench.judge.claims import Claim
 from bench.judge.table import GOALS, INTERNAL
@@ -17,6 +18,7 @@ from bench.measure.results import FOLDER
 from bench.measure.scenarios import NAMES, SUBJECT
 from bench.report import plots, sentences, site
 from bench.report.guide import A_PEER, ABOUT, EMULATED, PARAGRAPHS, POINTS, SMOKE
+from bench.report.histories import histories
 from bench.report.sources import Source, chosen, one_host
 from bench.report.summary import summary
 from bench.report.tables import (
@@ -53,18 +55,19 @@ HEAD: Final = (
 )
 
 
-def make(paths: Sequence[Path], folder: Path = FOLDER) -> list[Path]:
-    """Write the page, its pictures, and the claims on other pages. Without `paths`: of the newest full results.
+def make(paths: Sequence[Path], folder: Path = FOLDER, history: Path = HISTORY) -> list[Path]:
+    """Write the pages, their pictures, and the claims on other pages. Without `paths`: of the newest full results.
 
     Raises:
-        BenchError: there is none, one cannot be read, or it does not make a claim that a page has.
+        BenchError: there is none, one or a history cannot be read, or it does not make a claim that a page has.
     """
     sources = chosen(paths, folder)
     if not sources:
         raise BenchError("there is no full result yet: bench run")
     drawn = [plots.draw(one.result, one.path.parent) if one.is_claimed else [] for one in sources]
+    texts = text_of(sources, drawn, folder), site.text_of(sources, drawn, folder, histories(history))
     pages = folder / PAGE, folder / site.FILE
-    for page, text in zip(pages, (text_of(sources, drawn, folder), site.text_of(sources, drawn, folder)), strict=True):
+    for page, text in zip(pages, texts, strict=True):
         page.write_text(text)
     made = [*(picture for pictures in drawn for _, picture in pictures), *pages]
     if folder == FOLDER and any(drawn):

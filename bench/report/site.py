@@ -7,7 +7,7 @@ page.js sorts.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -51,14 +51,12 @@ COSTS: Final = (
 
 NO_BREAK_HYPHEN: Final = "\N{NON-BREAKING HYPHEN}"
 
-Histories = Mapping[str, Sequence[tuple[trends.Series, str]]]  # by architecture: series, and their conditions
-
 
 def text_of(
     sources: Sequence[Source],
     drawn: Sequence[Sequence[tuple[Claim, Path]]],
     folder: Path,
-    histories: Histories | None = None,
+    histories: trends.Histories | None = None,
 ) -> str:
     """Write the page."""
     parts = []
@@ -182,27 +180,35 @@ def _emphasised(line: str) -> Iterator[ET.Element | str]:
 
 
 def _history(arch: str, series: Sequence[tuple[trends.Series, str]]) -> ET.Element:
+    """Make the part of an architecture. Conditions of earlier times are folded."""
+    newest = max(point.committed for one, _ in series for point in one.points)
     made = element("section", element("h2", f"{arch}: instructions by revision"), id=f"history-{arch}")
-    for one, conditions in series:
-        rows = tuple(
-            (
-                Cell(point.revision),
-                Cell(point.committed[:10].replace("-", NO_BREAK_HYPHEN)),
-                Cell(f"{point.instructions:,.0f}", point.instructions),
-                Cell(trends.change(point), point.growth),
-                Cell(f"{point.system_calls:g}", point.system_calls),
-                Cell("" if point.time_us is None else f"{point.time_us:.3g}", point.time_us),
-            )
-            for point in one.points
-        )
-        heads = ("revision", "date", "instructions", "change", "system calls", "CPU µs")
-        columns = tuple(Column(head, is_number=number > 1) for number, head in enumerate(heads))
-        if len(one.points) > 1:
-            made.append(trends.plot(one, conditions))
-        else:
-            made.append(element("h3", f"{one.case}: instructions of {one.parameters}. {conditions}"))
-        made.extend(grid(Table("trend", f"{one.case}, {one.parameters}", columns, rows), f"{arch}, {conditions}"))
+    for conditions in dict.fromkeys(conditions for _, conditions in series):
+        equal = [one for one, its_conditions in series if its_conditions == conditions]
+        is_newest = any(point.committed == newest for one in equal for point in one.points)
+        details = element("details", element("summary", element("h3", conditions)), open="open" if is_newest else None)
+        for one in equal:
+            details.append(trends.plot(one))
+            details.extend(grid(_revisions(one), f"{arch}, {conditions}"))
+        made.append(details)
     return made
+
+
+def _revisions(series: trends.Series) -> Table:
+    rows = tuple(
+        (
+            Cell(point.revision),
+            Cell(point.committed[:10].replace("-", NO_BREAK_HYPHEN)),
+            Cell(f"{point.instructions:,.0f}", point.instructions),
+            Cell(trends.change(point), point.growth),
+            Cell(f"{point.system_calls:g}", point.system_calls),
+            Cell("" if point.time_us is None else f"{point.time_us:.3g}", point.time_us),
+        )
+        for point in series.points
+    )
+    heads = ("revision", "date", "instructions", "change", "system calls", "CPU µs")
+    columns = tuple(Column(head, is_number=number > 1) for number, head in enumerate(heads))
+    return Table("trend", f"{series.case}, {series.parameters}", columns, rows)
 
 
 def _guide() -> ET.Element:

@@ -5,7 +5,7 @@ Knows series of points and how they are drawn. Counts nothing, reads nothing, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 from xml.etree import ElementTree as ET
 
@@ -47,8 +47,11 @@ class Series(Protocol):
     def points(self) -> Sequence[Point]: ...
 
 
-def plot(series: Series, conditions: str) -> ET.Element:
-    """Draw one series, with its table. `conditions` says under which it was counted."""
+Histories = Mapping[str, Sequence[tuple[Series, str]]]  # by architecture: series, and the conditions of each
+
+
+def plot(series: Series) -> ET.Element:
+    """Draw one series."""
     points = series.points
     low, high = _bounds([point.instructions for point in points])
     svg = element("svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", preserveAspectRatio="none", aria_hidden="true")
@@ -75,7 +78,7 @@ def plot(series: Series, conditions: str) -> ET.Element:
         element(
             "figcaption",
             element("b", series.case),
-            f": instructions of {series.parameters}. {conditions}. The axis does not begin at 0.",
+            f": instructions of {series.parameters}. The axis does not begin at 0.",
         ),
         element(
             "div", element("div", svg, *marks, *ticks, class_="plot", role="img", aria_label=label), class_="frame"

@@ -27,7 +27,7 @@ def written(folder: Path, *made: Result) -> str:
     """Write results, and return the page that is made of them."""
     for one in made:
         results.write(one, folder / one.machine.arch / f"{one.label}.json")
-    page.make([], folder)
+    page.make([], folder, folder / "history")
     return (folder / page.PAGE).read_text()
 
 

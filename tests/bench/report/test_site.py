@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.count.fingerprint import Fingerprint
+from bench.count.history import Count, Line, history_of, write_history
 from bench.measure import results
 from bench.measure.figures import PERCENTILES
 from bench.measure.results import FOLDER, Result
 from bench.report import curves, page, site, trends
 from bench.report.guide import EMULATED, SMOKE
+from bench.report.histories import histories
 from bench.report.sources import Source
 from tests.bench.report.histories import series
 from tests.bench.report.results import CURVE, EVERYONE, everything
@@ -59,7 +62,7 @@ def written(folder: Path, *made: Result) -> str:
     """Write results, and return the page that is made of them."""
     for one in made:
         results.write(one, folder / one.machine.arch / f"{one.label}.json")
-    page.make([], folder)
+    page.make([], folder, folder / "history")
     return (folder / site.FILE).read_text()
 
 
@@ -165,7 +168,7 @@ def test_the_axis_of_latencies_ends_at_marks(ends: tuple[float, float]) -> None:
 def test_a_trend_marks_what_grew() -> None:
     """A point a revision, from left to right; a regression is marked in the picture and in words."""
     made = series(50_000, 50_100, 55_000, 40_000)
-    plot = trends.plot(made, "x86_64")
+    plot = trends.plot(made)
     dots = [one.get("class") for one in plot.iter("i")]
     assert dots == ["dot", "dot", "dot bad", "dot"]
     assert [trends.change(point) for point in made.points] == ["", "+0.2%", "+9.8% regression", "-27.3%"]
@@ -174,14 +177,42 @@ def test_a_trend_marks_what_grew() -> None:
 @pytest.mark.parametrize("costs", [(50_000.0,), (50_000.0, 50_000.0)])
 def test_a_flat_trend_is_drawn(costs: tuple[float, ...]) -> None:
     """One revision, or several that cost the same, have a height."""
-    assert "nan" not in str([one.get("style") for one in trends.plot(series(*costs), "").iter()])
+    assert "nan" not in str([one.get("style") for one in trends.plot(series(*costs)).iter()])
 
 
 def test_a_history_is_a_part_of_the_page(tmp_path: Path) -> None:
     """Each architecture has one, with every revision in a table; one without lines has none."""
-    histories = {"x86_64": [(series(50_000, 60_000), "counted so")], "armv7l": []}
-    text = site.text_of([], [], tmp_path, histories)
+    counted = {"x86_64": [(series(50_000, 60_000), "counted so"), (series(50_000), "counted else")], "armv7l": []}
+    text = site.text_of([], [], tmp_path, counted)
     assert {"history-x86_64", "guide"} <= set(Outline(text).names)
     assert "armv7l" not in text
     assert "+20.0% regression" in text
-    assert "counted so" in text
+    assert re.search(r'<details open="open"><summary><h3>counted so', text)
+    assert "<details><summary><h3>counted else" in text
+
+
+def test_histories_are_read_from_their_folder(tmp_path: Path) -> None:
+    """What was counted is shown as `bench.count` compares it: a series for each kind of request and each set of conditions."""
+    conditions = Fingerprint(
+        arch="x86_64",
+        cpu="max",
+        qemu="7.2",
+        addresses="fixed",
+        counting="3 starts",
+        python="3.11.2",
+        build="compiled",
+        compiler="GCC",
+        libc="2.36",
+        openssl="3.0",
+        wheels={},
+    )
+    counts = [Count("a login", cost, cost, 0.0, 0.0, {"read": 2.0}) for cost in (50_000.0, 60_000.0)]
+    lines = [
+        Line(f"{number:012x}", f"2026-11-0{number}T00:00:00+00:00", conditions, {"login": count})
+        for number, count in enumerate(counts, 1)
+    ]
+    write_history(history_of("x86_64", tmp_path), lines)
+    (found,) = histories(tmp_path)["x86_64"]
+    assert found[1] == conditions.summary
+    assert [point.is_regression for point in found[0].points] == [False, True]
+    assert histories(tmp_path / "none") == {}
