@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,11 +33,31 @@ def test_holes_are_given_back() -> None:
     assert all(len(block) == BLOCK_BYTES for block in kept)
 
 
+@pytest.mark.skipif(heap._trim() is None, reason="this C library is not glibc")
+@pytest.mark.parametrize("size", [100_000, 300_000])
+def test_large_blocks_are_kept(size: int) -> None:
+    """What a large token needs is not returned to the system after each one. A process of its own shows it."""
+    code = (
+        "import resource\n"
+        "from txtoken.process import heap\n"
+        "heap.keep_for_large_tokens()\n"
+        f"def work(): blocks = [b'x' * {size} for _ in range(3)]\n"
+        "work()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(100): work()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+    )
+    faults = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(faults) < 200  # by default 3 000 and 11 000
+
+
 def test_other_systems_have_nothing_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the C library cannot return memory, nothing happens."""
     monkeypatch.setattr(heap, "_trim", heap._trim.__wrapped__)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     heap.give_back()
+    heap.keep_for_large_tokens.__wrapped__()
     monkeypatch.setattr(ctypes, "CDLL", None)
     monkeypatch.setattr(sys, "platform", "darwin")
     heap.give_back()
+    heap.keep_for_large_tokens.__wrapped__()

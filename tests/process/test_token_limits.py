@@ -13,6 +13,7 @@ from tests.running import run
 from tests.service.faulty_remote import FaultyRemote, Peer, answer
 from tests.serving import Served, configuration, serving
 from txtoken.observe.notices import LARGE_TOKENS_S
+from txtoken.process import heap
 from txtoken.settings import Secret, VerifyRules
 
 CHANGES: Final[dict[str, dict[str, object]]] = {
@@ -102,9 +103,15 @@ def test_the_limit_is_that_of_issuing_and_checking(tmp_path: Path) -> None:
     run(main())
 
 
-def test_large_tokens_are_a_warning(tmp_path: Path, service_log: pytest.LogCaptureFixture) -> None:
-    """Tokens of more than 8 KiB are a warning with their size, once a minute and not once each; shorter ones are none."""
+def test_large_tokens_are_a_warning(
+    tmp_path: Path, service_log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tokens of more than 8 KiB are a warning with their size, once a minute and not once each; shorter ones are none.
+    They change how much free memory the C library keeps.
+    """
     log = logging.getLogger("txtoken")
+    kept: list[bool] = []
+    monkeypatch.setattr(heap, "keep_for_large_tokens", lambda: kept.append(True))
 
     async def main() -> None:
         for size, count in ((5_000, 0), (7_000, 1)):
@@ -116,6 +123,7 @@ def test_large_tokens_are_a_warning(tmp_path: Path, service_log: pytest.LogCaptu
                     assert status == 200
                 said = [(record.levelname, vars(record)["fields"]) for record in service_log.records]
                 assert said == [("WARNING", {"bytes": len(token)})] * count
+                assert bool(kept) is bool(count)
 
     run(main())
     assert LARGE_TOKENS_S == 60

@@ -70,7 +70,7 @@ class Worker:
             client_behind=lambda trusted: Proxies(trusted, notices.proxy_is_untrusted).client_behind,
             throttle_table=inheritance.throttle_table or Table(),
             on_remote_failure=notices.remote_failed,
-            on_large_token=notices.token_is_large,
+            on_large_token=self._note_large_token,
             on_dropped_claims=notices.claims_are_dropped,
             on_crash=notices.crashed,
             pages=inheritance.pages,
@@ -205,6 +205,10 @@ class Worker:
         if self.admin is not None:
             self.admin.server.abort()
         await self._app.close()
+
+    def _note_large_token(self, size: int) -> None:
+        self._notices.token_is_large(size)
+        heap.keep_for_large_tokens()
 
     def _beat(self, now: float, late_s: float) -> None:
         """Do everything that is due."""
