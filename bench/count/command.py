@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -98,15 +99,18 @@ def run_count(options: argparse.Namespace) -> int:
 def run_track(options: argparse.Namespace) -> int:
     """`bench track`."""
     path = history_of(options.arch)
-    lines = read_history(path)
+    before = read_history(path)
     is_whole = True
     if not options.show:
         under = emulator(options.arch, options.root)
         if options.since is None:
-            write_history(path, added(lines, _line(options, under, ROOT, revisions.present()), revisions.order()))
+            write_history(path, added(before, _line(options, under, ROOT, revisions.present()), revisions.order()))
         else:
             is_whole = _fill(options, under, path)
-    for text in table(trend(read_history(path))):
+    lines = read_history(path)
+    if not lines:
+        print(f"{path.name} has no line yet")
+    for text in table(trend(lines)):
         print(text)
     return DONE if is_whole else FAILED
 
@@ -223,11 +227,14 @@ def _or_cannot(command: Callable[[argparse.Namespace], int]) -> Callable[[argpar
     """Let a command end with an exit code of its own where a program is missing: CI says so and continues."""
 
     def run(options: argparse.Namespace) -> int:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
         try:
             return command(options)
         except Unavailable as error:
             print(f"bench: nothing was counted: {error}", file=sys.stderr)
             return CANNOT
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return run
 

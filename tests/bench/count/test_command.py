@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +97,16 @@ def test_cannot_count(
     assert options.command(options) == command.CANNOT
     _, err = capsys.readouterr()
     assert err == "bench: nothing was counted: qemu-arm is missing: apt-get install qemu-user\n"
+
+
+def test_ended_by_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM, which a time limit sends, ends what was started as Ctrl-C does; afterwards it means what it meant before."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(command, "run_count", lambda _options: signal.raise_signal(signal.SIGTERM))
+    options = parsed("count")
+    with pytest.raises(KeyboardInterrupt):
+        options.command(options)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_reply_that_is_not_there(tmp_path: Path) -> None:
