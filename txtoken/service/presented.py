@@ -111,10 +111,12 @@ def _json_token(body: bytes) -> bytes:
 
 def _form_member(text: bytes, name: bytes) -> bytes:
     """Return the first value of this name in form-encoded text (a query or a body) that is not empty."""
-    if name not in text or text.count(b"&") >= FIELDS_MAX:
+    # `count` and `split` look at each byte on its own: together 70 µs of 64 KiB.
+    is_one = text.find(b"&") < 0
+    if name not in text or (not is_one and text.count(b"&") >= FIELDS_MAX):
         return b""  # 5 000 other parameters are not worth parsing
     longest = 3 * len(name)  # with each of its characters escaped
-    for field in text.split(b"&"):
+    for field in (text,) if is_one else text.split(b"&"):
         key, _, value = field.partition(b"=")
         if value and len(key) <= longest and _unescaped(key) == name:
             return _unescaped(value)
@@ -122,6 +124,8 @@ def _form_member(text: bytes, name: bytes) -> bytes:
 
 
 def _unescaped(text: bytes) -> bytes:
+    if text.find(b"%") < 0:
+        return text.replace(b"+", b" ")
     if text.count(b"%") > ESCAPES_MAX:
         return text  # not a token: unchanged it is malformed, or has no segments
     return unquote_to_bytes(text.replace(b"+", b" "))

@@ -53,6 +53,8 @@ class Memory:
 
     def find(self, token: bytes) -> Verdict | None:
         """Return a token's verdict, if it is remembered. Its time may be over."""
+        if len(token) > REMEMBERED_TOKEN_BYTES_MAX:
+            return None
         return self._young.get(token) or self._old.get(token)
 
     def add(self, token: bytes, verdict: Verdict) -> None:
