@@ -25,7 +25,7 @@ def encode_after(start: bytes, before: bytes, text: bytes, after: bytes) -> byte
     """Write `start`, and then `before + text + after` as a segment. A long text is copied only once, encoded."""
     size = len(text)
     if size < PIECES_BYTES_MIN:
-        return start + encode_segment(b"".join((before, text, after)))
+        return start + b64encode(b"".join((before, text, after)), _URL).rstrip(b"=")
     # Each piece but the last one is a multiple of three bytes, which needs no padding.
     begin = -len(before) % 3
     end = size - (size - begin) % 3

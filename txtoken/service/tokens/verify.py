@@ -105,17 +105,17 @@ class TokenVerifier:
         The payload is parsed only after the signature was verified. An unknown header is parsed only as far as the reason needs:
         a token that is not ours costs at most 0.3 ms, whatever it contains (contract §4.1).
         """
-        # `split` looks at each byte on its own: 60 µs of 64 KiB, where these take 3.
-        first, last = token.find(b"."), token.rfind(b".")
-        if first == last or token.find(b".", first + 1) != last:
+        # `split` looks at each byte on its own: 60 µs of 64 KiB.
+        signing_input, _, signature = token.rpartition(b".")
+        header_segment, dot, payload = signing_input.partition(b".")
+        if not dot or payload.find(b".") >= 0:
             _refuse(_SEGMENTS)
-        header_segment, payload, signature = token[:first], token[first + 1 : last], token[last + 1 :]
         if len(token) > self._token_bytes_max or not signature:
             _refuse(MALFORMED)
         header = self._known_headers.get(header_segment)
         if header is None or now >= header.key.until:
             header = self._read_header(header_segment, payload, signature, now)
-        is_signed = header.key.verify(token[:last], signature)
+        is_signed = header.key.verify(signing_input, signature)
         claims_text = decode_segment(payload)
         if claims_text is None:
             _refuse(MALFORMED)
