@@ -461,7 +461,7 @@ def test_a_fault_of_the_service_does_not_count(tmp_path: Path, monkeypatch: pyte
         raise RuntimeError("a fault")
 
     async def scene(at: Door) -> None:
-        monkeypatch.setattr(replies, "read_object", broken)
+        monkeypatch.setattr(replies, "read_members", broken)
         assert await at.statuses(12, password="right") == [500] * 12
         assert not any(at.table._words)
 
