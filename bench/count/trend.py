@@ -90,7 +90,7 @@ def table(series: Sequence[Series]) -> Iterator[str]:
             time = "" if point.time_us is None else f"  {point.time_us:.1f} µs"
             mark = "  REGRESSION" if point.is_regression else ""
             yield (
-                f"  {point.revision}  {point.committed[:10]}  {point.instructions:12,.0f}  {growth:>7}"
+                f"  {point.revision}  {point.committed[:16].replace('T', ' ')}  {point.instructions:12,.0f}  {growth:>7}"
                 f"  {point.system_calls:5g} calls{time}  {bar}{mark}"
             )
         yield ""

@@ -82,7 +82,7 @@ def test_show(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = parsed("track", "--show")
     assert options.command(options) == 0
     out, _ = capsys.readouterr()
-    assert "000000000001  2026-11-01        50,000" in out
+    assert "000000000001  2026-11-01 12:00        50,000" in out
     assert history.read_bytes() == before
 
 
