@@ -234,6 +234,15 @@ def test_all_short_values(frame: bytes) -> None:
             assert is_plain(text) is (is_object(text) and not set(characters) & set(b"eE "))
 
 
+@pytest.mark.parametrize("frame", [b"{%b", b'{"a":{%b}', b'{"a":1,%b', b'{"a":{"":1,%b}'])
+def test_all_short_structures(frame: bytes) -> None:
+    """Of all ways to go on from a bracket or a comma with up to five characters, those are plain that orjson reads."""
+    for length in range(6):
+        for characters in itertools.product(b'{}[],:"1x', repeat=length):
+            text = frame % bytes(characters)
+            assert is_plain(text) is is_object(text)
+
+
 @pytest.mark.parametrize("word", [b"true", b"false", b"null"])
 def test_words(word: bytes) -> None:
     """No other word is taken for `true`, `false` or `null`."""
