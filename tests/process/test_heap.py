@@ -51,13 +51,28 @@ def test_large_blocks_are_kept(size: int) -> None:
     assert int(faults) < 200  # by default 3 000 and 11 000
 
 
+@pytest.mark.skipif(heap._trim() is None, reason="this C library is not glibc")
+def test_larger_blocks_are_kept_once_they_were_used() -> None:
+    """The thresholds stay free to rise: a block of 4 MiB is mapped once, and not each time."""
+    code = (
+        "import resource\n"
+        "from txtoken.process import heap\n"
+        "heap.keep_for_large_tokens()\n"
+        "def work(): return b'x' * 4_000_000\n"
+        "for _ in range(2): work()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(20): work()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+    )
+    faults = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(faults) < 200  # with fixed thresholds 20 000
+
+
 def test_other_systems_have_nothing_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the C library cannot return memory, nothing happens."""
     monkeypatch.setattr(heap, "_trim", heap._trim.__wrapped__)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     heap.give_back()
-    heap.keep_for_large_tokens.__wrapped__()
     monkeypatch.setattr(ctypes, "CDLL", None)
     monkeypatch.setattr(sys, "platform", "darwin")
     heap.give_back()
-    heap.keep_for_large_tokens.__wrapped__()

@@ -6,11 +6,9 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 KEPT_BYTES: Final = 1024 * 1024
-_M_TRIM_THRESHOLD: Final = -1  # malloc.h
-_M_MMAP_THRESHOLD: Final = -3
 
 
 def give_back() -> None:
@@ -20,18 +18,15 @@ def give_back() -> None:
         trim(0)
 
 
-@functools.cache
+@functools.cache  # once: the next block of this size would be taken from the heap, and overwritten with zeros
 def keep_for_large_tokens() -> None:
-    """Keep up to 1 MiB of free memory at the heap's end, and take blocks of this size from the heap, too, if the C library can.
+    """Have glibc take blocks of up to 1 MiB from the heap, and keep up to 2 MiB of free memory at its end.
 
-    By default glibc returns 128 KiB at once. A login with a reply of 64 KiB has five blocks of that size, and took the same pages
-    from the system again: up to 90 page faults, 5 % of its time. Only the first call does something.
+    By default it returns 128 KiB at once. A login with a reply of 64 KiB has five blocks of that size, and took the same pages
+    from the system again: up to 90 page faults, 5 % of its time. A block that is freed raises both thresholds (mallopt(3)), and
+    larger ones raise them further. mallopt itself would fix them: a reply that is parsed twice took 1 500 page faults then.
     """
-    library = _library()
-    set_option = getattr(library, "mallopt", None)
-    if set_option is not None:
-        set_option(_M_TRIM_THRESHOLD, KEPT_BYTES)
-        set_option(_M_MMAP_THRESHOLD, KEPT_BYTES)
+    bytes(KEPT_BYTES)  # its pages are never touched
 
 
 @functools.cache
@@ -39,15 +34,9 @@ def _trim() -> Callable[[int], object] | None:
     """Return malloc_trim(3), which other C libraries than glibc do not have.
 
     glibc keeps freed memory below a block that is still in use: 32 MB of 80 after a flood of requests (scripts/withstand,
-    "pipeline 300"), and more after each flood.
+    "pipeline 300"), and more after each flood. ctypes is loaded after the first flood: it takes 4 ms of a start, and 0.3 MB.
     """
-    trim: Callable[[int], object] | None = getattr(_library(), "malloc_trim", None)
+    if sys.platform != "linux":
+        return None
+    trim: Callable[[int], object] | None = getattr(importlib.import_module("ctypes").CDLL(None), "malloc_trim", None)
     return trim
-
-
-def _library() -> Any:
-    """Return the C library, or None where nothing here would be in it.
-
-    ctypes is loaded when it is first needed, after a flood or a large token: it takes 4 ms of a start, and 0.3 MB.
-    """
-    return importlib.import_module("ctypes").CDLL(None) if sys.platform == "linux" else None
