@@ -150,6 +150,8 @@ def test_not_plain(text: bytes) -> None:
             b'{"a":1:2}',
             b"{a:1}",
             b"{1:2}",
+            b'["a":1}',
+            b'x"a":1}',
         ),
         *(
             b'{"a","b":1}',
