@@ -12,6 +12,7 @@ from bench.errors import BenchError
 
 PROGRAM: Final = Path("usr", "bin", "python3")  # of a root
 WHEELS: Final = Path("opt", "txtoken")  # of a root: made by scripts/foreign-root
+PINS: Final = Path("opt", "made-from-pins")  # a copy of what they were made from
 _COMPILE_S: Final = 1800.0
 
 
@@ -59,11 +60,16 @@ def of_root(root: Path, tree: Path) -> Build:
     """Return the sources of a working tree, for the interpreter of another system.
 
     Raises:
-        BenchError: the root has none, or no wheels for it.
+        BenchError: the root has none, or not the wheels that the tree wants.
     """
-    for needed in (PROGRAM, WHEELS):
+    for needed in (PROGRAM, WHEELS, PINS):
         if not (root / needed).exists():
             raise BenchError(f"{root} has no {needed}: make it with scripts/foreign-root")
+    pins = tree / "requirements" / "run.txt"
+    if (root / PINS).read_bytes() != pins.read_bytes():
+        raise BenchError(
+            f"{root} has not what requirements/run.txt wants: run scripts/foreign-root again, for the present pins"
+        )
     return Build((root / PROGRAM).absolute(), ((root / WHEELS).absolute(), tree))
 
 

@@ -6,7 +6,7 @@ Knows histories; counts nothing and reads no files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bench.count.fingerprint import Fingerprint
@@ -42,25 +42,30 @@ class Series:
     parameters: str
     fingerprint: Fingerprint
     points: tuple[Point, ...]
+    differences: tuple[str, ...] = ()  # of its conditions from those of the same case's and build's series before
 
 
 def trend(lines: Sequence[Line]) -> list[Series]:
     """Make the series of a history, in the order in which they begin."""
     series: dict[tuple[str, str, str], Series] = {}
+    latest: dict[tuple[str, str], Fingerprint] = {}
     for line in lines:
         for case, count in line.counts.items():
             key = (case, count.parameters, line.fingerprint.id)
-            known = series.get(key) or Series(case, count.parameters, line.fingerprint, ())
-            before = known.points[-1].instructions if known.points else None
+            before = latest.get((case, line.fingerprint.build), line.fingerprint)
+            latest[case, line.fingerprint.build] = line.fingerprint
+            changed = tuple(line.fingerprint.differences(before))
+            known = series.get(key) or Series(case, count.parameters, line.fingerprint, (), changed)
+            last = known.points[-1].instructions if known.points else None
             point = Point(
                 revision=line.revision,
                 committed=line.committed,
                 instructions=count.instructions,
                 system_calls=round(sum(times for name, times in count.system_calls.items() if name not in CLOCKS), 3),
                 time_us=line.times.get(case),
-                growth=None if before is None else growth(before, count.instructions),
+                growth=None if last is None else growth(last, count.instructions),
             )
-            series[key] = Series(case, count.parameters, line.fingerprint, (*known.points, point))
+            series[key] = replace(known, points=(*known.points, point))
     return list(series.values())
 
 
@@ -83,6 +88,8 @@ def table(series: Sequence[Series]) -> Iterator[str]:
     for one in series:
         yield f"{one.case} ({one.parameters})"
         yield f"  {one.fingerprint.summary}"
+        if one.differences:
+            yield f"  not comparable with the lines before: {'; '.join(one.differences)}"
         most = max(point.instructions for point in one.points)
         for point in one.points:
             bar = "█" * round(_BAR * point.instructions / most)

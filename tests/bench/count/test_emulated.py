@@ -170,6 +170,11 @@ def test_root(tmp_path: Path) -> None:
         emulator.emulator(other, tmp_path)
     with pytest.raises(BenchError, match="has no usr/bin/python3: make it with scripts/foreign-root"):
         build.of_root(tmp_path, ROOT)
+    for name, text in ((build.PROGRAM, ""), (build.WHEELS / "a", ""), (build.PINS, "other pins")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(BenchError, match=r"has not what requirements/run\.txt wants: run scripts/foreign-root again"):
+        build.of_root(tmp_path, ROOT)
     with pytest.raises(BenchError, match="nothing is known of the architecture m68k"):
         emulator.emulator("m68k", tmp_path)
 

@@ -39,6 +39,18 @@ def test_other_conditions(other: dict[str, object]) -> None:
     assert last_comparable(lines[1:2], CONDITIONS, "login", a_count(parameters="a login")) is None
 
 
+def test_new_conditions_are_named() -> None:
+    """A series says why it is none with the lines before; lines of another build between do not matter."""
+    wheels = {**CONDITIONS.wheels, "pybase64": "1.5"}
+    lines = [
+        a_line(1, {"login": 100.0}),
+        a_line(2, {"login": 300.0}, build="source"),
+        a_line(3, {"login": 90.0}, wheels=wheels),
+    ]
+    assert [one.differences for one in trend(lines)] == [(), (), ("pybase64: none → 1.5",)]
+    assert "  not comparable with the lines before: pybase64: none → 1.5" in list(table(trend(lines)))
+
+
 def test_other_parameters() -> None:
     """A case that changed what it does is not compared with itself."""
     lines = [a_line(1, {"login": 100.0})]
