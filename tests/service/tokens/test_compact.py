@@ -127,7 +127,7 @@ def test_no_reply_holds_the_loop(text: bytes, blank: bytes) -> None:
     """Whatever stands in 128 KiB, to make it compact takes about 10 ms of CPU at most. Measured: 0.1 to 11; it was up to 2 s."""
     if blank:
         text = text.replace(b"{", b"{ " + blank, 1)
-    assert cost_s(lambda: compact_object(text), enough_s=0.015) < 0.05  # with room for a busy machine
+    assert cost_s(lambda: compact_object(text), enough_s=0.015) < 0.025  # with room for a busy machine
 
 
 @pytest.mark.parametrize(
