@@ -17,10 +17,8 @@ from bench.report.guide import SMOKE
 from bench.report.sources import Source, chosen
 from bench.report.tables import RATIO
 from tests.bench.judge.test_claims import WILD, plain, rounds
-from tests.bench.report.results import everything
+from tests.bench.report.results import everything, write_again
 from tests.bench.samples import MACHINE, measured, result
-
-SHOWN = sorted(FOLDER.glob("*/*.json"))
 
 
 def written(folder: Path, *made: Result) -> str:
@@ -48,11 +46,7 @@ def headings(text: str) -> list[str]:
 
 def test_the_page_is_what_was_measured(tmp_path: Path) -> None:
     """The page in the repository is the one that its JSON files give: nobody edited it, or forgot to write it."""
-    for source in SHOWN:
-        place = tmp_path / source.parent.name / source.name
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(source.read_text())
-    page.make([], tmp_path)
+    write_again(tmp_path)
     assert (tmp_path / page.PAGE).read_text() == (FOLDER / page.PAGE).read_text()
 
 

@@ -11,15 +11,14 @@ import pytest
 
 from bench.judge.claims import TOPICS
 from bench.measure import results
-from bench.measure.results import FOLDER, Result
+from bench.measure.results import Result
 from bench.report import plots
 from bench.report.svg import COLOURS, FILLED, SIZES, WIDTH, width_of
 from tests.bench.judge.test_claims import STEADY, WILD, rounds
-from tests.bench.report.results import everything
+from tests.bench.report.results import SHOWN, everything
 from tests.bench.samples import result
 
 SVG = "{http://www.w3.org/2000/svg}"
-SHOWN = sorted(FOLDER.glob("*/*.json"))
 
 
 def drawn(made: Result, folder: Path) -> list[tuple[str, ET.Element]]:

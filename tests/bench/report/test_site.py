@@ -21,11 +21,9 @@ from bench.report.guide import EMULATED, SMOKE
 from bench.report.histories import histories
 from bench.report.sources import Source
 from tests.bench.report.histories import series
-from tests.bench.report.results import CURVE, EVERYONE, everything
+from tests.bench.report.results import CURVE, EVERYONE, everything, write_again
 from tests.bench.report.test_page import emulated, three_hosts
 from tests.bench.samples import measured, result
-
-SHOWN = sorted(FOLDER.glob("*/*.json"))
 
 
 class Outline(HTMLParser):
@@ -68,11 +66,7 @@ def written(folder: Path, *made: Result) -> str:
 
 def test_the_page_is_what_was_measured(tmp_path: Path) -> None:
     """The page in the repository is the one that its JSON files give: nobody edited it, or forgot to write it."""
-    for source in SHOWN:
-        place = tmp_path / source.parent.name / source.name
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(source.read_text())
-    page.make([], tmp_path)
+    write_again(tmp_path)
     assert (tmp_path / site.FILE).read_text() == (FOLDER / site.FILE).read_text()
 
 
