@@ -233,9 +233,8 @@ def _version(name: str) -> str:
 
 def _said(command: list[str]) -> str:
     """Return the first line that a program says about itself."""
-    program = shutil.which(command[0], path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-    if program is None:
+    if shutil.which(command[0]) is None:
         return "unknown"
-    made = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = (made.stdout + made.stderr).strip().splitlines()
     return lines[0] if lines and not made.returncode else "unknown"
