@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from itertools import pairwise
 
 import pytest
@@ -77,6 +78,38 @@ def test_what_is_known_is_bounded() -> None:
     assert sum(known_heads.find(data) is not None for data in sent) <= KNOWN_HEADS_MAX
     heads(known_heads, sent[0], LOGIN, sent[0])
     assert heads(known_heads, sent[0])[0] is heads(known_heads, sent[0])[0]
+
+
+def test_what_a_token_may_contain() -> None:
+    """With any other byte in the place of the token, something else may be meant: such a head is parsed."""
+    (head,) = heads(KnownHeads(), CHECK)
+    known = KnownHead(CHECK, head, 1000)
+    for code in range(256):
+        for token in (b"%c", b"%cd.e", b"a%cd.e", b"a.b%c"):
+            token %= code
+            other = known.with_another_token(CHECK.replace(b"a.b.c", token))
+            if chr(code) in string.ascii_letters + string.digits + "-._~+/=":
+                assert other is not None
+                assert (other.token, other.fields[b"authorization"]) == (token, b"Bearer " + token)
+            else:
+                assert other is None
+    assert (head.token, head.fields[b"authorization"]) == (b"a.b.c", b"Bearer a.b.c")
+    assert known.with_another_token(CHECK.replace(b"a.b.c", b"")) is None
+
+
+@pytest.mark.parametrize(
+    "value", [b"x", b"Basic x", b"bearer x", b"Bearer  x", b"Bearerx x", b"Basic Bearer x", b"a b x"]
+)
+@pytest.mark.parametrize("token", [b"y", b"bearer", b"Bearer"])
+def test_another_token_means_what_it_means_when_parsed(value: bytes, token: bytes) -> None:
+    """A scheme without a token, or another scheme, is taken for what it is after any other head."""
+    first = get(b"Authorization: " + value)
+    second = get(b"Authorization: " + value.removesuffix(b"x") + token)
+    (head,) = heads(KnownHeads(), first)
+    (parsed,) = heads(KnownHeads(), second)
+    other = KnownHead(first, head, 1000).with_another_token(second)
+    assert other is not None
+    assert (other.token, other.fields) == (parsed.token, parsed.fields)
 
 
 def test_another_token_is_bounded() -> None:

@@ -12,7 +12,11 @@ KNOWN_HEADS_MAX: Final = 128
 SEEN_ONCE_MAX: Final = 1024
 
 _AUTHORIZATION: Final = b"\r\nauthorization: "
-_TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
+# Leaves the characters of a token as they are, and changes all others.
+_TOKEN68: Final = bytes(
+    code if chr(code).isascii() and (chr(code).isalnum() or chr(code) in "-._~+/=") else code ^ 0x80
+    for code in range(256)
+)
 
 
 class KnownHead:
@@ -21,21 +25,26 @@ class KnownHead:
     `bytes_max` is the maximum length of the same head with another token.
     """
 
-    __slots__ = ("_bytes_max", "_end", "_start", "head", "text")
+    __slots__ = ("_bytes_max", "_end", "_is_bearer", "_scheme", "_start", "head", "text")
 
     def __init__(self, text: bytes, head: Head, bytes_max: int) -> None:
         self.text = text
         self.head = head
-        self._bytes_max = bytes_max
+        self._bytes_max = -1
         self._start = b""  # the text before and after the token in its Authorization field
         self._end = b""
+        self._scheme = b""  # the field's value before the token
+        self._is_bearer = False
         value = head.fields.get(b"authorization")
         if value is not None and (at := text.lower().find(_AUTHORIZATION)) >= 0:
             start = at + len(_AUTHORIZATION)
             end = start + len(value)
             if text[start:end] == value and text[end : end + 2] == b"\r\n":
-                self._start = text[: start + value.rfind(b" ") + 1]
+                self._scheme = value[: value.rfind(b" ") + 1]
+                self._start = text[: start + len(self._scheme)]
                 self._end = text[end:]
+                self._is_bearer = self._scheme != b"" and head.token == value[len(self._scheme) :]
+                self._bytes_max = bytes_max
 
     def read(self, data: bytes) -> Request | None:
         """Parse bytes that are exactly one request with this head, perhaps with another token. None for all others.
@@ -52,17 +61,17 @@ class KnownHead:
     def with_another_token(self, text: bytes) -> Head | None:
         """Recognize this head with another token: a proxy sends such heads for its clients.
 
-        A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. 1 µs, where parsing takes 3.
+        A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. 0.7 µs, where parsing takes 3.
         """
-        start, end = self._start, self._end
-        if not start or not text.startswith(start) or not text.endswith(end):
+        size = len(text)
+        begins, ends = len(self._start), size - len(self._end)
+        # Slices are compared in a third of the time that `startswith` takes.
+        if begins >= ends or size > self._bytes_max or text[:begins] != self._start or text[ends:] != self._end:
             return None
-        token = text[len(start) : len(text) - len(end)]
-        if not token or token.translate(None, _TOKEN68) or len(text) > self._bytes_max:
+        token = text[begins:ends]
+        if token.translate(_TOKEN68) != token:
             return None
-        head = self.head
-        scheme = head.fields[b"authorization"]
-        return head.with_authorization(scheme[: scheme.rfind(b" ") + 1] + token)
+        return self.head.with_authorization(self._scheme + token, token if self._is_bearer else None)
 
 
 class KnownHeads:

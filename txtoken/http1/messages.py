@@ -6,7 +6,6 @@ repeat their head byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -40,12 +39,13 @@ class Head:
         method: bytes,
         path: bytes,
         query: bytes,
-        fields: Mapping[bytes, bytes],
+        fields: dict[bytes, bytes],
         *,
         minor_version: int,
         keep_alive: bool,
         content_length: int,
         expects_continue: bool,
+        token: bytes | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -55,19 +55,22 @@ class Head:
         self.keep_alive = keep_alive
         self.content_length = content_length
         self.expects_continue = expects_continue
-        self.token = _bearer_token(fields.get(b"authorization", b""))
+        self.token = _bearer_token(fields.get(b"authorization", b"")) if token is None else token
 
-    def with_authorization(self, value: bytes) -> Head:
-        """Return this head with another Authorization field."""
+    def with_authorization(self, value: bytes, token: bytes | None = None) -> Head:
+        """Return this head with another Authorization field, in which this is the token, if that is known."""
+        fields = self.fields.copy()
+        fields[b"authorization"] = value
         return Head(
             self.method,
             self.path,
             self.query,
-            {**self.fields, b"authorization": value},
+            fields,
             minor_version=self.minor_version,
             keep_alive=self.keep_alive,
             content_length=self.content_length,
             expects_continue=self.expects_continue,
+            token=token,
         )
 
 

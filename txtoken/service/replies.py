@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from txtoken.errors import RemoteError, RemoteInvalid, RemoteStatus
 from txtoken.service.success import Success
-from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, read_members
+from txtoken.service.tokens.compact import NESTING_MAX, UnusableJson, names_by_text, read_members
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.upstream.exchange import Outcome
 
@@ -22,7 +22,7 @@ class ReplyReader:
         self._success = success
         asked = frozenset() if success is None else success.names
         # The members that anything here asks for; None: all.
-        self._names = None if asked is None or issuer.names is None else asked | issuer.names
+        self._names = None if asked is None or issuer.names is None else names_by_text(asked | issuer.names)
 
     def read(self, outcome: Outcome) -> tuple[dict[str, Any], bytes] | RemoteError:
         """Return the reply, parsed as far as the issuer asks for it, and as compact JSON; or the failure. It is returned and not

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.costs import cost_s
 from tests.service.tokens.json_values import JSON_OBJECTS
-from txtoken.service.tokens.compact import UnusableJson, read_members, read_object
+from txtoken.service.tokens.compact import UnusableJson, is_plain_object, names_by_text, read_members, read_object
 from txtoken.service.tokens.plain import IS_COMPILED, plain_members, plain_value
 
 LEVELS: Final = 200
@@ -24,7 +24,7 @@ STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 def is_plain(text: bytes, levels: int = LEVELS) -> bool:
     """Whether a text goes into a token as it stands."""
-    return plain_members(text, levels) is not None
+    return plain_members(text, levels, {}) is not None
 
 
 def is_object(text: bytes) -> bool:
@@ -51,7 +51,7 @@ def check_plain(text: bytes) -> None:
     pairs: list[tuple[str, Any]] = json.JSONDecoder(object_pairs_hook=list).decode(text.decode())
     assert len({name for name, _ in pairs}) == len(pairs)
     assert not re.search(rb"\s|[0-9][eE]", STRING.sub(b"", text))
-    begins = plain_members(text, LEVELS)
+    begins = plain_members(text, LEVELS, names_by_text(value))
     assert begins is not None
     assert {name.decode(): orjson.loads(plain_value(text, begin)) for name, begin in begins.items()} == value
 
@@ -330,12 +330,37 @@ def test_garbled(value: dict[str, Any], random: Random) -> None:
     assert is_object(bytes(text))
     read, written = read_object(bytes(text), LEVELS)
     assert json.loads(bytes(text)) == json.loads(written)
-    begins = plain_members(bytes(text), LEVELS)
+    begins = plain_members(bytes(text), LEVELS, names_by_text(read))
     assert begins is not None
     assert {name.decode(): orjson.loads(plain_value(bytes(text), begin)) for name, begin in begins.items()} == read
 
 
 # Members
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 10, 100, 3000])
+def test_duplicates_among_many_members(count: int) -> None:
+    """A duplicate is found wherever the two stand, and names that merely look alike to the first test are none."""
+    random = Random(count)
+    for _ in range(200 if count < 100 else 3):
+        names = list({random.randbytes(random.randrange(1, 4)).hex() for _ in range(count)})
+        assert is_plain(b"{%b}" % b",".join(b'"%b":1' % name.encode() for name in names))
+        names.insert(random.randrange(len(names) + 1), random.choice(names))
+        text = b"{%b}" % b",".join(b'"%b":{"%b":[1]}' % (name.encode(), name.encode()) for name in names)
+        assert not is_plain(text)
+        assert plain_members(text, LEVELS, names_by_text(names)) is None
+
+
+def test_names_alone() -> None:
+    """Of the members, those asked for are returned, and no others: also among so many that a set of them was made."""
+    text = b"{%b}" % b",".join(b'"%d":%d' % (number, number) for number in range(500))
+    begins = plain_members(text, LEVELS, names_by_text(["0", "7", "499", "500", "x"]))
+    assert begins is not None
+    assert {name: plain_value(text, begin) for name, begin in begins.items()} == {
+        b"0": b"0",
+        b"7": b"7",
+        b"499": b"499",
+    }
 
 
 @pytest.fixture
@@ -351,7 +376,7 @@ def test_members(indent: int | None, value: dict[str, Any], names: set[str]) -> 
     """The members that are asked for are there, however the object is written."""
     value = {**value, "b": 1.50, "a": [1, {"x": None}], "é": "x"}
     text = json.dumps(value, indent=indent, ensure_ascii=False).encode()
-    members, written = read_members(text, LEVELS, frozenset(names))
+    members, written = read_members(text, LEVELS, names_by_text(names))
     assert {name: members[name] for name in names} == {name: value[name] for name in names}
     assert json.loads(written) == value
     assert read_members(text, LEVELS, None) == read_object(text, LEVELS)
@@ -361,18 +386,27 @@ def test_members(indent: int | None, value: dict[str, Any], names: set[str]) -> 
 def test_a_plain_text_stays_as_it_is() -> None:
     """Numbers keep their spelling, and below the top level duplicates may stand: contract §3.1."""
     text = b'{"a":1.50,"b":{"c":1,"c":-0},"d":12345678901234567890123.0}'
-    assert read_members(text, LEVELS, frozenset("b")) == ({"b": {"c": 0}}, text)
+    assert read_members(text, LEVELS, names_by_text("b")) == ({"b": {"c": 0}}, text)
     with pytest.raises(UnusableJson):
-        read_members(text[:-1], LEVELS, frozenset())
-    assert read_members(b'{"a":1,"a":2}', LEVELS, frozenset())[1] == b'{"a":2}'
+        read_members(text[:-1], LEVELS, {})
+    assert read_members(b'{"a":1,"a":2}', LEVELS, {})[1] == b'{"a":2}'
     with pytest.raises(UnusableJson):
-        read_members(b'{"a":[[1]]}', 2, frozenset())
+        read_members(b'{"a":[[1]]}', 2, {})
 
 
 @pytest.mark.skipif(IS_COMPILED, reason="of the sources")
 def test_bytecode_is_not_used() -> None:
     """As bytecode it would take longer than what it saves."""
-    assert read_members(b'{"a":1.50}', LEVELS, frozenset())[1] == b'{"a":1.5}'
+    assert read_members(b'{"a":1.50}', LEVELS, {})[1] == b'{"a":1.5}'
+    assert not is_plain_object(b"{}")
+
+
+@pytest.mark.usefixtures("compiled")
+def test_objects_for_certain() -> None:
+    """A body that is passed on unparsed is an object; of anything else this is not certain."""
+    assert is_plain_object(b'{"user":"ada","a":[{}]}')
+    for text in (b'{"user":"ada"', b"[]", b"1", b"", b'{"a":1}x', b'{"a":%b1%b}' % (b"[" * LEVELS, b"]" * LEVELS)):
+        assert not is_plain_object(text)
 
 
 # What it costs
@@ -404,4 +438,4 @@ SIZE: Final = 128 * 1024
 )
 def test_each_byte_is_read_once(text: bytes) -> None:
     """Whatever stands in 128 KiB, it takes 3 ms of CPU at most, and mostly 0.2: no text is read again and again."""
-    assert cost_s(lambda: plain_members(text, LEVELS), enough_s=0.003) < 0.006  # with room for a busy machine
+    assert cost_s(lambda: plain_members(text, LEVELS, {}), enough_s=0.003) < 0.006  # with room for a busy machine

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from txtoken.clock import Clock
 from txtoken.errors import TokenError
 from txtoken.http1.messages import Client, Handler, Request, Response
 from txtoken.service.answers import OK_HEAD
+from txtoken.service.keys.key import ALGORITHMS
 from txtoken.service.presented import presented_token
 from txtoken.service.refusals import Refusals
 from txtoken.service.tokens.memory import Verdict
 from txtoken.service.tokens.verify import TokenVerifier
+
+# In the original's answer, for each algorithm: what stands between the token and its header. Written each time it took 0.3 µs.
+_METHODS: Final = {
+    algorithm: b'","Method":{"Name":"%b","Hash":%d},"Header":' % (algorithm.encode("ascii"), jwa_hash)
+    for algorithm, jwa_hash in ALGORITHMS.items()
+}
 
 
 class Check(Handler):
@@ -42,8 +51,8 @@ class Check(Handler):
 
 def original_answer(verdict: Verdict) -> bytes:
     """Write the original's answer: the whole token of its library (golang-jwt's `Token`)."""
-    token, key = verdict.token, verdict.key
-    method = b'","Method":{"Name":"%b","Hash":%d},"Header":' % (key.algorithm.encode("ascii"), key.jwa_hash)
+    token = verdict.token
+    method = _METHODS[verdict.key.algorithm]
     signature = token[token.rindex(b".") + 1 :]
     parts = (b'{"Raw":"', token, method, verdict.header, b',"Claims":', verdict.claims, b',"Signature":"', signature)
     return b"".join((*parts, b'","Valid":true}'))

@@ -26,7 +26,7 @@ from txtoken.service.success import Success
 from txtoken.service.throttle.guard import Guard, throttled
 from txtoken.service.throttle.names import NOT_READ
 from txtoken.service.throttle.throttle import Attempt
-from txtoken.service.tokens.compact import is_json
+from txtoken.service.tokens.compact import is_json, is_plain_object
 from txtoken.service.tokens.issue import TokenIssuer
 from txtoken.service.upstream.exchange import Outcome
 from txtoken.service.upstream.remote import Remote
@@ -95,7 +95,12 @@ class Login(Handler):
 
     def handle(self, request: Request, client: Client) -> Pending | None:
         body, document = request.body, NOT_READ
-        if self._validate_body and len(body) <= CHECKED_BODY_BYTES_MAX:
+        login_throttle = self._guard.login_throttle
+        if (
+            self._validate_body
+            and len(body) <= CHECKED_BODY_BYTES_MAX
+            and (login_throttle is not None or not is_plain_object(body))
+        ):
             try:
                 document = read_json(body)
             except JSONDecodeError as wrong:
@@ -108,7 +113,6 @@ class Login(Handler):
             return None
         fields = request.head.fields
         login = LoginExchange(self, client, self._forwarding.lines(fields, client), body)
-        login_throttle = self._guard.login_throttle
         if login_throttle is not None:
             login.attempt = attempt = login_throttle.begin(client.address(), fields, body, document)
             if attempt.wait_s:

@@ -55,11 +55,6 @@ class Key:
         self.can_sign = can_sign
         self.is_slow = False  # signing takes longer than the loop may be blocked
 
-    @property
-    def jwa_hash(self) -> int:
-        """The number of its hash, as in `ALGORITHMS`."""
-        return ALGORITHMS[self.algorithm]
-
     def sign(self, signing_input: bytes) -> bytes:
         """Sign header and payload as in a token. Returns the signature's segment (RFC 7515 §5.1)."""
         raise NotImplementedError

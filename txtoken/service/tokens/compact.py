@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from orjson import Fragment, JSONDecodeError, JSONEncodeError
@@ -38,6 +39,7 @@ COUNTED_BYTES_MAX: Final = 2 * 1024
 # In a longer text they are searched first: parsing 128 KiB twice would take 6 ms more, the search takes 0.1.
 READ_TWICE_BYTES_MAX: Final = 16 * 1024
 
+_NO_NAMES: Final[dict[bytes, str]] = {}
 _BLANKS: Final = b" \t\r\n"
 _MASKED_BACKSLASH: Final = b"\x01"
 _MASKED_QUOTE: Final = b"\x02"
@@ -98,23 +100,29 @@ def read_object(text: bytes, nesting_max: int) -> tuple[dict[str, Any], bytes]:
     return value, compact
 
 
-def read_members(text: bytes, nesting_max: int, names: frozenset[str] | None) -> tuple[dict[str, Any], bytes]:
-    """As `read_object`, for callers that ask for the members with these `names` alone: others may be missing in the result. None:
-    they ask for all.
+def names_by_text(names: Iterable[str]) -> dict[bytes, str]:
+    """Return the names of members by their bytes in JSON text, for `read_members`."""
+    return {name.encode(): name for name in names}
+
+
+def read_members(text: bytes, nesting_max: int, names: dict[bytes, str] | None) -> tuple[dict[str, Any], bytes]:
+    """As `read_object`, for callers that ask for the members with these `names` alone (made by `names_by_text`): others may be
+    missing in the result. None: they ask for all.
 
     A plain text is returned as it is: duplicate members may stand in it below its top level (contract §3.1), and numbers keep
     their spelling.
     """
     if names is not None and IS_COMPILED:
-        begins = plain_members(text, nesting_max)
+        begins = plain_members(text, nesting_max, names)
         if begins is not None:
-            members = {}
-            for name in names:
-                begin = begins.get(name.encode())
-                if begin is not None:
-                    members[name] = read_json(plain_value(text, begin))
+            members = {names[name]: read_json(plain_value(text, begin)) for name, begin in begins.items()}
             return members, text
     return read_object(text, nesting_max)
+
+
+def is_plain_object(text: bytes) -> bool:
+    """Whether a text is a JSON object for certain. Compiled, it takes a fifth of the time that parsing takes."""
+    return IS_COMPILED and plain_members(text, NESTING_MAX, _NO_NAMES) is not None
 
 
 def _levels_written() -> int:

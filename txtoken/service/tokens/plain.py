@@ -37,13 +37,13 @@ _OBJECT: Final = 0x7B  # {
 _OBJECT_END: Final = 0x7D  # }
 
 
-def plain_members(text: bytes, levels_max: int) -> dict[bytes, int] | None:
-    """Return where the values of a plain object's members begin, by their names as they stand between quotes.
+def plain_members(text: bytes, levels_max: int, names: dict[bytes, str]) -> dict[bytes, int] | None:
+    """Return where the values of a plain object's members begin, of those with these `names`, by the bytes between their quotes.
 
     None: the text is not plain, or has more levels than this.
     """
     try:
-        return _members(text, levels_max)
+        return _members(text, levels_max, names)
     except IndexError:
         return None
 
@@ -53,39 +53,73 @@ def plain_value(text: bytes, begin: int) -> bytes:
     return text[begin : _value_end(text, begin, LEVELS_ANY)]
 
 
-def _members(text: bytes, levels: i64) -> dict[bytes, int] | None:
-    members: dict[bytes, int] = {}
+def _members(text: bytes, levels: i64, names: dict[bytes, str]) -> dict[bytes, int] | None:
+    begins: dict[bytes, int] = {}
     if text == b"{}":
-        return members
+        return begins
     if text[0] != _OBJECT:
         return None
-    # A name may be written with escapes in more than one way.
-    has_escapes = text.find(b"\\") >= 0
-    count: i64 = 0
+    asks = len(names) > 0
+    # Two bits of each name. Almost always these show that a name is new: 0.5 µs of a profile, if each were put into a set.
+    one: i64 = 1
+    first_bits: i64 = 0
+    second_bits: i64 = 0
+    earlier: set[bytes] | None = None
     at: i64 = 0
     while True:
         if text[at + 1] != _QUOTE:
             return None
         begin: i64 = at + 2
-        at = _string_end(text, begin)
-        if at < 0 or text[at] != _COLON:
+        at = begin
+        mark: i64 = 0
+        while True:
+            byte: u8 = text[at]
+            at += 1
+            if byte == _QUOTE:
+                break
+            # With an escape, a name may be written in more than one way.
+            if byte < 0x20 or byte == _BACKSLASH:
+                return None
+            if byte >= 0x80:
+                at = _character_end(text, at, byte)
+                if at < 0:
+                    return None
+            mark = (mark * 31 + i64(byte)) & 0xFFFFFFFF
+        if text[at] != _COLON:
             return None
-        name = text[begin : at - 1]
-        if has_escapes and name.find(b"\\") >= 0:
-            return None
-        at += 1
-        members[name] = at
-        count += 1
-        at = _value_end(text, at, levels - 1)
+        first: i64 = one << (mark % 61)
+        second: i64 = one << (mark % 59)
+        if first_bits & first != 0 and second_bits & second != 0 and earlier is None:
+            earlier = _names_before(text, begin)
+        first_bits |= first
+        second_bits |= second
+        if asks or earlier is not None:
+            name = text[begin : at - 1]
+            if earlier is not None:
+                if name in earlier:
+                    return None
+                earlier.add(name)
+            if name in names:
+                begins[name] = at + 1
+        at = _value_end(text, at + 1, levels - 1)
         if at < 0:
             return None
-        mark: u8 = text[at]
-        if mark == _OBJECT_END:
-            if at + 1 != len(text) or len(members) != count:
-                return None
-            return members
-        if mark != _COMMA:
+        end: u8 = text[at]
+        if end == _OBJECT_END:
+            return begins if at + 1 == len(text) else None
+        if end != _COMMA:
             return None
+
+
+def _names_before(text: bytes, stop: i64) -> set[bytes]:
+    """Return the names of the plain members before the name that begins at `stop`."""
+    names: set[bytes] = set()
+    begin: i64 = 2
+    while begin < stop:
+        end: i64 = _string_end(text, begin)
+        names.add(text[begin : end - 1])
+        begin = _value_end(text, end + 1, LEVELS_ANY) + 2
+    return names
 
 
 def _value_end(text: bytes, at: i64, levels: i64) -> i64:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import inf
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from orjson import JSONDecodeError
 from orjson import loads as read_json
@@ -13,7 +12,7 @@ from txtoken.errors import TokenError
 from txtoken.service.keys.key import BEARER_TYPE, Key
 from txtoken.service.keys.ring import KeyRing
 from txtoken.service.revocations import IDENTITY_CLAIMS, Identity, Revocations
-from txtoken.service.tokens.compact import UnusableJson, compact_object, read_members
+from txtoken.service.tokens.compact import UnusableJson, compact_object, names_by_text, read_members
 from txtoken.service.tokens.memory import REMEMBERED_TOKEN_BYTES_MAX, Memory, Verdict
 from txtoken.service.tokens.segments import decode_segment
 from txtoken.settings import CheckSettings
@@ -22,8 +21,8 @@ HEADER_BYTES_MAX: Final = 8 * 1024  # contract §3.2
 CLAIMS_NESTING_MAX: Final = 250  # of a token's header and claims: a reply and the levels around it; orjson writes 254
 KNOWN_HEADERS_MAX: Final = 64
 # The claims that are parsed, without and with revocations. The remote's reply in a token is not.
-_JUDGED: Final = frozenset(("exp", "nbf", "iat", "iss", "aud"))
-_IDENTIFYING: Final = _JUDGED | IDENTITY_CLAIMS
+_JUDGED: Final = names_by_text(("exp", "nbf", "iat", "iss", "aud"))
+_IDENTIFYING: Final = _JUDGED | names_by_text(IDENTITY_CLAIMS)
 
 NO_TOKEN: Final = ("no_token", "no token present in request")
 _SEGMENTS: Final = ("segments", "token contains an invalid number of segments")
@@ -177,25 +176,21 @@ class TokenVerifier:
                 self._known_headers.clear()
             self._known_headers[segment] = header
 
-    def _check_claims(self, claims: Mapping[str, object], key: Key, now: float, grace_s: float) -> tuple[float, float]:
+    def _check_claims(self, claims: dict[str, Any], key: Key, now: float, grace_s: float) -> tuple[float, float]:
         """Check the registered claims (RFC 7519 §4.1). Returns the beginning and the end of their validity."""
         rules = self._rules
         leeway_s = rules.leeway_s
-        issued_at = _number(claims["iat"]) if "iat" in claims else None
-        not_before = _number(claims["nbf"]) if "nbf" in claims else None
-        expires = claims.get("exp")
-        if type(expires) not in (int, float):
-            if "exp" in claims and not rules.require_exp:
-                _refuse(MALFORMED)
-            if rules.require_exp:
-                _refuse(_NO_EXPIRY)
-            expires = inf
-        assert isinstance(expires, int | float)
-        valid_from = -inf if not_before is None else not_before - leeway_s
-        valid_until = expires + leeway_s + grace_s
+        issued_at = _number(claims["iat"]) if "iat" in claims else -inf  # a token without an age is too old
+        valid_from = _number(claims["nbf"]) - leeway_s if "nbf" in claims else -inf
+        valid_until = inf
+        if _is_number(claims.get("exp")):
+            valid_until = float(claims["exp"]) + leeway_s + grace_s
+        elif rules.require_exp:
+            _refuse(_NO_EXPIRY)
+        elif "exp" in claims:
+            _refuse(MALFORMED)
         if rules.max_age_s is not None:
-            # A token without an age counts as too old.
-            valid_until = min(valid_until, -inf if issued_at is None else issued_at + rules.max_age_s + leeway_s)
+            valid_until = min(valid_until, issued_at + rules.max_age_s + leeway_s)
         if valid_until <= now:
             self._refuse_of(key, _EXPIRED, now)
         if valid_from > now:
@@ -216,12 +211,15 @@ class TokenVerifier:
         _refuse(reason)
 
 
-def _number(value: object) -> float:
-    """Return a NumericDate (RFC 7519 §2). `true` is not a number."""
-    if type(value) is not int and type(value) is not float:
+def _is_number(value: object) -> bool:
+    """Whether this is a NumericDate (RFC 7519 §2). `true` is not a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> float:
+    if not _is_number(value):
         _refuse(MALFORMED)
-    assert isinstance(value, int | float)
-    return value
+    return float(value)
 
 
 def _refuse(reason: tuple[str, str]) -> NoReturn:
