@@ -17,8 +17,12 @@ from bench.measure.scenarios import NAMES, SUBJECT
 
 RATE: Final = "requests_per_s"
 CPU: Final = "cpu_us"
+P99: Final = "p99_ms"
 WITHOUT_REASON: Final = "was not measured in"
 BY_CPU: Final = "by CPU time: the load generator or the remote was at its limit"
+QUEUED_ELSEWHERE: Final = (
+    "the load generator or the remote was at its limit, and requests queued there; a lower --rate decides"
+)
 
 
 class Judged(Enum):
@@ -115,9 +119,10 @@ def stand(goal: Goal, result: Result) -> Standing:
     if mine is None or estimate is None:
         return Standing(goal, None, Judged.UNKNOWN, Judged.UNKNOWN, why=_missing(goal, result))
     by_cpu, why = None, ""
-    if goal.field == RATE and theirs is not None and (is_limited(result, mine) or is_limited(result, theirs)):
+    limited = theirs is not None and (is_limited(result, mine) or is_limited(result, theirs))
+    if limited and theirs is not None and goal.field == RATE:
         by_cpu, why = Estimate.of([1 / ratio for ratio in _values(goal, CPU, mine, theirs) if ratio]), BY_CPU
-    if nothing_decided := undecidable(result):
+    if nothing_decided := undecidable(result) or (QUEUED_ELSEWHERE if limited and goal.field == P99 else ""):
         return Standing(goal, estimate, Judged.UNDECIDED, Judged.UNDECIDED, by_cpu, nothing_decided)
     judged_by = by_cpu or estimate
     if judged_by.between is None:

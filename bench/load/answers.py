@@ -111,7 +111,7 @@ class Judge:
             self._connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT_S)
 
     def close(self) -> None:
-        """Close its connection."""
+        """Close its connection. The next question makes a new one."""
         self._connection.close()
 
     @property

@@ -100,6 +100,8 @@ class Slice:
             except (BenchError, OSError, http.client.HTTPException) as error:
                 wrong.append(str(error))
 
+        # A service closes connections that are idle, and its last slice may have been minutes ago: the judge makes a new one.
+        instance.judge.close()
         logins_before = remote.logins()
         began, ours_before, busy_before = time.monotonic(), _bench_cpu_s(), machine_busy_s()
         cpu_before, remote_before = process.cpu(), remote.process.cpu()

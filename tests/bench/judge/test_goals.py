@@ -11,6 +11,8 @@ import pytest
 from bench.judge.goals import (
     BY_CPU,
     CPU,
+    P99,
+    QUEUED_ELSEWHERE,
     Goal,
     Judged,
     Side,
@@ -164,6 +166,20 @@ def test_a_service_that_was_not_asked_for_all_it_can_do(
         assert (found.by_cpu is not None, found.why == BY_CPU) == (by_cpu, by_cpu)
         assert found.estimate is not None
         assert found.estimate.value == pytest.approx(1.4, abs=0.02)
+
+
+@pytest.mark.parametrize(("remote_cores", "must"), [(0.6, Judged.UNDECIDED), (0.3, Judged.REACHED)])
+def test_a_queue_before_the_load_generator_is_not_the_latency_of_a_service(remote_cores: float, must: Judged) -> None:
+    """At a rate that the generator and the remote cannot keep up with, either service's p99 is a second."""
+    goal = cost("p99", "open_loop", "rust_axum", 1.1, 1.0, field=P99)
+    pair = [rounds(service, "open_loop", p99_ms=p99_ms) for service, p99_ms in (("txtoken", 0.6), ("rust_axum", 1.0))]
+    pair = [
+        replace(one, rounds=tuple(replace(each, generator_cores=0.5, remote_cores=remote_cores) for each in one.rounds))
+        for one in pair
+    ]
+    found = stand(goal, replace(result(*pair), settings={"threads": 1, "load_cores": 1}))
+    assert found.must is must
+    assert (found.why == QUEUED_ELSEWHERE) == (must is Judged.UNDECIDED)
 
 
 def test_scenarios_of_one_service_pair_by_turn() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import select
 import shutil
 import signal
 import sys
@@ -88,6 +89,17 @@ def test_the_service(name: str) -> None:
     assert made.requests > 50
     assert 0 < made.cpu_us < 1e6 / made.requests * made.seconds * 2
     assert made.memory_kib > 10_000
+
+
+def test_a_service_closes_connections_that_were_idle_between_slices() -> None:
+    """The judge's own connection is one of them when a turn takes minutes, and its next question would count as a fault."""
+    scenario = replace(SCENARIOS["check_token"], setup=Setup(settings=(("timeouts.idle", "300ms"),)))
+    with sliced(Service(INTERPRETED), scenario) as (one, instance):
+        one.warm_up()
+        held = instance.judge._connection.sock
+        assert select.select([held], [], [], 20)[0], "the service closes it"
+        made, _ = one.measure()
+    assert (made.errors, made.void) == (0, False)
 
 
 def test_the_access_log_is_counted() -> None:
