@@ -10,7 +10,7 @@ from txtoken.process.worker import GARBAGE_OBJECTS
 
 
 def cost_s(work: Callable[[], object], *, enough_s: float = 0.0) -> float:
-    """Return the least CPU time of 25 runs in seconds, or the first of at most `enough_s`: others use the machine too.
+    """Return the least CPU time of 80 runs in seconds, or the first of at most `enough_s`: others use the machine too.
 
     Without the service's settings the collector would look at all objects of the test's process, many times. They are frozen
     as they are: a collection before would take 0.16 s of every test.
@@ -20,7 +20,7 @@ def cost_s(work: Callable[[], object], *, enough_s: float = 0.0) -> float:
     gc.set_threshold(GARBAGE_OBJECTS)
     least = float("inf")
     try:
-        for _ in range(25):
+        for _ in range(80):
             began = time.process_time()
             work()
             least = min(least, time.process_time() - began)
