@@ -120,7 +120,7 @@ def stand(goal: Goal, result: Result) -> Standing:
         return Standing(goal, None, Judged.UNKNOWN, Judged.UNKNOWN, why=_missing(goal, result))
     by_cpu, why = None, ""
     limited = theirs is not None and (is_limited(result, mine) or is_limited(result, theirs))
-    if limited and theirs is not None and goal.field == RATE:
+    if limited and goal.field == RATE:
         by_cpu, why = Estimate.of([1 / ratio for ratio in _values(goal, CPU, mine, theirs) if ratio]), BY_CPU
     if nothing_decided := undecidable(result) or (QUEUED_ELSEWHERE if limited and goal.field == P99 else ""):
         return Standing(goal, estimate, Judged.UNDECIDED, Judged.UNDECIDED, by_cpu, nothing_decided)

@@ -61,11 +61,11 @@ class KnownHead:
     def with_another_token(self, text: bytes) -> Head | None:
         """Recognize this head with another token: a proxy sends such heads for its clients.
 
-        A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. 0.7 µs, where parsing takes 3.
+        A token's characters (RFC 9110 §11.2, token68) cannot change what the rest means. Compiled 0.3 µs, where parsing takes 3.
         """
         size = len(text)
         begins, ends = len(self._start), size - len(self._end)
-        # Slices are compared in a third of the time that `startswith` takes.
+        # Comparing slices takes less than `startswith`.
         if begins >= ends or size > self._bytes_max or text[:begins] != self._start or text[ends:] != self._end:
             return None
         token = text[begins:ends]

@@ -121,7 +121,7 @@ def read_members(text: bytes, nesting_max: int, names: dict[bytes, str] | None) 
 
 
 def is_plain_object(text: bytes) -> bool:
-    """Whether a text is a JSON object for certain. Compiled, it takes a fifth of the time that parsing takes."""
+    """Whether a text is a JSON object for certain. Compiled, it takes a third of the time that parsing takes."""
     return IS_COMPILED and plain_members(text, NESTING_MAX, _NO_NAMES) is not None
 
 

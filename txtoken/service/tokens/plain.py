@@ -60,7 +60,7 @@ def _members(text: bytes, levels: i64, names: dict[bytes, str]) -> dict[bytes, i
     if text[0] != _OBJECT:
         return None
     asks = len(names) > 0
-    # Two bits of each name. Almost always these show that a name is new: 0.5 µs of a profile, if each were put into a set.
+    # Two bits of each name. Almost always these show that a name is new. To put each into a set would take 0.35 µs of a profile.
     one: i64 = 1
     first_bits: i64 = 0
     second_bits: i64 = 0

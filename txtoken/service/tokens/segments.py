@@ -20,16 +20,16 @@ PIECES_BYTES_MIN: Final = 4 * 1024  # joining less takes no longer than working 
 
 def encode_segment(data: bytes) -> bytes:
     """Write bytes as base64url without padding."""
-    return b64encode(data, _URL).rstrip(b"=")
+    encoded = b64encode(data, _URL)
+    surplus = len(data) % 3
+    return encoded[: surplus - 3] if surplus else encoded
 
 
 def encode_after(start: bytes, before: bytes, text: bytes, after: bytes) -> bytes:
     """Write `start`, and then `before + text + after` as a segment. A long text is copied only once, encoded."""
     size = len(text)
     if size < PIECES_BYTES_MIN:
-        surplus = (len(before) + size + len(after)) % 3
-        encoded = b64encode(b"".join((before, text, after)), _URL)
-        return start + (encoded[: surplus - 3] if surplus else encoded)
+        return start + encode_segment(b"".join((before, text, after)))
     # Each piece but the last one is a multiple of three bytes, which needs no padding.
     begin = -len(before) % 3
     end = size - (size - begin) % 3

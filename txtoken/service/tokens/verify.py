@@ -183,8 +183,9 @@ class TokenVerifier:
         issued_at = _number(claims["iat"]) if "iat" in claims else -inf  # a token without an age is too old
         valid_from = _number(claims["nbf"]) - leeway_s if "nbf" in claims else -inf
         valid_until = inf
-        if _is_number(claims.get("exp")):
-            valid_until = float(claims["exp"]) + leeway_s + grace_s
+        expires: Any = claims.get("exp")
+        if _is_number(expires):
+            valid_until = float(expires) + leeway_s + grace_s
         elif rules.require_exp:
             _refuse(_NO_EXPIRY)
         elif "exp" in claims:
