@@ -47,8 +47,7 @@ class Connection(EndingChannel):
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving)
         self._parser = RequestParser(serving.limits, serving.known_heads, serving.waits_for_body)
-        # The next request's head, most likely. While it is set, the parser is empty, and is not accessed: with 1 000
-        # clients at
+        # The next request's head, most likely. While it is set, the parser is empty, and is not accessed: with 1 000 clients at
         # once, untouched memory need not return to the processor's cache.
         self._expected: KnownHead | None = None
         self._request: Request | None = None  # the one being answered
@@ -97,9 +96,8 @@ class Connection(EndingChannel):
         if phase is LINGERING:
             self._drop(data)
         elif phase is ANSWERING or phase is QUEUED or phase is WRITING or phase is DEFERRED:
-            # Pausing only after much data, and not at every waiting request, saves two system calls (epoll_ctl) of
-            # each login. And
-            # asyncio before 3.12 and uvloop start to read after `connection_made`, even if it paused reading.
+            # Pausing only after much data, and not at every waiting request, saves two system calls (epoll_ctl) of each login.
+            # And asyncio before 3.12 and uvloop start to read after `connection_made`, even if it paused reading.
             self._expected = None
             self._parser.hold(data)
             self._count()
@@ -117,8 +115,7 @@ class Connection(EndingChannel):
         elif phase is QUEUED or phase is WRITING:
             self._saw_eof = self._is_ending = True
             return True
-            # While an answer is due: a client that closed and one that shut down its sending side look the same. Perhaps
-            # no client
+        # While an answer is due: a client that closed and one that shut down its sending side look the same. Perhaps no client
         # is left to read the answer, so it is cancelled (contract §2), by connection_lost.
         return False
 
@@ -232,13 +229,13 @@ class Connection(EndingChannel):
                 self.respond(response)
         if self._is_waiting():
             self._pending = pending
-            self._flush()
+            self.flush()
             self.phase = ANSWERING
             self.deadline = inf
             if (
                 self.held_bytes
                 or len(request.body) + self._parser.head_weight > UNCOUNTED_BYTES_MAX
-                or self._parser.has_more
+                or (self._expected is None and self._parser.has_more)
             ):
                 self._count()
                 self._bound_read_ahead()
@@ -289,7 +286,7 @@ class Connection(EndingChannel):
             self._enter(WRITING, self._serving.timeouts.idle)
             self._count()
         elif self._expected is not None:
-            self._enter_idle()
+            self._enter(IDLE, self._serving.rest_after_s)  # `_enter_idle` would be a call more for each answer
             if self.held_bytes:
                 self._count()
         else:

@@ -137,10 +137,9 @@ class Grammar:
         try:
             self._http.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # The offer is ignored (RFC 9110 §7.8). For that parser the message has ended with its head, and a body
-            # would be the next
-            # request. So the caller counts off a body of known length, and a new parser, which has seen a head without an offer,
-            # reads a chunked one.
+            # The offer is ignored (RFC 9110 §7.8). For that parser the message has ended with its head, and a body would be the
+            # next request. So the caller counts off a body of known length, and a new parser, which has seen a head without an
+            # offer, reads a chunked one.
             self._http = httptools.HttpRequestParser(self)
             self.needs_body = False
             if self._head is not None and self._head.content_length < 0:

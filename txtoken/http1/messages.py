@@ -11,7 +11,6 @@ from typing import Final
 
 from txtoken.compiling import mypyc_attr
 from txtoken.errors import ProtocolError
-from txtoken.memo import Memo
 
 
 class Head:
@@ -176,17 +175,13 @@ def render(response: Response, date_line: bytes, connection_line: bytes = b"", *
     return b"".join((response.head, date_line, connection_line, end, body if with_body else b""))
 
 
-KNOWN_LENGTHS_MAX: Final = 1024  # the same few sizes repeat
-_ends_of_heads: Final[Memo[int, bytes]] = Memo(KNOWN_LENGTHS_MAX)
+WRITTEN_LENGTHS: Final = 1024  # nearly every body is shorter than this
+_ENDS_OF_HEADS: Final = [b"Content-Length: %d\r\n\r\n" % length for length in range(WRITTEN_LENGTHS)]
 
 
 def end_of_head(length: int) -> bytes:
     """Write the last line of a head, the Content-Length, and the empty line after it."""
-    end = _ends_of_heads.get(length)
-    if end is None:
-        end = b"Content-Length: %d\r\n\r\n" % length
-        _ends_of_heads.put(length, end)
-    return end
+    return _ENDS_OF_HEADS[length] if length < WRITTEN_LENGTHS else b"Content-Length: %d\r\n\r\n" % length
 
 
 # These are classes and not Protocols, because mypyc calls a class's methods directly, and a Protocol's by name.

@@ -199,6 +199,7 @@ class RemoteConnection:
 
     def _accept(self, exchange: Exchange, reply: ReplyParser, *, reusable: bool) -> None:
         """Conclude an exchange with a complete reply."""
+        self._drop_reply()
         outcome: Outcome
         if reply.status not in self._pool.settings.success_statuses:
             if reply.status == 407 and self._pool.settings.is_asked_through_proxy:
@@ -217,7 +218,6 @@ class RemoteConnection:
     def _conclude(self, exchange: Exchange, outcome: Outcome, idle_s: float) -> None:
         """Report an outcome, at once or in turn. The connection may carry the next exchange if it may idle."""
         assert self.unwritten is None, "an outcome for a request that was not written"
-        self._drop_reply()
         now = monotonic()
         if isinstance(outcome, bytes) and len(outcome) > LONG_BYTES:
             self._conclude_in_turn(exchange, outcome, idle_s, now)
