@@ -1,4 +1,5 @@
-"""The stub remote as a process, and its capacity: it has to be so fast that it is never the limit.
+"""The stub remote as a process, and its capacity: it has to be so fast that it is never the limit. With an open loop, which may
+share a core with it, the rate has to leave room for both.
 
 Knows how `bench.load.stub_remote` is started; what it does is its own.
 """
@@ -18,7 +19,7 @@ from typing import Final
 from urllib.parse import quote
 
 from bench.errors import BenchError
-from bench.load import wrk
+from bench.load import open_loop_load, wrk
 from bench.load.replies import REPLY_BYTES
 from bench.load.target import Target
 from bench.measure.hosts import ONE, Host
@@ -28,6 +29,10 @@ from bench.measure.scenarios import CONNECTIONS
 READY_S: Final = 30.0
 POLL_S: Final = 0.02
 CAPACITY_S: Final = 1
+# Rates of an open loop that are tried, one after the other.
+PROBED_PER_S: Final = tuple(round(8000 * 1.25**step) for step in range(12))
+PROBE_WARM_UP_S: Final = 0.2
+CARRIED: Final = 0.85  # of a core: in a busier one requests queue for the generator or the remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,24 @@ def capacity(folder: Path, service_cores: frozenset[int] | None, load_cores: fro
     if found.errors or not found.requests:
         raise BenchError("the remote itself fails under load: " + "; ".join(found.marks))
     return found.requests / used.total_s
+
+
+def carried_per_s(folder: Path, load_cores: frozenset[int] | None) -> float:
+    """Find the highest rate of an open loop that it and the remote carry on these cores, in requests/s."""
+    is_shared = load_cores is not None and len(load_cores) == 1
+    carried = 0.0
+    with started_remote(folder / "probed", load_cores) as remote:
+        target = Target(remote.host, remote.port, cores=load_cores)
+        for rate in PROBED_PER_S:
+            before = remote.process.cpu()
+            found = open_loop_load.run(target, rate, CAPACITY_S, PROBE_WARM_UP_S, folder, _nothing)
+            used = found.generator_cpu_s, (remote.process.cpu() - before).total_s
+            if found.errors:
+                raise BenchError("the open loop fails against the remote itself: " + "; ".join(found.marks))
+            if (sum(used) if is_shared else max(used)) > CARRIED * found.seconds:
+                break
+            carried = rate
+    return carried or PROBED_PER_S[0]
 
 
 def _listens(host: str, port: int) -> bool:

@@ -11,11 +11,12 @@ import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Final, Protocol
 
 from bench.errors import BenchError, Ended, Unavailable
-from bench.load.remote import capacity
+from bench.load.remote import capacity, carried_per_s
 from bench.measure.figures import Curve, Measurement, Round, median_curve
 from bench.measure.hosts import ONE, Hosts, three_hosts
 from bench.measure.scenarios import FLOOR, SUBJECT, Scenario, Setup, Tool
@@ -71,6 +72,7 @@ class Run:
         self.skipped: list[tuple[str, str, str]] = []
         self.has_failed = False
         self.remote_capacity = 0.0  # requests/s
+        self._carried_per_s = inf  # by an open loop and the remote
 
     def go(self) -> None:
         """Measure everything. What fails is skipped with its reason.
@@ -87,6 +89,8 @@ class Run:
         )
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             self.remote_capacity = capacity(Path(folder), settings.service_cores, settings.load_cores)
+            if settings.open_loop_rate is None and any(one.tool is Tool.OPEN_LOOP for one in self._scenarios):
+                self._carried_per_s = carried_per_s(Path(folder), settings.load_cores)
         with three_hosts() if settings.has_hosts else contextlib.nullcontext(ONE) as hosts:
             for group in groups:
                 self._group([scenario for scenario in self._scenarios if scenario.group == group], hosts)
@@ -149,11 +153,18 @@ class Run:
                 left[scenario.name] -= self._turn(scenario, stage, turn)
 
     def _turn(self, scenario: Scenario, stage: Stage, turn: int) -> bool:
-        """Measure all services in a scenario, one after the other. Whether other programs let us."""
+        """Measure all services in a scenario, one after the other, and those that other programs disturbed once more. Whether all
+        were undisturbed in the end.
+        """
         rows = [row for row in self._rows(scenario) if row.key not in self._given_up]
         self._random.shuffle(rows)
-        undisturbed = True
+        return not self._disturbed(self._disturbed(rows, stage, turn), stage, turn)
+
+    def _disturbed(self, rows: Sequence[Row], stage: Stage, turn: int) -> list[Row]:
+        """Measure a slice of each row. Returns those that other programs disturbed."""
+        found = []
         for row in rows:
+            scenario = row.scenario
             self._watcher.step(f"{scenario.name} · {row.service.name} · turn {turn + 1}")
             try:
                 with self._instance(row, stage) as instance:
@@ -164,9 +175,10 @@ class Run:
             self._rounds.setdefault(row.key, []).append(one)
             if not one.void and curve:
                 self._curves.setdefault(row.key, []).append(curve)
-            undisturbed &= not one.void or one.errors > 0
+            if one.void and not one.errors:
+                found.append(row)
             self._watcher.say(line(*row.key, one))
-        return undisturbed
+        return found
 
     @contextlib.contextmanager
     def _instance(self, row: Row, stage: Stage) -> Iterator[Instance]:
@@ -227,7 +239,13 @@ class Run:
                     f"its rate is {settings.open_loop_share:.0%} of what {settings.open_loop_reference} reaches in "
                     f"{SATURATING}, which this run does not measure: add it, or give --rate"
                 )
-            rate = round(reference * settings.open_loop_share)
+            wanted = round(reference * settings.open_loop_share)
+            rate = min(wanted, self._carried_per_s)
+            if rate < wanted and not self._rates:
+                self._watcher.say(
+                    f"open loop: {rate:,.0f}/s in place of {wanted:,}/s, which is {settings.open_loop_share:.0%} of what "
+                    f"{settings.open_loop_reference} reaches: its generator and the remote have no cores for more"
+                )
         own = self._saturation(service.name)
         if own is not None and own <= rate:
             raise Unavailable(f"{rate:,.0f}/s is more than the {own:,.0f}/s that it reaches")

@@ -46,6 +46,7 @@ class Watched:
         self.started: list[str] = []
         self.up: Counter[str] = Counter()
         self.rates: dict[str, float] = {}
+        self.carried_per_s = 50_000.0
         self.behave: Callable[[int, str, str], Round | None] = lambda turn, service, scenario: None
         self.begin_with: Callable[[str, str], None] = lambda service, scenario: None
 
@@ -105,6 +106,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     monkeypatch.setattr(runner, "Stage", Stage)
     monkeypatch.setattr(runner, "Slice", Slice)
     monkeypatch.setattr(runner, "capacity", lambda *_: 100_000.0)
+    monkeypatch.setattr(runner, "carried_per_s", lambda *_: seen.carried_per_s)
     monkeypatch.setattr(Service, "prepare", lambda self: None)
     return seen
 
@@ -142,7 +144,27 @@ def test_every_service_once_a_turn_in_a_random_order(watched: Watched) -> None:
     assert [turn for turn, _, _ in watched.measured] == sorted(turn for turn, _, _ in watched.measured)
 
 
-def test_a_disturbed_turn_is_taken_again(watched: Watched) -> None:
+def test_a_disturbed_slice_is_taken_again(watched: Watched) -> None:
+    """At the end of its turn, by its service alone: the pairs of that turn are whole."""
+    was_disturbed: list[tuple[int, str, str]] = []
+
+    def behave(*at: Any) -> Round | None:
+        if at not in {(2, "two", "get_token"), (4, "one", "check_token")} or at in was_disturbed:
+            return None
+        was_disturbed.append(at)
+        return replace(ROUND, void=True)
+
+    watched.behave = behave
+    made = run(watched, LOGINS, CHECKS)
+    assert len(was_disturbed) == 2
+    assert all(turns == [*range(5)] for turns in rounds(made).values())
+    assert len(watched.measured) == 3 * 2 * 5 + 2
+    of_turn = [service for turn, service, scenario in watched.measured if (turn, scenario) == (2, "get_token")]
+    assert of_turn[-1] == "two"
+    assert sorted(of_turn[:-1]) == ["one", "three", "two"]
+
+
+def test_a_turn_that_is_disturbed_twice_is_taken_again(watched: Watched) -> None:
     """All services take it again, so that pairs stay whole; a scenario that was not disturbed has no more turns."""
     watched.behave = lambda turn, service, scenario: (
         replace(ROUND, void=True) if (turn, service, scenario) == (2, "two", "get_token") else None
@@ -241,6 +263,18 @@ def test_the_open_loop_comes_last_at_one_rate(watched: Watched) -> None:
     assert firsts.index("open_loop") == len(firsts) - firsts[::-1].count("open_loop") == 15
     (opened, *_) = (one for one in made.measurements if one.scenario == "open_loop")
     assert opened.settings == {"rate_per_s": 600}
+
+
+def test_the_open_loop_leaves_room_for_the_load(watched: Watched) -> None:
+    """Where generator and remote carry less than the share, the rate is lower, and that is said once; a given rate stays."""
+    watched.behave = lambda turn, service, scenario: replace(ROUND, requests_per_s=1000.0)
+    watched.carried_per_s = 300.0
+    made = run(watched, OPEN, LOGINS)
+    assert watched.rates == {"one": 300, "two": 300, "three": 300}
+    assert sum("300/s in place of 600/s, which is 60% of what one reaches" in text for text in watched.lines) == 1
+    assert not made.skipped
+    run(watched, OPEN, LOGINS, open_loop_rate=550.0)
+    assert watched.rates["one"] == 550
 
 
 def test_an_open_loop_without_its_reference(watched: Watched) -> None:

@@ -265,7 +265,7 @@ def test_logins_while_the_name_server_is_silent(server: NameServer) -> None:
             server.hangs = True
             server.answer_with(["127.0.0.1"])
             url = faulty.url.replace("127.0.0.1", HOST)
-            async with calling(url, connect_s=0.2) as remote:
+            async with calling(url, connect_s=0.4) as remote:
                 for _ in range(3):
                     calls = [post(remote) for _ in range(5)]
                     assert [await call.outcome() for call in calls] == [("RemoteUnreachable", "dns")] * 5
