@@ -114,6 +114,27 @@ def test_a_client_that_rested_is_served(go: Go) -> None:
     go(main())
 
 
+@pytest.mark.parametrize("path", [b"/now?1", b"/later?1"])
+def test_a_client_that_repeats_its_request_rests(go: Go, path: bytes) -> None:
+    """A connection whose requests are expected stays idle for good, with what it holds."""
+
+    async def main() -> None:
+        async with house(sweeping=False) as home:
+            client, connection, _ = await home.pair()
+            for _ in range(3):
+                await client.send(get(path))
+                if b"later" in path:
+                    (await home.place.arrivals.get()).finish()
+                assert await client.bodies(1) == [b"1"]
+                assert connection._expected is not None
+                assert connection.phase is Phase.IDLE
+                assert connection.deadline <= home.server.time() + REST_AFTER_S
+            home.server.sweep(connection.deadline)
+            assert connection.phase is Phase.RESTING
+
+    go(main())
+
+
 def test_an_answer_has_no_deadline_here(go: Go) -> None:
     """A login that takes its time is cut off by the server, which does not know what it waits for."""
 

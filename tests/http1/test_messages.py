@@ -12,6 +12,7 @@ from txtoken.http1.messages import (
     CLOSE_LINE,
     CONTINUE,
     KEEP_ALIVE_LINE,
+    WRITTEN_LENGTHS,
     Head,
     Response,
     UnloggedResponse,
@@ -25,6 +26,8 @@ BODIES: Final = {
     "json": b'{"a":1}',
     "empty-lines": b"\r\n\r\n",
     "like-a-head": b"HTTP/1.1 200 OK\r\n\r\n",
+    # The last lines of heads are written beforehand up to this length.
+    **{f"{length}": b"x" * length for length in (WRITTEN_LENGTHS - 1, WRITTEN_LENGTHS, WRITTEN_LENGTHS + 1)},
 }
 
 

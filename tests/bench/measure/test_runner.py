@@ -47,11 +47,16 @@ class Watched:
         self.up: Counter[str] = Counter()
         self.rates: dict[str, float] = {}
         self.carried_per_s = 50_000.0
+        self.probes = 0
         self.behave: Callable[[int, str, str], Round | None] = lambda turn, service, scenario: None
         self.begin_with: Callable[[str, str], None] = lambda service, scenario: None
 
     def begin(self, steps: int) -> None:
         self.steps = steps
+
+    def probe(self) -> float:
+        self.probes += 1
+        return self.carried_per_s
 
     def step(self, text: str) -> None: ...
 
@@ -106,7 +111,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     monkeypatch.setattr(runner, "Stage", Stage)
     monkeypatch.setattr(runner, "Slice", Slice)
     monkeypatch.setattr(runner, "capacity", lambda *_: 100_000.0)
-    monkeypatch.setattr(runner, "carried_per_s", lambda *_: seen.carried_per_s)
+    monkeypatch.setattr(runner, "carried_per_s", lambda *_: seen.probe())
     monkeypatch.setattr(Service, "prepare", lambda self: None)
     return seen
 
@@ -273,8 +278,11 @@ def test_the_open_loop_leaves_room_for_the_load(watched: Watched) -> None:
     assert watched.rates == {"one": 300, "two": 300, "three": 300}
     assert sum("300/s in place of 600/s, which is 60% of what one reaches" in text for text in watched.lines) == 1
     assert not made.skipped
+    assert watched.probes == 1
     run(watched, OPEN, LOGINS, open_loop_rate=550.0)
+    run(watched, LOGINS)
     assert watched.rates["one"] == 550
+    assert watched.probes == 1
 
 
 def test_an_open_loop_without_its_reference(watched: Watched) -> None:
