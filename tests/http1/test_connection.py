@@ -111,22 +111,6 @@ def test_answers_that_are_ready_together_leave_together(go: Go) -> None:
     go(main())
 
 
-def test_an_answer_does_not_wait_for_a_later_one(go: Go) -> None:
-    """An immediate answer is held back until the late one behind it is ready, in the same packet."""
-
-    async def main() -> None:
-        async with house() as home:
-            client, _, recorder = await home.pair()
-            await client.send(get(b"/now?1") + get(b"/now?2") + get(b"/later?3"))
-            later = await home.place.arrivals.get()
-            assert await client.bodies(2) == [b"1", b"2"]
-            later.finish()
-            assert await client.bodies(1) == [b"3"]
-            assert len(recorder.calls) <= 3
-
-    go(main())
-
-
 def test_a_late_answer_costs_one_write(go: Go) -> None:
     """A request that waits pauses and resumes reading: two system calls that nobody needs."""
 

@@ -92,6 +92,21 @@ def test_a_turn_has_an_end(go: Go, stopwatch: Stopwatch) -> None:
     go(main())
 
 
+def test_an_answer_does_not_wait_for_a_late_one(go: Go, stopwatch: Stopwatch) -> None:
+    """Answers of a client's second turn are sent when it ends with a request whose answer comes later."""
+
+    async def main() -> None:
+        async with house(place=Slow(stopwatch)) as home:
+            client = await home.client()
+            await client.send(requests(b"", 8) + get(b"/later?last"))
+            later = await home.place.arrivals.get()
+            assert await client.bodies(8) == [b"%d" % number for number in range(8)]
+            later.finish()
+            assert await client.bodies(1) == [b"last"]
+
+    go(main())
+
+
 def test_another_client_is_not_kept_waiting(go: Go, stopwatch: Stopwatch) -> None:
     """A client with one request is answered before those that pipeline have had all of theirs."""
 
