@@ -121,7 +121,7 @@ def capacity(folder: Path, service_cores: frozenset[int] | None, load_cores: fro
 def carried_per_s(folder: Path, load_cores: frozenset[int] | None) -> float:
     """Find the highest rate of an open loop that it and the remote carry on these cores, in requests/s."""
     is_shared = load_cores is not None and len(load_cores) == 1
-    carried = 0.0
+    carried = PROBED_PER_S[0]
     with started_remote(folder / "probed", load_cores) as remote:
         target = Target(remote.host, remote.port, cores=load_cores)
         for rate in PROBED_PER_S:
@@ -133,7 +133,7 @@ def carried_per_s(folder: Path, load_cores: frozenset[int] | None) -> float:
             if (sum(used) if is_shared else max(used)) > CARRIED * found.seconds:
                 break
             carried = rate
-    return carried or PROBED_PER_S[0]
+    return carried
 
 
 def _listens(host: str, port: int) -> bool:

@@ -158,14 +158,14 @@ class Run:
         """
         rows = [row for row in self._rows(scenario) if row.key not in self._given_up]
         self._random.shuffle(rows)
-        return not self._disturbed(self._disturbed(rows, stage, turn), stage, turn)
+        disturbed = self._measure(rows, stage, turn)
+        return not self._measure(disturbed, stage, turn)
 
-    def _disturbed(self, rows: Sequence[Row], stage: Stage, turn: int) -> list[Row]:
+    def _measure(self, rows: Sequence[Row], stage: Stage, turn: int) -> list[Row]:
         """Measure a slice of each row. Returns those that other programs disturbed."""
-        found = []
+        disturbed = []
         for row in rows:
-            scenario = row.scenario
-            self._watcher.step(f"{scenario.name} · {row.service.name} · turn {turn + 1}")
+            self._watcher.step(f"{row.scenario.name} · {row.service.name} · turn {turn + 1}")
             try:
                 with self._instance(row, stage) as instance:
                     one, curve = self._slice(row, instance, stage, turn).measure()
@@ -176,9 +176,9 @@ class Run:
             if not one.void and curve:
                 self._curves.setdefault(row.key, []).append(curve)
             if one.void and not one.errors:
-                found.append(row)
+                disturbed.append(row)
             self._watcher.say(line(*row.key, one))
-        return found
+        return disturbed
 
     @contextlib.contextmanager
     def _instance(self, row: Row, stage: Stage) -> Iterator[Instance]:

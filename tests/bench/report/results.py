@@ -13,9 +13,7 @@ from bench.report import page
 from bench.report.sources import chosen
 from tests.bench.samples import measured, result
 
-SHOWN: Final = [
-    source.path for source in chosen([], FOLDER)
-]  # of the results in the repository, and no smoke run beside them
+SHOWN: Final = chosen([], FOLDER)  # of the results in the repository, and no smoke run beside them
 STEADY: Final = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.01)
 EVERYONE: Final = (
     "txtoken",
@@ -43,8 +41,8 @@ def everything(pattern: tuple[float, ...] = STEADY) -> Result:
 
 def write_again(folder: Path) -> None:
     """Write the report of the repository's results once more, to another folder."""
-    for source in SHOWN:
-        place = folder / source.parent.name / source.name
+    for path in [source.path for source in SHOWN]:
+        place = folder / path.parent.name / path.name
         place.parent.mkdir(exist_ok=True)
-        place.write_text(source.read_text())
+        place.write_text(path.read_text())
     page.make([], folder)

@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench.judge.claims import TOPICS
-from bench.measure import results
 from bench.measure.results import Result
 from bench.report import plots
 from bench.report.sources import Source
@@ -147,13 +146,11 @@ def test_a_picture_is_small(tmp_path: Path) -> None:
     assert all(path.stat().st_size < 10_000 for _, path in plots.draw(everything(), tmp_path))
 
 
-@pytest.mark.parametrize(
-    "source", [path for path in SHOWN if Source(path, results.read(path)).is_claimed], ids=lambda path: path.stem
-)
-def test_what_is_shown_is_what_was_measured(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", [one for one in SHOWN if one.is_claimed], ids=lambda source: source.path.stem)
+def test_what_is_shown_is_what_was_measured(source: Source, tmp_path: Path) -> None:
     """The pictures in the repository are those that its JSON files give: nobody edited them, or forgot to draw them."""
-    for claim, path in plots.draw(results.read(source), tmp_path):
-        assert (source.parent / path.name).read_text() == path.read_text(), claim.title
+    for claim, path in plots.draw(source.result, tmp_path):
+        assert (source.path.parent / path.name).read_text() == path.read_text(), claim.title
 
 
 def texts(root: ET.Element, *kinds: str) -> list[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from typing import Any, Final
 
 import orjson
@@ -125,13 +128,14 @@ DENSE: Final = {
 @pytest.mark.parametrize("text", DENSE.values(), ids=DENSE.keys())
 def test_no_reply_holds_the_loop(text: bytes, blank: bytes) -> None:
     """Whatever stands in 128 KiB, to make it compact takes about 10 ms of CPU at most. Measured: 0.1 to 11; it was up to 2 s."""
-    written = text
     if blank:
         text = text.replace(b"{", b"{ " + blank, 1)
-    cost = cost_s(lambda: compact_object(text), enough_s=0.015)
-    # With room for a busy machine. Trees of 6 MB live in caches that others use too, and then parsing takes longer as well: this
-    # takes up to four times of it.
-    assert cost < 0.025 or cost < 6 * cost_s(lambda: orjson.loads(written))
+    cost = cost_s(partial(compact_object, text), enough_s=0.015)
+    if cost >= 0.025:
+        # Thousands of tests have left their marks on this process's memory; no service has such a heap.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            cost = fresh.submit(cost_s, partial(compact_object, text), enough_s=0.015).result()
+    assert cost < 0.025  # with room for a busy machine
 
 
 @pytest.mark.parametrize(
